@@ -1,0 +1,186 @@
+//! What can go wrong, for people and for programs.
+//!
+//! Rules: `sys` returns the system's own [`Errno`], `archive` its `Fault`; `engine`, `store` and
+//! `location` know what was attempted and make an [`Error`] of it at once. An `Error` is a sentence
+//! that says what failed, on what, why and what to do, and an [`Outcome`]; only `abi` turns
+//! outcomes into HRESULTs. A host's own failure code is passed through untouched.
+
+use std::fmt::Display;
+
+use crate::sys::files::Errno;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Error {
+    pub outcome: Outcome,
+    sentence: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A function of the host failed with this code.
+    Host(i32),
+    AccessDenied,
+    BackupCorrupt,
+    BackupExists,
+    BufferTooSmall,
+    Busy,
+    Canceled,
+    DiskFull,
+    Empty,
+    Fail,
+    FileNotFound,
+    FileTooLarge,
+    Handle,
+    IllegalCall,
+    InvalidArgument,
+    InvalidName,
+    InvalidProperty,
+    NotADirectory,
+    NotSupported,
+    OutOfMemory,
+    PathNotFound,
+    Pointer,
+    ReadFault,
+    RevisionMismatch,
+    SharingViolation,
+    TooManyOpenFiles,
+    Unexpected,
+    UnsupportedProperty,
+    WriteFault,
+    WriteProtected,
+}
+
+/// Whether a system call was to read or to write; the same system error means another outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+impl Error {
+    pub fn new(outcome: Outcome, sentence: impl Into<String>) -> Error {
+        Error {
+            outcome,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// `doing` completes "Cannot …": the attempt and what it was made on.
+    pub fn system(access: Access, doing: impl Display, errno: Errno) -> Error {
+        let outcome = Outcome::of_system(access, errno);
+        let reason = std::io::Error::from(errno);
+        Error::new(
+            outcome,
+            format!("Cannot {doing}: {reason}.{}", outcome.advice()),
+        )
+    }
+
+    /// Like [`Error::system`], where the directory itself, which the host has named, could not be
+    /// opened.
+    pub fn directory(property: &str, path: &std::path::Path, errno: Errno) -> Error {
+        let outcome = match errno {
+            Errno::NOENT => Outcome::PathNotFound,
+            Errno::NOTDIR => Outcome::NotADirectory,
+            _ => Outcome::of_system(Access::Read, errno),
+        };
+        let (path, reason) = (path.display(), std::io::Error::from(errno));
+        Error::new(
+            outcome,
+            format!(
+                "Cannot open the directory {path} ({property}): {reason}.{}",
+                outcome.advice()
+            ),
+        )
+    }
+
+    pub fn out_of_memory() -> Error {
+        Error::new(
+            Outcome::OutOfMemory,
+            "There is not enough memory, or no thread to be had. Free some and try again.",
+        )
+    }
+
+    pub fn canceled() -> Error {
+        Error::new(Outcome::Canceled, "The operation was canceled.")
+    }
+
+    /// A caught panic: a bug of this library.
+    pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+        let told = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let told = told.unwrap_or("no message");
+        Error::new(
+            Outcome::Unexpected,
+            format!(
+                "An internal error of licbak ({told}). The restorer stays usable; please report this."
+            ),
+        )
+    }
+
+    pub fn sentence(&self) -> &str {
+        &self.sentence
+    }
+}
+
+impl From<crate::sys::threads::Refused> for Error {
+    fn from(_: crate::sys::threads::Refused) -> Error {
+        Error::out_of_memory()
+    }
+}
+
+impl From<std::collections::TryReserveError> for Error {
+    fn from(_: std::collections::TryReserveError) -> Error {
+        Error::out_of_memory()
+    }
+}
+
+impl Outcome {
+    fn of_system(access: Access, errno: Errno) -> Outcome {
+        match errno {
+            Errno::ACCESS | Errno::PERM => Outcome::AccessDenied,
+            Errno::ROFS => Outcome::WriteProtected,
+            Errno::NOSPC | Errno::DQUOT => Outcome::DiskFull,
+            Errno::FBIG => Outcome::FileTooLarge,
+            Errno::MFILE | Errno::NFILE => Outcome::TooManyOpenFiles,
+            Errno::NOMEM => Outcome::OutOfMemory,
+            Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV if access == Access::Read => {
+                Outcome::ReadFault
+            }
+            Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV => Outcome::WriteFault,
+            Errno::NOENT => Outcome::PathNotFound,
+            Errno::NOTDIR => Outcome::NotADirectory,
+            _ => Outcome::Fail,
+        }
+    }
+
+    /// What the user can do about it, to be put behind the reason.
+    fn advice(self) -> &'static str {
+        match self {
+            Outcome::AccessDenied => {
+                " Give this user the right to it, or run as a user who has it."
+            }
+            Outcome::WriteProtected => {
+                " Mount the file system for writing, or choose another directory."
+            }
+            Outcome::DiskFull => " Free space there, or choose another directory, and try again.",
+            Outcome::FileTooLarge => {
+                " Raise the limit on the size of files for this process and try again."
+            }
+            Outcome::TooManyOpenFiles => {
+                " Close files or raise the limit on open files, and try again."
+            }
+            Outcome::OutOfMemory => " Free memory and try again.",
+            Outcome::ReadFault | Outcome::WriteFault => {
+                " The disk may be failing: check it before you try again."
+            }
+            Outcome::PathNotFound => " Create the directory or correct the path.",
+            Outcome::NotADirectory => " Name the directory, not a file in its place.",
+            _ => "",
+        }
+    }
+}

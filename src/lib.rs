@@ -1,0 +1,25 @@
+//! A backup restorer object for licences: what `IWMLicenseBackup` and its companions were for the
+//! Windows Media Format SDK, for every host that speaks C.
+//!
+//! The library is used through `include/licbak.h`; the Rust items are public only so that the
+//! header can be made from them. Layers, arrows pointing down only:
+//!
+//! ```text
+//! abi ──► engine ──► store ──► license
+//!            ├─────► archive ──► license
+//!            └─────► location
+//! all of them ──► sys, error
+//! ```
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod error;
+mod sys;

@@ -1,0 +1,348 @@
+//! Files and folders by descriptor: nothing here follows a path twice, and nothing below an opened
+//! folder follows a link.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat,
+    Timespec, Timestamps,
+};
+pub use rustix::io::Errno;
+use rustix::io::retry_on_intr;
+
+/// What a name in a folder, or an open descriptor, is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Folder,
+    Link,
+    Special,
+    /// The file system tells only when asked for the one name.
+    Unknown,
+}
+
+impl From<FileType> for Kind {
+    fn from(kind: FileType) -> Kind {
+        match kind {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link,
+            FileType::Unknown => Kind::Unknown,
+            _ => Kind::Special,
+        }
+    }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// What the file system says of a file; two equal values mean that it was not changed in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub identity: Identity,
+    pub kind: Kind,
+    pub size: u64,
+    /// Nanoseconds since 1970 UTC.
+    pub modified: i64,
+    pub changed: i64,
+    pub mode: u32,
+    pub owner: (u32, u32),
+}
+
+impl From<Stat> for Facts {
+    fn from(stat: Stat) -> Facts {
+        // Seconds that nanoseconds in 64 bits can't hold, before 1678 and after 2261, are clamped.
+        let nanoseconds = |seconds: i64, fraction: i64| {
+            seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(fraction)
+        };
+        Facts {
+            identity: Identity {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+            },
+            kind: FileType::from_raw_mode(stat.st_mode).into(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+            mode: stat.st_mode & 0o7777,
+            owner: (stat.st_uid, stat.st_gid),
+        }
+    }
+}
+
+/// The user that files made by this process belong to.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+const FOLDER: OFlags = READ.union(OFlags::DIRECTORY);
+/// Where the kernel shows a process its descriptors.
+const OWN_FILES: &str = "/proc/self/fd";
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+impl Dir {
+    /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
+    /// it likes.
+    pub fn open(path: &Path) -> Result<Dir, Errno> {
+        retry_on_intr(|| rustix::fs::open(path, FOLDER, Mode::empty())).map(Dir)
+    }
+
+    /// Makes the folder at `path`, for its owner alone.
+    pub fn make(path: &Path) -> Result<(), Errno> {
+        rustix::fs::mkdir(path, Mode::RWXU)
+    }
+
+    pub fn remove(path: &Path) -> Result<(), Errno> {
+        rustix::fs::rmdir(path)
+    }
+
+    /// Opens the folder `relative` below this one; a symbolic link on the way is an error.
+    pub fn folder(&self, relative: &str) -> Result<Dir, Errno> {
+        if relative.is_empty() {
+            return retry_on_intr(|| rustix::fs::openat(&self.0, ".", FOLDER, Mode::empty()))
+                .map(Dir);
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let resolve =
+                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            match retry_on_intr(|| {
+                rustix::fs::openat2(&self.0, relative, FOLDER, Mode::empty(), resolve)
+            }) {
+                // Before Linux 5.6, or forbidden by a seccomp filter that does not know the call.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                // A rename elsewhere while the kernel walked the path: it asks to be called again.
+                Err(Errno::AGAIN) => {}
+                done => return done.map(Dir),
+            }
+        }
+        let mut folder: Option<OwnedFd> = None;
+        for part in relative.split('/') {
+            let parent = folder.as_ref().unwrap_or(&self.0);
+            folder = Some(retry_on_intr(|| {
+                rustix::fs::openat(parent, part, FOLDER | OFlags::NOFOLLOW, Mode::empty())
+            })?);
+        }
+        folder.map(Dir).ok_or(Errno::INVAL)
+    }
+
+    /// Opens the file `name` in this folder for reading. What is no regular file is opened without
+    /// waiting or effect.
+    pub fn file(&self, name: &str) -> Result<File, Errno> {
+        let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).map(File)
+    }
+
+    /// Like [`Dir::file`], but `name` may be a symbolic link.
+    pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()))
+            .map(File)
+    }
+
+    /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
+    pub fn create(&self, name: &str) -> Result<File, Errno> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).map(File)
+    }
+
+    /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
+    /// too where [`Dir::name_unnamed`] could not name it later.
+    pub fn create_unnamed(&self) -> Result<File, Errno> {
+        if rustix::fs::access(OWN_FILES, rustix::fs::Access::EXISTS).is_err() {
+            return Err(Errno::NOTSUP);
+        }
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        retry_on_intr(|| rustix::fs::openat(&self.0, ".", flags, PRIVATE)).map(File)
+    }
+
+    /// Gives the unnamed `file` the name `name`, which must not exist.
+    pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
+        // By descriptor alone the kernel links only for the privileged.
+        let path = format!("{OWN_FILES}/{}", file.0.as_raw_fd());
+        rustix::fs::linkat(CWD, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)
+    }
+
+    pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::mkdirat(&self.0, name, Mode::RWXU)
+    }
+
+    pub fn facts(&self) -> Result<Facts, Errno> {
+        rustix::fs::fstat(&self.0).map(Facts::from)
+    }
+
+    /// What `name` in this folder is, a symbolic link itself.
+    pub fn facts_of(&self, name: &str) -> Result<Facts, Errno> {
+        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
+    }
+
+    /// Calls `visit` with the name and kind of everything in the folder but `.` and `..`.
+    pub fn entries<E: From<Errno>>(
+        &self,
+        mut visit: impl FnMut(&CStr, Kind) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // The position belongs to the descriptor, so a second reader of the same folder needs its
+        // own.
+        let folder = self.folder("")?;
+        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+        let mut entries = RawDir::new(&folder.0, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if entry.file_name() != c"." && entry.file_name() != c".." {
+                visit(entry.file_name(), entry.file_type().into())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
+        rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())
+    }
+
+    /// Renames over whatever file `to` is.
+    pub fn rename(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+        rustix::fs::renameat(&self.0, from, &into.0, to)
+    }
+
+    /// Renames where `to` does not exist, else `EEXIST`. File systems that can't answer `EINVAL`.
+    pub fn rename_new(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+        rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::NOREPLACE)
+    }
+
+    pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
+    }
+
+    pub fn remove_folder(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Brings the folder's names to the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::fsync(&self.0))
+    }
+
+    /// Brings the whole file system that the folder is on to the disk.
+    pub fn sync_file_system(&self) -> Result<(), Errno> {
+        rustix::fs::syncfs(&self.0)
+    }
+
+    /// Takes the folder for this descriptor alone, unless somebody holds it.
+    pub fn try_lock(&self) -> Result<(), Errno> {
+        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+    }
+}
+
+/// An open file. Reads and writes at a position leave the descriptor's own alone, so that threads
+/// can share it.
+#[derive(Debug)]
+pub struct File(OwnedFd);
+
+impl File {
+    /// Opens what is at `path` for reading, without waiting or effect if it is no regular file.
+    pub fn open(path: &Path) -> Result<File, Errno> {
+        retry_on_intr(|| rustix::fs::open(path, READ | OFlags::NONBLOCK, Mode::empty())).map(File)
+    }
+
+    pub fn facts(&self) -> Result<Facts, Errno> {
+        rustix::fs::fstat(&self.0).map(Facts::from)
+    }
+
+    /// Reads until `buffer` is full or the file ends; returns how much was read.
+    pub fn read_full(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        fill(buffer, |rest, _| rustix::io::read(&self.0, rest))
+    }
+
+    /// Like [`File::read_full`], from `offset`.
+    pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        fill(buffer, |rest, done| {
+            rustix::io::pread(&self.0, rest, offset + done as u64)
+        })
+    }
+
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let written = retry_on_intr(|| rustix::io::write(&self.0, bytes))?;
+            // A file that takes nothing and reports nothing would be written to for ever.
+            if written == 0 {
+                return Err(Errno::IO);
+            }
+            bytes = bytes.get(written..).ok_or(Errno::IO)?;
+        }
+        Ok(())
+    }
+
+    /// Brings content and attributes to the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        // Never tried again: after a failure the kernel forgets what it could not write.
+        rustix::fs::fsync(&self.0)
+    }
+
+    /// Sets the time of modification, in nanoseconds since 1970 UTC.
+    pub fn set_modified(&self, modified: i64) -> Result<(), Errno> {
+        let last_modification = Timespec {
+            tv_sec: modified.div_euclid(1_000_000_000),
+            tv_nsec: modified.rem_euclid(1_000_000_000),
+        };
+        let last_access = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        };
+        rustix::fs::futimens(
+            &self.0,
+            &Timestamps {
+                last_access,
+                last_modification,
+            },
+        )
+    }
+
+    pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    }
+
+    pub fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {
+        rustix::fs::fchown(
+            &self.0,
+            Some(rustix::process::Uid::from_raw(user)),
+            Some(rustix::process::Gid::from_raw(group)),
+        )
+    }
+
+    /// Takes the file for this descriptor alone, unless somebody holds it.
+    pub fn try_lock(&self) -> Result<(), Errno> {
+        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+    }
+}
+
+/// Calls `read` with what is still to fill and how much is done until nothing is left or nothing
+/// more comes.
+fn fill(
+    buffer: &mut [u8],
+    read: impl Fn(&mut [u8], usize) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match retry_on_intr(|| read(rest, done))? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}

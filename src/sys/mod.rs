@@ -1,0 +1,10 @@
+//! Safe wrappers over the operating system.
+
+pub mod files;
+#[allow(unsafe_code)]
+pub mod fork;
+#[allow(unsafe_code)]
+#[cfg(feature = "standalone")]
+pub mod reserve;
+#[allow(unsafe_code)]
+pub mod threads;

@@ -1,0 +1,180 @@
+//! An allocator with a reserve: where the system has no memory left, small requests are served from
+//! a static pool, and whoever is at work learns of it and ends with an error that itself needs a
+//! little memory.
+//!
+//! Rust's collections end the process when an allocation fails. Large buffers are asked for with
+//! `try_reserve`, and what is small (a sentence, a path, a channel's node) comes from here. An
+//! operation compares [`used`] at its steps with what it was when it began, so that it fails as out
+//! of memory long before the pool is empty.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How often the reserve has been drawn on since the library was loaded.
+pub fn used() -> usize {
+    DRAWN.load(Ordering::Relaxed)
+}
+
+#[global_allocator]
+static ALLOCATOR: Reserving = Reserving;
+
+const POOL_SIZE: usize = 1 << 20;
+/// Larger requests come from code that can live with a refusal.
+const LARGEST: usize = 64 * 1024;
+
+#[repr(align(4096))]
+struct Pool(UnsafeCell<[u8; POOL_SIZE]>);
+
+// SAFETY: each byte is handed out at most once between two resets, through the atomic cursor.
+unsafe impl Sync for Pool {}
+
+static POOL: Pool = Pool(UnsafeCell::new([0; POOL_SIZE]));
+/// Where the pool's free part begins in the low half, how many blocks are out in the high half: one
+/// atomic, so that the cursor goes back to the start in the same step in which the last block comes
+/// home.
+static STATE: AtomicUsize = AtomicUsize::new(0);
+static DRAWN: AtomicUsize = AtomicUsize::new(0);
+
+const CURSOR_BITS: u32 = 21;
+const CURSOR_MASK: usize = (1 << CURSOR_BITS) - 1;
+const ONE_BLOCK: usize = 1 << CURSOR_BITS;
+
+struct Reserving;
+
+// SAFETY: memory comes from the system's allocator, or from a part of the pool that is handed out
+// once.
+unsafe impl GlobalAlloc for Reserving {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise, passed on.
+        let memory = unsafe { System.alloc(layout) };
+        if memory.is_null() {
+            draw(layout)
+        } else {
+            memory
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise, passed on.
+        let memory = unsafe { System.alloc_zeroed(layout) };
+        if !memory.is_null() {
+            return memory;
+        }
+        let memory = draw(layout);
+        if !memory.is_null() {
+            // SAFETY: the block was just handed out with this size.
+            unsafe { memory.write_bytes(0, layout.size()) };
+        }
+        memory
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if is_ours(memory) {
+            put_back();
+        } else {
+            // SAFETY: the caller's promise, passed on: what is not from the pool is from the
+            // system.
+            unsafe { System.dealloc(memory, layout) };
+        }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if !is_ours(memory) {
+            // SAFETY: as above.
+            let moved = unsafe { System.realloc(memory, layout, new_size) };
+            if !moved.is_null() {
+                return moved;
+            }
+        }
+        // SAFETY: the size was rounded and checked by the caller, the alignment is unchanged.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: both blocks are alive and distinct, and the shorter length is copied.
+        unsafe {
+            let moved = self.alloc(new_layout);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(memory, layout.size().min(new_size));
+                self.dealloc(memory, layout);
+            }
+            moved
+        }
+    }
+}
+
+fn is_ours(memory: *mut u8) -> bool {
+    let start = POOL.0.get() as usize;
+    (start..start + POOL_SIZE).contains(&(memory as usize))
+}
+
+fn draw(layout: Layout) -> *mut u8 {
+    DRAWN.fetch_add(1, Ordering::Relaxed);
+    if layout.size() > LARGEST || layout.align() > 4096 {
+        return std::ptr::null_mut();
+    }
+    let mut state = STATE.load(Ordering::Relaxed);
+    loop {
+        let start = (state & CURSOR_MASK).next_multiple_of(layout.align());
+        let end = start + layout.size();
+        if end > POOL_SIZE {
+            return std::ptr::null_mut();
+        }
+        let blocks = (state & !CURSOR_MASK) + ONE_BLOCK;
+        match STATE.compare_exchange_weak(state, blocks | end, Ordering::AcqRel, Ordering::Relaxed)
+        {
+            // SAFETY: start..end lies in the pool, and the exchange gave it to this caller alone.
+            Ok(_) => return unsafe { POOL.0.get().cast::<u8>().add(start) },
+            Err(now) => state = now,
+        }
+    }
+}
+
+fn put_back() {
+    let mut state = STATE.load(Ordering::Relaxed);
+    loop {
+        let left = (state & !CURSOR_MASK) - ONE_BLOCK;
+        let next = if left == 0 {
+            0
+        } else {
+            left | (state & CURSOR_MASK)
+        };
+        match STATE.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => state = now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since the pool is one.
+    #[test]
+    fn the_pool_serves_small_requests_and_is_whole_again_afterwards() {
+        let small = Layout::from_size_align(1000, 64).unwrap();
+        let before = used();
+        let blocks: Vec<_> = (0..500).map(|_| draw(small)).collect();
+        assert_eq!(used(), before + 500);
+        assert!(
+            blocks
+                .iter()
+                .all(|block| !block.is_null() && block.align_offset(64) == 0 && is_ours(*block))
+        );
+        let mut sorted = blocks.clone();
+        sorted.sort();
+        assert!(
+            sorted
+                .windows(2)
+                .all(|pair| pair[0] as usize + 1000 <= pair[1] as usize)
+        );
+        assert!(draw(Layout::from_size_align(LARGEST + 1, 1).unwrap()).is_null());
+
+        // SAFETY: the block came from the pool with this layout.
+        let grown = unsafe { ALLOCATOR.realloc(blocks[0], small, 5000) };
+        assert!(!grown.is_null() && !is_ours(grown));
+        // SAFETY: as allocated above.
+        unsafe { ALLOCATOR.dealloc(grown, Layout::from_size_align(5000, 64).unwrap()) };
+        blocks[1..].iter().for_each(|_| put_back());
+        assert_eq!(STATE.load(Ordering::Relaxed), 0);
+    }
+}

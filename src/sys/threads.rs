@@ -1,0 +1,133 @@
+//! The only place where threads are made.
+//!
+//! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call, every
+//! signal is blocked so that the host's handlers never run on our threads and a file-size limit is
+//! an error rather than the end of the host, and what the libraries below keep in thread-local
+//! storage is made before the thread owns any work.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+
+/// No memory or no thread to be had.
+#[derive(Debug)]
+pub struct Refused;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// A running thread. It is joined, or dropped and then goes on alone until its task ends.
+#[derive(Debug)]
+pub struct Thread {
+    id: libc::pthread_t,
+}
+
+// SAFETY: a pthread_t may be joined or detached from any thread.
+unsafe impl Send for Thread {}
+// SAFETY: it is only used by value.
+unsafe impl Sync for Thread {}
+
+/// zstd and the engine keep their large buffers on the heap, so that a small stack will do.
+const STACK_SIZE: usize = 512 * 1024;
+
+impl Thread {
+    /// Runs `task` on a new thread. A panic in the task ends the thread, nothing else.
+    pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
+        let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
+        let created = with_signals_blocked(|| {
+            let mut id: libc::pthread_t = 0;
+            // SAFETY: the attributes are initialised before use and destroyed after it; `run` takes
+            // the task over.
+            let error = unsafe {
+                let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+                if libc::pthread_attr_init(&mut attributes) != 0 {
+                    return None;
+                }
+                libc::pthread_attr_setstacksize(&mut attributes, STACK_SIZE);
+                let error = libc::pthread_create(&mut id, &attributes, run, task.cast());
+                libc::pthread_attr_destroy(&mut attributes);
+                error
+            };
+            (error == 0).then_some(id)
+        });
+        created.map(|id| Thread { id }).ok_or_else(|| {
+            // SAFETY: no thread was made, so the task is still ours.
+            drop(unsafe { Box::from_raw(task) });
+            Refused
+        })
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(self) {
+        // SAFETY: the thread is neither joined nor detached yet: both consume the value.
+        unsafe { libc::pthread_join(self.id, std::ptr::null_mut()) };
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: as in `join`.
+        unsafe { libc::pthread_detach(self.id) };
+    }
+}
+
+extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: `start` made the box and leaves it to this thread.
+    let task = unsafe { Box::from_raw(task.cast::<Task>()) };
+    touch_thread_local_storage();
+    // The task tells of its own panics; none may leave the thread.
+    let _ = catch_unwind(AssertUnwindSafe(task));
+    std::ptr::null_mut()
+}
+
+/// A channel's and a lock's first wait on a thread allocates for the thread, and glibc ends the
+/// process where that fails. Better now than while the thread holds half a backup.
+fn touch_thread_local_storage() {
+    let (_sender, receiver) = bounded::<()>(1);
+    let _ = receiver.recv_deadline(Instant::now() + Duration::from_micros(50));
+    let lock = parking_lot::Mutex::new(());
+    parking_lot::Condvar::new().wait_for(&mut lock.lock(), Duration::from_nanos(1));
+}
+
+/// A new thread inherits the mask of the one that makes it.
+fn with_signals_blocked<T>(make: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are initialised by the calls that fill them, and the caller's mask is put
+    // back.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let made = make();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Thread;
+
+    #[test]
+    fn a_thread_runs_its_task_with_signals_blocked() {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let thread = Thread::start(move || {
+            // SAFETY: reads the mask of this thread.
+            let blocked = unsafe {
+                let mut mask: libc::sigset_t = std::mem::zeroed();
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+                libc::sigismember(&mask, libc::SIGXFSZ) == 1
+                    && libc::sigismember(&mask, libc::SIGTERM) == 1
+            };
+            sender.send(blocked).unwrap();
+        });
+        assert!(receiver.recv().unwrap());
+        thread.unwrap().join();
+    }
+
+    #[test]
+    fn a_panic_ends_the_thread_and_nothing_else() {
+        Thread::start(|| panic!("caught")).unwrap().join();
+    }
+}
