@@ -22,4 +22,5 @@
 )]
 
 mod error;
+mod license;
 mod sys;
