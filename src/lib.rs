@@ -21,6 +21,7 @@
     )
 )]
 
+mod archive;
 mod error;
 mod license;
 mod sys;

@@ -1,0 +1,180 @@
+//! Builds a frame of licences: members in one buffer, and the lines and records that tell of them.
+
+use super::frames::{Compressor, Frame, sized};
+use super::index::{self, Record};
+use super::lines::{LicenseLine, RestrictedLine, push_json, push_sum, time};
+use super::{Digest, FOLDER, Fault, Result, digest, limits, members};
+use crate::license::{self, Statement};
+
+/// A finished frame of licences. Its records count from its own beginning and from that of its
+/// lines.
+#[derive(Debug)]
+pub struct LicenseFrame {
+    pub frame: Frame,
+    pub sums: Vec<u8>,
+    pub lines: Vec<u8>,
+    pub restricted: Vec<u8>,
+    pub records: Vec<Record>,
+    pub restricted_count: u64,
+    pub content_bytes: u64,
+}
+
+/// A licence that is being read into the frame.
+struct Pending {
+    start: usize,
+    content: usize,
+    size: usize,
+}
+
+/// Memory is kept from frame to frame.
+pub struct FrameBuilder {
+    /// As long as it ever was, so that it is zeroed only once; `used` bytes count.
+    members: Vec<u8>,
+    used: usize,
+    pending: Option<Pending>,
+    sums: Vec<u8>,
+    lines: Vec<u8>,
+    restricted: Vec<u8>,
+    restricted_count: u64,
+    records: Vec<Record>,
+    content_bytes: u64,
+}
+
+impl FrameBuilder {
+    pub fn new() -> Result<FrameBuilder> {
+        let mut members = Vec::new();
+        sized(&mut members, limits::FRAME_TARGET)?;
+        Ok(FrameBuilder {
+            members,
+            used: 0,
+            pending: None,
+            sums: Vec::new(),
+            lines: Vec::new(),
+            restricted: Vec::new(),
+            restricted_count: 0,
+            records: Vec::new(),
+            content_bytes: 0,
+        })
+    }
+
+    /// Whether there is nothing to make a frame of, nor anything to tell.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.restricted_count == 0
+    }
+
+    /// Whether the frame is better closed before a licence of `size` bytes.
+    pub fn is_full(&self, size: u64) -> bool {
+        self.used > 0 && self.used as u64 + size > limits::FRAME_TARGET as u64
+    }
+
+    /// Begins the licence `name`: its content, of exactly `size` bytes, is to be put into the
+    /// buffer returned, and then [`keep`](Self::keep) or [`restrict`](Self::restrict) be called.
+    /// Without either the licence is forgotten.
+    pub fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
+        if size > license::SIZE_MAX {
+            return Err(Fault::damaged("a licence is too large"));
+        }
+        // A directory's whole seconds, within what eleven octal digits hold.
+        let seconds = modified
+            .div_euclid(1_000_000_000)
+            .clamp(0, limits::TIME_MAX) as u64;
+        let header = members::header(&[FOLDER, name].concat(), size, seconds);
+        let (start, size) = (self.used, size as usize);
+        let content = start + header.len();
+        let buffer = sized(
+            &mut self.members,
+            content + members::padded(size as u64) as usize,
+        )?;
+        let (_, member) = buffer
+            .split_at_mut_checked(start)
+            .ok_or(Fault::OutOfMemory)?;
+        let (head, body) = member
+            .split_at_mut_checked(header.len())
+            .ok_or(Fault::OutOfMemory)?;
+        head.copy_from_slice(&header);
+        let (body, padding) = body.split_at_mut_checked(size).ok_or(Fault::OutOfMemory)?;
+        padding.fill(0);
+        self.pending = Some(Pending {
+            start,
+            content,
+            size,
+        });
+        Ok(body)
+    }
+
+    /// The content that was read since [`begin`](Self::begin).
+    pub fn content(&self) -> &[u8] {
+        let pending = self.pending.as_ref();
+        pending
+            .and_then(|p| self.members.get(p.content..p.content + p.size))
+            .unwrap_or_default()
+    }
+
+    /// Takes the licence into the frame.
+    pub fn keep(&mut self, name: &str, modified: i64, statement: &Statement) -> Result<()> {
+        let content_digest: Digest = digest(self.content());
+        let Some(Pending {
+            start,
+            content,
+            size,
+        }) = self.pending.take()
+        else {
+            return Ok(());
+        };
+        self.records.try_reserve(1)?;
+        self.records.push(Record {
+            key: index::key(&statement.key_id),
+            member: start as u64,
+            sum: self.sums.len() as u64,
+            line: self.lines.len() as u64,
+        });
+        push_sum(&mut self.sums, &content_digest, name);
+        let line = LicenseLine {
+            name: name.into(),
+            key_id: statement.key_id.as_str().into(),
+            format: statement.format.word().into(),
+            right: statement.right.word().into(),
+            size: size as u64,
+            modified: time(modified),
+        };
+        push_json(&mut self.lines, &line)?;
+        self.used = content + members::padded(size as u64) as usize;
+        self.content_bytes += size as u64;
+        Ok(())
+    }
+
+    /// Leaves the licence out, and notes that its issuer wants it so.
+    pub fn restrict(&mut self, name: &str, statement: &Statement) -> Result<()> {
+        self.pending = None;
+        self.restricted_count += 1;
+        let (key_id, format) = (
+            statement.key_id.as_str().into(),
+            statement.format.word().into(),
+        );
+        push_json(
+            &mut self.restricted,
+            &RestrictedLine {
+                name: name.into(),
+                key_id,
+                format,
+            },
+        )
+    }
+
+    /// Closes the frame, using the memory of `buffer` for its bytes, and begins the next.
+    pub fn close(&mut self, compressor: &mut Compressor, buffer: Vec<u8>) -> Result<LicenseFrame> {
+        self.pending = None;
+        let frame =
+            compressor.compress(self.members.get(..self.used).unwrap_or_default(), buffer)?;
+        self.used = 0;
+        Ok(LicenseFrame {
+            frame,
+            sums: std::mem::take(&mut self.sums),
+            lines: std::mem::take(&mut self.lines),
+            restricted: std::mem::take(&mut self.restricted),
+            records: std::mem::take(&mut self.records),
+            restricted_count: std::mem::take(&mut self.restricted_count),
+            content_bytes: std::mem::take(&mut self.content_bytes),
+        })
+    }
+}

@@ -1,0 +1,487 @@
+//! zstd frames, and the seek table behind them.
+//!
+//! The frame format is RFC 8878; the seek table is described in the zstd repository,
+//! `contrib/seekable_format/zstd_seekable_compression_format.md`, version 0.1.0. Every frame states
+//! its content's size and ends with its checksum.
+
+use std::io::{self, Write};
+
+use zstd_safe::{CCtx, CParameter, DCtx};
+
+use super::{Digest, Fault, ReadAt, Result, digest, limits};
+
+/// zstd levels that a host may ask for; it is zstd that defines them.
+pub fn levels() -> std::ops::RangeInclusive<i32> {
+    zstd_safe::min_c_level()..=zstd_safe::max_c_level()
+}
+
+/// What has been measured to pack licences best for its time: level 1 with a window as large as a
+/// frame, a match finder that still fits the cache, and matches long enough to skip what is random
+/// in a signature.
+const DEFAULT: [CParameter; 4] = [
+    CParameter::CompressionLevel(1),
+    CParameter::WindowLog(21),
+    CParameter::HashLog(15),
+    CParameter::MinMatch(7),
+];
+
+/// One compressed frame, complete.
+#[derive(Debug)]
+pub struct Frame {
+    pub bytes: Vec<u8>,
+    pub content_size: u32,
+    pub digest: Digest,
+}
+
+pub struct Compressor {
+    context: CCtx<'static>,
+}
+
+impl Compressor {
+    /// At zstd's `level`, or at the measured default.
+    pub fn new(level: Option<i32>) -> Result<Compressor> {
+        let mut context = CCtx::try_create().ok_or(Fault::OutOfMemory)?;
+        let mut set = |parameter| context.set_parameter(parameter).map_err(zstd_fault);
+        match level {
+            Some(level) => drop(set(CParameter::CompressionLevel(level))?),
+            None => DEFAULT
+                .into_iter()
+                .try_for_each(|parameter| set(parameter).map(drop))?,
+        }
+        set(CParameter::ChecksumFlag(true))?;
+        Ok(Compressor { context })
+    }
+
+    /// Compresses `content` into a frame, using the memory of `buffer`.
+    pub fn compress(&mut self, content: &[u8], mut buffer: Vec<u8>) -> Result<Frame> {
+        buffer.clear();
+        buffer.try_reserve_exact(zstd_safe::compress_bound(content.len()))?;
+        self.context
+            .compress2(&mut buffer, content)
+            .map_err(zstd_fault)?;
+        let content_size = u32::try_from(content.len()).map_err(|_| Fault::OutOfMemory)?;
+        Ok(Frame {
+            digest: digest(&buffer),
+            bytes: buffer,
+            content_size,
+        })
+    }
+}
+
+impl Frame {
+    /// The same frame with its content as it is, in raw blocks, for what no digest covers: in a
+    /// compressed block there are bits that no decoder looks at.
+    pub fn stored(self, content: &[u8]) -> Result<Frame> {
+        const BLOCK_MAX: usize = 128 << 10;
+        // One segment, a size of four bytes, and a checksum, which is that of the content.
+        const DESCRIPTOR: u8 = 0b1010_0100;
+        let checksum = self.bytes.last_chunk::<4>().copied().unwrap_or_default();
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(content.len() + content.len() / BLOCK_MAX * 3 + 16)?;
+        bytes.extend_from_slice(&zstd_safe::MAGICNUMBER.to_le_bytes());
+        bytes.push(DESCRIPTOR);
+        bytes.extend_from_slice(&self.content_size.to_le_bytes());
+        let mut blocks = content.chunks(BLOCK_MAX).peekable();
+        while let Some(block) = blocks.next() {
+            let header = (block.len() as u32) << 3 | u32::from(blocks.peek().is_none());
+            let [low, middle, high, _] = header.to_le_bytes();
+            bytes.extend_from_slice(&[low, middle, high]);
+            bytes.extend_from_slice(block);
+        }
+        bytes.extend_from_slice(&checksum);
+        Ok(Frame {
+            digest: digest(&bytes),
+            bytes,
+            content_size: self.content_size,
+        })
+    }
+}
+
+pub struct Decompressor {
+    context: DCtx<'static>,
+}
+
+impl Decompressor {
+    pub fn new() -> Result<Decompressor> {
+        Ok(Decompressor {
+            context: DCtx::try_create().ok_or(Fault::OutOfMemory)?,
+        })
+    }
+
+    /// Decompresses `frame`, exactly one frame as this library writes them, into all of `content`.
+    pub fn decompress(&mut self, frame: &[u8], content: &mut [u8]) -> Result<()> {
+        // Magic, then the descriptor: no dictionary, no unused or reserved bit, and the checksum's
+        // bit set. What a decoder would ignore could otherwise be altered unseen.
+        let descriptor = frame.get(4).copied().unwrap_or(0);
+        let ours = frame.starts_with(&zstd_safe::MAGICNUMBER.to_le_bytes())
+            && descriptor & 0b0001_1111 == 0b0000_0100;
+        let stated = zstd_safe::get_frame_content_size(frame).ok().flatten();
+        let length = zstd_safe::find_frame_compressed_size(frame).unwrap_or(0);
+        if !ours || stated != Some(content.len() as u64) || length != frame.len() {
+            return Err(Fault::damaged("a frame is not what the seek table says"));
+        }
+        match self.context.decompress(content, frame) {
+            Ok(size) if size == content.len() => Ok(()),
+            Ok(_) => Err(Fault::damaged(
+                "a frame is shorter than the seek table says",
+            )),
+            Err(code) => Err(zstd_fault(code)),
+        }
+    }
+}
+
+fn zstd_fault(code: usize) -> Fault {
+    const MEMORY_ALLOCATION: usize = 0usize.wrapping_sub(64);
+    match code {
+        MEMORY_ALLOCATION => Fault::OutOfMemory,
+        _ => Fault::Damaged(format!("zstd: {}", zstd_safe::get_error_name(code))),
+    }
+}
+
+/// Where a frame lies in the file and in the decompressed stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: u64,
+    pub length: u32,
+    pub content_start: u64,
+    pub content_size: u32,
+}
+
+impl Span {
+    pub fn content_end(&self) -> u64 {
+        self.content_start + u64::from(self.content_size)
+    }
+}
+
+const SKIPPABLE_MAGIC: u32 = 0x184D_2A5E;
+const TABLE_MAGIC: u32 = 0x8F92_EAB1;
+const TABLE_HEADER: u64 = 8;
+const TABLE_FOOTER: u64 = 9;
+const TABLE_ENTRY: u64 = 8;
+
+/// Where every frame lies.
+#[derive(Debug, Default)]
+pub struct SeekTable {
+    spans: Vec<Span>,
+}
+
+impl SeekTable {
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    pub fn span(&self, frame: usize) -> Result<Span> {
+        self.spans
+            .get(frame)
+            .copied()
+            .ok_or_else(|| Fault::damaged("a frame is missing"))
+    }
+
+    /// The end of the decompressed stream.
+    pub fn content_size(&self) -> u64 {
+        self.spans.last().map_or(0, Span::content_end)
+    }
+
+    /// The end of the last frame in the file.
+    fn end(&self) -> u64 {
+        self.spans
+            .last()
+            .map_or(0, |span| span.start + u64::from(span.length))
+    }
+
+    /// The frame that holds the byte `offset` of the decompressed stream.
+    pub fn frame_at(&self, offset: u64) -> Result<usize> {
+        let frame = self
+            .spans
+            .partition_point(|span| span.content_end() <= offset);
+        if frame == self.spans.len() {
+            return Err(Fault::damaged("an offset points behind the end"));
+        }
+        Ok(frame)
+    }
+
+    /// Takes the next frame in.
+    pub fn push(&mut self, length: u32, content_size: u32) -> Result<()> {
+        self.spans.try_reserve(1)?;
+        self.spans.push(Span {
+            start: self.end(),
+            length,
+            content_start: self.content_size(),
+            content_size,
+        });
+        Ok(())
+    }
+
+    /// Writes the table and returns its size.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<u64> {
+        let count = self.spans.len() as u32;
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(&SKIPPABLE_MAGIC.to_le_bytes());
+        bytes.extend_from_slice(
+            &((u64::from(count) * TABLE_ENTRY + TABLE_FOOTER) as u32).to_le_bytes(),
+        );
+        for span in &self.spans {
+            bytes.extend_from_slice(&span.length.to_le_bytes());
+            bytes.extend_from_slice(&span.content_size.to_le_bytes());
+        }
+        bytes.extend_from_slice(&count.to_le_bytes());
+        bytes.push(0); // no checksums in the table: each frame has its own
+        bytes.extend_from_slice(&TABLE_MAGIC.to_le_bytes());
+        out.write_all(&bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// Reads the table at the end of `source`. Its frames must fill the file from the first byte to
+    /// the table.
+    pub fn read(source: &impl ReadAt, tail: &Tail) -> Result<SeekTable> {
+        let bad = |what: &str| Err(Fault::damaged(format!("the seek table {what}")));
+        let mut footer = [0; TABLE_FOOTER as usize];
+        if tail.file_size < TABLE_HEADER + TABLE_FOOTER {
+            return bad("is missing: the file is too short for a backup");
+        }
+        tail.read(source, &mut footer, tail.file_size - TABLE_FOOTER)?;
+        let [c0, c1, c2, c3, descriptor, magic @ ..] = footer;
+        if magic != TABLE_MAGIC.to_le_bytes() {
+            return bad("is missing: the file is truncated or no backup");
+        }
+        let count = u64::from(u32::from_le_bytes([c0, c1, c2, c3]));
+        let size = count * TABLE_ENTRY + TABLE_FOOTER;
+        if descriptor != 0 || count > limits::FRAMES_MAX || size + TABLE_HEADER > tail.file_size {
+            return bad("states what can't be");
+        }
+        // At most as large as the file, by the comparison above.
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact((size + TABLE_HEADER) as usize)?;
+        bytes.resize((size + TABLE_HEADER) as usize, 0);
+        let start = tail.file_size - size - TABLE_HEADER;
+        tail.read(source, &mut bytes, start)?;
+        let header = [SKIPPABLE_MAGIC.to_le_bytes(), (size as u32).to_le_bytes()].concat();
+        let Some(entries) = bytes.strip_prefix(header.as_slice()) else {
+            return bad("has no header");
+        };
+        let mut table = SeekTable::default();
+        table.spans.try_reserve_exact(count as usize)?;
+        for entry in entries
+            .as_chunks::<{ TABLE_ENTRY as usize }>()
+            .0
+            .iter()
+            .take(count as usize)
+        {
+            let [l0, l1, l2, l3, s0, s1, s2, s3] = *entry;
+            let (length, content) = (
+                u32::from_le_bytes([l0, l1, l2, l3]),
+                u32::from_le_bytes([s0, s1, s2, s3]),
+            );
+            if content as usize > limits::FRAME_MAX
+                || length as usize > zstd_safe::compress_bound(limits::FRAME_MAX)
+            {
+                return bad("has a frame that is too large");
+            }
+            table.push(length, content)?;
+        }
+        if table.end() != start {
+            return bad("does not fill the file");
+        }
+        Ok(table)
+    }
+}
+
+/// The end of the file, read at once.
+pub struct Tail {
+    file_size: u64,
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    pub fn read_from(source: &impl ReadAt) -> Result<Tail> {
+        let file_size = source.size()?;
+        let mut bytes = vec![0; file_size.min(limits::TAIL) as usize];
+        let start = file_size - bytes.len() as u64;
+        source.read_exact_at(&mut bytes, start).map_err(shrunk)?;
+        Ok(Tail { file_size, bytes })
+    }
+
+    /// Fills `buffer` from `offset` in the file on.
+    fn read(&self, source: &impl ReadAt, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let known = offset
+            .checked_sub(self.file_size - self.bytes.len() as u64)
+            .and_then(|start| {
+                let start = start as usize;
+                self.bytes.get(start..start.checked_add(buffer.len())?)
+            });
+        match known {
+            Some(bytes) => buffer.copy_from_slice(bytes),
+            None => source.read_exact_at(buffer, offset).map_err(shrunk)?,
+        }
+        Ok(())
+    }
+}
+
+fn shrunk(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::damaged("the file ends too early"),
+        _ => Fault::System(error),
+    }
+}
+
+/// Reads frames one by one, in memory that is used again.
+pub struct FrameReader {
+    decompressor: Decompressor,
+    compressed: Vec<u8>,
+    content: Vec<u8>,
+}
+
+impl FrameReader {
+    pub fn new() -> Result<FrameReader> {
+        Ok(FrameReader {
+            decompressor: Decompressor::new()?,
+            compressed: Vec::new(),
+            content: Vec::new(),
+        })
+    }
+
+    /// The content of the frame at `span`, whose compressed bytes must have the digest `expected`,
+    /// where one is known.
+    pub fn read(
+        &mut self,
+        source: &impl ReadAt,
+        tail: &Tail,
+        span: Span,
+        expected: Option<&Digest>,
+    ) -> Result<&[u8]> {
+        let compressed = sized(&mut self.compressed, span.length as usize)?;
+        tail.read(source, compressed, span.start)?;
+        if expected.is_some_and(|expected| *expected != digest(compressed)) {
+            return Err(Fault::damaged("a frame has been altered"));
+        }
+        let content = sized(&mut self.content, span.content_size as usize)?;
+        self.decompressor.decompress(compressed, content)?;
+        Ok(content)
+    }
+
+    /// A part of the content that was read last.
+    pub fn content(&self, part: std::ops::Range<usize>) -> &[u8] {
+        self.content.get(part).unwrap_or_default()
+    }
+}
+
+/// The first `size` bytes of `buffer`, grown where needed and never shrunk: what was zeroed once is
+/// not zeroed again.
+pub fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
+    if buffer.len() < size {
+        buffer.try_reserve_exact(size - buffer.len())?;
+        buffer.resize(size, 0);
+    }
+    buffer.get_mut(..size).ok_or(Fault::OutOfMemory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(contents: &[&[u8]]) -> Vec<u8> {
+        let (mut file, mut table) = (Vec::new(), SeekTable::default());
+        let mut compressor = Compressor::new(None).unwrap();
+        for content in contents {
+            let frame = compressor.compress(content, Vec::new()).unwrap();
+            table
+                .push(frame.bytes.len() as u32, frame.content_size)
+                .unwrap();
+            file.extend_from_slice(&frame.bytes);
+        }
+        table.write(&mut file).unwrap();
+        file
+    }
+
+    #[test]
+    fn frames_come_back_by_the_table() {
+        let large = vec![7; 3 << 20];
+        let file = file(&[b"one", &large, b"three"]);
+        let tail = Tail::read_from(&file).unwrap();
+        let table = SeekTable::read(&file, &tail).unwrap();
+        assert_eq!(table.content_size(), 8 + (3 << 20));
+        assert_eq!(
+            [0, 2, 3, 3 + (3 << 20)].map(|offset| table.frame_at(offset).unwrap()),
+            [0, 0, 1, 2]
+        );
+        assert!(table.frame_at(table.content_size()).is_err());
+        let mut reader = FrameReader::new().unwrap();
+        for (frame, content) in [(2, &b"three"[..]), (1, &large), (0, b"one")] {
+            let span = table.span(frame).unwrap();
+            let compressed = &file[span.start as usize..][..span.length as usize];
+            assert_eq!(
+                reader
+                    .read(&file, &tail, span, Some(&digest(compressed)))
+                    .unwrap(),
+                content
+            );
+            assert!(reader.read(&file, &tail, span, Some(&[0; 32])).is_err());
+        }
+    }
+
+    #[test]
+    fn a_stored_frame_is_a_frame_of_which_every_bit_counts() {
+        for size in [512, 700, 128 << 10, (128 << 10) + 1, 300_000] {
+            let content: Vec<u8> = (0..size).map(|n: u32| (n / 7) as u8).collect();
+            let frame = Compressor::new(None)
+                .unwrap()
+                .compress(&content, Vec::new())
+                .unwrap();
+            let bytes = frame.stored(&content).unwrap().bytes;
+            let mut decompressed = vec![0; content.len()];
+            let mut decompressor = Decompressor::new().unwrap();
+            decompressor.decompress(&bytes, &mut decompressed).unwrap();
+            assert_eq!(decompressed, content);
+            for bit in (0..bytes.len() * 8).step_by(if size > 700 { 99_991 } else { 1 }) {
+                let mut bad = bytes.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(
+                    decompressor.decompress(&bad, &mut decompressed).is_err(),
+                    "bit {bit} of {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_that_lies_is_refused() {
+        let good = file(&[b"one", b"two"]);
+        for at in good.len() - 33..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                let read = Tail::read_from(&bad).and_then(|tail| {
+                    let table = SeekTable::read(&bad, &tail)?;
+                    let mut reader = FrameReader::new()?;
+                    table
+                        .spans()
+                        .iter()
+                        .try_for_each(|span| reader.read(&bad, &tail, *span, None).map(drop))
+                });
+                assert!(
+                    matches!(read, Err(Fault::Damaged(_))),
+                    "byte {at} bit {bit}"
+                );
+            }
+        }
+        for length in 0..good.len() {
+            let bad = good[..length].to_vec();
+            let read = Tail::read_from(&bad).and_then(|tail| SeekTable::read(&bad, &tail));
+            assert!(matches!(read, Err(Fault::Damaged(_))), "length {length}");
+        }
+    }
+
+    #[test]
+    fn what_a_decoder_would_ignore_is_refused() {
+        let mut file = file(&[b"content"]);
+        file[4] |= 0b0001_0000; // the descriptor's unused bit
+        let tail = Tail::read_from(&file).unwrap();
+        let span = SeekTable::read(&file, &tail).unwrap().span(0).unwrap();
+        assert!(
+            FrameReader::new()
+                .unwrap()
+                .read(&file, &tail, span, None)
+                .is_err()
+        );
+    }
+}

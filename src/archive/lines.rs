@@ -1,0 +1,152 @@
+//! The lines of `SHA256SUMS`, `licenses.jsonl` and `restricted.jsonl`.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, FOLDER, Fault, Result};
+
+/// A licence that is in the backup, a line of `licenses.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LicenseLine<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub key_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub format: Cow<'a, str>,
+    #[serde(borrow)]
+    pub right: Cow<'a, str>,
+    pub size: u64,
+    /// RFC 3339; none where the time is not known.
+    #[serde(borrow)]
+    pub modified: Option<Cow<'a, str>>,
+}
+
+/// A licence that was left out since its issuer denies backup, a line of `restricted.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RestrictedLine<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub key_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub format: Cow<'a, str>,
+}
+
+/// Appends `line` and a newline.
+pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *lines, line).map_err(std::io::Error::from)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(line)
+        .map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
+}
+
+/// `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 is not known.
+pub fn time(modified: i64) -> Option<Cow<'static, str>> {
+    let time = jiff::Timestamp::from_nanosecond(modified.into())
+        .ok()
+        .filter(|_| modified != 0)?;
+    Some(format!("{time:.9}").into())
+}
+
+/// The reverse of [`time`].
+pub fn parse_time(text: Option<&str>) -> Result<i64> {
+    let Some(text) = text else { return Ok(0) };
+    let time: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| Fault::damaged("a time is wrong"))?;
+    i64::try_from(time.as_nanosecond()).map_err(|_| Fault::damaged("a time is out of range"))
+}
+
+/// Appends the line of `sha256sum` for the licence `name`.
+pub fn push_sum(sums: &mut Vec<u8>, digest: &Digest, name: &str) {
+    sums.extend_from_slice(&hex::<64>(digest));
+    // A Vec takes all that is written to it.
+    let _ = writeln!(sums, "  {FOLDER}{name}");
+}
+
+/// The digest and the name in a line of `SHA256SUMS`.
+pub fn parse_sum(line: &[u8]) -> Result<(Digest, &str)> {
+    let bad = || Fault::damaged("a line of SHA256SUMS is wrong");
+    let line = std::str::from_utf8(line).map_err(|_| bad())?;
+    let (digest, path) = line.split_once("  ").ok_or_else(bad)?;
+    let name = path.strip_prefix(FOLDER).ok_or_else(bad)?;
+    Ok((parse_hex(digest).ok_or_else(bad)?, name))
+}
+
+/// `bytes` in lower-case hexadecimal, two digits a byte.
+pub fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
+    let digit = |value: u8| {
+        if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        }
+    };
+    std::array::from_fn(|place| {
+        let byte = bytes.get(place / 2).copied().unwrap_or_default();
+        digit(if place % 2 == 0 { byte >> 4 } else { byte & 15 })
+    })
+}
+
+/// The reverse of [`hex`], of exactly `SIZE` bytes.
+pub fn parse_hex<const SIZE: usize>(text: &str) -> Option<[u8; SIZE]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let mut bytes = [0; SIZE];
+    if pairs.len() != SIZE || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_written_as_sha256sum_does() {
+        let mut sums = Vec::new();
+        push_sum(&mut sums, &super::super::digest(b"abc"), "a/b c");
+        let line =
+            b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  licenses/a/b c\n";
+        assert_eq!(sums, line);
+        assert_eq!(
+            parse_sum(&line[..line.len() - 1]).unwrap(),
+            (super::super::digest(b"abc"), "a/b c")
+        );
+        for bad in [
+            &line[1..],
+            &line[..70],
+            b"",
+            b"  licenses/a",
+            &line.to_ascii_uppercase(),
+        ] {
+            assert!(parse_sum(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn times_keep_their_nanoseconds() {
+        let text = "2001-09-09T01:46:40.123456789Z";
+        assert_eq!(time(1_000_000_000_123_456_789).as_deref(), Some(text));
+        for modified in [1, -1, i64::MAX, i64::MIN, 1_000_000_000_123_456_789] {
+            assert_eq!(parse_time(time(modified).as_deref()).unwrap(), modified);
+        }
+        assert_eq!((time(0), parse_time(None).unwrap()), (None, 0));
+        assert!(parse_time(Some("yesterday")).is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! The bytes of a backup file, as `format.md` beside this file describes them. Pure: readers and
+//! writers in, values out; no paths, threads or clocks. Nothing that is read is believed before it
+//! is checked.
+
+#![forbid(unsafe_code)]
+
+pub mod agreement;
+pub mod builder;
+pub mod frames;
+pub mod index;
+pub mod limits;
+pub mod lines;
+pub mod members;
+pub mod reader;
+pub mod trailer;
+pub mod writer;
+
+use std::io;
+
+/// The names of the members that follow the licences.
+pub const SUMS: &str = "SHA256SUMS";
+pub const LICENSES: &str = "licenses.jsonl";
+pub const RESTRICTED: &str = "restricted.jsonl";
+pub const INDEX: &str = "index";
+pub const FRAMES: &str = "frames";
+pub const TRAILER: &str = "backup.json";
+/// What stands before a licence's name in its member's path.
+pub const FOLDER: &str = "licenses/";
+
+pub type Digest = [u8; 32];
+
+/// Why a backup can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Truncated, altered or not a backup of this library.
+    #[error("{0}")]
+    Damaged(String),
+    #[error("it is of format version {0}, and this library reads version 1")]
+    Newer(u64),
+    #[error(transparent)]
+    System(#[from] io::Error),
+    #[error("there is not enough memory")]
+    OutOfMemory,
+}
+
+pub type Result<T, E = Fault> = std::result::Result<T, E>;
+
+impl Fault {
+    pub fn damaged(what: impl Into<String>) -> Fault {
+        Fault::Damaged(what.into())
+    }
+}
+
+impl From<std::collections::TryReserveError> for Fault {
+    fn from(_: std::collections::TryReserveError) -> Fault {
+        Fault::OutOfMemory
+    }
+}
+
+/// A file that many readers share, each at positions of its own.
+pub trait ReadAt {
+    fn size(&self) -> io::Result<u64>;
+
+    /// Fills `buffer` from `offset` on; a file that ends before is an error of the kind
+    /// `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for Vec<u8> {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let part = start
+            .checked_add(buffer.len())
+            .and_then(|end| self.get(start..end));
+        buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+pub fn digest(bytes: &[u8]) -> Digest {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}

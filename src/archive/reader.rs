@@ -1,0 +1,339 @@
+//! Reads a backup: from its end, and every byte checked before it is believed.
+//!
+//! The chain of trust: `backup.json` holds the digests of the other members; one of these,
+//! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
+
+use sha2::{Digest as _, Sha256};
+
+use super::frames::{FrameReader, SeekTable, Span, Tail};
+use super::index::{RECORD, Record};
+use super::trailer::{Entry, Trailer};
+use super::{
+    Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER,
+    limits, members,
+};
+use crate::license::{self, name};
+
+/// An opened backup whose trailer and frame digests have been checked.
+pub struct Reader<R> {
+    source: R,
+    tail: Tail,
+    table: SeekTable,
+    digests: Vec<Digest>,
+    trailer: Trailer,
+    license_frames: usize,
+}
+
+impl<R: ReadAt> Reader<R> {
+    pub fn open(source: R) -> Result<Reader<R>> {
+        let tail = Tail::read_from(&source)?;
+        let table = SeekTable::read(&source, &tail)?;
+        let trailer = read_trailer(&source, &tail, &table)?;
+        let license_frames = check_layout(&trailer, &table)?;
+        let mut reader = Reader {
+            source,
+            tail,
+            table,
+            digests: Vec::new(),
+            trailer,
+            license_frames,
+        };
+        reader.digests = reader.read_digests()?;
+        Ok(reader)
+    }
+
+    pub fn trailer(&self) -> &Trailer {
+        &self.trailer
+    }
+
+    /// How many frames hold licences: the first ones.
+    pub fn license_frames(&self) -> usize {
+        self.license_frames
+    }
+
+    pub fn span(&self, frame: usize) -> Result<Span> {
+        self.table.span(frame)
+    }
+
+    /// The content of `frame`, checked.
+    pub fn frame<'a>(&self, frame: usize, memory: &'a mut FrameReader) -> Result<&'a [u8]> {
+        memory.read(
+            &self.source,
+            &self.tail,
+            self.table.span(frame)?,
+            self.digests.get(frame),
+        )
+    }
+
+    /// The member `name` from its beginning.
+    pub fn member(&self, name: &str) -> Result<MemberReader<'_, R>> {
+        let entry = self.trailer.entry(name)?;
+        let frame = self.table.frame_at(entry.offset)?;
+        Ok(MemberReader {
+            reader: self,
+            entry,
+            memory: FrameReader::new()?,
+            frame,
+            sha256: Sha256::new(),
+        })
+    }
+
+    /// The lines of the member `name`.
+    pub fn lines(&self, name: &str) -> Result<Lines<'_, R>> {
+        Ok(Lines {
+            member: self.member(name)?,
+            start: 0,
+            end: 0,
+            frame_start: 0,
+        })
+    }
+
+    /// The whole index, sorted as it is in the file.
+    pub fn index(&self) -> Result<Vec<Record>> {
+        let mut records: Vec<Record> = Vec::new();
+        records.try_reserve_exact(usize::try_from(self.trailer.licenses).unwrap_or(usize::MAX))?;
+        let mut member = self.member(INDEX)?;
+        while let Some((_, part)) = member.next()? {
+            let (new, rest) = part.as_chunks::<RECORD>();
+            if !rest.is_empty() || new.len() > records.capacity() - records.len() {
+                return Err(Fault::damaged("the index is malformed"));
+            }
+            records.extend(new.iter().map(Record::from_bytes));
+        }
+        member.finish()?;
+        if !records.is_sorted_by(|a, b| a < b) {
+            return Err(Fault::damaged("the index is not sorted"));
+        }
+        Ok(records)
+    }
+
+    fn read_digests(&self) -> Result<Vec<Digest>> {
+        let mut digests = Vec::new();
+        let mut member = self.member(FRAMES)?;
+        while let Some((_, part)) = member.next()? {
+            let (new, rest) = part.as_chunks::<32>();
+            if !rest.is_empty() {
+                return Err(Fault::damaged("the list of frames is malformed"));
+            }
+            digests.try_reserve(new.len())?;
+            digests.extend_from_slice(new);
+        }
+        member.finish()?;
+        Ok(digests)
+    }
+}
+
+/// `backup.json` and the end of the archive, which are alone in the last frame.
+fn read_trailer(source: &impl ReadAt, tail: &Tail, table: &SeekTable) -> Result<Trailer> {
+    let last = table
+        .spans()
+        .len()
+        .checked_sub(1)
+        .ok_or_else(|| Fault::damaged("it has no frames"))?;
+    let mut memory = FrameReader::new()?;
+    let content = memory.read(source, tail, table.span(last)?, None)?;
+    let member = members::parse(content)?;
+    if member.path != TRAILER || member.size > limits::TRAILER_MAX {
+        return Err(Fault::damaged(
+            "its last member is not backup.json: it is no backup of licbak",
+        ));
+    }
+    if content.get(member.end..) != Some(&members::END) {
+        return Err(Fault::damaged("the archive has no end"));
+    }
+    let json = content.get(member.content..member.content + member.size as usize);
+    Trailer::parse(json.ok_or_else(|| Fault::damaged("backup.json is cut off"))?)
+}
+
+/// Members follow each other without a gap, from the last licence to the trailer. Returns the
+/// number of frames before them.
+fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
+    let bad = || Fault::damaged("the members are not where backup.json says");
+    let known = [SUMS, LICENSES, RESTRICTED, INDEX, FRAMES];
+    let order = trailer
+        .members
+        .iter()
+        .filter(|entry| known.contains(&entry.name.as_str()));
+    if !order.map(|entry| entry.name.as_str()).eq(known) {
+        return Err(bad());
+    }
+    let mut end = trailer.entry(SUMS)?.offset;
+    for entry in &trailer.members {
+        if entry.offset != end {
+            return Err(bad());
+        }
+        end = entry.end();
+    }
+    let last = table.spans().last().ok_or_else(bad)?;
+    let starts_a_frame = |offset| {
+        let frame = table.frame_at(offset)?;
+        if table.span(frame)?.content_start == offset {
+            Ok(frame)
+        } else {
+            Err(bad())
+        }
+    };
+    let (licenses, digests) = (trailer.licenses, trailer.entry(FRAMES)?);
+    let sizes = (trailer.entry(INDEX)?.size, digests.size);
+    let frames = starts_a_frame(digests.offset)?;
+    if end != last.content_start
+        || sizes != (licenses.saturating_mul(RECORD as u64), frames as u64 * 32)
+    {
+        return Err(bad());
+    }
+    starts_a_frame(trailer.entry(SUMS)?.offset)
+}
+
+/// Reads a member frame by frame.
+pub struct MemberReader<'r, R> {
+    reader: &'r Reader<R>,
+    entry: &'r Entry,
+    memory: FrameReader,
+    /// The next to read.
+    frame: usize,
+    sha256: Sha256,
+}
+
+impl<R: ReadAt> MemberReader<'_, R> {
+    /// The next part of the content, as much as one frame holds of it, and its offset in the
+    /// decompressed stream.
+    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
+        while self.reader.span(self.frame)?.content_start < self.entry.content_end()
+            || self.is_at_header()?
+        {
+            let span = self.reader.span(self.frame)?;
+            let content = self.reader.frame(self.frame, &mut self.memory)?;
+            self.frame += 1;
+            let within = |offset: u64| {
+                (offset.clamp(span.content_start, span.content_end()) - span.content_start) as usize
+            };
+            if span.content_start <= self.entry.offset {
+                let member =
+                    members::parse(content.get(within(self.entry.offset)..).unwrap_or_default())?;
+                if member.path != self.entry.name.as_str()
+                    || member.size != self.entry.size
+                    || member.content != members::BLOCK
+                {
+                    return Err(Fault::damaged("a member is not what backup.json says"));
+                }
+            }
+            let range = within(self.entry.content())..within(self.entry.content_end());
+            if range.is_empty() {
+                continue;
+            }
+            let start = span.content_start + range.start as u64;
+            // Once more, since the borrow checker does not follow a loan that is returned on one
+            // path only.
+            let part = self.memory.content(range);
+            self.sha256.update(part);
+            return Ok(Some((start, part)));
+        }
+        Ok(None)
+    }
+
+    /// Whether the next frame is the one with the member's header, which a member without content
+    /// has too.
+    fn is_at_header(&self) -> Result<bool> {
+        Ok(self.reader.span(self.frame)?.content_start <= self.entry.offset)
+    }
+
+    /// Whether all that was read is what the trailer says.
+    pub fn finish(self) -> Result<()> {
+        let found: Digest = self.sha256.finalize().into();
+        if found == self.entry.digest()? {
+            return Ok(());
+        }
+        Err(Fault::Damaged(format!(
+            "{} has been altered",
+            self.entry.name
+        )))
+    }
+}
+
+/// Reads a member line by line; no line is in two frames.
+pub struct Lines<'r, R> {
+    member: MemberReader<'r, R>,
+    /// What is left of the frame's part of the member, in the frame.
+    start: usize,
+    end: usize,
+    frame_start: u64,
+}
+
+impl<R: ReadAt> Lines<'_, R> {
+    /// The next line, without its newline, and its offset in the decompressed stream.
+    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
+        if self.start == self.end {
+            let Some((offset, part)) = self.member.next()? else {
+                return Ok(None);
+            };
+            let size = part.len();
+            let span = self.member.reader.span(self.member.frame - 1)?;
+            self.frame_start = span.content_start;
+            self.start = (offset - span.content_start) as usize;
+            self.end = self.start + size;
+        }
+        let rest = self.member.memory.content(self.start..self.end);
+        let within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
+        let length = within.iter().position(|byte| *byte == b'\n');
+        let length = length.ok_or_else(|| Fault::damaged("a line has no end"))?;
+        let offset = self.frame_start + self.start as u64;
+        let line = self.start..self.start + length;
+        self.start += length + 1;
+        Ok(Some((offset, self.member.memory.content(line))))
+    }
+
+    /// Whether every line was read and all of them are what the trailer says.
+    pub fn finish(mut self) -> Result<()> {
+        if self.next()?.is_some() {
+            return Err(Fault::Damaged(format!(
+                "{} names more than the backup holds",
+                self.member.entry.name
+            )));
+        }
+        self.member.finish()
+    }
+}
+
+/// A licence in a frame's content.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Of its first block, in the decompressed stream.
+    pub offset: u64,
+    pub name: std::borrow::Cow<'a, str>,
+    pub content: &'a [u8],
+}
+
+/// Calls `visit` with each licence of a frame, which must be filled by them and nothing else.
+pub fn licenses_in<E: From<Fault>>(
+    content: &[u8],
+    span: Span,
+    mut visit: impl FnMut(Found) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut start = 0;
+    while start < content.len() {
+        let rest = content.get(start..).unwrap_or_default();
+        let member = members::parse(rest)?;
+        let content = rest
+            .get(member.content..)
+            .and_then(|rest| rest.get(..member.size as usize));
+        let path = member.path.as_ref();
+        let name = path
+            .strip_prefix(FOLDER)
+            .filter(|name| name::check(name.as_bytes()).is_ok());
+        let (Some(name), Some(content)) = (name, content) else {
+            return Err(
+                Fault::Damaged(format!("a member is no licence: {}", path.escape_debug())).into(),
+            );
+        };
+        if content.len() as u64 > license::SIZE_MAX || member.end > rest.len() {
+            return Err(Fault::Damaged(format!("a licence is too large: {name}")).into());
+        }
+        visit(Found {
+            offset: span.content_start + start as u64,
+            name: name.into(),
+            content,
+        })?;
+        start += member.end;
+    }
+    Ok(())
+}

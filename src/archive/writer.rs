@@ -1,0 +1,379 @@
+//! Writes a backup, strictly front to back.
+//!
+//! The members that list the licences follow them, and grow while the licences are written; their
+//! finished frames wait in a second file, the spool, so that memory holds one unfinished frame of
+//! each and a record for every licence.
+
+use std::io::Write;
+
+use sha2::{Digest as _, Sha256};
+
+use super::builder::LicenseFrame;
+use super::frames::{Compressor, Frame, SeekTable, sized};
+use super::index::{RECORD, Record};
+use super::trailer::{Entry, FORMAT, Trailer, VERSION};
+use super::{
+    Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER, limits,
+    lines, members,
+};
+
+pub struct Writer<'s, F, S> {
+    file: File<F>,
+    spool: Spool<'s, S>,
+    compressor: Compressor,
+    sums: List,
+    lines: List,
+    restricted: List,
+    records: Vec<Record>,
+    restricted_count: u64,
+    content_bytes: u64,
+}
+
+/// What has been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub licenses: u64,
+    pub restricted: u64,
+    pub content_bytes: u64,
+}
+
+impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
+    /// `spool` is called for an empty file when the lists outgrow memory.
+    pub fn new(
+        file: F,
+        spool: impl FnOnce() -> Result<S> + 's,
+        compressor: Compressor,
+    ) -> Writer<'s, F, S> {
+        Writer {
+            file: File {
+                out: file,
+                table: SeekTable::default(),
+                digests: Vec::new(),
+            },
+            spool: Spool {
+                make: Some(Box::new(spool)),
+                file: None,
+                size: 0,
+            },
+            compressor,
+            sums: List::default(),
+            lines: List::default(),
+            restricted: List::default(),
+            records: Vec::new(),
+            restricted_count: 0,
+            content_bytes: 0,
+        }
+    }
+
+    /// Appends a frame of licences, and returns its memory.
+    pub fn append(&mut self, licenses: LicenseFrame) -> Result<Vec<u8>> {
+        let (start, frame) = (self.file.position(), licenses.frame);
+        if frame.content_size > 0 {
+            self.file.append(&frame)?;
+        }
+        self.records.try_reserve(licenses.records.len())?;
+        let (sums, lines) = (self.sums.size, self.lines.size);
+        self.records
+            .extend(licenses.records.iter().map(|record| Record {
+                key: record.key,
+                member: record.member + start,
+                sum: record.sum + sums,
+                line: record.line + lines,
+            }));
+        self.sums
+            .append(&licenses.sums, &mut self.compressor, &mut self.spool)?;
+        self.lines
+            .append(&licenses.lines, &mut self.compressor, &mut self.spool)?;
+        self.restricted
+            .append(&licenses.restricted, &mut self.compressor, &mut self.spool)?;
+        self.restricted_count += licenses.restricted_count;
+        self.content_bytes += licenses.content_bytes;
+        Ok(frame.bytes)
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            licenses: self.records.len() as u64,
+            restricted: self.restricted_count,
+            content_bytes: self.content_bytes,
+        }
+    }
+
+    /// Bytes written to the file so far.
+    pub fn written(&self) -> u64 {
+        self.file.written()
+    }
+
+    /// Calls `visit` with the name of every licence that was appended, by reading the list of them
+    /// again.
+    pub fn names(&mut self, mut visit: impl FnMut(&str)) -> Result<()> {
+        let mut each = |text: &[u8]| -> Result<()> {
+            for line in text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
+                visit(lines::parse_sum(line)?.1);
+            }
+            Ok(())
+        };
+        let mut reader = super::frames::Decompressor::new()?;
+        let mut content = Vec::new();
+        for spooled in &self.sums.frames {
+            let frame = self.spool.read(spooled)?;
+            let content = sized(&mut content, spooled.content_size as usize)?;
+            reader.decompress(&frame, content)?;
+            each(content)?;
+        }
+        each(&self.sums.text)
+    }
+
+    /// Appends the lists, the index and the trailer, and returns how large the file is. None of it
+    /// is synced.
+    pub fn finish(self, created: String) -> Result<u64> {
+        let counts = self.counts();
+        let Writer {
+            mut file,
+            mut spool,
+            mut compressor,
+            sums,
+            lines,
+            restricted,
+            mut records,
+            ..
+        } = self;
+        let sums = sums.finish(SUMS, &mut file, &mut compressor, &mut spool)?;
+        let lines = lines.finish(LICENSES, &mut file, &mut compressor, &mut spool)?;
+        let restricted = restricted.finish(RESTRICTED, &mut file, &mut compressor, &mut spool)?;
+        drop(spool);
+        for record in &mut records {
+            record.sum += sums.content();
+            record.line += lines.content();
+        }
+        records.sort_unstable();
+        let per_frame = limits::INDEX_TARGET / RECORD;
+        let first = records.chunks(per_frame).filter_map(<[Record]>::first);
+        let first = first
+            .map(|record| text(&lines::hex::<{ 2 * RECORD }>(&record.to_bytes())))
+            .collect();
+        let frames = records
+            .chunks(per_frame)
+            .map(|chunk| chunk.iter().flat_map(|record| record.to_bytes()));
+        let size = (records.len() * RECORD) as u64;
+        let index = file.member(INDEX, size, frames, |content| {
+            compressor.compress(content, Vec::new())
+        })?;
+        drop(records);
+        let digests = file.digests.clone();
+        let frames = digests.chunks(limits::LIST_TARGET / 32);
+        let frames = frames.map(|chunk| chunk.iter().flatten().copied());
+        let size = (digests.len() * 32) as u64;
+        let frames = file.member(FRAMES, size, frames, |content| {
+            stored(&mut compressor, content)
+        })?;
+        let trailer = Trailer {
+            format: FORMAT.into(),
+            version: VERSION,
+            created,
+            licenses: counts.licenses,
+            restricted: counts.restricted,
+            content_bytes: counts.content_bytes,
+            members: vec![sums, lines, restricted, index, frames],
+            index: first,
+        };
+        file.end(&trailer, &mut compressor)
+    }
+}
+
+/// The file and what is known of the frames in it.
+struct File<F> {
+    out: F,
+    table: SeekTable,
+    digests: Vec<Digest>,
+}
+
+impl<F: Write> File<F> {
+    /// Bytes of the decompressed stream so far.
+    fn position(&self) -> u64 {
+        self.table.content_size()
+    }
+
+    fn written(&self) -> u64 {
+        self.table
+            .spans()
+            .last()
+            .map_or(0, |span| span.start + u64::from(span.length))
+    }
+
+    fn append(&mut self, frame: &Frame) -> Result<()> {
+        self.append_bytes(&frame.bytes, frame.content_size, frame.digest)
+    }
+
+    fn append_bytes(&mut self, bytes: &[u8], content_size: u32, digest: Digest) -> Result<()> {
+        self.digests.try_reserve(1)?;
+        self.table.push(bytes.len() as u32, content_size)?;
+        self.digests.push(digest);
+        Ok(self.out.write_all(bytes)?)
+    }
+
+    /// Appends a whole member whose content comes in `frames`, one frame each.
+    fn member<I: Iterator<Item = u8>>(
+        &mut self,
+        name: &str,
+        size: u64,
+        frames: impl Iterator<Item = I>,
+        mut pack: impl FnMut(&[u8]) -> Result<Frame>,
+    ) -> Result<Entry> {
+        let offset = self.position();
+        let (mut sha256, mut left) = (Sha256::new(), size);
+        let mut content = members::header(name, size, 0).into_owned();
+        for frame in frames {
+            let start = content.len();
+            content.extend(frame);
+            let new = content.get(start..).unwrap_or_default();
+            sha256.update(new);
+            left -= new.len() as u64;
+            if left == 0 {
+                content.resize(content.len().next_multiple_of(members::BLOCK), 0);
+            }
+            self.append(&pack(&content)?)?;
+            content.clear();
+        }
+        if size == 0 {
+            self.append(&pack(&content)?)?;
+        }
+        Ok(entry(name, offset, size, sha256))
+    }
+
+    /// Appends the last frame, of `backup.json` and the end of the archive, and the seek table.
+    fn end(&mut self, trailer: &Trailer, compressor: &mut Compressor) -> Result<u64> {
+        let mut json = Vec::new();
+        lines::push_json(&mut json, trailer)?;
+        if json.len() as u64 > limits::TRAILER_MAX {
+            return Err(Fault::damaged(
+                "there are more licences than a backup can hold",
+            ));
+        }
+        let mut content = members::header(TRAILER, json.len() as u64, 0).into_owned();
+        content.extend_from_slice(&json);
+        content.resize(content.len().next_multiple_of(members::BLOCK), 0);
+        content.extend_from_slice(&members::END);
+        self.append(&stored(compressor, &content)?)?;
+        Ok(self.written() + self.table.write(&mut self.out)?)
+    }
+}
+
+/// A frame that no digest of an earlier member covers; its own checksum and size must do.
+fn stored(compressor: &mut Compressor, content: &[u8]) -> Result<Frame> {
+    compressor.compress(content, Vec::new())?.stored(content)
+}
+
+fn entry(name: &str, offset: u64, size: u64, sha256: Sha256) -> Entry {
+    let sha256: Digest = sha256.finalize().into();
+    Entry {
+        name: name.into(),
+        offset,
+        size,
+        sha256: text(&lines::hex::<64>(&sha256)),
+    }
+}
+
+fn text(hex: &[u8]) -> String {
+    hex.iter().copied().map(char::from).collect()
+}
+
+/// Where a finished frame of a list waits.
+struct Spooled {
+    start: u64,
+    length: u32,
+    content_size: u32,
+    digest: Digest,
+}
+
+type MakeSpool<'s, S> = Box<dyn FnOnce() -> Result<S> + 's>;
+
+struct Spool<'s, S> {
+    make: Option<MakeSpool<'s, S>>,
+    file: Option<S>,
+    size: u64,
+}
+
+impl<S: Write + ReadAt> Spool<'_, S> {
+    fn append(&mut self, frame: &Frame) -> Result<Spooled> {
+        if let Some(make) = self.make.take() {
+            self.file = Some(make()?);
+        }
+        let file = self.file.as_mut().ok_or(Fault::OutOfMemory)?;
+        file.write_all(&frame.bytes)?;
+        let (start, length) = (self.size, frame.bytes.len() as u32);
+        self.size += u64::from(length);
+        Ok(Spooled {
+            start,
+            length,
+            content_size: frame.content_size,
+            digest: frame.digest,
+        })
+    }
+
+    fn read(&self, spooled: &Spooled) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.file.as_ref().ok_or(Fault::OutOfMemory)?;
+        file.read_exact_at(sized(&mut bytes, spooled.length as usize)?, spooled.start)?;
+        Ok(bytes)
+    }
+}
+
+/// A member that grows by lines while the licences are written.
+#[derive(Default)]
+struct List {
+    /// The lines of the frame that is not finished.
+    text: Vec<u8>,
+    frames: Vec<Spooled>,
+    size: u64,
+    sha256: Sha256,
+}
+
+impl List {
+    fn append<S: Write + ReadAt>(
+        &mut self,
+        lines: &[u8],
+        compressor: &mut Compressor,
+        spool: &mut Spool<'_, S>,
+    ) -> Result<()> {
+        // Before the new lines come, so that the last frame, which takes the padding, is never
+        // empty.
+        if self.text.len() + lines.len() > limits::LIST_TARGET && !self.text.is_empty() {
+            let frame = compressor.compress(&self.text, Vec::new())?;
+            self.frames.try_reserve(1)?;
+            self.frames.push(spool.append(&frame)?);
+            self.text.clear();
+        }
+        self.text.try_reserve(lines.len())?;
+        self.text.extend_from_slice(lines);
+        self.sha256.update(lines);
+        self.size += lines.len() as u64;
+        Ok(())
+    }
+
+    fn finish<F: Write, S: Write + ReadAt>(
+        mut self,
+        name: &str,
+        file: &mut File<F>,
+        compressor: &mut Compressor,
+        spool: &mut Spool<'_, S>,
+    ) -> Result<Entry> {
+        let offset = file.position();
+        let mut content = members::header(name, self.size, 0).into_owned();
+        if !self.frames.is_empty() {
+            file.append(&compressor.compress(&content, Vec::new())?)?;
+            content.clear();
+        }
+        for spooled in &self.frames {
+            file.append_bytes(&spool.read(spooled)?, spooled.content_size, spooled.digest)?;
+        }
+        content.append(&mut self.text);
+        let padding = members::padded(self.size) - self.size;
+        content.resize(content.len() + padding as usize, 0);
+        file.append(&compressor.compress(&content, Vec::new())?)?;
+        Ok(entry(name, offset, self.size, self.sha256))
+    }
+}
