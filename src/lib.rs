@@ -24,4 +24,5 @@
 mod archive;
 mod error;
 mod license;
+mod location;
 mod sys;

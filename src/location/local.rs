@@ -1,0 +1,473 @@
+//! A backup in a directory of this machine: the only place where one gets its name.
+//!
+//! A new backup is written to a file without a name, brought to the disk, and named in one step;
+//! where one is replaced, it gets a hidden name first and is renamed over the old one, which is
+//! never written into. File systems without unnamed files get a hidden name from the start. Whoever
+//! writes a file with a hidden name holds a lock on it, so that what a killed process left can be
+//! told from what another is writing.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use super::FILE;
+use crate::error::{Access, Error, Outcome, Result};
+use crate::sys::files::{Dir, Errno, File, Identity, Kind, user};
+
+/// Whether something has a backup's name in the directory at `path`.
+pub fn is_taken(path: &Path) -> bool {
+    Dir::open(path).is_ok_and(|directory| directory.facts_of(FILE).is_ok())
+}
+
+/// The error of a backup that would have to replace another.
+pub fn already_exists(path: &Path) -> Error {
+    let path = path.display();
+    let sentence = format!(
+        "There is a backup in {path} already, and it is kept. Ask for it to be replaced, or name another directory."
+    );
+    Error::new(Outcome::BackupExists, sentence)
+}
+
+/// Which file the backup in the directory at `path` is, if there is one.
+pub fn identity(path: &Path) -> Option<Identity> {
+    Some(
+        Dir::open(path)
+            .ok()?
+            .linked_file(FILE)
+            .ok()?
+            .facts()
+            .ok()?
+            .identity,
+    )
+}
+
+/// Opens the backup in the directory at `path`.
+pub fn open(path: &Path) -> Result<File> {
+    let directory =
+        Dir::open(path).map_err(|errno| Error::directory("RestorePath", path, errno))?;
+    let shown = path.display();
+    let file = directory.linked_file(FILE).map_err(|errno| match errno {
+        Errno::NOENT => Error::new(
+            Outcome::FileNotFound,
+            format!("There is no backup ({FILE}) in {shown}. Name the directory that has one."),
+        ),
+        _ => Error::system(
+            Access::Read,
+            format_args!("open the backup {shown}/{FILE}"),
+            errno,
+        ),
+    })?;
+    let facts = file.facts();
+    let facts = facts.map_err(|errno| {
+        Error::system(
+            Access::Read,
+            format_args!("read the backup {shown}/{FILE}"),
+            errno,
+        )
+    })?;
+    match facts.kind {
+        Kind::File => Ok(file),
+        _ => Err(Error::new(
+            Outcome::BackupCorrupt,
+            format!("{shown}/{FILE} is no file, and so no backup."),
+        )),
+    }
+}
+
+/// The directory that a new backup goes to.
+pub struct Target {
+    directory: Dir,
+    path: PathBuf,
+    replace: bool,
+}
+
+/// A backup that is being written. Dropped, it leaves nothing behind.
+pub struct Draft<'t> {
+    pub file: File,
+    target: &'t Target,
+    name: Name,
+}
+
+enum Name {
+    /// It has none, and can get one.
+    None,
+    /// A hidden one; how a rename can be kept from replacing a backup.
+    Hidden { name: String, exclusive: Exclusive },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exclusive {
+    Rename,
+    Link,
+    /// Not at all; needed only where a backup is not to be replaced.
+    No,
+}
+
+impl Target {
+    /// Opens the directory at `path` for a new backup, which replaces the old one only if
+    /// `replace`, and removes what killed processes of this user have left there.
+    pub fn open(path: &Path, replace: bool) -> Result<Target> {
+        let directory =
+            Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
+        let target = Target {
+            directory,
+            path: path.to_owned(),
+            replace,
+        };
+        target.remove_stale();
+        Ok(target)
+    }
+
+    /// The error of an attempt to write the backup.
+    fn error(&self, doing: &str, errno: Errno) -> Error {
+        Error::system(
+            Access::Write,
+            format_args!("{doing} {}/{FILE}", self.path.display()),
+            errno,
+        )
+    }
+
+    /// A file for the new backup, for this user alone from the first byte.
+    pub fn draft(&self) -> Result<Draft<'_>> {
+        let failed = |errno| self.error("create the backup", errno);
+        let (file, name) = match self.directory.create_unnamed() {
+            Err(Errno::NOTSUP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                let (file, name) = self.create_hidden().map_err(failed)?;
+                (
+                    file,
+                    Name::Hidden {
+                        name,
+                        exclusive: Exclusive::No,
+                    },
+                )
+            }
+            made => (made.map_err(failed)?, Name::None),
+        };
+        let mut draft = Draft {
+            file,
+            target: self,
+            name,
+        };
+        keep_private(&draft.file).map_err(failed)?;
+        draft
+            .file
+            .try_lock()
+            .or_else(unsupported_is_fine)
+            .map_err(failed)?;
+        if !self.replace {
+            draft.find_exclusive_rename()?;
+        }
+        Ok(draft)
+    }
+
+    /// A second file, of which nothing is to remain.
+    pub fn scratch(&self) -> Result<File, Errno> {
+        match self.directory.create_unnamed() {
+            Err(Errno::NOTSUP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                let (file, name) = self.create_hidden()?;
+                self.directory.remove_file(&name)?;
+                Ok(file)
+            }
+            made => made,
+        }
+    }
+
+    fn create_hidden(&self) -> Result<(File, String), Errno> {
+        loop {
+            let name = hidden_name();
+            match self.directory.create(&name) {
+                Err(Errno::EXIST) => continue,
+                made => {
+                    let file = made?;
+                    file.try_lock().or_else(unsupported_is_fine)?;
+                    // Between the two calls another process may have taken it for left behind.
+                    let still_there = self
+                        .directory
+                        .facts_of(&name)
+                        .is_ok_and(|facts| Ok(facts.identity) == identity_of(&file));
+                    if still_there {
+                        return Ok((file, name));
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove_stale(&self) {
+        let mut stale: Vec<String> = Vec::new();
+        // What can't be listed or removed is no reason not to back up: the next backup tries again.
+        let _ = self.directory.entries::<Errno>(|name, _| {
+            stale.extend(
+                name.to_str()
+                    .ok()
+                    .filter(|name| is_hidden_name(name))
+                    .map(str::to_owned),
+            );
+            Ok(())
+        });
+        for name in stale {
+            let Ok(file) = self.directory.file(&name) else {
+                continue;
+            };
+            let Ok(facts) = file.facts() else { continue };
+            let ours = facts.kind == Kind::File && facts.owner.0 == user();
+            if ours
+                && file.try_lock().is_ok()
+                && self
+                    .directory
+                    .facts_of(&name)
+                    .is_ok_and(|now| now.identity == facts.identity)
+            {
+                let _ = self.directory.remove_file(&name);
+            }
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Brings the file to the disk and gives it the backup's name. Only then is the backup there.
+    pub fn commit(mut self) -> Result<()> {
+        let target = self.target;
+        let failed = |errno| target.error("write the backup", errno);
+        self.file.sync().map_err(failed)?;
+        if target.replace {
+            self.replace().map_err(failed)?;
+        } else {
+            self.appear().map_err(|errno| match errno {
+                Errno::EXIST => already_exists(&target.path),
+                errno => failed(errno),
+            })?;
+        }
+        self.name = Name::None;
+        target
+            .directory
+            .sync()
+            .or_else(unsupported_is_fine)
+            .map_err(|errno| {
+                if !target.replace {
+                    // It may not outlast a power cut, so it must not stand in the way of the next
+                    // attempt.
+                    let _ = target.directory.remove_file(FILE);
+                }
+                failed(errno)
+            })
+    }
+
+    fn appear(&mut self) -> Result<(), Errno> {
+        let directory = &self.target.directory;
+        match &self.name {
+            Name::None => directory.name_unnamed(&self.file, FILE),
+            Name::Hidden {
+                name,
+                exclusive: Exclusive::Link,
+            } => {
+                directory.link(name, FILE)?;
+                let _ = directory.remove_file(name);
+                Ok(())
+            }
+            Name::Hidden { name, .. } => directory.rename_new(name, directory, FILE),
+        }
+    }
+
+    fn replace(&mut self) -> Result<(), Errno> {
+        let directory = &self.target.directory;
+        while matches!(self.name, Name::None) {
+            let name = hidden_name();
+            match directory.name_unnamed(&self.file, &name) {
+                Err(Errno::EXIST) => continue,
+                done => done?,
+            }
+            self.name = Name::Hidden {
+                name,
+                exclusive: Exclusive::No,
+            };
+        }
+        let Name::Hidden { name, .. } = &self.name else {
+            return Err(Errno::INVAL);
+        };
+        directory.rename(name, directory, FILE)
+    }
+
+    /// Finds out, before anything is written, how a hidden name becomes the backup's without
+    /// replacing one.
+    fn find_exclusive_rename(&mut self) -> Result<()> {
+        let Name::Hidden { name, exclusive } = &mut self.name else {
+            return Ok(());
+        };
+        let (target, other) = (self.target, hidden_name());
+        let directory = &target.directory;
+        if directory.rename_new(name, directory, &other).is_ok() {
+            (*name, *exclusive) = (other, Exclusive::Rename);
+        } else if directory.link(name, &other).is_ok() {
+            *exclusive = Exclusive::Link;
+            directory
+                .remove_file(&other)
+                .map_err(|errno| target.error("create the backup", errno))?;
+        } else {
+            return Err(Error::new(
+                Outcome::NotSupported,
+                format!(
+                    "The file system of {} can't name a file without the risk of replacing another. Ask for the backup to \
+                     be replaced, or name a directory on another file system.",
+                    target.path.display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if let Name::Hidden { name, .. } = &self.name {
+            let _ = self.target.directory.remove_file(name);
+        }
+    }
+}
+
+fn identity_of(file: &File) -> Result<Identity, Errno> {
+    file.facts().map(|facts| facts.identity)
+}
+
+/// A file is made with these rights; a strange umask may have taken some of them away.
+fn keep_private(file: &File) -> Result<(), Errno> {
+    if file.facts()?.mode == 0o600 {
+        return Ok(());
+    }
+    match file.set_mode(0o600) {
+        // FAT and its like have no rights to set.
+        Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
+        done => done,
+    }
+}
+
+/// Some file systems have no locks, or no sync for folders; what they lack is not promised there.
+fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
+    match errno {
+        Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK => Ok(()),
+        errno => Err(errno),
+    }
+}
+
+/// `.licenses.tar.zst.` and sixteen hexadecimal digits, unlikely to be taken.
+fn hidden_name() -> String {
+    format!(
+        ".{FILE}.{:016x}",
+        RandomState::new().build_hasher().finish()
+    )
+}
+
+fn is_hidden_name(name: &str) -> bool {
+    let digits = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_prefix(FILE))
+        .and_then(|name| name.strip_prefix('.'));
+    digits.is_some_and(|digits| {
+        digits.len() == 16
+            && digits
+                .bytes()
+                .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files::Dir;
+
+    fn directory(test: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Dir::make(&path).unwrap();
+        path
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// A draft with a hidden name, as on a file system without unnamed files.
+    fn hidden_draft<'t>(target: &'t Target) -> Draft<'t> {
+        let (file, name) = target.create_hidden().unwrap();
+        let mut draft = Draft {
+            file,
+            target,
+            name: Name::Hidden {
+                name,
+                exclusive: Exclusive::No,
+            },
+        };
+        draft.find_exclusive_rename().unwrap();
+        draft
+    }
+
+    #[test]
+    fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
+        let path = directory("commit");
+        for hidden in [false, true] {
+            let target = Target::open(&path, false).unwrap();
+            let draft = || {
+                if hidden {
+                    hidden_draft(&target)
+                } else {
+                    target.draft().unwrap()
+                }
+            };
+            let (first, second) = (draft(), draft());
+            first.file.write_all(b"first").unwrap();
+            assert!(!is_taken(&path));
+            first.commit().unwrap();
+            assert_eq!(second.commit().unwrap_err().outcome, Outcome::BackupExists);
+            assert_eq!(names(&path), [FILE]);
+
+            let target = Target::open(&path, true).unwrap();
+            let third = if hidden {
+                hidden_draft(&target)
+            } else {
+                target.draft().unwrap()
+            };
+            third.file.write_all(b"third").unwrap();
+            assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"first");
+            third.commit().unwrap();
+            assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"third");
+            assert_eq!(names(&path), [FILE]);
+            std::fs::remove_file(path.join(FILE)).unwrap();
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn where_renames_can_replace_links_do_not() {
+        let path = directory("links");
+        let target = Target::open(&path, false).unwrap();
+        let drafts = [(), ()].map(|()| {
+            let mut draft = hidden_draft(&target);
+            if let Name::Hidden { exclusive, .. } = &mut draft.name {
+                *exclusive = Exclusive::Link;
+            }
+            draft
+        });
+        let outcomes = drafts.map(|draft| draft.commit().map_err(|error| error.outcome));
+        assert_eq!(outcomes, [Ok(()), Err(Outcome::BackupExists)]);
+        assert_eq!(names(&path), [FILE]);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn what_was_left_behind_is_removed_and_what_is_held_is_not() {
+        let path = directory("stale");
+        let left = format!(".{FILE}.0123456789abcdef");
+        std::fs::write(path.join(&left), "left").unwrap();
+        std::fs::write(path.join(format!(".{FILE}.0123456789ABCDEF")), "another's").unwrap();
+        let target = Target::open(&path, true).unwrap();
+        assert_eq!(names(&path).len(), 1);
+        let held = hidden_draft(&target);
+        Target::open(&path, true).unwrap();
+        assert_eq!(names(&path).len(), 2);
+        drop(held);
+        assert_eq!(names(&path).len(), 1);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+//! Where a backup file lives, and how it becomes visible there.
+
+#![forbid(unsafe_code)]
+
+pub mod local;
+
+/// The name of a backup in its directory.
+pub const FILE: &str = "licenses.tar.zst";
