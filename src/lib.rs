@@ -25,4 +25,5 @@ mod archive;
 mod error;
 mod license;
 mod location;
+mod store;
 mod sys;

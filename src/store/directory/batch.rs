@@ -1,0 +1,185 @@
+//! Some names of a directory, and how their files are read whole.
+
+use std::sync::Arc;
+
+use super::listing::{Listing, is_fresh, let_settle};
+use super::names::Names;
+use crate::error::{Access, Error, Outcome, Result};
+use crate::license;
+use crate::store::{Batch, Intake};
+use crate::sys::files::{Dir, Errno, Kind};
+
+/// How many names a worker takes at a time: with licences of a few KiB they fill a frame.
+const BATCH: usize = 512;
+/// How often a file is read again that was written to meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Names of one or more folders, in order.
+pub struct NameBatch {
+    listing: Arc<Listing>,
+    /// Each folder, and where its names end.
+    folders: Vec<(String, usize)>,
+    names: Names,
+}
+
+/// Collects names until they are enough for a batch.
+pub struct BatchBuilder {
+    listing: Arc<Listing>,
+    folders: Vec<(String, usize)>,
+    names: Names,
+}
+
+impl BatchBuilder {
+    pub fn new(listing: Arc<Listing>) -> BatchBuilder {
+        BatchBuilder {
+            listing,
+            folders: Vec::new(),
+            names: Names::default(),
+        }
+    }
+
+    pub fn push(
+        &mut self,
+        folder: &str,
+        name: &str,
+        kind: Kind,
+        emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>,
+    ) -> Result<()> {
+        self.names.push(name, kind)?;
+        let end = self.names.len();
+        match self.folders.last_mut().filter(|(last, _)| last == folder) {
+            Some(last) => last.1 = end,
+            None => self.folders.push((folder.to_owned(), end)),
+        }
+        if end < BATCH { Ok(()) } else { self.emit(emit) }
+    }
+
+    /// Emits what has been collected, if anything.
+    pub fn emit(&mut self, emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>) -> Result<()> {
+        if self.folders.is_empty() {
+            return Ok(());
+        }
+        let (folders, names) = (
+            std::mem::take(&mut self.folders),
+            std::mem::take(&mut self.names),
+        );
+        emit(Box::new(NameBatch {
+            listing: Arc::clone(&self.listing),
+            folders,
+            names,
+        }))
+    }
+}
+
+impl Batch for NameBatch {
+    fn len(&self) -> u64 {
+        self.names
+            .iter()
+            .filter(|(_, kind)| *kind == Kind::File)
+            .count() as u64
+    }
+
+    fn read(&self, intake: &mut dyn Intake) -> Result<()> {
+        let (mut names, mut start, mut whole) = (self.names.iter(), 0, String::new());
+        for (folder, end) in &self.folders {
+            // A folder that has vanished shows in its parent, which will be listed again.
+            let opened = self.listing.root.folder(folder);
+            for (name, kind) in names.by_ref().take(end - start) {
+                intake.check()?;
+                whole.clear();
+                if !folder.is_empty() {
+                    whole.push_str(folder);
+                    whole.push('/');
+                }
+                whole.push_str(name);
+                match (&opened, kind) {
+                    (_, Kind::Link) => {
+                        intake.left_out(&whole, "it is a symbolic link, and links are not followed")
+                    }
+                    (Ok(directory), Kind::File) => {
+                        self.read_file(directory, name, &whole, intake)?
+                    }
+                    (Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP), Kind::File) => {}
+                    (Err(errno), Kind::File) => return Err(read_error(folder, *errno)),
+                    _ => intake.left_out(&whole, "it is no regular file"),
+                }
+            }
+            start = *end;
+        }
+        Ok(())
+    }
+}
+
+impl NameBatch {
+    /// Reads the file `name` of `directory`, the licence `whole`, as it was at one moment.
+    fn read_file(
+        &self,
+        directory: &Dir,
+        name: &str,
+        whole: &str,
+        intake: &mut dyn Intake,
+    ) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let file = match directory.file(name) {
+                // Vanished: the folder has changed, and will be listed again.
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::LOOP) => {
+                    intake.left_out(whole, "it is a symbolic link, and links are not followed");
+                    return Ok(());
+                }
+                // A socket in the file's place.
+                Err(Errno::NXIO) => {
+                    intake.left_out(whole, "it is no regular file");
+                    return Ok(());
+                }
+                file => file.map_err(|errno| read_error(whole, errno))?,
+            };
+            let before = file.facts().map_err(|errno| read_error(whole, errno))?;
+            if before.kind != Kind::File {
+                intake.left_out(whole, "it is no regular file");
+                return Ok(());
+            }
+            if self.listing.except.contains(&before.identity) {
+                return Ok(());
+            }
+            if before.size > license::SIZE_MAX {
+                return Err(too_large(whole, before.size));
+            }
+            if is_fresh(&before) {
+                // A writer at this very moment would leave no trace in the times.
+                let_settle();
+                continue;
+            }
+            let mut fill = |content: &mut [u8]| {
+                let read = file
+                    .read_full(content)
+                    .map_err(|errno| read_error(whole, errno))?;
+                let after = file.facts().map_err(|errno| read_error(whole, errno))?;
+                Ok(read == content.len() && after == before)
+            };
+            if intake.license(whole, before.size, before.modified, &mut fill)? {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Outcome::SharingViolation,
+            format!(
+                "The licence {whole} is being written to again and again. Try again when its writer is done."
+            ),
+        ))
+    }
+}
+
+fn read_error(name: &str, errno: Errno) -> Error {
+    Error::system(Access::Read, format_args!("read the licence {name}"), errno)
+}
+
+fn too_large(name: &str, size: u64) -> Error {
+    Error::new(
+        Outcome::FileTooLarge,
+        format!(
+            "The licence {name} has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 bytes) at most. \
+             StorePath is to be a folder of licences only: move it elsewhere, or name another folder."
+        ),
+    )
+}

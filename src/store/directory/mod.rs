@@ -1,0 +1,8 @@
+//! A directory as a store: every regular file below it is a licence, but for what is hidden.
+
+mod batch;
+mod listing;
+mod names;
+pub mod restore;
+
+pub use listing::Listing;

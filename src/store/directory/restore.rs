@@ -1,0 +1,431 @@
+//! Restores into a directory: everything is written beside the licences first, in one hidden
+//! folder, and moved into its place once the whole backup is found right.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Access, Error, Outcome, Result};
+use crate::license::name;
+use crate::store::tree;
+use crate::sys::files::{Dir, Errno, Facts, Kind, user};
+
+/// The hidden folder's name, before sixteen hexadecimal digits.
+const STAGING: &str = ".licbak-restore.";
+
+/// What became of a licence of the backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It waits beside the store, or would.
+    Staged,
+    /// The store has it already.
+    Same,
+    /// The store has another version, and keeps it.
+    Kept,
+}
+
+/// A directory while it is restored into.
+pub struct Restore {
+    path: PathBuf,
+    /// None where it does not exist, and is not to be made.
+    root: Option<Dir>,
+    staging: Option<Staging>,
+    replace: bool,
+    /// It was made for this restore.
+    is_new: bool,
+}
+
+struct Staging {
+    name: String,
+    folder: Dir,
+}
+
+/// The folders that a worker used last; licences come folder by folder.
+#[derive(Default)]
+pub struct Cursor {
+    folder: Option<String>,
+    store: Option<Dir>,
+    staging: Option<Dir>,
+    content: Vec<u8>,
+}
+
+impl Restore {
+    pub fn open(path: &Path, replace: bool, dry_run: bool) -> Result<Restore> {
+        let failed = |errno| Error::directory("StorePath", path, errno);
+        let (root, is_new) = match Dir::open(path) {
+            Err(Errno::NOENT) if dry_run => {
+                // It would be made, and so its parent must be there.
+                Dir::open(parent(path)).map_err(failed)?;
+                (None, false)
+            }
+            Err(Errno::NOENT) => {
+                let is_new = match Dir::make(path) {
+                    Ok(()) => true,
+                    // Another restore was faster.
+                    Err(Errno::EXIST) => false,
+                    Err(Errno::NOENT) => return Err(failed(Errno::NOENT)),
+                    Err(errno) => {
+                        let doing = format_args!("make the store {}", path.display());
+                        return Err(Error::system(Access::Write, doing, errno));
+                    }
+                };
+                (Some(Dir::open(path).map_err(failed)?), is_new)
+            }
+            opened => (Some(opened.map_err(failed)?), false),
+        };
+        let mut restore = Restore {
+            path: path.to_owned(),
+            root,
+            staging: None,
+            replace,
+            is_new,
+        };
+        if !dry_run {
+            restore.remove_stale();
+            restore.staging = Some(restore.make_staging()?);
+        }
+        Ok(restore)
+    }
+
+    fn make_staging(&self) -> Result<Staging> {
+        let failed = |errno| self.write_error("make a folder in", "", errno);
+        let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
+        loop {
+            let name = format!(
+                "{STAGING}{:016x}",
+                RandomState::new().build_hasher().finish()
+            );
+            match root.make_folder(&name) {
+                Err(Errno::EXIST) => continue,
+                made => made.map_err(failed)?,
+            }
+            match root.folder(&name) {
+                // Another restore took it for left behind, before it was locked.
+                Err(Errno::NOENT) => continue,
+                folder => {
+                    let folder = folder.map_err(failed)?;
+                    let _ = folder.try_lock();
+                    if root.facts_of(&name).is_ok() {
+                        return Ok(Staging { name, folder });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes what killed restores of this user have left.
+    fn remove_stale(&self) {
+        let Some(root) = &self.root else { return };
+        for name in hidden(root) {
+            let Ok(folder) = root.folder(&name) else {
+                continue;
+            };
+            let ours = folder.facts().is_ok_and(|facts| facts.owner.0 == user());
+            if ours && folder.try_lock().is_ok() {
+                // What can't be removed is no reason not to restore.
+                let _ = tree::remove(root, &name);
+            }
+        }
+    }
+
+    /// Compares the licence with what the store has under its name, and writes it beside the store
+    /// where it is to be restored. Any thread, each with its own cursor.
+    pub fn place(
+        &self,
+        cursor: &mut Cursor,
+        name: &str,
+        content: &[u8],
+        modified: i64,
+    ) -> Result<Placed> {
+        let (folder, file) = name::split(name);
+        if cursor.folder.as_deref() != Some(folder) {
+            cursor.folder = None;
+            cursor.store = self.store_folder(folder)?;
+            cursor.staging = None;
+            cursor.folder = Some(folder.to_owned());
+        }
+        let existing = match &cursor.store {
+            None => None,
+            Some(directory) => {
+                let found = compare(directory, file, content, &mut cursor.content);
+                found.map_err(|errno| self.read_error(name, errno))?
+            }
+        };
+        let old = match existing {
+            None => None,
+            Some(Existing::Same) => return Ok(Placed::Same),
+            Some(Existing::Other(_)) if !self.replace => return Ok(Placed::Kept),
+            Some(Existing::Other(facts)) => Some(facts),
+            Some(Existing::NoFile) => return Err(self.in_the_way(name)),
+        };
+        if let Some(staging) = &self.staging {
+            let failed = |errno| match errno {
+                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => Error::new(
+                    Outcome::BackupCorrupt,
+                    format!("The backup has {name} twice, or a licence and a folder of this name."),
+                ),
+                errno => self.write_error("write the licence", name, errno),
+            };
+            let directory = match &mut cursor.staging {
+                Some(directory) => directory,
+                none => none.insert(make_below(&staging.folder, folder).map_err(failed)?),
+            };
+            stage(directory, file, content, modified, old).map_err(failed)?;
+        }
+        Ok(Placed::Staged)
+    }
+
+    /// The store's folder, none if there is none.
+    fn store_folder(&self, folder: &str) -> Result<Option<Dir>> {
+        let Some(root) = &self.root else {
+            return Ok(None);
+        };
+        match root.folder(folder) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(self.in_the_way(folder)),
+            Err(errno) => Err(self.read_error(folder, errno)),
+        }
+    }
+
+    /// Moves all that was staged into its place. `tell` learns of everything that has been moved,
+    /// and of what another has put there meanwhile; it may end it.
+    pub fn publish(&mut self, tell: &mut dyn FnMut(Published) -> Result<()>) -> Result<()> {
+        let (Some(root), Some(staging)) = (&self.root, &self.staging) else {
+            return Ok(());
+        };
+        self.is_new = false;
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let failed = |errno| self.write_error("move a licence to", &folder, errno);
+            let from = staging.folder.folder(&folder).map_err(failed)?;
+            let into = root.folder(&folder).map_err(failed)?;
+            for (name, kind) in tree::names(&from).map_err(failed)? {
+                let whole = tree::join(&folder, &name);
+                if kind == Kind::Folder {
+                    match move_new(&from, &name, &into, true) {
+                        Ok(()) => tell(Published::Folder(&whole))?,
+                        Err(Errno::EXIST | Errno::NOTEMPTY) => folders.push(whole),
+                        Err(errno) => {
+                            return Err(self.write_error("make the folder", &whole, errno));
+                        }
+                    }
+                    continue;
+                }
+                let moved = self.publish_file(&from, &name, &into);
+                tell(
+                    match moved
+                        .map_err(|errno| self.write_error("write the licence", &whole, errno))?
+                    {
+                        Some(size) => Published::File(size),
+                        None => Published::Kept(&whole),
+                    },
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a licence into its place and gives its size; none where another version has come there
+    /// and is kept.
+    fn publish_file(&self, from: &Dir, name: &str, into: &Dir) -> Result<Option<u64>, Errno> {
+        let size = from.facts_of(name)?.size;
+        match move_new(from, name, into, false) {
+            Err(Errno::EXIST) if self.replace => from.rename(name, into, name)?,
+            Err(Errno::EXIST) if !same(from, into, name)? => return Ok(None),
+            Err(Errno::EXIST) => {}
+            moved => moved?,
+        }
+        Ok(Some(size))
+    }
+
+    /// Brings what was written and moved to the disk.
+    pub fn sync(&self) -> Result<()> {
+        let Some(root) = &self.root else {
+            return Ok(());
+        };
+        root.sync_file_system()
+            .map_err(|errno| self.write_error("bring the licences to the disk", "", errno))
+    }
+
+    fn in_the_way(&self, name: &str) -> Error {
+        let sentence = format!(
+            "The store {} has something else where the licence or folder {name} of the backup would be: a folder, a file, \
+             a link or a special file. Move it away and try again.",
+            self.path.display()
+        );
+        Error::new(Outcome::InvalidName, sentence)
+    }
+
+    fn read_error(&self, name: &str, errno: Errno) -> Error {
+        Error::system(
+            Access::Read,
+            format_args!("read {name} in the store {}", self.path.display()),
+            errno,
+        )
+    }
+
+    fn write_error(&self, doing: &str, name: &str, errno: Errno) -> Error {
+        Error::system(
+            Access::Write,
+            format_args!("{doing} {name} in the store {}", self.path.display()),
+            errno,
+        )
+    }
+}
+
+/// What has been published.
+pub enum Published<'a> {
+    /// A licence of this size.
+    File(u64),
+    /// A folder and all that is below it.
+    Folder(&'a str),
+    /// Not this licence: another version has come to the store meanwhile, and is kept.
+    Kept(&'a str),
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let Some(root) = &self.root else { return };
+        if let Some(staging) = &self.staging {
+            let _ = tree::remove(root, &staging.name);
+        }
+        if self.is_new {
+            let _ = Dir::remove(&self.path);
+        }
+    }
+}
+
+enum Existing {
+    Same,
+    Other(Facts),
+    /// A folder, a link or a special file.
+    NoFile,
+}
+
+/// What `directory` has under the name of a licence with this content.
+fn compare(
+    directory: &Dir,
+    name: &str,
+    content: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<Option<Existing>, Errno> {
+    let file = match directory.file(name) {
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Existing::NoFile)),
+        file => file?,
+    };
+    let facts = file.facts()?;
+    if facts.kind != Kind::File {
+        return Ok(Some(Existing::NoFile));
+    }
+    if facts.size == content.len() as u64 {
+        // One byte more shows a file that grows.
+        let read = file.read_full(sized(buffer, content.len() + 1)?)?;
+        if buffer.get(..read) == Some(content) {
+            return Ok(Some(Existing::Same));
+        }
+    }
+    Ok(Some(Existing::Other(facts)))
+}
+
+/// The first `size` bytes of `buffer`, grown where needed.
+fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], Errno> {
+    if buffer.len() < size {
+        buffer
+            .try_reserve_exact(size - buffer.len())
+            .map_err(|_| Errno::NOMEM)?;
+        buffer.resize(size, 0);
+    }
+    buffer.get_mut(..size).ok_or(Errno::NOMEM)
+}
+
+/// Whether `file` is the same in both folders.
+fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
+    let staged = from.file(file)?;
+    let mut content = Vec::new();
+    let size = staged.facts()?.size as usize;
+    let read = staged.read_full(sized(&mut content, size)?)?;
+    content.truncate(read);
+    Ok(matches!(
+        compare(into, file, &content, &mut Vec::new())?,
+        Some(Existing::Same)
+    ))
+}
+
+/// Writes a licence beside the store, with what is to be kept of the file that it replaces.
+fn stage(
+    directory: &Dir,
+    name: &str,
+    content: &[u8],
+    modified: i64,
+    old: Option<Facts>,
+) -> Result<(), Errno> {
+    let file = directory.create(name)?;
+    file.write_all(content)?;
+    if let Some(old) = old {
+        if file.facts()?.owner != old.owner {
+            file.set_owner(old.owner)?;
+        }
+        file.set_mode(old.mode)?;
+    }
+    if modified != 0 {
+        file.set_modified(modified)?;
+    }
+    Ok(())
+}
+
+/// Opens the folder `path` below `root`, and makes what is missing of it.
+fn make_below(root: &Dir, path: &str) -> Result<Dir, Errno> {
+    match root.folder(path) {
+        Err(Errno::NOENT) => {}
+        done => return done,
+    }
+    let mut folder = root.folder("")?;
+    for part in path.split('/') {
+        match folder.make_folder(part) {
+            // By another worker.
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+        folder = folder.folder(part)?;
+    }
+    Ok(folder)
+}
+
+/// Moves `name` where nothing has that name.
+fn move_new(from: &Dir, name: &str, into: &Dir, is_folder: bool) -> Result<(), Errno> {
+    match from.rename_new(name, into, name) {
+        // The file system does not know such a rename. A folder replaces only an empty one.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if is_folder => {
+            from.rename(name, into, name)
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match into.facts_of(name) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(_) => from.rename(name, into, name),
+        },
+        done => done,
+    }
+}
+
+/// Names in `root` as this module gives them.
+fn hidden(root: &Dir) -> Vec<String> {
+    let mut found = Vec::new();
+    let _ = root.entries::<Errno>(|name, _| {
+        let name = name.to_str().ok().filter(|name| {
+            let digits = name.strip_prefix(STAGING);
+            digits.is_some_and(|digits| {
+                digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        });
+        found.extend(name.map(str::to_owned));
+        Ok(())
+    });
+    found
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

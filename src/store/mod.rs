@@ -1,0 +1,102 @@
+//! Where licences live: what a backup reads and a restore writes.
+
+#![forbid(unsafe_code)]
+
+pub mod directory;
+pub mod tree;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Outcome, Result};
+use crate::sys::files::{Dir, Errno, File, Identity};
+
+/// A store as a backup reads it: one thread lists it in batches, many read them.
+pub trait Snapshot: Send + Sync {
+    /// Calls `emit` with everything in the store, in order.
+    fn list(self: Arc<Self>, emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>) -> Result<()>;
+
+    /// What may have escaped the listings so far; empty once they are known to have missed nothing.
+    fn unsettled(&self) -> Result<Unsettled>;
+
+    /// Lists `unsettled` again.
+    fn list_again(
+        self: Arc<Self>,
+        unsettled: &Unsettled,
+        emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>,
+    ) -> Result<()>;
+}
+
+/// Folders whose names have to be listed again, and the licences in them that have been read.
+#[derive(Debug, Default)]
+pub struct Unsettled {
+    pub folders: std::collections::BTreeSet<String>,
+    pub known: std::collections::HashSet<String>,
+}
+
+/// Some licences of the store, in order.
+pub trait Batch: Send {
+    /// How many there are.
+    fn len(&self) -> u64;
+
+    /// Reads each of them into `intake`.
+    fn read(&self, intake: &mut dyn Intake) -> Result<()>;
+}
+
+/// Puts a licence's content into the buffer; false if it is not what it was announced to be.
+pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<bool>;
+
+/// Takes what a worker reads from a store.
+pub trait Intake {
+    /// An error if the operation is to end.
+    fn check(&self) -> Result<()>;
+
+    /// Takes a licence of `size` bytes; false where `fill` says that it would not do.
+    fn license(&mut self, name: &str, size: u64, modified: i64, fill: Fill) -> Result<bool>;
+
+    /// Learns that something is no licence that could be backed up.
+    fn left_out(&mut self, name: &str, reason: &str);
+}
+
+/// Opens the store at `path` for a backup, which is not to swallow the files `except`.
+pub fn open(path: &Path, except: Vec<Identity>) -> Result<Arc<dyn Snapshot>> {
+    match Dir::open(path) {
+        Ok(root) => Ok(Arc::new(directory::Listing::new(root, except))),
+        Err(Errno::NOTDIR) => Err(no_directory(path)),
+        Err(errno) => Err(Error::directory("StorePath", path, errno)),
+    }
+}
+
+/// Whether a store at `path`, which does not exist, would be a database.
+fn names_database(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
+}
+
+/// Opens the store at `path` for a restore, and makes it where it does not exist.
+pub fn open_for_restore(
+    path: &Path,
+    replace: bool,
+    dry_run: bool,
+) -> Result<directory::restore::Restore> {
+    match Dir::open(path) {
+        Err(Errno::NOENT) if names_database(path) => Err(no_directory(path)),
+        Err(Errno::NOTDIR) => Err(no_directory(path)),
+        _ => directory::restore::Restore::open(path, replace, dry_run),
+    }
+}
+
+/// What stands at `path` is no directory.
+fn no_directory(path: &Path) -> Error {
+    const SQLITE: [u8; 16] = *b"SQLite format 3\0";
+    let mut magic = [0; SQLITE.len()];
+    let _ = File::open(path).and_then(|file| file.read_full(&mut magic));
+    if !names_database(path) && magic != SQLITE {
+        return Error::directory("StorePath", path, Errno::NOTDIR);
+    }
+    let sentence = format!(
+        "{} (StorePath) is a database, which this version can't open. Name a directory.",
+        path.display()
+    );
+    Error::new(Outcome::NotSupported, sentence)
+}
