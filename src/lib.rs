@@ -22,6 +22,7 @@
 )]
 
 mod archive;
+mod engine;
 mod error;
 mod license;
 mod location;

@@ -1,0 +1,196 @@
+//! What an operation tells its host: ordered, one at a time, on one thread.
+//!
+//! The operation's threads post notices; the operation's event thread takes them and calls the
+//! listener, with no lock held. Progress is not posted: the event thread reads the counters when it
+//! has nothing else to tell, so that telling it costs the workers nothing and only the newest
+//! figures are told.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::progress::Progress;
+use crate::error::Outcome;
+
+/// What the host's function is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    Notice(&'a Notice),
+    Progress(Progress),
+    Error {
+        outcome: Outcome,
+        sentence: &'a str,
+    },
+    End {
+        outcome: Result<(), Outcome>,
+        progress: Progress,
+    },
+}
+
+/// An event that is never dropped while the operation goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Begin,
+    Restricted { key_id: String },
+    Kept { name: String },
+    Damaged { name: String },
+    LeftOut { name: String, reason: String },
+}
+
+/// The host's function. It is called on one thread at a time, and may call any function of the
+/// library.
+pub trait Listener: Send {
+    /// A failure ends the operation with that code.
+    fn tell(&self, event: Event) -> Result<(), i32>;
+}
+
+/// How many notices wait for a slow listener before the operation waits too.
+const WAITING_MAX: usize = 4096;
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(40);
+
+#[derive(Default)]
+pub struct Events {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Notice>,
+    /// The listener is being told the notice that was taken last.
+    telling: bool,
+    /// Nothing will be posted any more.
+    closed: bool,
+    /// Nobody wants to be told any more.
+    muted: bool,
+}
+
+/// What the event thread is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    Tell(Notice),
+    /// Nothing was posted for a while.
+    Tick,
+    /// All has been told.
+    Closed,
+}
+
+impl Events {
+    /// Leaves a notice for the event thread; waits while too many are left.
+    pub fn post(&self, notice: Notice) {
+        let mut queue = self.queue.lock();
+        while queue.waiting.len() >= WAITING_MAX && !queue.muted {
+            self.changed.wait(&mut queue);
+        }
+        if !queue.muted {
+            queue.waiting.push_back(notice);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until all that was posted has been told, and the listener has returned.
+    pub fn flush(&self) {
+        let mut queue = self.queue.lock();
+        while (queue.telling || !queue.waiting.is_empty()) && !queue.muted {
+            self.changed.wait(&mut queue);
+        }
+    }
+
+    /// Says that nothing will be posted any more.
+    pub fn close(&self) {
+        self.queue.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Drops what waits and what will be posted, and lets go on who waits here.
+    pub fn mute(&self) {
+        let mut queue = self.queue.lock();
+        queue.muted = true;
+        queue.waiting.clear();
+        self.changed.notify_all();
+    }
+
+    /// For the event thread: what is next. The notice before has been told.
+    pub fn next(&self) -> Next {
+        let mut queue = self.queue.lock();
+        queue.telling = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(notice) = queue.waiting.pop_front() {
+                queue.telling = true;
+                return Next::Tell(notice);
+            }
+            if queue.closed {
+                return Next::Closed;
+            }
+            if self.changed.wait_for(&mut queue, TICK).timed_out() && queue.waiting.is_empty() {
+                return Next::Tick;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sys::threads::Thread;
+
+    fn kept(number: usize) -> Notice {
+        Notice::Kept {
+            name: number.to_string(),
+        }
+    }
+
+    #[test]
+    fn notices_come_in_order_and_the_poster_waits_for_a_slow_listener() {
+        let events = Arc::new(Events::default());
+        let count = 3 * WAITING_MAX;
+        let posting = Arc::clone(&events);
+        let thread = Thread::start(move || {
+            (0..count).for_each(|number| posting.post(kept(number)));
+            posting.close();
+        });
+        for number in 0..count {
+            while events.next() != Next::Tell(kept(number)) {}
+            assert!(events.queue.lock().waiting.len() <= WAITING_MAX);
+        }
+        while events.next() != Next::Closed {}
+        thread.unwrap().join();
+    }
+
+    #[test]
+    fn muting_lets_everybody_go_on() {
+        let events = Arc::new(Events::default());
+        (0..WAITING_MAX).for_each(|number| events.post(kept(number)));
+        let posting = Arc::clone(&events);
+        let thread = Thread::start(move || {
+            posting.post(kept(WAITING_MAX));
+            posting.flush();
+            posting.close();
+        });
+        events.mute();
+        while events.next() != Next::Closed {}
+        thread.unwrap().join();
+    }
+
+    #[test]
+    fn a_flush_waits_for_the_listener_to_return() {
+        let events = Arc::new(Events::default());
+        events.post(kept(1));
+        assert_eq!(events.next(), Next::Tell(kept(1)));
+        let (sender, flushed) = crossbeam_channel::bounded(1);
+        let flushing = Arc::clone(&events);
+        let thread = Thread::start(move || {
+            flushing.flush();
+            sender.send(()).unwrap();
+        });
+        assert!(flushed.recv_timeout(Duration::from_millis(50)).is_err());
+        assert_eq!(events.next(), Next::Tick);
+        flushed.recv().unwrap();
+        thread.unwrap().join();
+    }
+}

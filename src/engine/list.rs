@@ -1,0 +1,44 @@
+//! Lists the licences of a backup, on the caller's thread.
+
+use super::properties::{Properties, Property};
+use super::reading::Backup;
+use crate::archive::LICENSES;
+use crate::archive::lines::{LicenseLine, parse_json, parse_time};
+use crate::error::Result;
+use crate::license::{BackupRight, Format};
+
+/// What a backup says of one licence.
+#[derive(Debug)]
+pub struct Listed<'a> {
+    pub name: &'a str,
+    pub key_id: &'a str,
+    pub size: u64,
+    pub modified: i64,
+    pub right: BackupRight,
+    pub format: Format,
+}
+
+/// Calls `visit` for each licence in the backup, as long as `check` lets it.
+pub fn list(
+    properties: &Properties,
+    check: &dyn Fn() -> Result<()>,
+    mut visit: impl FnMut(Listed) -> Result<()>,
+) -> Result<()> {
+    let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
+    let fault = |fault| backup.error(fault);
+    let mut lines = backup.reader.lines(LICENSES).map_err(fault)?;
+    while let Some((_, line)) = lines.next().map_err(fault)? {
+        let line: LicenseLine = parse_json(line).map_err(fault)?;
+        visit(Listed {
+            name: &line.name,
+            key_id: &line.key_id,
+            size: line.size,
+            modified: parse_time(line.modified.as_deref()).map_err(fault)?,
+            // What a later version has added is not known here.
+            right: BackupRight::from_word(&line.right).unwrap_or(BackupRight::Unstated),
+            format: Format::from_word(&line.format).unwrap_or(Format::Opaque),
+        })?;
+        check()?;
+    }
+    lines.finish().map_err(fault)
+}

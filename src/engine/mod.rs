@@ -1,0 +1,16 @@
+//! What an operation is: start, events, cancel, wait, end; and the story of each.
+
+#![forbid(unsafe_code)]
+
+pub mod backup;
+pub mod events;
+pub mod list;
+pub mod operation;
+pub mod pool;
+pub mod progress;
+pub mod properties;
+pub mod reading;
+pub mod restore;
+pub mod restorer;
+pub mod verify;
+pub mod walk;

@@ -1,0 +1,371 @@
+//! One operation: from its start to exactly one end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::events::{Event, Events, Listener, Next, Notice};
+use super::pool::Pool;
+use super::progress::{Counters, Progress};
+use crate::error::{Error, Outcome, Result};
+use crate::sys::threads::Thread;
+
+/// What kind of operation it is, for those who cancel only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Backup,
+    Restore,
+    Verify,
+}
+
+/// How an operation goes from start to end. The first cause of an end wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Running,
+    /// It is to end since the host wants it so.
+    Stopping(Outcome),
+    /// Its effect can't be taken back.
+    Committed,
+    /// Its outcome is settled.
+    Concluded(Result<(), Outcome>),
+}
+
+impl State {
+    /// Whether a wish to stop is heeded: the first is, and who repeats it is told the same.
+    fn stop(self, cause: Outcome) -> (State, bool) {
+        match self {
+            State::Running => (State::Stopping(cause), true),
+            State::Stopping(first) if first == cause => (self, true),
+            other => (other, false),
+        }
+    }
+
+    /// Passes the commit point, unless the operation is to stop.
+    fn commit(self) -> (State, Result<(), Outcome>) {
+        match self {
+            State::Running | State::Committed => (State::Committed, Ok(())),
+            State::Stopping(cause) => (self, Err(cause)),
+            State::Concluded(outcome) => (self, outcome),
+        }
+    }
+
+    /// Settles the outcome of a story that ended with `result`.
+    fn conclude(self, result: Result<(), Outcome>) -> State {
+        match self {
+            State::Running | State::Committed => State::Concluded(result),
+            State::Stopping(cause) => State::Concluded(Err(cause)),
+            State::Concluded(_) => self,
+        }
+    }
+}
+
+pub struct Operation {
+    pub kind: Kind,
+    pub counters: Counters,
+    events: Events,
+    state: Mutex<State>,
+    /// What `state` says about stopping, for those who look at every licence.
+    stopping: AtomicBool,
+    over: Mutex<bool>,
+    over_changed: Condvar,
+    /// The event thread, until somebody has waited for it.
+    thread: Mutex<Option<Thread>>,
+    #[cfg(feature = "standalone")]
+    reserve_used: usize,
+}
+
+/// What an operation does, on its conductor's thread.
+pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
+
+impl Operation {
+    pub fn new(kind: Kind) -> Operation {
+        Operation {
+            kind,
+            counters: Counters::default(),
+            events: Events::default(),
+            state: Mutex::new(State::Running),
+            stopping: AtomicBool::new(false),
+            over: Mutex::new(false),
+            over_changed: Condvar::new(),
+            thread: Mutex::new(None),
+            #[cfg(feature = "standalone")]
+            reserve_used: crate::sys::reserve::used(),
+        }
+    }
+
+    /// Starts the threads: `workers` of them for the story, one that conducts it, one that tells
+    /// `listener`. After the listener has been told the end, `over` is called on that thread, and
+    /// then whoever waits is woken.
+    pub fn launch(
+        self: &Arc<Self>,
+        workers: usize,
+        story: Story,
+        listener: Box<dyn Listener>,
+        failed: impl FnOnce(&Error) + Send + 'static,
+        over: impl FnOnce() + Send + 'static,
+    ) -> Result<()> {
+        let pool = Pool::start(workers)?;
+        let (go, ready) = crossbeam_channel::bounded::<()>(1);
+        let (verdict, ended) = crossbeam_channel::bounded::<Result<()>>(1);
+        let conductor = Thread::start({
+            let operation = Arc::clone(self);
+            move || {
+                if ready.recv().is_ok() {
+                    let result = operation.conduct(story, &pool);
+                    drop(pool);
+                    let _ = verdict.send(result);
+                    operation.events.close();
+                }
+            }
+        })?;
+        let mut thread = self.thread.lock();
+        *thread = Some(Thread::start({
+            let operation = Arc::clone(self);
+            move || {
+                // First and alone: a host that objects, or cancels in here, has nothing done.
+                if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
+                    operation.stop(Outcome::Host(code));
+                }
+                let _ = go.send(());
+                let told = operation.tell_events(listener.as_ref());
+                conductor.join();
+                let result = ended
+                    .recv()
+                    .unwrap_or_else(|_| Err(Error::panicked(&"the conductor is gone")));
+                operation.tell_end(result, told, listener.as_ref(), failed);
+                over();
+                *operation.over.lock() = true;
+                operation.over_changed.notify_all();
+            }
+        })?);
+        Ok(())
+    }
+
+    /// Ends an operation that could not be launched.
+    pub fn abandon(&self, outcome: Outcome) {
+        let mut state = self.state.lock();
+        *state = state.conclude(Err(outcome));
+        drop(state);
+        *self.over.lock() = true;
+        self.over_changed.notify_all();
+    }
+
+    fn conduct(self: &Arc<Self>, story: Story, pool: &Pool) -> Result<()> {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.check()?;
+            story(self, pool)?;
+            self.commit()
+        }));
+        told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
+    }
+
+    /// Tells the listener what is posted, and progress in between, until nothing will be posted any
+    /// more. Returns the progress told last.
+    fn tell_events(&self, listener: &dyn Listener) -> Progress {
+        let mut told = Progress::default();
+        loop {
+            let event = match self.events.next() {
+                Next::Closed => return told,
+                Next::Tell(ref notice) => listener.tell(Event::Notice(notice)),
+                Next::Tick if self.counters.read() == told || self.is_stopping() => continue,
+                Next::Tick => {
+                    told = self.counters.read();
+                    listener.tell(Event::Progress(told))
+                }
+            };
+            if let Err(code) = event {
+                self.stop(Outcome::Host(code));
+            }
+        }
+    }
+
+    fn tell_end(
+        &self,
+        result: Result<()>,
+        told: Progress,
+        listener: &dyn Listener,
+        failed: impl FnOnce(&Error),
+    ) {
+        let mut state = self.state.lock();
+        let stopped = matches!(*state, State::Stopping(_));
+        *state = state.conclude(result.as_ref().map_err(|error| error.outcome).copied());
+        let State::Concluded(outcome) = *state else {
+            return;
+        };
+        drop(state);
+        let progress = self.counters.read();
+        let error = match (&result, outcome) {
+            (_, Ok(())) => None,
+            (Err(error), Err(outcome)) if error.outcome == outcome => Some(error.clone()),
+            (_, Err(outcome)) => Some(stop_error(outcome)),
+        };
+        if let Some(error) = &error {
+            failed(error);
+        }
+        // What the host returns from here on is ignored: nothing can be stopped any more.
+        if let Some(error) = error.filter(|_| !stopped) {
+            let _ = listener.tell(Event::Error {
+                outcome: error.outcome,
+                sentence: error.sentence(),
+            });
+        } else if outcome.is_ok() && progress != told {
+            let _ = listener.tell(Event::Progress(progress));
+        }
+        let _ = listener.tell(Event::End { outcome, progress });
+    }
+
+    /// Leaves a notice for the host; waits for a slow one.
+    pub fn tell(&self, notice: Notice) {
+        self.events.post(notice);
+    }
+
+    /// An error if the operation is to end: for every thread, at every licence.
+    pub fn check(&self) -> Result<()> {
+        #[cfg(feature = "standalone")]
+        if crate::sys::reserve::used() != self.reserve_used {
+            return Err(Error::out_of_memory());
+        }
+        if !self.is_stopping() {
+            return Ok(());
+        }
+        match *self.state.lock() {
+            State::Stopping(cause) => Err(stop_error(cause)),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the host has been told all that there was to tell; an error if it objects.
+    pub fn settle(&self) -> Result<()> {
+        self.check()?;
+        self.events.flush();
+        self.check()
+    }
+
+    /// The point after which nobody can stop the operation: the host knows all, and has not
+    /// objected.
+    pub fn commit(&self) -> Result<()> {
+        self.settle()?;
+        let mut state = self.state.lock();
+        let (next, committed) = state.commit();
+        *state = next;
+        committed.map_err(stop_error)
+    }
+
+    /// Ends the operation with `cause`; returns whether it will.
+    pub fn stop(&self, cause: Outcome) -> bool {
+        let mut state = self.state.lock();
+        let (next, heeded) = state.stop(cause);
+        *state = next;
+        drop(state);
+        if heeded {
+            self.stopping.store(true, Ordering::Relaxed);
+            self.events.mute();
+        }
+        heeded
+    }
+
+    /// Waits until the operation is over, for `timeout` at most, for ever without one. Its outcome,
+    /// if it is.
+    pub fn wait(&self, timeout: Option<Duration>) -> Option<Result<(), Outcome>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut over = self.over.lock();
+        while !*over {
+            match deadline {
+                None => self.over_changed.wait(&mut over),
+                Some(deadline) => {
+                    if self
+                        .over_changed
+                        .wait_until(&mut over, deadline)
+                        .timed_out()
+                        && !*over
+                    {
+                        return None;
+                    }
+                }
+            }
+        }
+        drop(over);
+        self.join();
+        match *self.state.lock() {
+            State::Concluded(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Waits for the event thread to leave; the operation must be over.
+    pub fn join(&self) {
+        // Held meanwhile: nobody is to think that the thread is gone before it is.
+        let mut thread = self.thread.lock();
+        if let Some(thread) = thread.take() {
+            thread.join();
+        }
+    }
+}
+
+fn stop_error(cause: Outcome) -> Error {
+    match cause {
+        Outcome::Canceled => Error::canceled(),
+        Outcome::Host(code) => Error::new(
+            cause,
+            format!("A function of the host ended the operation with {code:#010x}."),
+        ),
+        _ => Error::new(cause, "The operation was stopped."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_wins_and_nothing_stops_what_is_committed() {
+        let (host, failed) = (Outcome::Host(-5), Outcome::DiskFull);
+        let (stopping, heeded) = State::Running.stop(Outcome::Canceled);
+        assert!(heeded && stopping.stop(Outcome::Canceled).1 && !stopping.stop(host).1);
+        assert_eq!(stopping.commit(), (stopping, Err(Outcome::Canceled)));
+        for result in [Ok(()), Err(failed)] {
+            assert_eq!(
+                stopping.conclude(result),
+                State::Concluded(Err(Outcome::Canceled))
+            );
+            let (committed, passed) = State::Running.commit();
+            assert_eq!(
+                (passed, committed.stop(host)),
+                (Ok(()), (State::Committed, false))
+            );
+            assert_eq!(committed.conclude(result), State::Concluded(result));
+            assert_eq!(State::Running.conclude(result), State::Concluded(result));
+            let concluded = State::Concluded(result);
+            assert_eq!(concluded.stop(host), (concluded, false));
+            assert_eq!(concluded.conclude(Err(Outcome::Fail)), concluded);
+        }
+    }
+
+    struct Silent;
+
+    impl Listener for Silent {
+        fn tell(&self, _: Event) -> Result<(), i32> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_story_is_an_outcome() {
+        let operation = Arc::new(Operation::new(Kind::Backup));
+        let (sender, told) = crossbeam_channel::bounded(1);
+        let story: Story = Box::new(|_, _| panic!("on purpose"));
+        let failed = move |error: &Error| sender.send(error.sentence().to_owned()).unwrap();
+        operation
+            .launch(1, story, Box::new(Silent), failed, || ())
+            .unwrap();
+        assert_eq!(operation.wait(None), Some(Err(Outcome::Unexpected)));
+        assert!(told.recv().unwrap().contains("on purpose"));
+    }
+}

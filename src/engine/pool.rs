@@ -1,0 +1,244 @@
+//! Workers, and the one way in which a story uses them: work that is done in any order and taken in
+//! order.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::error::{Error, Result};
+use crate::sys::threads::Thread;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// Threads that live as long as their operation.
+pub struct Pool {
+    /// None once the pool is closed.
+    tasks: Option<Sender<Task>>,
+    threads: Vec<Thread>,
+}
+
+impl Pool {
+    pub fn start(threads: usize) -> Result<Pool> {
+        let (tasks, receiver) = bounded::<Task>(threads);
+        let mut pool = Pool {
+            tasks: Some(tasks),
+            threads: Vec::new(),
+        };
+        for _ in 0..threads {
+            let receiver = receiver.clone();
+            pool.threads.push(Thread::start(move || {
+                receiver.iter().for_each(|task| task())
+            })?);
+        }
+        Ok(pool)
+    }
+
+    /// Runs `task` on a thread of the pool, as soon as one is free. It tells of its own panics.
+    pub fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<()> {
+        let gone = || Error::panicked(&"the workers are gone");
+        self.tasks
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(Box::new(task))
+            .map_err(|_| gone())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.tasks = None;
+        self.threads.drain(..).for_each(Thread::join);
+    }
+}
+
+/// What the workers do with a job.
+pub trait Work: Send + Sync + 'static {
+    type Job: Send + 'static;
+    type Output: Send + 'static;
+    /// What a worker keeps from job to job: buffers, contexts.
+    type Scratch;
+
+    fn scratch(&self) -> Result<Self::Scratch>;
+
+    fn work(
+        &self,
+        scratch: &mut Self::Scratch,
+        job: Self::Job,
+        outlet: &Outlet<Self::Output>,
+    ) -> Result<()>;
+}
+
+/// Where a worker puts what it made of a job: any number of pieces, which are taken in the order of
+/// the jobs.
+pub struct Outlet<T>(Sender<Result<T>>);
+
+impl<T> Outlet<T> {
+    /// Waits until earlier jobs' pieces have been taken.
+    pub fn send(&self, piece: T) -> Result<()> {
+        // Nobody takes it any more: the operation has failed elsewhere, and that is what is told.
+        self.0.send(Ok(piece)).map_err(|_| Error::canceled())
+    }
+}
+
+/// Has `workers` threads of `pool` do `jobs`, and gives what they make to `take` on this thread, in
+/// the order of the jobs, up to the first error. Few jobs are under way at a time, so that memory
+/// is bounded whatever their number.
+pub fn ordered<W: Work>(
+    pool: &Pool,
+    workers: usize,
+    work: Arc<W>,
+    mut jobs: impl Iterator<Item = Result<W::Job>>,
+    mut take: impl FnMut(W::Output) -> Result<()>,
+) -> Result<()> {
+    let under_way = 2 * workers + 1;
+    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way);
+    let (leaving, all_left) = bounded::<()>(0);
+    for _ in 0..workers {
+        let (work, receiver, leaving) = (Arc::clone(&work), receiver.clone(), leaving.clone());
+        pool.run(move || {
+            do_jobs(work.as_ref(), receiver);
+            drop(work);
+            drop(leaving);
+        })?;
+    }
+    drop((receiver, leaving));
+    let mut outputs = VecDeque::new();
+    let mut take_all = || loop {
+        while outputs.len() < under_way {
+            let Some(job) = jobs.next() else { break };
+            let (outlet, output) = bounded(1);
+            match job {
+                Ok(job) => drop(sender.send((job, Outlet(outlet)))),
+                Err(error) => drop(outlet.send(Err(error))),
+            }
+            outputs.push_back(output);
+        }
+        let Some(output) = outputs.pop_front() else {
+            return Ok(());
+        };
+        for piece in output {
+            take(piece?)?;
+        }
+    };
+    let done = take_all();
+    // Whoever is still at work finds nobody to give it to. When this returns nobody works any more,
+    // and what the workers shared is the caller's alone.
+    drop((sender, outputs));
+    let _ = all_left.recv();
+    done
+}
+
+fn do_jobs<W: Work>(work: &W, jobs: Receiver<(W::Job, Outlet<W::Output>)>) {
+    let mut scratch = None;
+    for (job, outlet) in jobs {
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let scratch = match &mut scratch {
+                Some(scratch) => scratch,
+                none => none.insert(work.scratch()?),
+            };
+            work.work(scratch, job, &outlet)
+        }));
+        let done = done.unwrap_or_else(|panic| {
+            scratch = None;
+            Err(Error::panicked(panic.as_ref()))
+        });
+        if let Err(error) = done {
+            // Nobody may listen any more; then another error was first.
+            let _ = outlet.0.send(Err(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Outcome;
+
+    /// Gives back each number `number % 3` times, the later the sooner; fails or panics at one.
+    struct Repeat {
+        fails_at: usize,
+        panics_at: usize,
+    }
+
+    impl Work for Repeat {
+        type Job = usize;
+        type Output = usize;
+        type Scratch = ();
+
+        fn scratch(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn work(&self, (): &mut (), number: usize, outlet: &Outlet<usize>) -> Result<()> {
+            std::thread::sleep(Duration::from_micros(400 - 4 * number as u64));
+            assert_ne!(number, self.panics_at);
+            for _ in 0..number % 3 {
+                outlet.send(number)?;
+            }
+            if number == self.fails_at {
+                Err(Error::new(Outcome::Fail, number.to_string()))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    fn run(workers: usize, fails_at: usize, panics_at: usize) -> (Vec<usize>, Result<()>) {
+        let pool = Pool::start(workers).unwrap();
+        let mut taken = Vec::new();
+        let work = Arc::new(Repeat {
+            fails_at,
+            panics_at,
+        });
+        let done = ordered(&pool, workers, work, (0..100).map(Ok), |number| {
+            taken.push(number);
+            Ok(())
+        });
+        (taken, done)
+    }
+
+    #[test]
+    fn what_is_made_comes_in_order_up_to_the_first_error() {
+        let expected = |end: usize| (0..end).flat_map(|n| vec![n; n % 3]).collect::<Vec<_>>();
+        for workers in [1, 2, 7] {
+            let (taken, done) = run(workers, 1000, 1000);
+            assert!(done.is_ok());
+            assert_eq!(taken, expected(100));
+            let (taken, done) = run(workers, 50, 1000);
+            assert_eq!((taken, done.unwrap_err().sentence()), (expected(51), "50"));
+            let (taken, done) = run(workers, 60, 50);
+            assert_eq!(
+                (taken, done.unwrap_err().outcome),
+                (expected(50), Outcome::Unexpected)
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_in_the_jobs_comes_after_what_was_before_it() {
+        let pool = Pool::start(2).unwrap();
+        let mut taken = Vec::new();
+        let jobs = (0..10).map(Ok).chain([Err(Error::canceled())]);
+        let done = ordered(
+            &pool,
+            2,
+            Arc::new(Repeat {
+                fails_at: 1000,
+                panics_at: 1000,
+            }),
+            jobs,
+            |number| {
+                taken.push(number);
+                Ok(())
+            },
+        );
+        assert_eq!(
+            (taken.last(), done.unwrap_err().outcome),
+            (Some(&8), Outcome::Canceled)
+        );
+    }
+}

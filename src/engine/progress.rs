@@ -1,0 +1,85 @@
+//! How far an operation is: counted by its threads, read by anybody.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// What the operation is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Listing = 1,
+    Checking = 2,
+    Working = 3,
+    Committing = 4,
+}
+
+macro_rules! progress {
+    ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
+        /// The figures at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Progress {
+            $($(#[$doc])* pub $field: u64,)+
+            /// A [`Phase`], 0 before the first.
+            pub phase: u32,
+        }
+
+        /// The figures while they move. Each is right by itself; together they are of about the
+        /// same moment.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(pub $field: AtomicU64,)+
+            phase: AtomicU32,
+        }
+
+        impl Counters {
+            pub fn read(&self) -> Progress {
+                Progress { $($field: self.$field.load(Relaxed),)+ phase: self.phase.load(Relaxed) }
+            }
+        }
+    };
+}
+
+progress! {
+    /// 0 until it is known.
+    licenses_total,
+    /// Stored, restored or verified.
+    licenses_done,
+    licenses_restricted,
+    licenses_kept,
+    licenses_damaged,
+    /// Of the licences done.
+    content_bytes,
+    /// Written or read of the backup file.
+    backup_bytes,
+    phase_done,
+    /// 0 where it is not known.
+    phase_total,
+}
+
+impl Counters {
+    /// Enters `phase`, of `total` steps where that is known.
+    pub fn enter(&self, phase: Phase, total: u64) {
+        self.phase_done.store(0, Relaxed);
+        self.go_on(phase, total);
+    }
+
+    /// Enters `phase` with its first steps done.
+    pub fn go_on(&self, phase: Phase, total: u64) {
+        self.phase_total.store(total, Relaxed);
+        self.phase.store(phase as u32, Relaxed);
+    }
+}
+
+/// A shorter way to count.
+pub trait Count {
+    fn add(&self, more: u64);
+    fn set(&self, value: u64);
+}
+
+impl Count for AtomicU64 {
+    fn add(&self, more: u64) {
+        self.fetch_add(more, Relaxed);
+    }
+
+    fn set(&self, value: u64) {
+        self.store(value, Relaxed);
+    }
+}

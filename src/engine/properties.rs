@@ -1,0 +1,173 @@
+//! The properties of a restorer, as `IWMBackupRestoreProps` had them.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Outcome, Result};
+
+/// The value of a property, in the type in which it was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    String(String),
+    Binary(Vec<u8>),
+    Dword(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Property {
+    BackupPath,
+    RestorePath,
+    StorePath,
+    Threads,
+    CompressionLevel,
+    UnstatedRight,
+}
+
+/// In the order in which they are counted.
+const ALL: [(Property, &str); 6] = [
+    (Property::BackupPath, "BackupPath"),
+    (Property::RestorePath, "RestorePath"),
+    (Property::StorePath, "StorePath"),
+    (Property::Threads, "Threads"),
+    (Property::CompressionLevel, "CompressionLevel"),
+    (Property::UnstatedRight, "UnstatedRight"),
+];
+
+/// Workers that a host may ask for.
+const THREADS_MAX: u32 = 256;
+
+impl Property {
+    pub fn from_name(name: &str) -> Result<Property> {
+        let found = ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(property, _)| *property);
+        found.ok_or_else(|| {
+            Error::new(
+                Outcome::UnsupportedProperty,
+                format!("There is no property {name}."),
+            )
+        })
+    }
+
+    fn name(self) -> &'static str {
+        ALL.iter()
+            .find(|(property, _)| *property == self)
+            .map_or("", |(_, name)| name)
+    }
+
+    /// Whether the property can have this value.
+    fn takes(self, value: &Value) -> bool {
+        match (self, value) {
+            (
+                Property::BackupPath | Property::RestorePath | Property::StorePath,
+                Value::String(path),
+            ) => is_path(path.as_bytes()),
+            (
+                Property::BackupPath | Property::RestorePath | Property::StorePath,
+                Value::Binary(path),
+            ) => is_path(path),
+            (Property::Threads, Value::Dword(threads)) => *threads <= THREADS_MAX,
+            (Property::CompressionLevel, Value::Dword(level)) => {
+                crate::archive::frames::levels().contains(&level.cast_signed())
+            }
+            (Property::UnstatedRight, Value::Dword(leave_out)) => *leave_out <= 1,
+            _ => false,
+        }
+    }
+}
+
+/// A system path; what has a scheme is kept for places to come.
+fn is_path(path: &[u8]) -> bool {
+    !path.contains(&0) && !path.windows(3).any(|part| part == b"://")
+}
+
+/// What is set, and nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Properties {
+    values: [Option<Value>; ALL.len()],
+}
+
+impl Properties {
+    pub fn set(&mut self, property: Property, value: Value) -> Result<()> {
+        if !property.takes(&value) {
+            let sentence = format!("{} can't have this value.", property.name());
+            return Err(Error::new(Outcome::InvalidArgument, sentence));
+        }
+        *self.slot(property)? = Some(value);
+        Ok(())
+    }
+
+    pub fn remove(&mut self, property: Property) -> Result<()> {
+        *self.slot(property)? = None;
+        Ok(())
+    }
+
+    fn slot(&mut self, property: Property) -> Result<&mut Option<Value>> {
+        let slot = self.values.get_mut(property as usize);
+        slot.ok_or_else(|| Error::panicked(&"a property without a place"))
+    }
+
+    pub fn get(&self, property: Property) -> Result<&Value> {
+        let missing = || {
+            Error::new(
+                Outcome::InvalidProperty,
+                format!("{} is not set.", property.name()),
+            )
+        };
+        self.values
+            .get(property as usize)
+            .and_then(Option::as_ref)
+            .ok_or_else(missing)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        ALL.iter()
+            .zip(&self.values)
+            .filter_map(|((_, name), value)| Some((*name, value.as_ref()?)))
+    }
+
+    /// The path in `property`; an empty one is missing.
+    pub fn path(&self, property: Property) -> Result<PathBuf> {
+        use std::os::unix::ffi::OsStringExt;
+        let path = match self.get(property)?.clone() {
+            Value::String(path) => PathBuf::from(path),
+            Value::Binary(path) => PathBuf::from(std::ffi::OsString::from_vec(path)),
+            Value::Dword(_) => PathBuf::new(),
+        };
+        if path.as_os_str().is_empty() {
+            return Err(Error::new(
+                Outcome::InvalidProperty,
+                format!("{} is empty.", property.name()),
+            ));
+        }
+        Ok(path)
+    }
+
+    fn number(&self, property: Property) -> Option<u32> {
+        match self.get(property) {
+            Ok(Value::Dword(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// How many workers an operation has.
+    pub fn workers(&self) -> usize {
+        match self.number(Property::Threads) {
+            None | Some(0) => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                cores.min(THREADS_MAX as usize)
+            }
+            Some(threads) => threads as usize,
+        }
+    }
+
+    /// zstd's level, where the host has one in mind.
+    pub fn level(&self) -> Option<i32> {
+        self.number(Property::CompressionLevel)
+            .map(u32::cast_signed)
+    }
+
+    pub fn leaves_out_unstated(&self) -> bool {
+        self.number(Property::UnstatedRight) == Some(1)
+    }
+}

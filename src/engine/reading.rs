@@ -1,0 +1,89 @@
+//! A backup that is read: the file, and its faults in the words of an operation.
+
+use std::borrow::Borrow;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::archive::reader::Reader;
+use crate::archive::{Fault, ReadAt};
+use crate::error::{Access, Error, Outcome, Result};
+use crate::location::{self, local};
+use crate::sys::files::{Errno, File};
+
+/// A file as the archive reads and writes it.
+pub struct Stored<F>(pub F);
+
+impl<F: Borrow<File>> ReadAt for Stored<F> {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.borrow().facts()?.size)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let read = self.0.borrow().read_full_at(buffer, offset)?;
+        if read == buffer.len() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+}
+
+impl<F: Borrow<File>> Write for Stored<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow().write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The system's own error behind an I/O error.
+pub fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// A backup that has been opened; its trailer is right.
+pub struct Backup {
+    pub reader: Reader<Stored<File>>,
+    path: PathBuf,
+}
+
+impl Backup {
+    /// Opens the backup in the directory at `path`.
+    pub fn open(path: &Path) -> Result<Arc<Backup>> {
+        let file = local::open(path)?;
+        let path = path.join(location::FILE);
+        let reader = Reader::open(Stored(file)).map_err(|fault| read_error(&path, fault))?;
+        Ok(Arc::new(Backup { reader, path }))
+    }
+
+    /// What `fault` means to the operation that met it in this backup.
+    pub fn error(&self, fault: Fault) -> Error {
+        read_error(&self.path, fault)
+    }
+}
+
+fn read_error(path: &Path, fault: Fault) -> Error {
+    let shown = path.display();
+    match fault {
+        Fault::Damaged(what) => Error::new(
+            Outcome::BackupCorrupt,
+            format!(
+                "The backup {shown} is damaged or incomplete: {what}. Use another copy of it, or back up again."
+            ),
+        ),
+        Fault::Newer(_) => Error::new(
+            Outcome::RevisionMismatch,
+            format!("The backup {shown} can't be read: {fault}. Use a later version of licbak."),
+        ),
+        Fault::System(error) => Error::system(
+            Access::Read,
+            format_args!("read the backup {shown}"),
+            errno(&error),
+        ),
+        Fault::OutOfMemory => Error::out_of_memory(),
+    }
+}

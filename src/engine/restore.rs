@@ -1,0 +1,180 @@
+//! Restores a backup into a store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::events::Notice;
+use super::operation::Operation;
+use super::pool::Pool;
+use super::progress::{Count as _, Phase};
+use super::properties::{Properties, Property};
+use super::reading::Backup;
+use super::restorer::Plan;
+use super::walk::{Expected, Visitor, walk};
+use crate::error::{Error, Result};
+use crate::license::name;
+use crate::store;
+use crate::store::directory::restore::{Cursor, Placed, Published, Restore};
+
+/// What the host asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The backup's version replaces the store's.
+    pub overwrite: bool,
+    pub dry_run: bool,
+}
+
+struct Paths {
+    backup: PathBuf,
+    store: PathBuf,
+}
+
+pub fn plan(properties: &Properties, options: Options) -> Result<Plan> {
+    let paths = Paths {
+        backup: properties.path(Property::RestorePath)?,
+        store: properties.path(Property::StorePath)?,
+    };
+    let workers = properties.workers();
+    Ok(Plan {
+        threads: workers,
+        story: Box::new(move |operation, pool| restore(operation, pool, workers, paths, options)),
+    })
+}
+
+fn restore(
+    operation: &Arc<Operation>,
+    pool: &Pool,
+    workers: usize,
+    paths: Paths,
+    options: Options,
+) -> Result<()> {
+    let counters = &operation.counters;
+    counters.enter(Phase::Listing, 0);
+    let backup = Backup::open(&paths.backup)?;
+    let placing = Arc::new(Placing {
+        store: store::open_for_restore(&paths.store, options.overwrite, options.dry_run)?,
+    });
+    let (mut staged, mut same) = (Tally::default(), Count::default());
+    walk(
+        operation,
+        pool,
+        workers,
+        &backup,
+        Arc::clone(&placing),
+        |license, placed| {
+            match placed {
+                Placed::Staged => staged.add(license),
+                Placed::Same => same.add(license.size),
+                Placed::Kept => {
+                    counters.licenses_kept.add(1);
+                    operation.tell(Notice::Kept {
+                        name: license.name.clone(),
+                    });
+                }
+            }
+            Ok(())
+        },
+    )?;
+    let Some(Placing { mut store }) = Arc::into_inner(placing) else {
+        return Err(Error::panicked(&"a worker holds the store"));
+    };
+    let done = |count: Count| {
+        counters.licenses_done.add(count.licenses);
+        counters.content_bytes.add(count.bytes);
+        counters.phase_done.add(count.licenses);
+    };
+    counters.enter(Phase::Working, staged.all.licenses + same.licenses);
+    done(same);
+    if options.dry_run {
+        done(staged.all);
+        return Ok(());
+    }
+    // Whatever the host objects to, it objects before anything has its place.
+    operation.settle()?;
+    store.sync()?;
+    store.publish(&mut |news| {
+        match news {
+            Published::File(size) => done(Count {
+                licenses: 1,
+                bytes: size,
+            }),
+            Published::Folder(folder) => done(staged.below(folder)),
+            Published::Kept(name) => {
+                counters.licenses_kept.add(1);
+                operation.tell(Notice::Kept {
+                    name: name.to_owned(),
+                });
+            }
+        }
+        operation.check()
+    })?;
+    counters.enter(Phase::Committing, 0);
+    store.sync()
+}
+
+struct Placing {
+    store: Restore,
+}
+
+impl Visitor for Placing {
+    type Cursor = Cursor;
+    type Found = Placed;
+
+    fn visit(&self, cursor: &mut Cursor, license: &Expected, content: &[u8]) -> Result<Placed> {
+        self.store
+            .place(cursor, &license.name, content, license.modified)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    licenses: u64,
+    bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, bytes: u64) {
+        self.licenses += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What waits to be moved, folder by folder: whole folders are moved at once.
+#[derive(Default)]
+struct Tally {
+    folders: BTreeMap<String, Count>,
+    all: Count,
+}
+
+impl Tally {
+    fn add(&mut self, license: &Expected) {
+        let (folder, _) = name::split(&license.name);
+        self.all.add(license.size);
+        match self.folders.get_mut(folder) {
+            Some(count) => count.add(license.size),
+            None => drop(self.folders.insert(
+                folder.to_owned(),
+                Count {
+                    licenses: 1,
+                    bytes: license.size,
+                },
+            )),
+        }
+    }
+
+    /// What is in `folder` and the folders below it.
+    fn below(&self, folder: &str) -> Count {
+        // '0' follows '/'.
+        let below = self
+            .folders
+            .range([folder, "/"].concat()..[folder, "0"].concat());
+        let own = self.folders.get(folder);
+        own.into_iter()
+            .chain(below.map(|(_, count)| count))
+            .fold(Count::default(), |sum, count| Count {
+                licenses: sum.licenses + count.licenses,
+                bytes: sum.bytes + count.bytes,
+            })
+    }
+}
