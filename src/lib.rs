@@ -21,6 +21,8 @@
     )
 )]
 
+#[allow(unsafe_code)]
+pub mod abi;
 mod archive;
 mod engine;
 mod error;

@@ -1,0 +1,781 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Made from src/abi: change it there. */
+
+/**
+ * @file licbak.h
+ *
+ * A backup restorer object for licences.
+ *
+ * Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into one
+ * file that any `tar` opens, and brings them back. It is what `IWMLicenseBackup`,
+ * `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without COM
+ * and without Windows.
+ *
+ * A host makes a restorer, says where the licences are and where their backup goes, and starts an
+ * operation. The operation runs on threads of the library and tells the host's callback how it
+ * goes, from LICBAK_WMT_BACKUPRESTORE_BEGIN to LICBAK_WMT_BACKUPRESTORE_END. In ten lines:
+ *
+ * @code
+ * static licbak_hresult LICBAK_CALL on_status(licbak_status status, licbak_hresult hr,
+ *     licbak_datatype type, const uint8_t *value, size_t size, void *context) { return LICBAK_S_OK; }
+ * ...
+ * licbak_restorer *restorer;
+ * licbak_hresult hr = licbak_create(&restorer);
+ * licbak_set_prop_string(restorer, "StorePath", "/var/lib/reader/licenses");
+ * licbak_set_prop_string(restorer, "BackupPath", "/mnt/stick");
+ * hr = licbak_backup_licenses(restorer, 0, on_status, NULL);
+ * if (hr == LICBAK_S_OK) licbak_wait(restorer, LICBAK_WAIT_FOREVER, &hr);
+ * puts(hr == LICBAK_S_OK ? "saved" : licbak_hresult_message(hr));
+ * licbak_destroy(restorer);
+ * @endcode
+ *
+ * Rules that all calls share:
+ *
+ * - Outcomes. A function returns an HRESULT: 0 or above is success, below is failure. Outputs are
+ *   written on success only, but for sizes that tell how large a buffer must be.
+ * - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer or any other
+ *   value gets LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. The
+ *   handle is looked at first, pointers next: a NULL that must not be one is LICBAK_E_POINTER. In a
+ *   forked child every restorer made before the fork is LICBAK_E_HANDLE.
+ * - Text is UTF-8 and ends with a NUL.
+ * - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
+ *   and writes only that many bytes; less than the first version of the struct has is
+ *   LICBAK_E_INVALIDARG.
+ * - Threads. Every function may be called from any thread at any time. The status callback of an
+ *   operation is called on one thread of the library, one call at a time, in order. No lock is held
+ *   while a function of the host runs.
+ * - Inside a function of the host licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would wait
+ *   for itself; licbak_destroy returns at once and takes effect when the operation has ended; every
+ *   other function works. A function of the host must not throw, unwind or longjmp.
+ * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file. The
+ *   library installs no signal or exit handler, prints nothing, and its threads block all signals.
+ */
+
+#ifndef LICBAK_H
+#define LICBAK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How the functions are called, and where they come from. */
+#if defined(_WIN32)
+#define LICBAK_CALL __cdecl
+#if defined(LICBAK_STATIC)
+#define LICBAK_API
+#else
+#define LICBAK_API __declspec(dllimport)
+#endif
+#else
+#define LICBAK_CALL
+#define LICBAK_API
+#endif
+
+/* A constant of type licbak_hresult; a case label or an initialiser, but nothing for #if. */
+#if defined(__cplusplus)
+#define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
+#else
+#define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))
+#endif
+
+#define LICBAK_SUCCEEDED(hr) ((hr) >= 0)
+#define LICBAK_FAILED(hr) ((hr) < 0)
+
+/** A timeout for licbak_wait that never runs out. */
+#define LICBAK_WAIT_FOREVER 0xFFFFFFFFu
+
+/** For licbak_backup_licenses: replace the backup that is there. */
+#define LICBAK_WM_BACKUP_OVERWRITE 0x00000001u
+
+/**
+ * For licbak_backup_licenses: take nothing over from the backup that is there, but read every
+ * licence anew.
+ */
+#define LICBAK_BACKUP_FULL 0x00000800u
+
+/**
+ * For licbak_restore_licenses: the user consents to binding the licences to this machine. Accepted,
+ * and changes nothing in this version.
+ */
+#define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
+
+/**
+ * For licbak_restore_licenses: a licence of the backup replaces a different one of the same name in
+ * the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
+ */
+#define LICBAK_RESTORE_OVERWRITE 0x00000200u
+
+/** For a restore, of a later version: restore whatever is intact of a damaged backup. */
+#define LICBAK_RESTORE_SALVAGE 0x00000400u
+
+/** For a backup or a restore: tell everything, write nothing. */
+#define LICBAK_DRY_RUN 0x00000100u
+
+/** The store or the backup is being listed. */
+#define LICBAK_PHASE_LISTING 1u
+
+/** The backup is being checked; in a restore the licences are also written beside the store. */
+#define LICBAK_PHASE_CHECKING 2u
+
+/** Licences are being saved, or moved into the store. */
+#define LICBAK_PHASE_WORKING 3u
+
+/** What was written is brought to the disk and made visible. */
+#define LICBAK_PHASE_COMMITTING 4u
+
+/**
+ * The licence does not say whether it may be backed up; that counts as allowed, unless UnstatedRight
+ * says otherwise.
+ */
+#define LICBAK_RIGHT_UNSTATED 0u
+
+/** The issuer allows backup. */
+#define LICBAK_RIGHT_ALLOWED 1u
+
+/** The issuer denies backup. */
+#define LICBAK_RIGHT_DENIED 2u
+
+/** A licence of no format that this version knows. */
+#define LICBAK_FORMAT_OPAQUE 0u
+
+/** Windows Media DRM 7, XML. */
+#define LICBAK_FORMAT_WMDRM 1u
+
+/** PlayReady and Windows Media DRM 11, XMR. */
+#define LICBAK_FORMAT_XMR 2u
+
+/** Readium LCP, JSON. */
+#define LICBAK_FORMAT_LCP 3u
+
+/** OMA DRM rights object. */
+#define LICBAK_FORMAT_OMA 4u
+
+/**
+ * The version of the binary interface, the number in the library's SONAME. It rises when a program
+ * that was built before can't run with the library any more.
+ */
+#define LICBAK_ABI_VERSION 0u
+
+/**
+ * A backup restorer, made by licbak_create and freed by licbak_destroy. The original's object of
+ * WMCreateBackupRestorer.
+ */
+typedef struct licbak_restorer licbak_restorer;
+
+/** An outcome: 0 or above is success, below is failure. Windows' HRESULT. */
+typedef int32_t licbak_hresult;
+
+/** The figures of an operation. */
+typedef struct licbak_progress {
+    /** The caller's sizeof of this struct; in an event, the library's. */
+    size_t struct_size;
+    /** 0 until the store or backup has been counted. */
+    uint64_t licenses_total;
+    /** Stored, restored or verified. */
+    uint64_t licenses_done;
+    /** Left out: the issuer denies backup. */
+    uint64_t licenses_restricted;
+    /** The store holds another version, and keeps it. */
+    uint64_t licenses_kept;
+    /** Damaged in the backup. */
+    uint64_t licenses_damaged;
+    /** Of the licences done. */
+    uint64_t content_bytes;
+    /** Written or read of the backup file. */
+    uint64_t backup_bytes;
+    /** What a progress bar shows of the phase: so many steps done. */
+    uint64_t phase_done;
+    /** Of so many; 0: not known. */
+    uint64_t phase_total;
+    /** LICBAK_PHASE_*; 0 before the first. */
+    uint32_t phase;
+    /** 0. */
+    uint32_t reserved;
+} licbak_progress;
+
+/** The type of a value, LICBAK_WMT_TYPE_*. The original's WMT_ATTR_DATATYPE. */
+typedef uint32_t licbak_datatype;
+
+/** What an event is about, LICBAK_WMT_* or LICBAK_STATUS_*. The original's WMT_STATUS. */
+typedef uint32_t licbak_status;
+
+/**
+ * The host's function that an operation tells how it goes. The original's
+ * IWMStatusCallback::OnStatus.
+ *
+ * Called on one thread of the library, one call at a time, in order; the first call may come before
+ * the function that started the operation has returned. value is never NULL, is aligned for its
+ * type, and lives until the callback returns; size is its size in bytes, of a STRING without the
+ * final NUL. context is what the host gave with the function.
+ *
+ * @return LICBAK_S_OK to go on, also for a status that the host does not know; LICBAK_E_NOTIMPL
+ * counts as that. Another failure ends the operation with that code, and only
+ * LICBAK_WMT_BACKUPRESTORE_END comes after it. What is returned for LICBAK_WMT_ERROR and the end, or
+ * when a backup stands already, is ignored.
+ */
+typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status status,
+        licbak_hresult hr,
+        licbak_datatype type,
+        const uint8_t *value,
+        size_t size,
+        void *context);
+
+/** A licence in a backup. */
+typedef struct licbak_license {
+    /** The library's sizeof of this struct. */
+    size_t struct_size;
+    /** Unique in its store: relative, '/' between parts. */
+    const char *name;
+    /** What it unlocks, as its issuer names it; the name's file stem where the licence does not say. */
+    const char *key_id;
+    /** NULL in a list: only the size is known. */
+    const uint8_t *content;
+    /** Bytes of the content. */
+    size_t content_size;
+    /** Nanoseconds since 1970 UTC; 0: not known. */
+    int64_t modified;
+    /** LICBAK_RIGHT_*. */
+    uint32_t backup_right;
+    /** LICBAK_FORMAT_*. */
+    uint32_t format;
+} licbak_license;
+
+/**
+ * The host's function that licbak_list_backup gives each licence to. The licence and all that it
+ * points to live until the function returns.
+ *
+ * @return LICBAK_S_OK to go on; a failure stops the list and is returned from it.
+ */
+typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_license *license,
+        void *context);
+
+/**
+ * Something failed: hr is the failure, value a sentence for people (STRING) that says what failed,
+ * on what, why and what to do. Once, just before the end, unless the host ended the operation.
+ */
+#define LICBAK_WMT_ERROR 0u
+
+/** The operation begins. DWORD, 0. */
+#define LICBAK_WMT_BACKUPRESTORE_BEGIN 21u
+
+/**
+ * The operation has ended: hr is its outcome, value its last figures (BINARY, licbak_progress).
+ * Exactly once, and nothing comes after it.
+ */
+#define LICBAK_WMT_BACKUPRESTORE_END 27u
+
+/**
+ * A licence is left out since its issuer denies backup; the rest goes on. value is its key ID
+ * (STRING); LICBAK_STATUS_LICENSE_LEFT_OUT with its name follows.
+ */
+#define LICBAK_WMT_RESTRICTED_LICENSE 31u
+
+/**
+ * Figures (BINARY, licbak_progress), some tens of times a second at most and only when they have
+ * changed.
+ */
+#define LICBAK_STATUS_PROGRESS 0x00010001u
+
+/**
+ * The store holds a licence in another version than the backup, and keeps it. value is its name
+ * (STRING). A licence in use carries consumed counts that an old copy must not refill.
+ */
+#define LICBAK_STATUS_LICENSE_KEPT 0x00010002u
+
+/** The bytes of a licence in the backup are damaged. value is its name (STRING). */
+#define LICBAK_STATUS_LICENSE_DAMAGED 0x00010003u
+
+/** Something in the store is not backed up. value is "name: reason" (STRING). */
+#define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
+
+/** Not sent by this version, as the five below: the machine is being individualized. */
+#define LICBAK_WMT_INDIVIDUALIZE 24u
+
+/** Not sent: the machine must be individualized first. */
+#define LICBAK_WMT_NEEDS_INDIVIDUALIZATION 25u
+
+/** Not sent: connecting to the restore service. */
+#define LICBAK_WMT_BACKUPRESTORE_CONNECTING 28u
+
+/** Not sent: disconnecting from the restore service. */
+#define LICBAK_WMT_BACKUPRESTORE_DISCONNECTING 29u
+
+/** Not sent: an error with the address of a page about it. */
+#define LICBAK_WMT_ERROR_WITHURL 30u
+
+/** 32 bits, unsigned, in the machine's order. */
+#define LICBAK_WMT_TYPE_DWORD 0u
+
+/** UTF-8 with a final NUL. */
+#define LICBAK_WMT_TYPE_STRING 1u
+
+/** Bytes. */
+#define LICBAK_WMT_TYPE_BINARY 2u
+
+/** Of no property or event here, as the three below. */
+#define LICBAK_WMT_TYPE_BOOL 3u
+
+/** Of no property or event here. */
+#define LICBAK_WMT_TYPE_QWORD 4u
+
+/** Of no property or event here. */
+#define LICBAK_WMT_TYPE_WORD 5u
+
+/** Of no property or event here. */
+#define LICBAK_WMT_TYPE_GUID 6u
+
+/** Success. */
+#define LICBAK_S_OK LICBAK_HRESULT_C(0x00000000)
+
+/** Success, with less done than asked for: the time ran out, or there was nothing to cancel. */
+#define LICBAK_S_FALSE LICBAK_HRESULT_C(0x00000001)
+
+/** Not implemented; from a host's function it counts as LICBAK_S_OK. */
+#define LICBAK_E_NOTIMPL LICBAK_HRESULT_C(0x80004001)
+
+/** A pointer is NULL that must not be. */
+#define LICBAK_E_POINTER LICBAK_HRESULT_C(0x80004003)
+
+/** Aborted; never returned by this version. */
+#define LICBAK_E_ABORT LICBAK_HRESULT_C(0x80004004)
+
+/** A system error without a code here; the sentence has the system's words. */
+#define LICBAK_E_FAIL LICBAK_HRESULT_C(0x80004005)
+
+/** Not allowed inside a function of the host. */
+#define LICBAK_E_ILLEGAL_METHOD_CALL LICBAK_HRESULT_C(0x8000000E)
+
+/** A bug of the library; the restorer stays usable. */
+#define LICBAK_E_UNEXPECTED LICBAK_HRESULT_C(0x8000FFFF)
+
+/** No permission. */
+#define LICBAK_E_ACCESSDENIED LICBAK_HRESULT_C(0x80070005)
+
+/** No restorer, or a destroyed one. */
+#define LICBAK_E_HANDLE LICBAK_HRESULT_C(0x80070006)
+
+/** No memory, or no thread to be had. Trying again later makes sense. */
+#define LICBAK_E_OUTOFMEMORY LICBAK_HRESULT_C(0x8007000E)
+
+/** An argument is wrong. */
+#define LICBAK_E_INVALIDARG LICBAK_HRESULT_C(0x80070057)
+
+/** The store can't be opened or read as what it is. */
+#define LICBAK_NS_E_DRM_LICENSE_STORE_ERROR LICBAK_HRESULT_C(0xC00D2712)
+
+/** Not returned by this version, as the two restore service codes below. */
+#define LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION LICBAK_HRESULT_C(0xC00D2728)
+
+/** There is a backup, and it was not to be replaced. */
+#define LICBAK_NS_E_DRM_BACKUP_EXISTS LICBAK_HRESULT_C(0xC00D2742)
+
+/** The backup is truncated, altered, or not of this library. */
+#define LICBAK_NS_E_DRM_BACKUP_CORRUPT LICBAK_HRESULT_C(0xC00D2743)
+
+/** Another operation is running on this restorer. Trying again after its end makes sense. */
+#define LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY LICBAK_HRESULT_C(0xC00D2744)
+
+/** A property that is needed is not set. */
+#define LICBAK_NS_E_DRM_INVALID_PROPERTY LICBAK_HRESULT_C(0xC00D2749)
+
+/** Not returned by this version. */
+#define LICBAK_NS_E_DRM_RESTORE_FRAUD LICBAK_HRESULT_C(0xC00D2753)
+
+/** The buffer is too small; the size that is needed has been set. */
+#define LICBAK_NS_E_DRM_BUFFER_TOO_SMALL LICBAK_HRESULT_C(0xC00D275C)
+
+/** There is no property of this name. */
+#define LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY LICBAK_HRESULT_C(0xC00D275D)
+
+/** The host has canceled the operation. */
+#define LICBAK_NS_E_DRM_OPERATION_CANCELED LICBAK_HRESULT_C(0xC00D2768)
+
+/** Not returned by this version. */
+#define LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE LICBAK_HRESULT_C(0xC00D2846)
+
+/** There is no backup in RestorePath. */
+#define LICBAK_HRESULT_ERROR_FILE_NOT_FOUND LICBAK_HRESULT_C(0x80070002)
+
+/** A directory is missing. */
+#define LICBAK_HRESULT_ERROR_PATH_NOT_FOUND LICBAK_HRESULT_C(0x80070003)
+
+/** Too many files are open. Trying again later makes sense. */
+#define LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES LICBAK_HRESULT_C(0x80070004)
+
+/** The file system is read-only. */
+#define LICBAK_HRESULT_ERROR_WRITE_PROTECT LICBAK_HRESULT_C(0x80070013)
+
+/** Writing, or bringing to the disk what was written, failed. */
+#define LICBAK_HRESULT_ERROR_WRITE_FAULT LICBAK_HRESULT_C(0x8007001D)
+
+/** Reading failed. */
+#define LICBAK_HRESULT_ERROR_READ_FAULT LICBAK_HRESULT_C(0x8007001E)
+
+/** A licence or the store won't hold still. Trying again later makes sense. */
+#define LICBAK_HRESULT_ERROR_SHARING_VIOLATION LICBAK_HRESULT_C(0x80070020)
+
+/** A database was locked for too long. Trying again later makes sense. */
+#define LICBAK_HRESULT_ERROR_LOCK_VIOLATION LICBAK_HRESULT_C(0x80070021)
+
+/** Not supported here. */
+#define LICBAK_HRESULT_ERROR_NOT_SUPPORTED LICBAK_HRESULT_C(0x80070032)
+
+/** The disk or the quota is full. */
+#define LICBAK_HRESULT_ERROR_DISK_FULL LICBAK_HRESULT_C(0x80070070)
+
+/** A name can't be kept. */
+#define LICBAK_HRESULT_ERROR_INVALID_NAME LICBAK_HRESULT_C(0x8007007B)
+
+/** A store has the same name twice. */
+#define LICBAK_HRESULT_ERROR_ALREADY_EXISTS LICBAK_HRESULT_C(0x800700B7)
+
+/** A licence is over 16 MiB, or a file would be over the process's limit. */
+#define LICBAK_HRESULT_ERROR_FILE_TOO_LARGE LICBAK_HRESULT_C(0x800700DF)
+
+/** Something that must be a directory is none. */
+#define LICBAK_HRESULT_ERROR_DIRECTORY LICBAK_HRESULT_C(0x8007010B)
+
+/** No licence has this key ID. */
+#define LICBAK_HRESULT_ERROR_NOT_FOUND LICBAK_HRESULT_C(0x80070490)
+
+/** The backup is of a later major version of the format. */
+#define LICBAK_HRESULT_ERROR_REVISION_MISMATCH LICBAK_HRESULT_C(0x8007051A)
+
+/** There is nothing to back up; an old backup stays. */
+#define LICBAK_HRESULT_ERROR_EMPTY LICBAK_HRESULT_C(0x800710D2)
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of an outcome, for logs.
+ *
+ * @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that is not of this library.
+ * The text is static.
+ */
+LICBAK_API const char *LICBAK_CALL licbak_hresult_name(licbak_hresult hr);
+
+/**
+ * What an outcome means in general, in a sentence. licbak_get_error_message tells what happened.
+ *
+ * @return The sentence; "" for a code that is not of this library. The text is static.
+ */
+LICBAK_API const char *LICBAK_CALL licbak_hresult_message(licbak_hresult hr);
+
+/**
+ * The version of the library.
+ *
+ * @return "0.1.0" and the like; static.
+ */
+LICBAK_API const char *LICBAK_CALL licbak_version(void);
+
+/**
+ * The LICBAK_ABI_VERSION that the library was built with, to compare with the header's.
+ *
+ * @return The version.
+ */
+LICBAK_API uint32_t LICBAK_CALL licbak_abi_version(void);
+
+/**
+ * Makes a restorer. The original's WMCreateBackupRestorer.
+ *
+ * @param restorer Receives the restorer, to be freed with licbak_destroy; NULL on failure.
+ * @return LICBAK_S_OK; LICBAK_E_POINTER; LICBAK_E_OUTOFMEMORY.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_create(licbak_restorer **restorer);
+
+/**
+ * Destroys a restorer. From the first moment on every other call on it is LICBAK_E_HANDLE.
+ *
+ * What runs is canceled. The function returns when the last function of the host that was given to
+ * this restorer has returned; inside a function of the host it returns at once, the end of the
+ * operation is still told, and then all is freed.
+ *
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_destroy(licbak_restorer *restorer);
+
+/**
+ * Cancels whatever operation runs.
+ *
+ * It takes effect within the work on one licence, or when a system call or a function of the host
+ * that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file behind,
+ * and an old backup untouched; a store keeps what was restored so far.
+ *
+ * @return LICBAK_S_OK if it will take effect; LICBAK_S_FALSE if nothing runs, or it is too late;
+ * LICBAK_E_HANDLE.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel(licbak_restorer *restorer);
+
+/**
+ * Cancels a backup, as licbak_cancel does, and nothing else. The original's
+ * IWMLicenseBackup::CancelLicenseBackup.
+ *
+ * @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_backup(licbak_restorer *restorer);
+
+/**
+ * Cancels a restore, as licbak_cancel does, and nothing else. The original's
+ * IWMLicenseRestore::CancelLicenseRestore.
+ *
+ * @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_restorer *restorer);
+
+/**
+ * Waits for the end of the operation that runs, until its last callback has returned. If none runs,
+ * gives the outcome of the last one, LICBAK_S_OK before the first.
+ *
+ * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
+ * @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END.
+ * @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
+ * LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_POINTER;
+ * LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
+        uint32_t timeout_ms,
+        licbak_hresult *outcome);
+
+/**
+ * Tells how far the operation is that runs; if none runs, how far the last one came.
+ *
+ * @param progress Receives the figures; struct_size must be set.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is too
+ * small.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *restorer,
+        licbak_progress *progress);
+
+/**
+ * The sentence of the last start, list or operation of this restorer that failed, kept until the
+ * next start or list; "" if none has.
+ *
+ * @param buffer Receives the text with its NUL; NULL to ask for its size.
+ * @param size The buffer's size in bytes; receives the size of the text, NUL included.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
+ * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL, and *size is set.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *restorer,
+        char *buffer,
+        size_t *size);
+
+/**
+ * Sets a property. The original's IWMBackupRestoreProps::SetProp.
+ *
+ * An operation reads its properties once, when it starts; what is set later counts for the next.
+ *
+ * | name             | type   | meaning                                                           |
+ * |------------------|--------|-------------------------------------------------------------------|
+ * | BackupPath       | STRING | the directory that a backup is saved in                           |
+ * | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
+ * | StorePath        | STRING | where the licences are: a directory that holds nothing else       |
+ * | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
+ * | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
+ * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
+ * |                  |        | 1: leave it out                                                   |
+ *
+ * A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
+ *
+ * @param name The property.
+ * @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
+ * @param value The value, of any alignment; copied.
+ * @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not matter.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+ * unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad UTF-8
+ * in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop(licbak_restorer *restorer,
+        const char *name,
+        licbak_datatype type,
+        const uint8_t *value,
+        size_t size);
+
+/**
+ * Sets a STRING property to a text that ends with a NUL; otherwise as licbak_set_prop.
+ *
+ * @return As licbak_set_prop.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop_string(licbak_restorer *restorer,
+        const char *name,
+        const char *value);
+
+/**
+ * How many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
+ *
+ * @param count Receives the number.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_count(licbak_restorer *restorer,
+        size_t *count);
+
+/**
+ * The property at a place among those that are set. The original's
+ * IWMBackupRestoreProps::GetPropByIndex.
+ *
+ * @param index From 0 to the number of properties less 1.
+ * @param name Receives the name with its NUL; NULL to ask for its size.
+ * @param name_size The size of name in bytes; receives the size of the name, NUL included.
+ * @param type Receives LICBAK_WMT_TYPE_*.
+ * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
+ * @param size The size of value in bytes; receives the size of the value, NUL included.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer are set;
+ * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *restorer,
+        size_t index,
+        char *name,
+        size_t *name_size,
+        licbak_datatype *type,
+        uint8_t *value,
+        size_t *size);
+
+/**
+ * The value of a property. The original's IWMBackupRestoreProps::GetPropByName.
+ *
+ * @param name The property.
+ * @param type Receives LICBAK_WMT_TYPE_*.
+ * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
+ * @param size The size of value in bytes; receives the size of the value, NUL included.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+ * unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL:
+ * *size is set and nothing else is written.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_name(licbak_restorer *restorer,
+        const char *name,
+        licbak_datatype *type,
+        uint8_t *value,
+        size_t *size);
+
+/**
+ * Removes a property, if it is set. The original's IWMBackupRestoreProps::RemoveProp.
+ *
+ * @param name The property.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+ * unknown name.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_prop(licbak_restorer *restorer,
+        const char *name);
+
+/**
+ * Removes all properties. The original's IWMBackupRestoreProps::RemoveAllProps.
+ *
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *restorer);
+
+/**
+ * Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
+ * The original's IWMLicenseBackup::BackupLicenses.
+ *
+ * The file appears whole or not at all: whatever stops the process or the machine, what stands there
+ * is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk. It is
+ * readable by its owner only. A backup never silently lacks a licence: one that can't be read fails
+ * it. Licences whose issuer denies backup are left out and told (LICBAK_WMT_RESTRICTED_LICENSE).
+ *
+ * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be set.
+ * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
+ * @param callback Told how it goes.
+ * @param context Given to the callback; must live until the end has been told.
+ * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing is
+ * told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+ * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
+ * empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag; LICBAK_E_OUTOFMEMORY.
+ *
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
+ * LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
+ * LICBAK_NS_E_DRM_BACKUP_EXISTS if another process was faster;
+ * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
+ * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT, _WRITE_FAULT,
+ * _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB, or a limit on the
+ * size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
+ * LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
+ * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of replacing
+ * another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR; LICBAK_E_OUTOFMEMORY;
+ * LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
+        uint32_t flags,
+        licbak_status_callback callback,
+        void *context);
+
+/**
+ * Starts to restore all licences of the backup in RestorePath into the store. The original's
+ * IWMLicenseRestore::RestoreLicenses.
+ *
+ * The whole backup is checked first, and the licences are written beside the store; a damaged backup
+ * leaves the store as it was. Then, licence by licence: one that the store lacks gets its place; one
+ * that the store has is left; of one that the store has in another version the store's stays, and
+ * LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is replaced, and mode
+ * and owner of the file stay. Nothing is deleted. A new file is readable by its owner only, and
+ * modification times come back. LICBAK_S_OK at the end means that all is on the disk. Canceled or
+ * failed, the store keeps what it got; run again, the restore completes it.
+ *
+ * @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist is
+ * made; its parent must exist.
+ * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
+ * @param callback Told how it goes.
+ * @param context Given to the callback; must live until the end has been told.
+ * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing is
+ * told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+ * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
+ * empty; LICBAK_E_OUTOFMEMORY.
+ *
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
+ * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
+ * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
+ * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later major
+ * version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence or a
+ * folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
+ * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT, _WRITE_FAULT,
+ * _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *restorer,
+        uint32_t flags,
+        licbak_status_callback callback,
+        void *context);
+
+/**
+ * Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all that
+ * names licences must name the same ones.
+ *
+ * Each damaged licence is told (LICBAK_STATUS_LICENSE_DAMAGED), and the rest is looked at all the
+ * same. An unencrypted backup shows damage; tampering shows only to who keeps its digest elsewhere.
+ *
+ * @param restorer The restorer; RestorePath must be set.
+ * @param flags 0.
+ * @param callback Told how it goes.
+ * @param context Given to the callback; must live until the end has been told.
+ * @return As licbak_restore_licenses.
+ *
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
+ * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
+ * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
+ * _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * LICBAK_E_FAIL.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *restorer,
+        uint32_t flags,
+        licbak_status_callback callback,
+        void *context);
+
+/**
+ * Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order. It is
+ * no operation: it may be called at any time, also while one runs and inside callbacks.
+ *
+ * @param restorer The restorer; RestorePath must be set.
+ * @param callback Given each licence; content is NULL, content_size its size.
+ * @param context Given to the callback.
+ * @return LICBAK_S_OK when all have been listed; LICBAK_E_HANDLE, also when the restorer is destroyed
+ * meanwhile; LICBAK_E_INVALIDARG for a NULL callback; LICBAK_NS_E_DRM_INVALID_PROPERTY; the callback's
+ * own failure; and the outcomes of licbak_verify_backup.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restorer,
+        licbak_license_callback callback,
+        void *context);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LICBAK_H */

@@ -1,0 +1,71 @@
+//! Backing licences up. The original's IWMLicenseBackup.
+
+use std::ffi::c_void;
+
+use super::callback::StatusCallback;
+use super::guard::guard;
+use super::handle;
+use super::memory::invalid;
+use super::types::*;
+use crate::engine::backup::{Options, plan};
+use crate::engine::operation::Kind;
+use crate::error::Result;
+
+/// Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
+/// The original's IWMLicenseBackup::BackupLicenses.
+///
+/// The file appears whole or not at all: whatever stops the process or the machine, what stands
+/// there is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk.
+/// It is readable by its owner only. A backup never silently lacks a licence: one that can't be
+/// read fails it. Licences whose issuer denies backup are left out and told
+/// (LICBAK_WMT_RESTRICTED_LICENSE).
+///
+/// @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be
+/// set.
+/// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
+/// @param callback Told how it goes.
+/// @param context Given to the callback; must live until the end has been told.
+/// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
+/// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+/// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
+/// empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag;
+/// LICBAK_E_OUTOFMEMORY.
+///
+/// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// failure; LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS if another process was faster;
+/// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
+/// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+/// _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB,
+/// or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
+/// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
+/// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
+/// replacing another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
+/// LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_backup_licenses(
+    restorer: *mut licbak_restorer,
+    flags: u32,
+    callback: licbak_status_callback,
+    context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        let options = options(flags)?;
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Backup, listener, |properties| {
+            plan(properties, options)
+        })
+    })
+}
+
+fn options(flags: u32) -> Result<Options> {
+    // Every backup is a full one so far, so that LICBAK_BACKUP_FULL asks for nothing more.
+    if flags & !(LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN) != 0 {
+        return Err(invalid("A flag is none of a backup's."));
+    }
+    Ok(Options {
+        overwrite: flags & LICBAK_WM_BACKUP_OVERWRITE != 0,
+        dry_run: flags & LICBAK_DRY_RUN != 0,
+    })
+}

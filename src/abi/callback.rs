@@ -1,0 +1,200 @@
+//! A function of the host and its context, as one value.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+use super::hresult::{
+    LICBAK_E_NOTIMPL, LICBAK_NS_E_DRM_BACKUP_CORRUPT, LICBAK_S_FALSE, LICBAK_S_OK, hresult,
+};
+use super::memory::{invalid, with_nul};
+use super::types::*;
+use crate::engine::events::{Event, Listener, Notice};
+use crate::engine::list::Listed;
+use crate::engine::progress::Progress;
+use crate::error::{Error, Outcome, Result};
+
+thread_local! {
+    /// How many functions of the host are running on this thread.
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the caller is, further out, a function of a host.
+pub fn is_inside_host() -> bool {
+    INSIDE.get() > 0
+}
+
+fn call_host(function: impl FnOnce() -> licbak_hresult) -> Result<(), i32> {
+    INSIDE.set(INSIDE.get() + 1);
+    let hr = function();
+    INSIDE.set(INSIDE.get() - 1);
+    if hr >= 0 || hr == LICBAK_E_NOTIMPL {
+        Ok(())
+    } else {
+        Err(hr)
+    }
+}
+
+type StatusFunction = unsafe extern "C" fn(
+    licbak_status,
+    licbak_hresult,
+    licbak_datatype,
+    *const u8,
+    usize,
+    *mut c_void,
+) -> licbak_hresult;
+
+/// The host's status callback.
+pub struct StatusCallback {
+    function: StatusFunction,
+    context: *mut c_void,
+}
+
+// SAFETY: the host promises that the function may be called with the context on a thread of the
+// library.
+unsafe impl Send for StatusCallback {}
+
+impl StatusCallback {
+    pub fn new(
+        callback: licbak_status_callback,
+        context: *mut c_void,
+    ) -> Result<Box<StatusCallback>> {
+        let function = callback.ok_or_else(|| invalid("The status callback is NULL."))?;
+        Ok(Box::new(StatusCallback { function, context }))
+    }
+
+    fn call(&self, status: licbak_status, hr: licbak_hresult, value: Value) -> Result<(), i32> {
+        let (datatype, bytes, size) = match &value {
+            Value::Dword(number) => (
+                LICBAK_WMT_TYPE_DWORD,
+                (&raw const *number).cast(),
+                size_of::<u32>(),
+            ),
+            Value::Text(text) => (
+                LICBAK_WMT_TYPE_STRING,
+                text.as_ptr(),
+                text.len().saturating_sub(1),
+            ),
+            Value::Progress(progress) => (
+                LICBAK_WMT_TYPE_BINARY,
+                (&raw const *progress).cast(),
+                size_of::<licbak_progress>(),
+            ),
+        };
+        // SAFETY: the host's function, called as it promised it may be; the value lives until it
+        // returns.
+        call_host(|| unsafe { (self.function)(status, hr, datatype, bytes, size, self.context) })
+    }
+}
+
+/// The value of an event, aligned for its type.
+enum Value {
+    Dword(u32),
+    /// With its NUL.
+    Text(Vec<u8>),
+    Progress(licbak_progress),
+}
+
+impl Value {
+    fn text(text: &str) -> Value {
+        Value::Text(with_nul(text))
+    }
+}
+
+impl Listener for StatusCallback {
+    fn tell(&self, event: Event) -> Result<(), i32> {
+        match event {
+            Event::Notice(Notice::Begin) => {
+                self.call(LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_S_OK, Value::Dword(0))
+            }
+            Event::Notice(Notice::Restricted { key_id }) => self.call(
+                LICBAK_WMT_RESTRICTED_LICENSE,
+                LICBAK_S_FALSE,
+                Value::text(key_id),
+            ),
+            Event::Notice(Notice::Kept { name }) => self.call(
+                LICBAK_STATUS_LICENSE_KEPT,
+                LICBAK_S_FALSE,
+                Value::text(name),
+            ),
+            Event::Notice(Notice::Damaged { name }) => self.call(
+                LICBAK_STATUS_LICENSE_DAMAGED,
+                LICBAK_NS_E_DRM_BACKUP_CORRUPT,
+                Value::text(name),
+            ),
+            Event::Notice(Notice::LeftOut { name, reason }) => {
+                let told = Value::text(&format!("{name}: {reason}"));
+                self.call(LICBAK_STATUS_LICENSE_LEFT_OUT, LICBAK_S_FALSE, told)
+            }
+            Event::Progress(progress) => self.call(
+                LICBAK_STATUS_PROGRESS,
+                LICBAK_S_OK,
+                Value::Progress(figures(&progress)),
+            ),
+            Event::Error { outcome, sentence } => {
+                self.call(LICBAK_WMT_ERROR, hresult(outcome), Value::text(sentence))
+            }
+            Event::End { outcome, progress } => {
+                let hr = outcome.map_or_else(hresult, |()| LICBAK_S_OK);
+                self.call(
+                    LICBAK_WMT_BACKUPRESTORE_END,
+                    hr,
+                    Value::Progress(figures(&progress)),
+                )
+            }
+        }
+    }
+}
+
+/// The figures as the host sees them.
+pub fn figures(progress: &Progress) -> licbak_progress {
+    licbak_progress {
+        struct_size: size_of::<licbak_progress>(),
+        licenses_total: progress.licenses_total,
+        licenses_done: progress.licenses_done,
+        licenses_restricted: progress.licenses_restricted,
+        licenses_kept: progress.licenses_kept,
+        licenses_damaged: progress.licenses_damaged,
+        content_bytes: progress.content_bytes,
+        backup_bytes: progress.backup_bytes,
+        phase_done: progress.phase_done,
+        phase_total: progress.phase_total,
+        phase: progress.phase,
+        reserved: 0,
+    }
+}
+
+/// The host's function for a list, on the thread that asked for it.
+pub struct LicenseCallback {
+    function: unsafe extern "C" fn(*const licbak_license, *mut c_void) -> licbak_hresult,
+    context: *mut c_void,
+}
+
+impl LicenseCallback {
+    pub fn new(callback: licbak_license_callback, context: *mut c_void) -> Result<LicenseCallback> {
+        let function = callback.ok_or_else(|| invalid("The licence callback is NULL."))?;
+        Ok(LicenseCallback { function, context })
+    }
+
+    pub fn call(&self, listed: &Listed) -> Result<()> {
+        let (name, key_id) = (with_nul(listed.name), with_nul(listed.key_id));
+        let license = licbak_license {
+            struct_size: size_of::<licbak_license>(),
+            name: name.as_ptr().cast(),
+            key_id: key_id.as_ptr().cast(),
+            content: std::ptr::null(),
+            content_size: usize::try_from(listed.size).unwrap_or(usize::MAX),
+            modified: listed.modified,
+            backup_right: listed.right.number(),
+            format: listed.format.number(),
+        };
+        // SAFETY: the host's function, called as it promised it may be; the licence lives until it
+        // returns.
+        let called = call_host(|| unsafe { (self.function)(&raw const license, self.context) });
+        called.map_err(|code| {
+            Error::new(
+                Outcome::Host(code),
+                format!("The host's function ended the list with {code:#010x}."),
+            )
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! The way from Rust to C: a result becomes an HRESULT, and no panic goes further.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::hresult::{LICBAK_E_UNEXPECTED, LICBAK_S_OK, hresult};
+use super::types::licbak_hresult;
+use crate::error::Result;
+
+/// What a successful call answers.
+pub trait Success {
+    fn hresult(self) -> licbak_hresult;
+}
+
+impl Success for () {
+    fn hresult(self) -> licbak_hresult {
+        LICBAK_S_OK
+    }
+}
+
+impl Success for licbak_hresult {
+    fn hresult(self) -> licbak_hresult {
+        self
+    }
+}
+
+/// The body of every function of the ABI.
+pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(success)) => success.hresult(),
+        Ok(Err(error)) => hresult(error.outcome),
+        Err(_) => LICBAK_E_UNEXPECTED,
+    }
+}
+
+/// Keeps the panics of this library off the host's standard error. A Rust host has a hook of its
+/// own.
+pub fn keep_panics_quiet() {
+    #[cfg(feature = "standalone")]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        if !cfg!(test) {
+            ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Outcome};
+
+    #[test]
+    fn a_panic_is_an_outcome() {
+        assert_eq!(guard(|| Ok(())), LICBAK_S_OK);
+        assert_eq!(guard(|| Ok(1)), 1);
+        assert_eq!(
+            guard(|| Err::<(), _>(Error::new(Outcome::Unexpected, ""))),
+            LICBAK_E_UNEXPECTED
+        );
+        assert_eq!(
+            guard(|| -> Result<()> { panic!("on purpose") }),
+            LICBAK_E_UNEXPECTED
+        );
+    }
+}

@@ -1,0 +1,355 @@
+//! The one table of outcomes.
+//!
+//! The numbers never change, and none is used again. What exists in the original has its name and
+//! number; a Win32 error is made an HRESULT as HRESULT_FROM_WIN32 does.
+
+use std::ffi::{CStr, c_char};
+
+use super::types::licbak_hresult;
+use crate::error::Outcome;
+
+/// Success.
+pub const LICBAK_S_OK: licbak_hresult = 0x0000_0000_u32 as licbak_hresult;
+/// Success, with less done than asked for: the time ran out, or there was nothing to cancel.
+pub const LICBAK_S_FALSE: licbak_hresult = 0x0000_0001_u32 as licbak_hresult;
+/// Not implemented; from a host's function it counts as LICBAK_S_OK.
+pub const LICBAK_E_NOTIMPL: licbak_hresult = 0x8000_4001_u32 as licbak_hresult;
+/// A pointer is NULL that must not be.
+pub const LICBAK_E_POINTER: licbak_hresult = 0x8000_4003_u32 as licbak_hresult;
+/// Aborted; never returned by this version.
+pub const LICBAK_E_ABORT: licbak_hresult = 0x8000_4004_u32 as licbak_hresult;
+/// A system error without a code here; the sentence has the system's words.
+pub const LICBAK_E_FAIL: licbak_hresult = 0x8000_4005_u32 as licbak_hresult;
+/// Not allowed inside a function of the host.
+pub const LICBAK_E_ILLEGAL_METHOD_CALL: licbak_hresult = 0x8000_000E_u32 as licbak_hresult;
+/// A bug of the library; the restorer stays usable.
+pub const LICBAK_E_UNEXPECTED: licbak_hresult = 0x8000_FFFF_u32 as licbak_hresult;
+/// No permission.
+pub const LICBAK_E_ACCESSDENIED: licbak_hresult = 0x8007_0005_u32 as licbak_hresult;
+/// No restorer, or a destroyed one.
+pub const LICBAK_E_HANDLE: licbak_hresult = 0x8007_0006_u32 as licbak_hresult;
+/// No memory, or no thread to be had. Trying again later makes sense.
+pub const LICBAK_E_OUTOFMEMORY: licbak_hresult = 0x8007_000E_u32 as licbak_hresult;
+/// An argument is wrong.
+pub const LICBAK_E_INVALIDARG: licbak_hresult = 0x8007_0057_u32 as licbak_hresult;
+/// The store can't be opened or read as what it is.
+pub const LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: licbak_hresult = 0xC00D_2712_u32 as licbak_hresult;
+/// Not returned by this version, as the two restore service codes below.
+pub const LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: licbak_hresult =
+    0xC00D_2728_u32 as licbak_hresult;
+/// There is a backup, and it was not to be replaced.
+pub const LICBAK_NS_E_DRM_BACKUP_EXISTS: licbak_hresult = 0xC00D_2742_u32 as licbak_hresult;
+/// The backup is truncated, altered, or not of this library.
+pub const LICBAK_NS_E_DRM_BACKUP_CORRUPT: licbak_hresult = 0xC00D_2743_u32 as licbak_hresult;
+/// Another operation is running on this restorer. Trying again after its end makes sense.
+pub const LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY: licbak_hresult = 0xC00D_2744_u32 as licbak_hresult;
+/// A property that is needed is not set.
+pub const LICBAK_NS_E_DRM_INVALID_PROPERTY: licbak_hresult = 0xC00D_2749_u32 as licbak_hresult;
+/// Not returned by this version.
+pub const LICBAK_NS_E_DRM_RESTORE_FRAUD: licbak_hresult = 0xC00D_2753_u32 as licbak_hresult;
+/// The buffer is too small; the size that is needed has been set.
+pub const LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: licbak_hresult = 0xC00D_275C_u32 as licbak_hresult;
+/// There is no property of this name.
+pub const LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY: licbak_hresult = 0xC00D_275D_u32 as licbak_hresult;
+/// The host has canceled the operation.
+pub const LICBAK_NS_E_DRM_OPERATION_CANCELED: licbak_hresult = 0xC00D_2768_u32 as licbak_hresult;
+/// Not returned by this version.
+pub const LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE: licbak_hresult =
+    0xC00D_2846_u32 as licbak_hresult;
+/// There is no backup in RestorePath.
+pub const LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: licbak_hresult = 0x8007_0002_u32 as licbak_hresult;
+/// A directory is missing.
+pub const LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: licbak_hresult = 0x8007_0003_u32 as licbak_hresult;
+/// Too many files are open. Trying again later makes sense.
+pub const LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES: licbak_hresult =
+    0x8007_0004_u32 as licbak_hresult;
+/// The file system is read-only.
+pub const LICBAK_HRESULT_ERROR_WRITE_PROTECT: licbak_hresult = 0x8007_0013_u32 as licbak_hresult;
+/// Writing, or bringing to the disk what was written, failed.
+pub const LICBAK_HRESULT_ERROR_WRITE_FAULT: licbak_hresult = 0x8007_001D_u32 as licbak_hresult;
+/// Reading failed.
+pub const LICBAK_HRESULT_ERROR_READ_FAULT: licbak_hresult = 0x8007_001E_u32 as licbak_hresult;
+/// A licence or the store won't hold still. Trying again later makes sense.
+pub const LICBAK_HRESULT_ERROR_SHARING_VIOLATION: licbak_hresult =
+    0x8007_0020_u32 as licbak_hresult;
+/// A database was locked for too long. Trying again later makes sense.
+pub const LICBAK_HRESULT_ERROR_LOCK_VIOLATION: licbak_hresult = 0x8007_0021_u32 as licbak_hresult;
+/// Not supported here.
+pub const LICBAK_HRESULT_ERROR_NOT_SUPPORTED: licbak_hresult = 0x8007_0032_u32 as licbak_hresult;
+/// The disk or the quota is full.
+pub const LICBAK_HRESULT_ERROR_DISK_FULL: licbak_hresult = 0x8007_0070_u32 as licbak_hresult;
+/// A name can't be kept.
+pub const LICBAK_HRESULT_ERROR_INVALID_NAME: licbak_hresult = 0x8007_007B_u32 as licbak_hresult;
+/// A store has the same name twice.
+pub const LICBAK_HRESULT_ERROR_ALREADY_EXISTS: licbak_hresult = 0x8007_00B7_u32 as licbak_hresult;
+/// A licence is over 16 MiB, or a file would be over the process's limit.
+pub const LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: licbak_hresult = 0x8007_00DF_u32 as licbak_hresult;
+/// Something that must be a directory is none.
+pub const LICBAK_HRESULT_ERROR_DIRECTORY: licbak_hresult = 0x8007_010B_u32 as licbak_hresult;
+/// No licence has this key ID.
+pub const LICBAK_HRESULT_ERROR_NOT_FOUND: licbak_hresult = 0x8007_0490_u32 as licbak_hresult;
+/// The backup is of a later major version of the format.
+pub const LICBAK_HRESULT_ERROR_REVISION_MISMATCH: licbak_hresult =
+    0x8007_051A_u32 as licbak_hresult;
+/// There is nothing to back up; an old backup stays.
+pub const LICBAK_HRESULT_ERROR_EMPTY: licbak_hresult = 0x8007_10D2_u32 as licbak_hresult;
+
+/// Every outcome with its name and a sentence about it.
+const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
+    (LICBAK_S_OK, c"LICBAK_S_OK", c"Done."),
+    (
+        LICBAK_S_FALSE,
+        c"LICBAK_S_FALSE",
+        c"There was nothing to do, or it was not done in time.",
+    ),
+    (
+        LICBAK_E_NOTIMPL,
+        c"LICBAK_E_NOTIMPL",
+        c"This is not implemented.",
+    ),
+    (
+        LICBAK_E_POINTER,
+        c"LICBAK_E_POINTER",
+        c"A pointer is NULL that must not be.",
+    ),
+    (
+        LICBAK_E_ABORT,
+        c"LICBAK_E_ABORT",
+        c"The operation was aborted.",
+    ),
+    (
+        LICBAK_E_FAIL,
+        c"LICBAK_E_FAIL",
+        c"The system reported an error; the error message has its words.",
+    ),
+    (
+        LICBAK_E_ILLEGAL_METHOD_CALL,
+        c"LICBAK_E_ILLEGAL_METHOD_CALL",
+        c"This can't be called inside a function that the library has called.",
+    ),
+    (
+        LICBAK_E_UNEXPECTED,
+        c"LICBAK_E_UNEXPECTED",
+        c"An internal error of licbak. Please report it.",
+    ),
+    (
+        LICBAK_E_ACCESSDENIED,
+        c"LICBAK_E_ACCESSDENIED",
+        c"The user has no permission for this file or directory.",
+    ),
+    (
+        LICBAK_E_HANDLE,
+        c"LICBAK_E_HANDLE",
+        c"This is no backup restorer, or it has been destroyed.",
+    ),
+    (
+        LICBAK_E_OUTOFMEMORY,
+        c"LICBAK_E_OUTOFMEMORY",
+        c"There is not enough memory, or no thread to be had.",
+    ),
+    (
+        LICBAK_E_INVALIDARG,
+        c"LICBAK_E_INVALIDARG",
+        c"An argument is wrong.",
+    ),
+    (
+        LICBAK_NS_E_DRM_LICENSE_STORE_ERROR,
+        c"LICBAK_NS_E_DRM_LICENSE_STORE_ERROR",
+        c"The licence store can't be read.",
+    ),
+    (
+        LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION,
+        c"LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION",
+        c"The machine must be individualized first.",
+    ),
+    (
+        LICBAK_NS_E_DRM_BACKUP_EXISTS,
+        c"LICBAK_NS_E_DRM_BACKUP_EXISTS",
+        c"There is a backup already; it is replaced only on request.",
+    ),
+    (
+        LICBAK_NS_E_DRM_BACKUP_CORRUPT,
+        c"LICBAK_NS_E_DRM_BACKUP_CORRUPT",
+        c"The backup is damaged.",
+    ),
+    (
+        LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY,
+        c"LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY",
+        c"Another operation is running on this restorer.",
+    ),
+    (
+        LICBAK_NS_E_DRM_INVALID_PROPERTY,
+        c"LICBAK_NS_E_DRM_INVALID_PROPERTY",
+        c"A property is not set.",
+    ),
+    (
+        LICBAK_NS_E_DRM_RESTORE_FRAUD,
+        c"LICBAK_NS_E_DRM_RESTORE_FRAUD",
+        c"The licences have been restored on too many machines.",
+    ),
+    (
+        LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
+        c"LICBAK_NS_E_DRM_BUFFER_TOO_SMALL",
+        c"The buffer is too small.",
+    ),
+    (
+        LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY,
+        c"LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY",
+        c"There is no property of this name.",
+    ),
+    (
+        LICBAK_NS_E_DRM_OPERATION_CANCELED,
+        c"LICBAK_NS_E_DRM_OPERATION_CANCELED",
+        c"The operation was canceled.",
+    ),
+    (
+        LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE,
+        c"LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE",
+        c"The restore service can't be reached.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_FILE_NOT_FOUND,
+        c"LICBAK_HRESULT_ERROR_FILE_NOT_FOUND",
+        c"There is no backup.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_PATH_NOT_FOUND,
+        c"LICBAK_HRESULT_ERROR_PATH_NOT_FOUND",
+        c"A directory does not exist.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES,
+        c"LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES",
+        c"Too many files are open.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_WRITE_PROTECT,
+        c"LICBAK_HRESULT_ERROR_WRITE_PROTECT",
+        c"The file system is read-only.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_WRITE_FAULT,
+        c"LICBAK_HRESULT_ERROR_WRITE_FAULT",
+        c"The disk could not be written.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_READ_FAULT,
+        c"LICBAK_HRESULT_ERROR_READ_FAULT",
+        c"The disk could not be read.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_SHARING_VIOLATION,
+        c"LICBAK_HRESULT_ERROR_SHARING_VIOLATION",
+        c"The licences are being changed by another program.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_LOCK_VIOLATION,
+        c"LICBAK_HRESULT_ERROR_LOCK_VIOLATION",
+        c"The database is locked by another program.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_NOT_SUPPORTED,
+        c"LICBAK_HRESULT_ERROR_NOT_SUPPORTED",
+        c"This is not supported here.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_DISK_FULL,
+        c"LICBAK_HRESULT_ERROR_DISK_FULL",
+        c"The disk is full.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_INVALID_NAME,
+        c"LICBAK_HRESULT_ERROR_INVALID_NAME",
+        c"A licence has a name that can't be kept.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_ALREADY_EXISTS,
+        c"LICBAK_HRESULT_ERROR_ALREADY_EXISTS",
+        c"A licence's name exists twice.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
+        c"LICBAK_HRESULT_ERROR_FILE_TOO_LARGE",
+        c"A licence or file is too large.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_DIRECTORY,
+        c"LICBAK_HRESULT_ERROR_DIRECTORY",
+        c"This is no directory.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_NOT_FOUND,
+        c"LICBAK_HRESULT_ERROR_NOT_FOUND",
+        c"No licence has this key ID.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
+        c"LICBAK_HRESULT_ERROR_REVISION_MISMATCH",
+        c"The backup was made by a later version of licbak.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_EMPTY,
+        c"LICBAK_HRESULT_ERROR_EMPTY",
+        c"There is nothing to back up.",
+    ),
+];
+
+/// The HRESULT of an outcome.
+pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
+    match outcome {
+        Outcome::Host(code) => code,
+        Outcome::AccessDenied => LICBAK_E_ACCESSDENIED,
+        Outcome::BackupCorrupt => LICBAK_NS_E_DRM_BACKUP_CORRUPT,
+        Outcome::BackupExists => LICBAK_NS_E_DRM_BACKUP_EXISTS,
+        Outcome::BufferTooSmall => LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
+        Outcome::Busy => LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY,
+        Outcome::Canceled => LICBAK_NS_E_DRM_OPERATION_CANCELED,
+        Outcome::DiskFull => LICBAK_HRESULT_ERROR_DISK_FULL,
+        Outcome::Empty => LICBAK_HRESULT_ERROR_EMPTY,
+        Outcome::Fail => LICBAK_E_FAIL,
+        Outcome::FileNotFound => LICBAK_HRESULT_ERROR_FILE_NOT_FOUND,
+        Outcome::FileTooLarge => LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
+        Outcome::Handle => LICBAK_E_HANDLE,
+        Outcome::IllegalCall => LICBAK_E_ILLEGAL_METHOD_CALL,
+        Outcome::InvalidArgument => LICBAK_E_INVALIDARG,
+        Outcome::InvalidName => LICBAK_HRESULT_ERROR_INVALID_NAME,
+        Outcome::InvalidProperty => LICBAK_NS_E_DRM_INVALID_PROPERTY,
+        Outcome::NotADirectory => LICBAK_HRESULT_ERROR_DIRECTORY,
+        Outcome::NotSupported => LICBAK_HRESULT_ERROR_NOT_SUPPORTED,
+        Outcome::OutOfMemory => LICBAK_E_OUTOFMEMORY,
+        Outcome::PathNotFound => LICBAK_HRESULT_ERROR_PATH_NOT_FOUND,
+        Outcome::Pointer => LICBAK_E_POINTER,
+        Outcome::ReadFault => LICBAK_HRESULT_ERROR_READ_FAULT,
+        Outcome::RevisionMismatch => LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
+        Outcome::SharingViolation => LICBAK_HRESULT_ERROR_SHARING_VIOLATION,
+        Outcome::TooManyOpenFiles => LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES,
+        Outcome::Unexpected => LICBAK_E_UNEXPECTED,
+        Outcome::UnsupportedProperty => LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY,
+        Outcome::WriteFault => LICBAK_HRESULT_ERROR_WRITE_FAULT,
+        Outcome::WriteProtected => LICBAK_HRESULT_ERROR_WRITE_PROTECT,
+    }
+}
+
+fn find(hr: licbak_hresult) -> Option<(&'static CStr, &'static CStr)> {
+    TABLE
+        .iter()
+        .find(|(code, ..)| *code == hr)
+        .map(|(_, name, message)| (*name, *message))
+}
+
+/// The name of an outcome, for logs.
+///
+/// @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that is not of this library.
+/// The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn licbak_hresult_name(hr: licbak_hresult) -> *const c_char {
+    find(hr).map_or(c"", |(name, _)| name).as_ptr()
+}
+
+/// What an outcome means in general, in a sentence. licbak_get_error_message tells what happened.
+///
+/// @return The sentence; "" for a code that is not of this library. The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn licbak_hresult_message(hr: licbak_hresult) -> *const c_char {
+    find(hr).map_or(c"", |(_, message)| message).as_ptr()
+}

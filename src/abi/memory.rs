@@ -1,0 +1,115 @@
+//! What a host's pointers point to, as Rust sees it.
+//!
+//! Every function here is sound if the host keeps its promise: a pointer that is not NULL is valid
+//! for what it stands for.
+
+use std::ffi::{CStr, c_char};
+
+use crate::error::{Error, Outcome, Result};
+
+/// Refuses NULL.
+pub fn not_null<T>(pointer: *const T) -> Result<()> {
+    if pointer.is_null() {
+        Err(Error::new(
+            Outcome::Pointer,
+            "A pointer is NULL that must not be.",
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// The bytes at `value`.
+///
+/// # Safety
+/// `value` is NULL, or `size` bytes can be read there as long as the result is used.
+pub unsafe fn bytes<'a>(value: *const u8, size: usize) -> Result<&'a [u8]> {
+    not_null(value)?;
+    if isize::try_from(size).is_err() {
+        return Err(invalid("A size is larger than any memory."));
+    }
+    // SAFETY: the caller's promise, and the size is one that a slice can have.
+    Ok(unsafe { std::slice::from_raw_parts(value, size) })
+}
+
+/// The text at `text`, without its NUL.
+///
+/// # Safety
+/// `text` is NULL, or ends with a NUL, as long as the result is used.
+pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a [u8]> {
+    not_null(text)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// The text in `bytes`, if it is UTF-8.
+pub fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| invalid("A text is no UTF-8."))
+}
+
+pub fn invalid(sentence: &str) -> Error {
+    Error::new(Outcome::InvalidArgument, sentence)
+}
+
+/// A buffer of the host that is to take a text or a value: how much it takes, and how much there
+/// is.
+pub struct Buffer {
+    bytes: *mut u8,
+    size: *mut usize,
+}
+
+impl Buffer {
+    /// # Safety
+    /// `bytes` is NULL, or `*size` bytes can be written there; `size` is NULL or can be read and
+    /// written.
+    pub unsafe fn new(bytes: *mut u8, size: *mut usize) -> Result<Buffer> {
+        not_null(size)?;
+        Ok(Buffer { bytes, size })
+    }
+
+    /// Whether `content` fits, or only its size is asked for.
+    pub fn takes(&self, content: &[u8]) -> bool {
+        // SAFETY: as promised to `new`.
+        self.bytes.is_null() || content.len() <= unsafe { self.size.read_unaligned() }
+    }
+
+    /// Tells the size of `content`.
+    pub fn tell_size(&self, content: &[u8]) {
+        // SAFETY: as promised to `new`.
+        unsafe { self.size.write_unaligned(content.len()) };
+    }
+
+    /// Writes `content`, which it takes, unless only its size is asked for.
+    pub fn write(&self, content: &[u8]) {
+        if !self.bytes.is_null() {
+            // SAFETY: as promised to `new`, and `takes` has compared the sizes.
+            unsafe {
+                self.bytes
+                    .copy_from_nonoverlapping(content.as_ptr(), content.len())
+            };
+        }
+    }
+}
+
+/// Gives `content` to the host's buffers, to all of them or to none; their sizes are set in any
+/// case.
+pub fn give(buffers: &[(Buffer, &[u8])]) -> Result<()> {
+    let fits = buffers
+        .iter()
+        .all(|(buffer, content)| buffer.takes(content));
+    buffers
+        .iter()
+        .for_each(|(buffer, content)| buffer.tell_size(content));
+    if !fits {
+        return Err(Error::new(Outcome::BufferTooSmall, ""));
+    }
+    buffers
+        .iter()
+        .for_each(|(buffer, content)| buffer.write(content));
+    Ok(())
+}
+
+/// `text` with the NUL that C wants.
+pub fn with_nul(text: &str) -> Vec<u8> {
+    [text.as_bytes(), b"\0"].concat()
+}

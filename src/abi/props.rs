@@ -1,0 +1,235 @@
+//! The properties of a restorer. The original's IWMBackupRestoreProps.
+
+use std::ffi::c_char;
+
+use super::guard::guard;
+use super::handle;
+use super::memory::{Buffer, bytes, give, invalid, not_null, text, utf8, with_nul};
+use super::types::*;
+use crate::engine::properties::{Property, Value};
+use crate::error::{Error, Outcome, Result};
+
+/// Sets a property. The original's IWMBackupRestoreProps::SetProp.
+///
+/// An operation reads its properties once, when it starts; what is set later counts for the next.
+///
+/// | name             | type   | meaning                                                           |
+/// |------------------|--------|-------------------------------------------------------------------|
+/// | BackupPath       | STRING | the directory that a backup is saved in                           |
+/// | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
+/// | StorePath        | STRING | where the licences are: a directory that holds nothing else       |
+/// | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
+/// | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
+/// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
+/// |                  |        | 1: leave it out                                                   |
+///
+/// A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
+///
+/// @param name The property.
+/// @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
+/// @param value The value, of any alignment; copied.
+/// @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not
+/// matter.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+/// an unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad
+/// UTF-8 in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_set_prop(
+    restorer: *mut licbak_restorer,
+    name: *const c_char,
+    type_: licbak_datatype,
+    value: *const u8,
+    size: usize,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's text and bytes.
+        let (name, value) = unsafe { (text(name)?, bytes(value, size)?) };
+        let property = property(name)?;
+        restorer.set_property(property, read_value(type_, value)?)
+    })
+}
+
+/// Sets a STRING property to a text that ends with a NUL; otherwise as licbak_set_prop.
+///
+/// @return As licbak_set_prop.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_set_prop_string(
+    restorer: *mut licbak_restorer,
+    name: *const c_char,
+    value: *const c_char,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's texts.
+        let (name, value) = unsafe { (text(name)?, text(value)?) };
+        let property = property(name)?;
+        restorer.set_property(property, read_value(LICBAK_WMT_TYPE_STRING, value)?)
+    })
+}
+
+fn property(name: &[u8]) -> Result<Property> {
+    let name = std::str::from_utf8(name);
+    let name = name.map_err(|_| {
+        Error::new(
+            Outcome::UnsupportedProperty,
+            "A property's name is no UTF-8.",
+        )
+    })?;
+    Property::from_name(name)
+}
+
+fn read_value(datatype: licbak_datatype, value: &[u8]) -> Result<Value> {
+    match datatype {
+        LICBAK_WMT_TYPE_STRING => {
+            let text = value.strip_suffix(b"\0").unwrap_or(value);
+            if text.contains(&0) {
+                return Err(invalid("A text has a NUL before its end."));
+            }
+            Ok(Value::String(utf8(text)?.to_owned()))
+        }
+        LICBAK_WMT_TYPE_BINARY => Ok(Value::Binary(value.to_owned())),
+        LICBAK_WMT_TYPE_DWORD => {
+            let value = value
+                .try_into()
+                .map_err(|_| invalid("A DWORD has 4 bytes."))?;
+            Ok(Value::Dword(u32::from_ne_bytes(value)))
+        }
+        _ => Err(invalid("No property has this type.")),
+    }
+}
+
+/// How many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
+///
+/// @param count Receives the number.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_prop_count(
+    restorer: *mut licbak_restorer,
+    count: *mut usize,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        not_null(count)?;
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe {
+            count.write_unaligned(restorer.with_properties(|properties| properties.iter().count()))
+        };
+        Ok(())
+    })
+}
+
+/// The property at a place among those that are set. The original's
+/// IWMBackupRestoreProps::GetPropByIndex.
+///
+/// @param index From 0 to the number of properties less 1.
+/// @param name Receives the name with its NUL; NULL to ask for its size.
+/// @param name_size The size of name in bytes; receives the size of the name, NUL included.
+/// @param type Receives LICBAK_WMT_TYPE_*.
+/// @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
+/// @param size The size of value in bytes; receives the size of the value, NUL included.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer are set;
+/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_prop_by_index(
+    restorer: *mut licbak_restorer,
+    index: usize,
+    name: *mut c_char,
+    name_size: *mut usize,
+    type_: *mut licbak_datatype,
+    value: *mut u8,
+    size: *mut usize,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's buffers and their sizes.
+        let (name, value) = unsafe {
+            (
+                Buffer::new(name.cast(), name_size)?,
+                Buffer::new(value, size)?,
+            )
+        };
+        not_null(type_)?;
+        let found = restorer.with_properties(|properties| {
+            properties
+                .iter()
+                .nth(index)
+                .map(|(name, value)| (name, shape(value)))
+        });
+        let (found, (datatype, content)) =
+            found.ok_or_else(|| invalid("Fewer properties are set."))?;
+        give(&[(name, &with_nul(found)), (value, &content)])?;
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe { type_.write_unaligned(datatype) };
+        Ok(())
+    })
+}
+
+/// The value of a property. The original's IWMBackupRestoreProps::GetPropByName.
+///
+/// @param name The property.
+/// @param type Receives LICBAK_WMT_TYPE_*.
+/// @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
+/// @param size The size of value in bytes; receives the size of the value, NUL included.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+/// an unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
+/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set and nothing else is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_prop_by_name(
+    restorer: *mut licbak_restorer,
+    name: *const c_char,
+    type_: *mut licbak_datatype,
+    value: *mut u8,
+    size: *mut usize,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's text, buffer and size.
+        let (name, value) = unsafe { (text(name)?, Buffer::new(value, size)?) };
+        not_null(type_)?;
+        let property = property(name)?;
+        let (datatype, content) =
+            restorer.with_properties(|properties| properties.get(property).map(shape))?;
+        give(&[(value, &content)])?;
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe { type_.write_unaligned(datatype) };
+        Ok(())
+    })
+}
+
+/// The type and the bytes of a value.
+fn shape(value: &Value) -> (licbak_datatype, Vec<u8>) {
+    match value {
+        Value::String(text) => (LICBAK_WMT_TYPE_STRING, with_nul(text)),
+        Value::Binary(bytes) => (LICBAK_WMT_TYPE_BINARY, bytes.clone()),
+        Value::Dword(number) => (LICBAK_WMT_TYPE_DWORD, number.to_ne_bytes().to_vec()),
+    }
+}
+
+/// Removes a property, if it is set. The original's IWMBackupRestoreProps::RemoveProp.
+///
+/// @param name The property.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+/// an unknown name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_remove_prop(
+    restorer: *mut licbak_restorer,
+    name: *const c_char,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's text.
+        restorer.remove_property(property(unsafe { text(name) }?)?)
+    })
+}
+
+/// Removes all properties. The original's IWMBackupRestoreProps::RemoveAllProps.
+///
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_remove_all_props(restorer: *mut licbak_restorer) -> licbak_hresult {
+    guard(|| {
+        handle::find(restorer)?.remove_all_properties();
+        Ok(())
+    })
+}

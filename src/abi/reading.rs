@@ -1,0 +1,70 @@
+//! Looking at a backup without restoring it.
+
+use std::ffi::c_void;
+
+use super::callback::{LicenseCallback, StatusCallback};
+use super::guard::guard;
+use super::handle;
+use super::memory::invalid;
+use super::types::*;
+use crate::engine::list::list;
+use crate::engine::operation::Kind;
+use crate::engine::verify::plan;
+
+/// Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all
+/// that names licences must name the same ones.
+///
+/// Each damaged licence is told (LICBAK_STATUS_LICENSE_DAMAGED), and the rest is looked at all the
+/// same. An unencrypted backup shows damage; tampering shows only to who keeps its digest
+/// elsewhere.
+///
+/// @param restorer The restorer; RestorePath must be set.
+/// @param flags 0.
+/// @param callback Told how it goes.
+/// @param context Given to the callback; must live until the end has been told.
+/// @return As licbak_restore_licenses.
+///
+/// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
+/// LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
+/// _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+/// LICBAK_E_FAIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_verify_backup(
+    restorer: *mut licbak_restorer,
+    flags: u32,
+    callback: licbak_status_callback,
+    context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        if flags != 0 {
+            return Err(invalid("Verifying takes no flags."));
+        }
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Verify, listener, plan)
+    })
+}
+
+/// Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order.
+/// It is no operation: it may be called at any time, also while one runs and inside callbacks.
+///
+/// @param restorer The restorer; RestorePath must be set.
+/// @param callback Given each licence; content is NULL, content_size its size.
+/// @param context Given to the callback.
+/// @return LICBAK_S_OK when all have been listed; LICBAK_E_HANDLE, also when the restorer is
+/// destroyed meanwhile; LICBAK_E_INVALIDARG for a NULL callback; LICBAK_NS_E_DRM_INVALID_PROPERTY;
+/// the callback's own failure; and the outcomes of licbak_verify_backup.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_list_backup(
+    restorer: *mut licbak_restorer,
+    callback: licbak_license_callback,
+    context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        let callback = LicenseCallback::new(callback, context)?;
+        restorer
+            .list(|properties, check| list(properties, check, |license| callback.call(&license)))
+    })
+}

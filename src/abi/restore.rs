@@ -1,0 +1,69 @@
+//! Restoring licences. The original's IWMLicenseRestore.
+
+use std::ffi::c_void;
+
+use super::callback::StatusCallback;
+use super::guard::guard;
+use super::handle;
+use super::memory::invalid;
+use super::types::*;
+use crate::engine::operation::Kind;
+use crate::engine::restore::{Options, plan};
+use crate::error::Result;
+
+/// Starts to restore all licences of the backup in RestorePath into the store. The original's
+/// IWMLicenseRestore::RestoreLicenses.
+///
+/// The whole backup is checked first, and the licences are written beside the store; a damaged
+/// backup leaves the store as it was. Then, licence by licence: one that the store lacks gets its
+/// place; one that the store has is left; of one that the store has in another version the store's
+/// stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
+/// replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
+/// owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
+/// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
+///
+/// @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist
+/// is made; its parent must exist.
+/// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
+/// @param callback Told how it goes.
+/// @param context Given to the callback; must live until the end has been told.
+/// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
+/// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+/// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
+/// empty; LICBAK_E_OUTOFMEMORY.
+///
+/// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
+/// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
+/// LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
+/// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
+/// or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
+/// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+/// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+/// LICBAK_E_FAIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_restore_licenses(
+    restorer: *mut licbak_restorer,
+    flags: u32,
+    callback: licbak_status_callback,
+    context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        let options = options(flags)?;
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Restore, listener, |properties| {
+            plan(properties, options)
+        })
+    })
+}
+
+fn options(flags: u32) -> Result<Options> {
+    if flags & !(LICBAK_WM_RESTORE_INDIVIDUALIZE | LICBAK_RESTORE_OVERWRITE | LICBAK_DRY_RUN) != 0 {
+        return Err(invalid("A flag is none of a restore's."));
+    }
+    Ok(Options {
+        overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
+        dry_run: flags & LICBAK_DRY_RUN != 0,
+    })
+}

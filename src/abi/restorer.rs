@@ -1,0 +1,174 @@
+//! The restorer itself: made, waited for, canceled, destroyed.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::callback::{figures, is_inside_host};
+use super::guard::{guard, keep_panics_quiet};
+use super::handle;
+use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
+use super::memory::{Buffer, give, invalid, not_null, with_nul};
+use super::types::*;
+use crate::engine::operation::Kind;
+use crate::error::{Error, Outcome, Result};
+
+/// Makes a restorer. The original's WMCreateBackupRestorer.
+///
+/// @param restorer Receives the restorer, to be freed with licbak_destroy; NULL on failure.
+/// @return LICBAK_S_OK; LICBAK_E_POINTER; LICBAK_E_OUTOFMEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_create(restorer: *mut *mut licbak_restorer) -> licbak_hresult {
+    guard(|| {
+        not_null(restorer)?;
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe { restorer.write_unaligned(std::ptr::null_mut()) };
+        keep_panics_quiet();
+        let handle = handle::insert(Arc::default())?;
+        // SAFETY: as above.
+        unsafe { restorer.write_unaligned(handle) };
+        Ok(())
+    })
+}
+
+/// Destroys a restorer. From the first moment on every other call on it is LICBAK_E_HANDLE.
+///
+/// What runs is canceled. The function returns when the last function of the host that was given to
+/// this restorer has returned; inside a function of the host it returns at once, the end of the
+/// operation is still told, and then all is freed.
+///
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_destroy(restorer: *mut licbak_restorer) -> licbak_hresult {
+    guard(|| {
+        handle::remove(restorer)?.close(is_inside_host());
+        Ok(())
+    })
+}
+
+/// Cancels whatever operation runs.
+///
+/// It takes effect within the work on one licence, or when a system call or a function of the host
+/// that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file
+/// behind, and an old backup untouched; a store keeps what was restored so far.
+///
+/// @return LICBAK_S_OK if it will take effect; LICBAK_S_FALSE if nothing runs, or it is too late;
+/// LICBAK_E_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_cancel(restorer: *mut licbak_restorer) -> licbak_hresult {
+    cancel(restorer, None)
+}
+
+/// Cancels a backup, as licbak_cancel does, and nothing else. The original's
+/// IWMLicenseBackup::CancelLicenseBackup.
+///
+/// @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_cancel_license_backup(
+    restorer: *mut licbak_restorer,
+) -> licbak_hresult {
+    cancel(restorer, Some(Kind::Backup))
+}
+
+/// Cancels a restore, as licbak_cancel does, and nothing else. The original's
+/// IWMLicenseRestore::CancelLicenseRestore.
+///
+/// @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_cancel_license_restore(
+    restorer: *mut licbak_restorer,
+) -> licbak_hresult {
+    cancel(restorer, Some(Kind::Restore))
+}
+
+fn cancel(restorer: *mut licbak_restorer, kind: Option<Kind>) -> licbak_hresult {
+    guard(|| {
+        Ok(if handle::find(restorer)?.cancel(kind) {
+            LICBAK_S_OK
+        } else {
+            LICBAK_S_FALSE
+        })
+    })
+}
+
+/// Waits for the end of the operation that runs, until its last callback has returned. If none
+/// runs, gives the outcome of the last one, LICBAK_S_OK before the first.
+///
+/// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
+/// @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END.
+/// @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
+/// LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_POINTER;
+/// LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_wait(
+    restorer: *mut licbak_restorer,
+    timeout_ms: u32,
+    outcome: *mut licbak_hresult,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        not_null(outcome)?;
+        if is_inside_host() {
+            return Err(Error::new(Outcome::IllegalCall, ""));
+        }
+        let timeout =
+            (timeout_ms != LICBAK_WAIT_FOREVER).then(|| Duration::from_millis(timeout_ms.into()));
+        let Some(ended) = restorer.wait(timeout)? else {
+            return Ok(LICBAK_S_FALSE);
+        };
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe { outcome.write_unaligned(ended.map_or_else(hresult, |()| LICBAK_S_OK)) };
+        Ok(LICBAK_S_OK)
+    })
+}
+
+/// Tells how far the operation is that runs; if none runs, how far the last one came.
+///
+/// @param progress Receives the figures; struct_size must be set.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
+/// too small.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_progress(
+    restorer: *mut licbak_restorer,
+    progress: *mut licbak_progress,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        not_null(progress)?;
+        // SAFETY: not NULL; the size stands first in the struct.
+        let size = unsafe { progress.cast::<usize>().read_unaligned() };
+        if size < size_of::<licbak_progress>() {
+            return Err(invalid(
+                "struct_size is smaller than the struct has ever been.",
+            ));
+        }
+        let figures = licbak_progress {
+            struct_size: size,
+            ..figures(&restorer.progress())
+        };
+        // SAFETY: the host's struct is at least as large as this one.
+        unsafe { progress.write_unaligned(figures) };
+        Ok(())
+    })
+}
+
+/// The sentence of the last start, list or operation of this restorer that failed, kept until the
+/// next start or list; "" if none has.
+///
+/// @param buffer Receives the text with its NUL; NULL to ask for its size.
+/// @param size The buffer's size in bytes; receives the size of the text, NUL included.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
+/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL, and *size is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_error_message(
+    restorer: *mut licbak_restorer,
+    buffer: *mut c_char,
+    size: *mut usize,
+) -> licbak_hresult {
+    guard(|| -> Result<()> {
+        let restorer = handle::find(restorer)?;
+        // SAFETY: the host's buffer and its size.
+        let buffer = unsafe { Buffer::new(buffer.cast(), size) }?;
+        give(&[(buffer, &with_nul(&restorer.message()))])
+    })
+}
