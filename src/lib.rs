@@ -26,6 +26,8 @@ pub mod abi;
 mod archive;
 mod engine;
 mod error;
+#[cfg(test)]
+mod layers;
 mod license;
 mod location;
 mod store;

@@ -12,6 +12,8 @@ pub mod limits;
 pub mod lines;
 pub mod members;
 pub mod reader;
+#[cfg(test)]
+mod roundtrip;
 pub mod trailer;
 pub mod writer;
 
@@ -64,6 +66,16 @@ pub trait ReadAt {
     /// Fills `buffer` from `offset` on; a file that ends before is an error of the kind
     /// `UnexpectedEof`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl<R: ReadAt> ReadAt for &R {
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
 }
 
 impl ReadAt for Vec<u8> {

@@ -1,0 +1,158 @@
+//! Backups that are written and read again in memory.
+
+use super::agreement::{Agreement, places};
+use super::builder::FrameBuilder;
+use super::frames::{Compressor, FrameReader};
+use super::reader::{Reader, licenses_in};
+use super::writer::Writer;
+use super::{Fault, LICENSES, RESTRICTED, Result, digest};
+use crate::license;
+
+/// The name and content of a licence.
+fn license(number: usize) -> (String, Vec<u8>) {
+    let size = number * 7919 % 3000;
+    let content = (0..size)
+        .map(|at| (number.wrapping_mul(31) ^ at / 5) as u8)
+        .collect();
+    let folder = "folder/".repeat(number % 37);
+    (format!("{folder}licence {number}.lic"), content)
+}
+
+fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
+    let mut file = Vec::new();
+    let compressor = || Compressor::new(None).unwrap();
+    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), compressor());
+    let (mut builder, mut packer) = (FrameBuilder::new().unwrap(), compressor());
+    for number in 0..count {
+        let (name, content) = license(number);
+        if builder.is_full(content.len() as u64) {
+            writer
+                .append(builder.close(&mut packer, Vec::new()).unwrap())
+                .unwrap();
+        }
+        let modified = number as i64 * 1_000_000_007;
+        builder
+            .begin(&name, content.len() as u64, modified)
+            .unwrap()
+            .copy_from_slice(&content);
+        let statement = license::read(&name, builder.content());
+        match restricted(number) {
+            true => builder.restrict(&name, &statement).unwrap(),
+            false => builder.keep(&name, modified, &statement).unwrap(),
+        }
+    }
+    if !builder.is_empty() {
+        writer
+            .append(builder.close(&mut packer, Vec::new()).unwrap())
+            .unwrap();
+    }
+    let mut named = Vec::new();
+    writer.names(|name| named.push(name.to_owned())).unwrap();
+    let kept = (0..count)
+        .filter(|number| !restricted(*number))
+        .map(|number| license(number).0);
+    assert!(kept.eq(named));
+    assert_eq!(
+        writer.counts().licenses as usize,
+        (0..count).filter(|n| !restricted(*n)).count()
+    );
+    let size = writer.finish("2001-09-09T01:46:40Z".into()).unwrap();
+    assert_eq!(size, file.len() as u64);
+    file
+}
+
+/// Everything that reading finds, or the first fault.
+fn read(file: &Vec<u8>) -> Result<(Vec<(String, Vec<u8>, i64)>, usize)> {
+    let reader = Reader::open(file)?;
+    let places = places(&reader)?;
+    let mut agreement = Agreement::new(&reader, &places)?;
+    let (mut memory, mut found) = (FrameReader::new()?, Vec::new());
+    for frame in 0..reader.license_frames() {
+        let span = reader.span(frame)?;
+        licenses_in(reader.frame(frame, &mut memory)?, span, |license| {
+            let listed = agreement.next()?;
+            let same = listed.line.name == license.name && listed.offset == license.offset;
+            if !same || listed.digest != digest(license.content) {
+                return Err(Fault::damaged("a licence is not what the lists say"));
+            }
+            found.push((
+                license.name.into_owned(),
+                license.content.to_vec(),
+                listed.modified,
+            ));
+            Ok(())
+        })?;
+    }
+    agreement.finish()?;
+    let (mut lines, mut restricted) = (reader.lines(RESTRICTED)?, 0);
+    while lines.next()?.is_some() {
+        restricted += 1;
+    }
+    lines.finish()?;
+    Ok((found, restricted))
+}
+
+#[test]
+fn what_is_written_is_read() {
+    // 20,000 licences make lists that outgrow memory, and an index of several frames.
+    for (count, every) in [(0, 2), (1, 2), (1, 1), (100, 3), (20_000, 1000)] {
+        let restricted = |number: usize| number % every == every - 1;
+        let (found, left_out) = read(&write(count, restricted)).unwrap();
+        let kept = (0..count).filter(|number| !restricted(*number));
+        let expected = kept.map(|number| {
+            let (name, content) = license(number);
+            (name, content, number as i64 * 1_000_000_007)
+        });
+        assert!(found.into_iter().eq(expected));
+        assert_eq!(
+            left_out,
+            (0..count).filter(|number| restricted(*number)).count()
+        );
+    }
+}
+
+#[test]
+fn equal_licences_make_equal_bytes() {
+    assert_eq!(write(500, |_| false), write(500, |_| false));
+}
+
+#[test]
+fn every_bit_and_every_byte_counts() {
+    let good = write(7, |number| number == 3);
+    assert!(read(&good).is_ok());
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            matches!(read(&bad), Err(Fault::Damaged(_) | Fault::Newer(_))),
+            "bit {bit}"
+        );
+    }
+    for length in 0..good.len() {
+        assert!(
+            matches!(read(&good[..length].to_vec()), Err(Fault::Damaged(_))),
+            "length {length}"
+        );
+    }
+    for more in [1, 8, 512] {
+        let longer = [good.clone(), vec![0; more]].concat();
+        assert!(
+            matches!(read(&longer), Err(Fault::Damaged(_))),
+            "{more} bytes more"
+        );
+    }
+}
+
+#[test]
+fn a_list_is_read_without_the_licences() {
+    let file = write(3000, |_| false);
+    let reader = Reader::open(file).unwrap();
+    let (mut lines, mut count) = (reader.lines(LICENSES).unwrap(), 0);
+    while let Some((_, line)) = lines.next().unwrap() {
+        let line: super::lines::LicenseLine = super::lines::parse_json(line).unwrap();
+        assert_eq!(line.name, license(count).0);
+        count += 1;
+    }
+    lines.finish().unwrap();
+    assert_eq!(count, 3000);
+}
