@@ -6,10 +6,10 @@
  *
  * A backup restorer object for licences.
  *
- * Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into one
- * file that any `tar` opens, and brings them back. It is what `IWMLicenseBackup`,
- * `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without COM
- * and without Windows.
+ * Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into
+ * one file that any `tar` opens, and brings them back. It is what `IWMLicenseBackup`,
+ * `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without
+ * COM and without Windows.
  *
  * A host makes a restorer, says where the licences are and where their backup goes, and starts an
  * operation. The operation runs on threads of the library and tells the host's callback how it
@@ -35,20 +35,21 @@
  *   written on success only, but for sizes that tell how large a buffer must be.
  * - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer or any other
  *   value gets LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. The
- *   handle is looked at first, pointers next: a NULL that must not be one is LICBAK_E_POINTER. In a
- *   forked child every restorer made before the fork is LICBAK_E_HANDLE.
+ *   handle is looked at first, pointers next: a NULL that must not be one is LICBAK_E_POINTER. In
+ *   a forked child every restorer made before the fork is LICBAK_E_HANDLE.
  * - Text is UTF-8 and ends with a NUL.
  * - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
  *   and writes only that many bytes; less than the first version of the struct has is
  *   LICBAK_E_INVALIDARG.
  * - Threads. Every function may be called from any thread at any time. The status callback of an
- *   operation is called on one thread of the library, one call at a time, in order. No lock is held
- *   while a function of the host runs.
+ *   operation is called on one thread of the library, one call at a time, in order. No lock is
+ *   held while a function of the host runs.
  * - Inside a function of the host licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would wait
- *   for itself; licbak_destroy returns at once and takes effect when the operation has ended; every
- *   other function works. A function of the host must not throw, unwind or longjmp.
- * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file. The
- *   library installs no signal or exit handler, prints nothing, and its threads block all signals.
+ *   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
+ *   every other function works. A function of the host must not throw, unwind or longjmp.
+ * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file.
+ *   The library installs no signal or exit handler, prints nothing, and its threads block all
+ *   signals.
  */
 
 #ifndef LICBAK_H
@@ -93,14 +94,14 @@
 #define LICBAK_BACKUP_FULL 0x00000800u
 
 /**
- * For licbak_restore_licenses: the user consents to binding the licences to this machine. Accepted,
- * and changes nothing in this version.
+ * For licbak_restore_licenses: the user consents to binding the licences to this machine.
+ * Accepted, and changes nothing in this version.
  */
 #define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
 
 /**
- * For licbak_restore_licenses: a licence of the backup replaces a different one of the same name in
- * the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
+ * For licbak_restore_licenses: a licence of the backup replaces a different one of the same name
+ * in the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
  */
 #define LICBAK_RESTORE_OVERWRITE 0x00000200u
 
@@ -123,8 +124,8 @@
 #define LICBAK_PHASE_COMMITTING 4u
 
 /**
- * The licence does not say whether it may be backed up; that counts as allowed, unless UnstatedRight
- * says otherwise.
+ * The licence does not say whether it may be backed up; that counts as allowed, unless
+ * UnstatedRight says otherwise.
  */
 #define LICBAK_RIGHT_UNSTATED 0u
 
@@ -202,15 +203,15 @@ typedef uint32_t licbak_status;
  * The host's function that an operation tells how it goes. The original's
  * IWMStatusCallback::OnStatus.
  *
- * Called on one thread of the library, one call at a time, in order; the first call may come before
- * the function that started the operation has returned. value is never NULL, is aligned for its
- * type, and lives until the callback returns; size is its size in bytes, of a STRING without the
- * final NUL. context is what the host gave with the function.
+ * Called on one thread of the library, one call at a time, in order; the first call may come
+ * before the function that started the operation has returned. value is never NULL, is aligned for
+ * its type, and lives until the callback returns; size is its size in bytes, of a STRING without
+ * the final NUL. context is what the host gave with the function.
  *
  * @return LICBAK_S_OK to go on, also for a status that the host does not know; LICBAK_E_NOTIMPL
  * counts as that. Another failure ends the operation with that code, and only
- * LICBAK_WMT_BACKUPRESTORE_END comes after it. What is returned for LICBAK_WMT_ERROR and the end, or
- * when a backup stands already, is ignored.
+ * LICBAK_WMT_BACKUPRESTORE_END comes after it. What is returned for LICBAK_WMT_ERROR and the end,
+ * or when a backup stands already, is ignored.
  */
 typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status status,
         licbak_hresult hr,
@@ -225,7 +226,10 @@ typedef struct licbak_license {
     size_t struct_size;
     /** Unique in its store: relative, '/' between parts. */
     const char *name;
-    /** What it unlocks, as its issuer names it; the name's file stem where the licence does not say. */
+    /**
+     * What it unlocks, as its issuer names it; the name's file stem where the licence does not
+     * say.
+     */
     const char *key_id;
     /** NULL in a list: only the size is known. */
     const uint8_t *content;
@@ -499,8 +503,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_destroy(licbak_restorer *restorer);
  * Cancels whatever operation runs.
  *
  * It takes effect within the work on one licence, or when a system call or a function of the host
- * that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file behind,
- * and an old backup untouched; a store keeps what was restored so far.
+ * that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file
+ * behind, and an old backup untouched; a store keeps what was restored so far.
  *
  * @return LICBAK_S_OK if it will take effect; LICBAK_S_FALSE if nothing runs, or it is too late;
  * LICBAK_E_HANDLE.
@@ -524,8 +528,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_backup(licbak_restor
 LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_restorer *restorer);
 
 /**
- * Waits for the end of the operation that runs, until its last callback has returned. If none runs,
- * gives the outcome of the last one, LICBAK_S_OK before the first.
+ * Waits for the end of the operation that runs, until its last callback has returned. If none
+ * runs, gives the outcome of the last one, LICBAK_S_OK before the first.
  *
  * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
  * @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END.
@@ -541,8 +545,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
  * Tells how far the operation is that runs; if none runs, how far the last one came.
  *
  * @param progress Receives the figures; struct_size must be set.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is too
- * small.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
+ * too small.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *restorer,
         licbak_progress *progress);
@@ -580,10 +584,11 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * @param name The property.
  * @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
  * @param value The value, of any alignment; copied.
- * @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not matter.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
- * unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad UTF-8
- * in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
+ * @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not
+ * matter.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+ * an unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad
+ * UTF-8 in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop(licbak_restorer *restorer,
         const char *name,
@@ -637,9 +642,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *
  * @param type Receives LICBAK_WMT_TYPE_*.
  * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
  * @param size The size of value in bytes; receives the size of the value, NUL included.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
- * unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL:
- * *size is set and nothing else is written.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+ * an unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
+ * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set and nothing else is written.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_name(licbak_restorer *restorer,
         const char *name,
@@ -651,8 +656,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_name(licbak_restorer *r
  * Removes a property, if it is set. The original's IWMBackupRestoreProps::RemoveProp.
  *
  * @param name The property.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
- * unknown name.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
+ * an unknown name.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_prop(licbak_restorer *restorer,
         const char *name);
@@ -668,31 +673,34 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
  * The original's IWMLicenseBackup::BackupLicenses.
  *
- * The file appears whole or not at all: whatever stops the process or the machine, what stands there
- * is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk. It is
- * readable by its owner only. A backup never silently lacks a licence: one that can't be read fails
- * it. Licences whose issuer denies backup are left out and told (LICBAK_WMT_RESTRICTED_LICENSE).
+ * The file appears whole or not at all: whatever stops the process or the machine, what stands
+ * there is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk.
+ * It is readable by its owner only. A backup never silently lacks a licence: one that can't be
+ * read fails it. Licences whose issuer denies backup are left out and told
+ * (LICBAK_WMT_RESTRICTED_LICENSE).
  *
- * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be set.
+ * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be
+ * set.
  * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
  * @param callback Told how it goes.
  * @param context Given to the callback; must live until the end has been told.
- * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing is
- * told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+ * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
+ * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
  * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
- * empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag; LICBAK_E_OUTOFMEMORY.
+ * empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag;
+ * LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
- * LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * failure; LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
  * LICBAK_NS_E_DRM_BACKUP_EXISTS if another process was faster;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
- * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT, _WRITE_FAULT,
- * _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB, or a limit on the
- * size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
+ * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+ * _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB,
+ * or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
  * LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
- * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of replacing
- * another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR; LICBAK_E_OUTOFMEMORY;
- * LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
+ * replacing another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
+ * LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -703,32 +711,33 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * Starts to restore all licences of the backup in RestorePath into the store. The original's
  * IWMLicenseRestore::RestoreLicenses.
  *
- * The whole backup is checked first, and the licences are written beside the store; a damaged backup
- * leaves the store as it was. Then, licence by licence: one that the store lacks gets its place; one
- * that the store has is left; of one that the store has in another version the store's stays, and
- * LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is replaced, and mode
- * and owner of the file stay. Nothing is deleted. A new file is readable by its owner only, and
- * modification times come back. LICBAK_S_OK at the end means that all is on the disk. Canceled or
- * failed, the store keeps what it got; run again, the restore completes it.
+ * The whole backup is checked first, and the licences are written beside the store; a damaged
+ * backup leaves the store as it was. Then, licence by licence: one that the store lacks gets its
+ * place; one that the store has is left; of one that the store has in another version the store's
+ * stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
+ * replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
+ * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
+ * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
  *
- * @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist is
- * made; its parent must exist.
+ * @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist
+ * is made; its parent must exist.
  * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
  * @param callback Told how it goes.
  * @param context Given to the callback; must live until the end has been told.
- * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing is
- * told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
+ * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
+ * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
  * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
  * empty; LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
- * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
- * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later major
- * version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence or a
- * folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
- * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT, _WRITE_FAULT,
- * _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
+ * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
+ * or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
+ * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+ * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * LICBAK_E_FAIL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -736,11 +745,12 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *r
         void *context);
 
 /**
- * Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all that
- * names licences must name the same ones.
+ * Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all
+ * that names licences must name the same ones.
  *
  * Each damaged licence is told (LICBAK_STATUS_LICENSE_DAMAGED), and the rest is looked at all the
- * same. An unencrypted backup shows damage; tampering shows only to who keeps its digest elsewhere.
+ * same. An unencrypted backup shows damage; tampering shows only to who keeps its digest
+ * elsewhere.
  *
  * @param restorer The restorer; RestorePath must be set.
  * @param flags 0.
@@ -748,8 +758,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *r
  * @param context Given to the callback; must live until the end has been told.
  * @return As licbak_restore_licenses.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own failure;
- * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
+ * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
  * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
  * _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.
@@ -760,15 +770,15 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *rest
         void *context);
 
 /**
- * Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order. It is
- * no operation: it may be called at any time, also while one runs and inside callbacks.
+ * Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order.
+ * It is no operation: it may be called at any time, also while one runs and inside callbacks.
  *
  * @param restorer The restorer; RestorePath must be set.
  * @param callback Given each licence; content is NULL, content_size its size.
  * @param context Given to the callback.
- * @return LICBAK_S_OK when all have been listed; LICBAK_E_HANDLE, also when the restorer is destroyed
- * meanwhile; LICBAK_E_INVALIDARG for a NULL callback; LICBAK_NS_E_DRM_INVALID_PROPERTY; the callback's
- * own failure; and the outcomes of licbak_verify_backup.
+ * @return LICBAK_S_OK when all have been listed; LICBAK_E_HANDLE, also when the restorer is
+ * destroyed meanwhile; LICBAK_E_INVALIDARG for a NULL callback; LICBAK_NS_E_DRM_INVALID_PROPERTY;
+ * the callback's own failure; and the outcomes of licbak_verify_backup.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restorer,
         licbak_license_callback callback,

@@ -90,7 +90,7 @@ impl Error {
         Error::new(
             outcome,
             format!(
-                "Cannot open the directory {path} ({property}): {reason}.{}",
+                "Cannot open the directory '{path}' ({property}): {reason}.{}",
                 outcome.advice()
             ),
         )

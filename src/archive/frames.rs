@@ -301,6 +301,10 @@ impl Tail {
         Ok(Tail { file_size, bytes })
     }
 
+    pub fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
     /// Fills `buffer` from `offset` in the file on.
     fn read(&self, source: &impl ReadAt, buffer: &mut [u8], offset: u64) -> Result<()> {
         let known = offset

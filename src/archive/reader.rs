@@ -46,6 +46,10 @@ impl<R: ReadAt> Reader<R> {
         &self.trailer
     }
 
+    pub fn file_size(&self) -> u64 {
+        self.tail.file_size()
+    }
+
     /// How many frames hold licences: the first ones.
     pub fn license_frames(&self) -> usize {
         self.license_frames

@@ -139,7 +139,7 @@ impl Request {
                     .join(location::FILE);
                 Error::system(
                     Access::Write,
-                    format_args!("write the backup {}", path.display()),
+                    format_args!("write the backup '{}'", path.display()),
                     errno(&error),
                 )
             }
@@ -154,10 +154,10 @@ impl Request {
         let store = self.store.display();
         let sentence = match restricted {
             0 => format!(
-                "There is no licence in the store {store}, and nothing was written. Look whether its disk is mounted."
+                "There is no licence in the store '{store}', and nothing was written. Look whether its disk is mounted."
             ),
             _ => format!(
-                "None of the {restricted} licences in the store {store} may be backed up, and nothing was written."
+                "None of the {restricted} licences in the store '{store}' may be backed up, and nothing was written."
             ),
         };
         Error::new(Outcome::Empty, sentence)
@@ -201,7 +201,7 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
                 if let Some(frame) = portion.frame {
                     let memory = writer.append(frame).map_err(|fault| request.error(fault))?;
                     let _ = give_back.try_send(memory);
-                    count(operation, writer);
+                    count(operation, request, writer);
                 }
                 Ok(())
             },
@@ -224,7 +224,7 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
     Err(Error::new(
         Outcome::SharingViolation,
         format!(
-            "The store {} changes faster than it can be listed (folder '{folder}'). Try again when it is quiet.",
+            "The store '{}' changes faster than it can be listed (folder '{folder}'). Try again when it is quiet.",
             request.store.display()
         ),
     ))
@@ -249,13 +249,19 @@ fn check_not_empty<F: Write, S: Write + ReadAt>(
     }
 }
 
-fn count<F: Write, S: Write + ReadAt>(operation: &Operation, writer: &Writer<'_, F, S>) {
+fn count<F: Write, S: Write + ReadAt>(
+    operation: &Operation,
+    request: &Request,
+    writer: &Writer<'_, F, S>,
+) {
     let (counters, counts) = (&operation.counters, writer.counts());
     counters.licenses_done.set(counts.licenses);
     counters.licenses_restricted.set(counts.restricted);
     counters.content_bytes.set(counts.content_bytes);
-    counters.backup_bytes.set(writer.written());
     counters.phase_done.set(counts.licenses + counts.restricted);
+    if !request.options.dry_run {
+        counters.backup_bytes.set(writer.written());
+    }
 }
 
 type Batches = Receiver<Result<Box<dyn Batch>>>;

@@ -72,16 +72,16 @@ fn read_error(path: &Path, fault: Fault) -> Error {
         Fault::Damaged(what) => Error::new(
             Outcome::BackupCorrupt,
             format!(
-                "The backup {shown} is damaged or incomplete: {what}. Use another copy of it, or back up again."
+                "The backup '{shown}' is damaged or incomplete: {what}. Use another copy of it, or back up again."
             ),
         ),
         Fault::Newer(_) => Error::new(
             Outcome::RevisionMismatch,
-            format!("The backup {shown} can't be read: {fault}. Use a later version of licbak."),
+            format!("The backup '{shown}' can't be read: {fault}. Use a later version of licbak."),
         ),
         Fault::System(error) => Error::system(
             Access::Read,
-            format_args!("read the backup {shown}"),
+            format_args!("read the backup '{shown}'"),
             errno(&error),
         ),
         Fault::OutOfMemory => Error::out_of_memory(),

@@ -84,15 +84,18 @@ fn restore(
         counters.content_bytes.add(count.bytes);
         counters.phase_done.add(count.licenses);
     };
-    counters.enter(Phase::Working, staged.all.licenses + same.licenses);
-    done(same);
+    // How long the disk takes to bring its part is not known.
+    counters.enter(Phase::Working, 0);
     if options.dry_run {
+        done(same);
         done(staged.all);
         return Ok(());
     }
     // Whatever the host objects to, it objects before anything has its place.
     operation.settle()?;
     store.sync()?;
+    counters.enter(Phase::Working, staged.all.licenses + same.licenses);
+    done(same);
     store.publish(&mut |news| {
         match news {
             Published::File(size) => done(Count {

@@ -100,6 +100,7 @@ pub fn walk<V: Visitor>(
     )?;
     lists.finish(superseded).map_err(fault)?;
     check_restricted(backup).map_err(fault)?;
+    counters.backup_bytes.set(reader.file_size());
     if damaged == 0 && damage.is_none() {
         return Ok(());
     }

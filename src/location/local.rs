@@ -22,7 +22,7 @@ pub fn is_taken(path: &Path) -> bool {
 pub fn already_exists(path: &Path) -> Error {
     let path = path.display();
     let sentence = format!(
-        "There is a backup in {path} already, and it is kept. Ask for it to be replaced, or name another directory."
+        "There is a backup in '{path}' already, and it is kept. Ask for it to be replaced, or name another directory."
     );
     Error::new(Outcome::BackupExists, sentence)
 }
@@ -48,11 +48,11 @@ pub fn open(path: &Path) -> Result<File> {
     let file = directory.linked_file(FILE).map_err(|errno| match errno {
         Errno::NOENT => Error::new(
             Outcome::FileNotFound,
-            format!("There is no backup ({FILE}) in {shown}. Name the directory that has one."),
+            format!("There is no backup ({FILE}) in '{shown}'. Name the directory that has one."),
         ),
         _ => Error::system(
             Access::Read,
-            format_args!("open the backup {shown}/{FILE}"),
+            format_args!("open the backup '{shown}/{FILE}'"),
             errno,
         ),
     })?;
@@ -60,7 +60,7 @@ pub fn open(path: &Path) -> Result<File> {
     let facts = facts.map_err(|errno| {
         Error::system(
             Access::Read,
-            format_args!("read the backup {shown}/{FILE}"),
+            format_args!("read the backup '{shown}/{FILE}'"),
             errno,
         )
     })?;
@@ -68,7 +68,7 @@ pub fn open(path: &Path) -> Result<File> {
         Kind::File => Ok(file),
         _ => Err(Error::new(
             Outcome::BackupCorrupt,
-            format!("{shown}/{FILE} is no file, and so no backup."),
+            format!("'{shown}/{FILE}' is no file, and so no backup."),
         )),
     }
 }
@@ -121,7 +121,7 @@ impl Target {
     fn error(&self, doing: &str, errno: Errno) -> Error {
         Error::system(
             Access::Write,
-            format_args!("{doing} {}/{FILE}", self.path.display()),
+            format_args!("{doing} '{}/{FILE}'", self.path.display()),
             errno,
         )
     }
@@ -306,7 +306,7 @@ impl Draft<'_> {
             return Err(Error::new(
                 Outcome::NotSupported,
                 format!(
-                    "The file system of {} can't name a file without the risk of replacing another. Ask for the backup to \
+                    "The file system of '{}' can't name a file without the risk of replacing another. Ask for the backup to \
                      be replaced, or name a directory on another file system.",
                     target.path.display()
                 ),

@@ -95,7 +95,7 @@ fn no_directory(path: &Path) -> Error {
         return Error::directory("StorePath", path, Errno::NOTDIR);
     }
     let sentence = format!(
-        "{} (StorePath) is a database, which this version can't open. Name a directory.",
+        "'{}' (StorePath) is a database, which this version can't open. Name a directory.",
         path.display()
     );
     Error::new(Outcome::NotSupported, sentence)

@@ -14,6 +14,7 @@ use rustix::fs::{
 };
 pub use rustix::io::Errno;
 use rustix::io::retry_on_intr;
+use rustix::path::Arg;
 
 /// What a name in a folder, or an open descriptor, is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +189,7 @@ impl Dir {
     }
 
     /// What `name` in this folder is, a symbolic link itself.
-    pub fn facts_of(&self, name: &str) -> Result<Facts, Errno> {
+    pub fn facts_of(&self, name: impl Arg) -> Result<Facts, Errno> {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
     }
 

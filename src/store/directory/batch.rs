@@ -164,21 +164,25 @@ impl NameBatch {
         Err(Error::new(
             Outcome::SharingViolation,
             format!(
-                "The licence {whole} is being written to again and again. Try again when its writer is done."
+                "The licence '{whole}' is being written to again and again. Try again when its writer is done."
             ),
         ))
     }
 }
 
 fn read_error(name: &str, errno: Errno) -> Error {
-    Error::system(Access::Read, format_args!("read the licence {name}"), errno)
+    Error::system(
+        Access::Read,
+        format_args!("read the licence '{name}'"),
+        errno,
+    )
 }
 
 fn too_large(name: &str, size: u64) -> Error {
     Error::new(
         Outcome::FileTooLarge,
         format!(
-            "The licence {name} has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 bytes) at most. \
+            "The licence '{name}' has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 bytes) at most. \
              StorePath is to be a folder of licences only: move it elsewhere, or name another folder."
         ),
     )

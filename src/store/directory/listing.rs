@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::batch::BatchBuilder;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::license::name;
+use crate::license::name::{self, BadName};
 use crate::store::{Batch, Snapshot, Unsettled, tree};
 use crate::sys::files::{Dir, Errno, Facts, Identity, Kind};
 
@@ -160,12 +160,12 @@ impl Snapshot for Listing {
 }
 
 fn read_error(folder: &str, errno: Errno) -> Error {
-    let shown = if folder.is_empty() {
-        "the store"
-    } else {
-        folder
-    };
-    Error::system(Access::Read, format_args!("read the folder {shown}"), errno)
+    let shown = if folder.is_empty() { "." } else { folder };
+    Error::system(
+        Access::Read,
+        format_args!("read the folder '{shown}' of the store"),
+        errno,
+    )
 }
 
 /// The sorted names of a folder, to be taken one by one.
@@ -189,14 +189,8 @@ impl From<Errno> for ListError {
 
 impl Folder {
     fn push(&mut self, name: &CStr, kind: Kind, directory: &Dir) -> Result<(), ListError> {
-        let bytes = name.to_bytes();
-        if bytes.starts_with(b".") {
+        if name.to_bytes().starts_with(b".") {
             return Ok(());
-        }
-        let bad = |reason| bad_name(&self.path, &String::from_utf8_lossy(bytes), reason);
-        let name = name::check(bytes).map_err(|reason| ListError::Told(bad(reason)))?;
-        if self.path.len() + 1 + name.len() > name::NAME_MAX {
-            return Err(ListError::Told(bad(name::BadName::Length)));
         }
         let kind = match kind {
             Kind::Unknown => match directory.facts_of(name) {
@@ -205,16 +199,29 @@ impl Folder {
             },
             kind => kind,
         };
-        self.names.push(name, kind).map_err(ListError::Told)
+        let told = match (self.check(name), kind) {
+            (Ok(name), _) => self.names.push(name, kind),
+            (Err(error), Kind::File | Kind::Folder) => Err(error),
+            // What is no licence is told, and must be told as text.
+            (Err(_), _) => self
+                .names
+                .push(&name.to_string_lossy().escape_debug().to_string(), kind),
+        };
+        told.map_err(ListError::Told)
     }
-}
 
-fn bad_name(folder: &str, name: &str, reason: name::BadName) -> Error {
-    let separator = if folder.is_empty() { "" } else { "/" };
-    let sentence = format!(
-        "The name {}{separator}{} can't be kept in a backup: {reason}. Rename it and try again.",
-        folder.escape_debug(),
-        name.escape_debug()
-    );
-    Error::new(Outcome::InvalidName, sentence)
+    fn check<'n>(&self, name: &'n CStr) -> Result<&'n str> {
+        let checked = match name::check(name.to_bytes()) {
+            Ok(name) if self.path.len() + 1 + name.len() > name::NAME_MAX => Err(BadName::Length),
+            checked => checked,
+        };
+        checked.map_err(|reason| {
+            let whole = tree::join(&self.path, &name.to_string_lossy());
+            let sentence = format!(
+                "The name '{}' can't be kept in a backup: {reason}. Rename it and try again.",
+                whole.escape_debug()
+            );
+            Error::new(Outcome::InvalidName, sentence)
+        })
+    }
 }

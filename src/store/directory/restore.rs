@@ -64,7 +64,7 @@ impl Restore {
                     Err(Errno::EXIST) => false,
                     Err(Errno::NOENT) => return Err(failed(Errno::NOENT)),
                     Err(errno) => {
-                        let doing = format_args!("make the store {}", path.display());
+                        let doing = format_args!("make the store '{}'", path.display());
                         return Err(Error::system(Access::Write, doing, errno));
                     }
                 };
@@ -87,7 +87,7 @@ impl Restore {
     }
 
     fn make_staging(&self) -> Result<Staging> {
-        let failed = |errno| self.write_error("make a folder in", "", errno);
+        let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         loop {
             let name = format!(
@@ -161,7 +161,9 @@ impl Restore {
             let failed = |errno| match errno {
                 Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => Error::new(
                     Outcome::BackupCorrupt,
-                    format!("The backup has {name} twice, or a licence and a folder of this name."),
+                    format!(
+                        "The backup has '{name}' twice, or a licence and a folder of this name."
+                    ),
                 ),
                 errno => self.write_error("write the licence", name, errno),
             };
@@ -196,7 +198,7 @@ impl Restore {
         self.is_new = false;
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            let failed = |errno| self.write_error("move a licence to", &folder, errno);
+            let failed = |errno| self.write_error("move a licence to the folder", &folder, errno);
             let from = staging.folder.folder(&folder).map_err(failed)?;
             let into = root.folder(&folder).map_err(failed)?;
             for (name, kind) in tree::names(&from).map_err(failed)? {
@@ -244,32 +246,34 @@ impl Restore {
             return Ok(());
         };
         root.sync_file_system()
-            .map_err(|errno| self.write_error("bring the licences to the disk", "", errno))
+            .map_err(|errno| self.write_error("bring to the disk what is in the store", "", errno))
     }
 
     fn in_the_way(&self, name: &str) -> Error {
         let sentence = format!(
-            "The store {} has something else where the licence or folder {name} of the backup would be: a folder, a file, \
-             a link or a special file. Move it away and try again.",
-            self.path.display()
+            "The store has something else where the backup has a licence or folder, at '{}': a folder, \
+             a file, a link or a special file. Move it away and try again.",
+            self.path.join(name).display()
         );
         Error::new(Outcome::InvalidName, sentence)
     }
 
     fn read_error(&self, name: &str, errno: Errno) -> Error {
-        Error::system(
-            Access::Read,
-            format_args!("read {name} in the store {}", self.path.display()),
-            errno,
-        )
+        self.error(Access::Read, "read", name, errno)
     }
 
     fn write_error(&self, doing: &str, name: &str, errno: Errno) -> Error {
-        Error::system(
-            Access::Write,
-            format_args!("{doing} {name} in the store {}", self.path.display()),
-            errno,
-        )
+        self.error(Access::Write, doing, name, errno)
+    }
+
+    /// `name` is in the store, or empty for the store itself.
+    fn error(&self, access: Access, doing: &str, name: &str, errno: Errno) -> Error {
+        let path = if name.is_empty() {
+            self.path.clone()
+        } else {
+            self.path.join(name)
+        };
+        Error::system(access, format_args!("{doing} '{}'", path.display()), errno)
     }
 }
 

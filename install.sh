@@ -1,0 +1,242 @@
+#!/bin/sh
+# Builds licbak and installs it for C programs. See --help.
+set -eu
+
+# What a program must link with besides liblicbak.a. It is what rustc prints for this crate by
+#   cargo rustc --release --lib --crate-type staticlib -- --print native-static-libs
+# and is checked at each installation: link_statically builds a program with it.
+STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
+
+# The library's name in programs, set by build.rs. It rises with the ABI, not with the version.
+SONAME=liblicbak.so.0
+
+usage() {
+    cat <<'EOF'
+usage: install.sh --prefix DIR [--libdir DIR] [--destdir DIR]
+
+Builds the library (cargo build --release) and installs below the prefix:
+
+  lib/liblicbak.so.0.x.y     with the links liblicbak.so.0 and liblicbak.so
+  lib/liblicbak.a
+  lib/pkgconfig/licbak.pc    relocatable: the whole prefix may be moved
+  include/licbak.h
+  bin/licbak                 the command-line tool
+
+  --prefix DIR    where everything goes, for instance /usr/local
+  --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
+  --destdir DIR   put in front of every path, for packagers
+
+From the environment: CC, CFLAGS, LDFLAGS, CARGO, CARGO_TARGET_DIR.
+Files are replaced by renaming, so that programs that run meanwhile are not disturbed.
+EOF
+}
+
+die() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+usage_error() {
+    printf 'install.sh: %s; see install.sh --help\n' "$*" >&2
+    exit 2
+}
+
+# ---- The command line -------------------------------------------------------------------
+
+prefix='' libdir=lib destdir=''
+
+parse_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        --prefix=* | --libdir=* | --destdir=*)
+            set_option "${1%%=*}" "${1#*=}"
+            shift
+            ;;
+        --prefix | --libdir | --destdir)
+            [ $# -ge 2 ] || usage_error "$1 needs a directory"
+            set_option "$1" "$2"
+            shift 2
+            ;;
+        *) usage_error "no such option: $1" ;;
+        esac
+    done
+    [ -n "$prefix" ] || usage_error "--prefix is missing"
+}
+
+set_option() {
+    case $1 in
+    --prefix) prefix=$2 ;;
+    --libdir) libdir=$2 ;;
+    --destdir) destdir=$2 ;;
+    esac
+    [ -n "$2" ] || usage_error "$1 needs a directory"
+}
+
+# An absolute path without a slash at its end, so "" for the root directory.
+absolute() {
+    case $1 in
+    /*) path=$1 ;;
+    *) path=$PWD/$1 ;;
+    esac
+    while [ "$path" != "${path%/}" ]; do path=${path%/}; done
+    printf '%s\n' "$path"
+}
+
+# "../.." for "a/b": the way back from a directory that is given relative to another.
+way_back() {
+    printf '%s\n' "$1" | sed 's,//*,/,g; s,/$,,; s,[^/][^/]*,..,g'
+}
+
+resolve_directories() {
+    prefix=$(absolute "$prefix")
+    [ -z "$destdir" ] || destdir=$(absolute "$destdir")
+    case $libdir in
+    /*) libdir=$(absolute "$libdir") ;;
+    *) libdir=$(absolute "$prefix/$libdir") ;;
+    esac
+    case $libdir in
+    "$prefix"/*)
+        libdir_in_prefix=${libdir#"$prefix"/}
+        pc_prefix="\${pcfiledir}/../$(way_back "$libdir_in_prefix")"
+        pc_libdir="\${prefix}/$libdir_in_prefix"
+        rpath="\$ORIGIN/../$libdir_in_prefix"
+        ;;
+    *) # elsewhere: nothing can be relative
+        pc_prefix=$prefix
+        pc_libdir=$libdir
+        rpath=$libdir
+        ;;
+    esac
+    to_bin=$destdir$prefix/bin
+    to_include=$destdir$prefix/include
+    to_lib=$destdir$libdir
+}
+
+# ---- Building ---------------------------------------------------------------------------
+
+CARGO=${CARGO:-cargo}
+CC=${CC:-cc} # may carry arguments, so it is used unquoted
+
+check_tools() {
+    [ "$(uname -s)" = Linux ] || die "this script knows Linux only"
+    command -v "$CARGO" >/dev/null ||
+        die "cargo is missing: install Rust, by your distribution or from https://rustup.rs"
+    command -v "${CC%% *}" >/dev/null ||
+        die "a C compiler is missing (${CC%% *}): install gcc or clang, or set CC"
+}
+
+crate_version() {
+    sed -n 's/^version = "\([0-9][^"]*\)".*/\1/p' Cargo.toml | sed 1q
+}
+
+target_directory() {
+    directory=$("$CARGO" metadata --format-version 1 --no-deps --offline 2>/dev/null |
+        sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p') || directory=''
+    printf '%s\n' "${directory:-${CARGO_TARGET_DIR:-$PWD/target}}"
+}
+
+build() {
+    if [ -n "${CARGO_TARGET_DIR:-}" ]; then # relative to where the user stands, not to the crate
+        CARGO_TARGET_DIR=$(absolute "$CARGO_TARGET_DIR")
+        export CARGO_TARGET_DIR
+    fi
+    cd "$root"
+    version=$(crate_version)
+    [ -n "$version" ] || die "no version in $root/Cargo.toml"
+    "$CARGO" build --release --locked --lib || die "the library does not build; see above"
+    built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release
+    for file in "$built/liblicbak.so" "$built/liblicbak.a" include/licbak.h; do
+        [ -f "$file" ] || die "$file is missing after the build"
+    done
+}
+
+# ---- Installing -------------------------------------------------------------------------
+
+temporary=.licbak-install.$$
+
+# shellcheck disable=SC2154 # the directories are set by resolve_directories
+remove_temporaries() {
+    rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_include/$temporary" \
+        "$to_bin/$temporary"
+}
+
+# put MODE FILE DIRECTORY NAME: never writes into the file that is there, which may be mapped.
+put() {
+    cp -f "$2" "$3/$temporary"
+    chmod "$1" "$3/$temporary"
+    mv -f "$3/$temporary" "$3/$4"
+}
+
+# put_link TEXT DIRECTORY NAME
+put_link() {
+    ln -s "$1" "$2/$temporary"
+    mv -f "$2/$temporary" "$2/$3"
+}
+
+pkg_config_file() {
+    cat <<EOF
+prefix=$pc_prefix
+libdir=$pc_libdir
+includedir=\${prefix}/include
+
+Name: licbak
+Description: A backup restorer object for licence files
+Version: $version
+Libs: -L\${libdir} -llicbak
+Libs.private: $STATIC_LIBS
+Cflags: -I\${includedir}
+EOF
+}
+
+install_library() {
+    mkdir -p "$to_lib/pkgconfig" "$to_include"
+    put 755 "$built/liblicbak.so" "$to_lib" "liblicbak.so.$version"
+    put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
+    put_link "$SONAME" "$to_lib" liblicbak.so
+    put 644 "$built/liblicbak.a" "$to_lib" liblicbak.a
+    put 644 include/licbak.h "$to_include" licbak.h
+    pkg_config_file >"$to_lib/pkgconfig/$temporary"
+    chmod 644 "$to_lib/pkgconfig/$temporary"
+    mv -f "$to_lib/pkgconfig/$temporary" "$to_lib/pkgconfig/licbak.pc"
+}
+
+# compile OUTPUT LIBRARY...: the tool, with what is installed.
+compile() {
+    output=$1
+    shift
+    # shellcheck disable=SC2086 # CC, CFLAGS and LDFLAGS are lists of words
+    $CC -std=c11 ${CFLAGS:--O2} -I"$to_include" -o "$output" examples-c/licbak.c \
+        ${LDFLAGS:-} "$@"
+}
+
+# A proof that STATIC_LIBS is all that liblicbak.a needs; the program is thrown away.
+link_statically() {
+    # shellcheck disable=SC2086 # a list of words
+    compile "$to_bin/$temporary" "$to_lib/liblicbak.a" $STATIC_LIBS ||
+        die "liblicbak.a needs other libraries here than STATIC_LIBS in install.sh names"
+    rm -f "$to_bin/$temporary"
+}
+
+install_tool() {
+    mkdir -p "$to_bin"
+    link_statically
+    compile "$to_bin/$temporary" -L"$to_lib" -llicbak "-Wl,-rpath,$rpath" ||
+        die "the tool does not build; see above"
+    chmod 755 "$to_bin/$temporary"
+    mv -f "$to_bin/$temporary" "$to_bin/licbak"
+}
+
+parse_arguments "$@"
+root=$(cd "$(dirname "$0")" && pwd)
+resolve_directories
+check_tools
+trap remove_temporaries EXIT
+trap 'exit 1' HUP INT TERM
+build
+install_library
+install_tool
+printf 'licbak %s is installed in %s\n' "$version" "$destdir${prefix:-/}"
