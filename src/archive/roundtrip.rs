@@ -12,7 +12,7 @@ use crate::license;
 fn license(number: usize) -> (String, Vec<u8>) {
     let size = number * 7919 % 3000;
     let content = (0..size)
-        .map(|at| (number.wrapping_mul(31) ^ at / 5) as u8)
+        .map(|at| (number.wrapping_mul(31) ^ (at / 5)) as u8)
         .collect();
     let folder = "folder/".repeat(number % 37);
     (format!("{folder}licence {number}.lic"), content)
@@ -61,8 +61,11 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
     file
 }
 
-/// Everything that reading finds, or the first fault.
-fn read(file: &Vec<u8>) -> Result<(Vec<(String, Vec<u8>, i64)>, usize)> {
+/// Name, content and time of a licence.
+type Found = (String, Vec<u8>, i64);
+
+/// All licences and how many were left out, or the first fault.
+fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let reader = Reader::open(file)?;
     let places = places(&reader)?;
     let mut agreement = Agreement::new(&reader, &places)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::sys::files::{Dir, Errno, File, Identity, Kind, user};
+use crate::sys::files::{Dir, Errno, File, Identity, Kind, Lock, user};
 
 /// Whether something has a backup's name in the directory at `path`.
 pub fn is_taken(path: &Path) -> bool {
@@ -148,11 +148,7 @@ impl Target {
             name,
         };
         keep_private(&draft.file).map_err(failed)?;
-        draft
-            .file
-            .try_lock()
-            .or_else(unsupported_is_fine)
-            .map_err(failed)?;
+        draft.file.try_lock().map_err(failed)?;
         if !self.replace {
             draft.find_exclusive_rename()?;
         }
@@ -174,22 +170,22 @@ impl Target {
     fn create_hidden(&self) -> Result<(File, String), Errno> {
         loop {
             let name = hidden_name();
-            match self.directory.create(&name) {
+            let file = match self.directory.create(&name) {
                 Err(Errno::EXIST) => continue,
-                made => {
-                    let file = made?;
-                    file.try_lock().or_else(unsupported_is_fine)?;
-                    // Between the two calls another process may have taken it for left behind.
-                    let still_there = self
-                        .directory
-                        .facts_of(&name)
-                        .is_ok_and(|facts| Ok(facts.identity) == identity_of(&file));
-                    if still_there {
-                        return Ok((file, name));
-                    }
-                }
+                made => made?,
+            };
+            // Before it is locked another process may take it for left behind.
+            let is_free = file.try_lock()? != Lock::Others;
+            if is_free && self.is_still(&name, &file) {
+                return Ok((file, name));
             }
         }
+    }
+
+    /// Whether `name` is the name of `file`.
+    fn is_still(&self, name: &str, file: &File) -> bool {
+        let (named, open) = (self.directory.facts_of(name), file.facts());
+        matches!((named, open), (Ok(named), Ok(open)) if named.identity == open.identity)
     }
 
     fn remove_stale(&self) {
@@ -208,15 +204,10 @@ impl Target {
             let Ok(file) = self.directory.file(&name) else {
                 continue;
             };
-            let Ok(facts) = file.facts() else { continue };
-            let ours = facts.kind == Kind::File && facts.owner.0 == user();
-            if ours
-                && file.try_lock().is_ok()
-                && self
-                    .directory
-                    .facts_of(&name)
-                    .is_ok_and(|now| now.identity == facts.identity)
-            {
+            let ours = file
+                .facts()
+                .is_ok_and(|facts| facts.kind == Kind::File && facts.owner.0 == user());
+            if ours && file.try_lock() == Ok(Lock::Ours) && self.is_still(&name, &file) {
                 let _ = self.directory.remove_file(&name);
             }
         }
@@ -324,10 +315,6 @@ impl Drop for Draft<'_> {
     }
 }
 
-fn identity_of(file: &File) -> Result<Identity, Errno> {
-    file.facts().map(|facts| facts.identity)
-}
-
 /// A file is made with these rights; a strange umask may have taken some of them away.
 fn keep_private(file: &File) -> Result<(), Errno> {
     if file.facts()?.mode == 0o600 {
@@ -340,10 +327,10 @@ fn keep_private(file: &File) -> Result<(), Errno> {
     }
 }
 
-/// Some file systems have no locks, or no sync for folders; what they lack is not promised there.
+/// Some file systems have no sync for folders; what they lack is not promised there.
 fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
     match errno {
-        Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK => Ok(()),
+        Errno::INVAL | Errno::NOTSUP | Errno::NOSYS => Ok(()),
         errno => Err(errno),
     }
 }

@@ -87,6 +87,25 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Who holds the lock on a file or folder that was to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// This descriptor, until it is closed.
+    Ours,
+    Others,
+    /// The file system has no locks.
+    None,
+}
+
+fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
+    match rustix::fs::flock(descriptor, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock::Ours),
+        Err(Errno::WOULDBLOCK) => Ok(Lock::Others),
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => Ok(Lock::None),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
@@ -245,8 +264,8 @@ impl Dir {
     }
 
     /// Takes the folder for this descriptor alone, unless somebody holds it.
-    pub fn try_lock(&self) -> Result<(), Errno> {
-        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+    pub fn try_lock(&self) -> Result<Lock, Errno> {
+        lock(&self.0)
     }
 }
 
@@ -327,8 +346,8 @@ impl File {
     }
 
     /// Takes the file for this descriptor alone, unless somebody holds it.
-    pub fn try_lock(&self) -> Result<(), Errno> {
-        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+    pub fn try_lock(&self) -> Result<Lock, Errno> {
+        lock(&self.0)
     }
 }
 

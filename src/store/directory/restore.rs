@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Facts, Kind, user};
+use crate::sys::files::{Dir, Errno, Facts, Kind, Lock, user};
 
 /// The hidden folder's name, before sixteen hexadecimal digits.
 const STAGING: &str = ".licbak-restore.";
@@ -98,16 +98,14 @@ impl Restore {
                 Err(Errno::EXIST) => continue,
                 made => made.map_err(failed)?,
             }
-            match root.folder(&name) {
-                // Another restore took it for left behind, before it was locked.
+            // Before it is locked another restore may take it for left behind.
+            let folder = match root.folder(&name) {
                 Err(Errno::NOENT) => continue,
-                folder => {
-                    let folder = folder.map_err(failed)?;
-                    let _ = folder.try_lock();
-                    if root.facts_of(&name).is_ok() {
-                        return Ok(Staging { name, folder });
-                    }
-                }
+                folder => folder.map_err(failed)?,
+            };
+            let is_free = folder.try_lock().map_err(failed)? != Lock::Others;
+            if is_free && root.facts_of(&name).is_ok() {
+                return Ok(Staging { name, folder });
             }
         }
     }
@@ -120,7 +118,7 @@ impl Restore {
                 continue;
             };
             let ours = folder.facts().is_ok_and(|facts| facts.owner.0 == user());
-            if ours && folder.try_lock().is_ok() {
+            if ours && folder.try_lock() == Ok(Lock::Ours) {
                 // What can't be removed is no reason not to restore.
                 let _ = tree::remove(root, &name);
             }

@@ -1,0 +1,214 @@
+//! What a new user is told works as it is told: the README, the demo, the examples.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::*;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn licenses() -> PathBuf {
+    project().join("examples-c/licenses")
+}
+
+/// Compiles a program as a user would: plain `cc`, and what pkg-config says.
+fn compile(source: &Path, program: &Path) {
+    let mut command = Command::new("cc");
+    command
+        .args(STRICT)
+        .arg("-std=c11")
+        .arg(source)
+        .arg("-o")
+        .arg(program);
+    command.args(pkg_config(stage(), &["--cflags", "--libs"]));
+    expect(command.arg(format!("-Wl,-rpath,{}", stage().join("lib").display())));
+}
+
+fn tool(arguments: &[&str], directory: &Path) -> Command {
+    let mut command = Command::new(stage().join("bin/licbak"));
+    command.args(arguments).current_dir(directory);
+    command
+}
+
+fn same_tree(one: &Path, other: &Path) {
+    expect(Command::new("diff").arg("-r").args([one, other]));
+}
+
+/// The program in the README, and what it says about keeping yesterday's backup.
+#[test]
+fn readme() {
+    let place = scratch();
+    let readme = fs::read_to_string(project().join("README.md")).unwrap();
+    let (_, program) = readme.split_once("```c\n").unwrap();
+    fs::write(place.join("backup.c"), program.split_once("```").unwrap().0).unwrap();
+    compile(&place.join("backup.c"), &place.join("backup"));
+    for directory in ["backups", "yesterday", "restored"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    let backup = || {
+        let mut command = Command::new(place.join("backup"));
+        command.arg(licenses()).arg("backups").current_dir(&place);
+        command
+    };
+    assert_eq!(expect(&mut backup()), "saved\n");
+    let (status, text) = run(&mut backup());
+    assert!(!status.success() && text.contains("already"), "{text}");
+
+    let link = readme.lines().find_map(|line| line.split_once("`ln "));
+    let link = link.unwrap().1.split_once('`').unwrap().0;
+    expect(Command::new("ln").args(link.split(' ')).current_dir(&place));
+    let kept = fs::read(place.join("yesterday/licenses.tar.zst")).unwrap();
+    expect(
+        Command::new("cp")
+            .args(["-R"])
+            .arg(licenses())
+            .arg(place.join("store")),
+    );
+    fs::write(place.join("store/new.lic"), "new").unwrap();
+    expect(&mut tool(
+        &["backup", "--overwrite", "store", "backups"],
+        &place,
+    ));
+    assert_eq!(
+        fs::read(place.join("yesterday/licenses.tar.zst")).unwrap(),
+        kept
+    );
+    expect(&mut tool(&["restore", "yesterday", "restored"], &place));
+    same_tree(&licenses(), &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The main job in one command, on the licences that come with the project.
+#[test]
+fn demo() {
+    let text = expect(Command::new(project().join("examples-c/demo.sh")).current_dir(project()));
+    assert!(text.trim_end().ends_with("Everything agrees."), "{text}");
+}
+
+/// Real licence files of others, where they lie beside the checkout: they come back byte for byte.
+#[test]
+fn samples() {
+    let samples = project().join("../shared/samples");
+    if !samples.is_dir() {
+        return skip("licences of others", "they come with no release");
+    }
+    let place = scratch();
+    fs::create_dir(place.join("backups")).unwrap();
+    let samples = samples.to_str().unwrap();
+    expect(&mut tool(
+        &["backup", "--verify", samples, "backups"],
+        &place,
+    ));
+    expect(&mut tool(&["restore", "backups", "restored"], &place));
+    same_tree(Path::new(samples), &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Every example does its job, and tells what is wrong with bad input.
+#[test]
+fn examples() {
+    let place = scratch();
+    let build = |name: &str| {
+        let program = place.join(name);
+        compile(&project().join(format!("examples-c/{name}.c")), &program);
+        program
+    };
+    let licenses = licenses();
+    let store = licenses.to_str().unwrap();
+    let cases = [
+        ("01_back_up", [store, "one"], ["nowhere", "two"]),
+        ("02_restore", ["one", "restored"], ["two", "restored"]),
+        ("03_progress_and_cancel", [store, "two"], [store, "nowhere"]),
+        ("04_wait", [store, "three"], [store, "one"]),
+    ];
+    for directory in ["one", "two", "three"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    for (name, good, bad) in cases {
+        let program = build(name);
+        let call =
+            |arguments: &[&str]| run(Command::new(&program).args(arguments).current_dir(&place));
+        let (status, text) = call(&good);
+        assert!(status.success(), "{name}: {text}");
+        let (status, text) = call(&bad);
+        assert_eq!(status.code(), Some(1), "{name}: {text}");
+        assert!(text.contains('.'), "{name} does not tell why: {text}");
+        assert_eq!(call(&[]).0.code(), Some(2), "{name} without arguments");
+    }
+    same_tree(&licenses, &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The tool's exit codes and words, on a pipe.
+#[test]
+fn command_line_tool() {
+    let place = scratch();
+    for directory in ["empty", "backups", "closed"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    let store = licenses();
+    let store = store.to_str().unwrap();
+    let cases: [(&[&str], i32, &str); 14] = [
+        (&["backup", "--dry-run", store, "backups"], 0, "34 licences"),
+        (
+            &["verify", "backups"],
+            1,
+            "ERROR_FILE_NOT_FOUND, 0x80070002",
+        ),
+        (
+            &[
+                "backup",
+                "--verify",
+                "--threads",
+                "3",
+                "--level",
+                "5",
+                store,
+                "backups",
+            ],
+            0,
+            "Verified 34",
+        ),
+        (
+            &["backup", store, "backups"],
+            1,
+            "NS_E_DRM_BACKUP_EXISTS, 0xC00D2742",
+        ),
+        (
+            &["backup", "--overwrite", "--full", store, "backups"],
+            0,
+            "Backed up 34",
+        ),
+        (&["list", "backups"], 0, "harbour-lights"),
+        (
+            &["restore", "--dry-run", "backups", "restored"],
+            0,
+            "34 licences",
+        ),
+        (&["restore", "backups", "restored"], 0, "Restored 34"),
+        (
+            &["backup", "--overwrite", "empty", "backups"],
+            3,
+            "no licence",
+        ),
+        (&["backup", "nowhere", "closed"], 1, "ERROR_PATH_NOT_FOUND"),
+        (
+            &["backup", "--level", "1000", store, "closed"],
+            1,
+            "E_INVALIDARG",
+        ),
+        (&["backup", store], 2, "usage"),
+        (&["frobnicate"], 2, "usage"),
+        (&["--help"], 0, "Exit codes"),
+    ];
+    for (arguments, code, words) in cases {
+        let (status, text) = run(&mut tool(arguments, &place));
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+    same_tree(Path::new(store), &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}

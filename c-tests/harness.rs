@@ -1,0 +1,182 @@
+//! Builds programs against a staged install, and runs them with a time limit.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+pub const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+pub const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a command to its end or the time limit, and gives its status with all that it printed.
+pub fn run(command: &mut Command) -> (ExitStatus, String) {
+    let shown = format!("{command:?}");
+    let output = scratch().join("output");
+    let file = fs::File::create(&output).unwrap();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .process_group(0) // so that the limit ends its children too
+        .spawn()
+        .unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let end = Instant::now() + LIMIT;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() > end => {
+                let group = format!("-{}", child.id());
+                Command::new("kill")
+                    .args(["-9", "--", &group])
+                    .status()
+                    .unwrap();
+                child.wait().unwrap();
+                panic!("{shown}: still running after {LIMIT:?}\n{}", read(&output));
+            }
+            None => sleep(Duration::from_millis(5)),
+        }
+    };
+    let text = read(&output);
+    fs::remove_dir_all(output.parent().unwrap()).unwrap();
+    (status, text)
+}
+
+pub fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+}
+
+/// Runs a command that must succeed.
+pub fn expect(command: &mut Command) -> String {
+    let shown = format!("{command:?}");
+    let (status, text) = run(command);
+    assert!(
+        status.success(),
+        "{shown}: {status}, signal {:?}\n{text}",
+        status.signal()
+    );
+    text
+}
+
+/// Runs a test program: it prints its closing line alone, beside what it skipped.
+pub fn expect_passed(name: &str, command: &mut Command) {
+    let directory = scratch();
+    let text = expect(command.current_dir(&directory).env("TMPDIR", &directory));
+    let skipped = format!("{name}: skipped: ");
+    let closing = format!("{name}: ");
+    let mut passed = false;
+    for line in text.lines() {
+        if line.starts_with(&skipped) {
+            eprintln!("{line}");
+        } else {
+            assert!(
+                line.starts_with(&closing) && line.contains(" checks passed"),
+                "unexpected output: {line}"
+            );
+            passed = true;
+        }
+    }
+    assert!(
+        passed || text.contains(&skipped),
+        "{name} printed no closing line"
+    );
+    fs::remove_dir(&directory).expect("a test program leaves its directory empty");
+}
+
+/// A new directory, removed by whoever is done with it.
+pub fn scratch() -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("c-tests-{}-{number}", std::process::id()));
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+pub fn skip(what: &str, why: &str) {
+    eprintln!("run: skipped: {what} ({why})");
+}
+
+pub fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("c-tests")
+        .join(name)
+}
+
+/// Installs the library once for all tests.
+pub fn stage() -> &'static Path {
+    static STAGE: OnceLock<PathBuf> = OnceLock::new();
+    STAGE.get_or_init(|| {
+        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stage");
+        if prefix.exists() {
+            fs::remove_dir_all(&prefix).unwrap();
+        }
+        let mut install = Command::new("sh");
+        expect(
+            install
+                .args(["install.sh", "--prefix"])
+                .arg(&prefix)
+                .current_dir(env!("CARGO_MANIFEST_DIR")),
+        );
+        prefix
+    })
+}
+
+pub fn library() -> PathBuf {
+    stage().join("lib/liblicbak.so")
+}
+
+/// What `pkg-config <arguments> licbak` says of an install.
+pub fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new("pkg-config");
+    command
+        .args(arguments)
+        .arg("licbak")
+        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    expect(&mut command)
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Compiles a program against the staged install, and gives its path.
+pub fn build(compiler: &str, file: &str, flags: &[&str]) -> PathBuf {
+    let program = scratch().join(Path::new(file).file_stem().unwrap());
+    let mut command = Command::new(compiler);
+    command
+        .args(flags)
+        .args(STRICT)
+        .args(["-g", "-O1", "-pthread"])
+        .arg("-o")
+        .arg(&program)
+        .arg(source(file));
+    command.args(pkg_config(stage(), &["--cflags", "--libs"]));
+    command.arg(format!("-Wl,-rpath,{}", stage().join("lib").display()));
+    expect(&mut command);
+    program
+}
+
+pub fn remove_built(program: &Path) {
+    fs::remove_dir_all(program.parent().unwrap()).unwrap();
+}
+
+/// Builds and runs one C program.
+pub fn c_program(name: &str) {
+    let program = build("cc", &format!("{name}.c"), &["-std=c11"]);
+    expect_passed(name, &mut Command::new(&program));
+    remove_built(&program);
+}
+
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg("-B")
+        .arg(source(script))
+        .env("LICBAK_SO", library());
+    command
+}

@@ -1,0 +1,264 @@
+//! Builds and runs the C test programs of this folder against a staged install, as a host would.
+//!
+//! Each program is a `#[test]`: compiled strictly with the flags that pkg-config gives, run in a
+//! directory of its own with a time limit, and quoted when it fails. What a machine cannot test is
+//! named on standard error.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod docs;
+mod harness;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use harness::*;
+
+// -- the C programs
+
+macro_rules! c_programs {
+    ($($name:ident)*) => { $(#[test] fn $name() { c_program(stringify!($name)); })* };
+}
+
+c_programs! {
+    calls props handles
+    roundtrip backup names restore list
+    outcomes damage
+    events cancel lifetime
+    races moving hygiene
+}
+
+/// This one opens the library itself, so it must not be linked with it.
+#[test]
+fn unload() {
+    let program = scratch().join("unload");
+    let mut command = Command::new("cc");
+    command
+        .args(["-std=c11", "-pthread", "-o"])
+        .arg(&program)
+        .args(STRICT)
+        .arg(source("unload.c"));
+    expect(command.args(pkg_config(stage(), &["--cflags"])).arg("-ldl"));
+    expect_passed("unload", Command::new(&program).env("LICBAK_SO", library()));
+    remove_built(&program);
+}
+
+/// The host's side under the sanitizers: reads and writes that the library or a test does out of
+/// bounds, leaks, and undefined behaviour of what the header lets a host write.
+#[test]
+fn sanitized() {
+    let flags = [
+        "-std=c11",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-fno-omit-frame-pointer",
+    ];
+    let probe = scratch();
+    fs::write(probe.join("probe.c"), "int main(void) { return 0; }\n").unwrap();
+    let (status, _) = run(Command::new("cc")
+        .args(flags)
+        .arg("probe.c")
+        .current_dir(&probe));
+    fs::remove_dir_all(&probe).unwrap();
+    if !status.success() {
+        return skip(
+            "sanitized programs",
+            "cc has no -fsanitize=address,undefined",
+        );
+    }
+    for name in [
+        "calls", "props", "names", "restore", "list", "events", "lifetime",
+    ] {
+        let program = build("cc", &format!("{name}.c"), &flags);
+        expect_passed(name, &mut Command::new(&program));
+        remove_built(&program);
+    }
+}
+
+// -- other languages
+
+#[test]
+fn cxx() {
+    for standard in ["-std=c++11", "-std=c++14", "-std=c++17", "-std=c++20"] {
+        let program = build("c++", "cxx.cpp", &[standard]);
+        expect_passed("cxx", &mut Command::new(&program));
+        remove_built(&program);
+    }
+}
+
+#[test]
+fn plain_ctypes() {
+    expect_passed("plain_ctypes", &mut python("plain_ctypes.py"));
+}
+
+#[test]
+fn versions() {
+    expect_passed("versions", &mut python("versions.py"));
+}
+
+/// A store that needs every kind of tar header and several frames, backed up by Python and read by
+/// everyone.
+#[test]
+fn readers() {
+    let place = scratch();
+    let store = place.join("store");
+    for number in 0..2000_usize {
+        let name = match number % 100 {
+            0 => format!("{}/key.lic", "f".repeat(100 + number / 100)), // fits by ustar's prefix
+            1 => format!("{}-{number}.lic", "n".repeat(120)),           // fits in a pax header only
+            2 => format!("Lieder für Élise/\u{1F511} {number}.lic"),
+            3 => format!("same stem/{number}/key.lic"), // many licences of one key ID
+            _ => format!("{}/key {number}.lic", number % 7),
+        };
+        let content: Vec<u8> = (0..number * 7)
+            .map(|i| (i * i / 7 + number) as u8)
+            .collect();
+        let path = store.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let backups = place.join("backups");
+    fs::create_dir(&backups).unwrap();
+    expect_passed(
+        "plain_ctypes",
+        python("plain_ctypes.py").arg(&store).arg(&backups),
+    );
+    expect_passed(
+        "readers",
+        python("readers.py")
+            .arg(backups.join("licenses.tar.zst"))
+            .arg(&store),
+    );
+    fs::remove_dir_all(&place).unwrap();
+}
+
+// -- the header
+
+/// Alone, and twice, in every language that a host may be written in.
+#[test]
+fn header() {
+    let place = scratch();
+    fs::write(place.join("alone.c"), "#include <licbak.h>\n").unwrap();
+    fs::write(
+        place.join("twice.c"),
+        "#include <licbak.h>\n#include <licbak.h>\nint unused;\n",
+    )
+    .unwrap();
+    let languages = [
+        ("cc", "c", &["c99", "c11", "c17"][..]),
+        ("c++", "c++", &["c++11", "c++14", "c++17", "c++20"][..]),
+    ];
+    for (compiler, language, standards) in languages {
+        for standard in standards {
+            for file in ["alone.c", "twice.c"] {
+                let mut command = Command::new(compiler);
+                command.args(STRICT).arg(format!("-std={standard}")).args([
+                    "-fsyntax-only",
+                    "-x",
+                    language,
+                    file,
+                ]);
+                expect(
+                    command
+                        .args(pkg_config(stage(), &["--cflags"]))
+                        .current_dir(&place),
+                );
+            }
+        }
+    }
+    fs::remove_dir_all(&place).unwrap();
+}
+
+// -- the library file
+
+#[test]
+fn exports_its_own_names_alone() {
+    let text = expect(
+        Command::new("nm")
+            .args(["-D", "--defined-only"])
+            .arg(library()),
+    );
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .collect();
+    assert!(names.contains(&"licbak_backup_licenses"), "{names:?}");
+    let foreign: Vec<_> = names
+        .iter()
+        .filter(|name| !name.starts_with("licbak_"))
+        .collect();
+    assert!(
+        foreign.is_empty(),
+        "exports that are not licbak_*: {foreign:?}"
+    );
+}
+
+#[test]
+fn soname_and_nodelete() {
+    let text = expect(Command::new("readelf").args(["-d", "-W"]).arg(library()));
+    assert!(text.contains("Library soname: [liblicbak.so.0]"), "{text}");
+    assert!(
+        text.lines()
+            .any(|line| line.contains("FLAGS_1") && line.contains("NODELETE")),
+        "{text}"
+    );
+}
+
+/// liblicbak.so, for the linker, leads to liblicbak.so.0, for the loader, and that to the file of
+/// this version.
+#[test]
+fn links_of_the_library() {
+    let lib = stage().join("lib");
+    let major = fs::read_link(lib.join("liblicbak.so")).unwrap();
+    assert_eq!(major, Path::new("liblicbak.so.0"));
+    let file = fs::read_link(lib.join(major)).unwrap();
+    let version = file
+        .to_str()
+        .unwrap()
+        .strip_prefix("liblicbak.so.")
+        .unwrap();
+    assert!(
+        version.starts_with("0.") && version.split('.').count() == 3,
+        "{version}"
+    );
+    assert!(fs::symlink_metadata(lib.join(&file)).unwrap().is_file());
+}
+
+/// The install may be moved, and a program linked with what is in it then needs no shared library
+/// of ours.
+#[test]
+fn static_link_from_a_moved_install() {
+    let moved = scratch().join("moved to here");
+    let moved_plain = scratch().join("moved");
+    for prefix in [&moved, &moved_plain] {
+        expect(Command::new("cp").arg("-R").arg(stage()).arg(prefix));
+    }
+    assert!(
+        pkg_config(&moved, &["--cflags"]).concat().contains("here"),
+        "licbak.pc names the place it was made for"
+    );
+    for entry in fs::read_dir(moved_plain.join("lib")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().contains(".so") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let program = moved_plain.join("props");
+    let mut command = Command::new("cc");
+    command
+        .args(["-std=c11", "-pthread", "-o"])
+        .arg(&program)
+        .args(STRICT)
+        .arg(source("props.c"));
+    expect(command.args(pkg_config(
+        &moved_plain,
+        &["--static", "--cflags", "--libs"],
+    )));
+    let needed = expect(Command::new("readelf").args(["-d", "-W"]).arg(&program));
+    assert!(!needed.contains("licbak"), "{needed}");
+    expect_passed("props", &mut Command::new(&program));
+    for path in [moved, moved_plain] {
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+}

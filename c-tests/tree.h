@@ -1,0 +1,233 @@
+/* Files and directory trees: making them, and saying what is in them as text that CHECK_TEXT compares. */
+#ifndef TREE_H
+#define TREE_H
+
+#include "check.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+/* -- making ---------------------------------------------------------------------------------------------- */
+
+/* Makes a directory and those above it. */
+static inline void make_dir(const char *path)
+{
+    char part[PATH_MAX];
+    for (size_t i = 0; i < sizeof part; i++) {
+        part[i] = '\0';
+        if (i > 0 && (path[i] == '/' || path[i] == '\0')) {
+            CHECK(mkdir(part, 0755) == 0 || errno == EEXIST);
+        }
+        if (path[i] == '\0') {
+            return;
+        }
+        part[i] = path[i];
+    }
+    check_fail(__FILE__, __LINE__, "too long a path: %s", path);
+}
+
+/* Writes a file, making the directories above it. */
+static inline void write_file(const char *path, const void *bytes, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        char parent[PATH_MAX];
+        snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+        make_dir(parent);
+    }
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    CHECK(size == 0 || fwrite(bytes, 1, size, file) == size);
+    CHECK(fclose(file) == 0);
+}
+
+static inline void write_text(const char *path, const char *text)
+{
+    write_file(path, text, strlen(text));
+}
+
+/* Writes bytes that no compressor makes smaller. */
+static inline void write_noise(const char *path, size_t size, uint64_t seed)
+{
+    uint64_t state = seed * 2 + 1;
+    uint8_t *bytes = malloc(size + 8);
+    CHECK(bytes != NULL);
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word = next_random(&state);
+        memcpy(bytes + i, &word, 8);
+    }
+    write_file(path, bytes, size);
+    free(bytes);
+}
+
+static inline void set_modified(const char *path, int64_t seconds, long nanoseconds)
+{
+    struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, nanoseconds}};
+    CHECK(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+/* Fills a store with `count` small text licences in three folders, each with a time of its own. */
+static inline void make_store(const char *directory, int count)
+{
+    static const char *const folders[] = {"", "music/", "video/films/"};
+    for (int i = 0; i < count; i++) {
+        char path[PATH_MAX], text[160];
+        uint64_t state = (uint64_t)i * 2654435761u + 1;
+        uint64_t key = next_random(&state), signature = next_random(&state);
+        snprintf(path, sizeof path, "%s/%skey-%04d.lic", directory, folders[i % 3], i);
+        snprintf(text, sizeof text, "licence %d\nkey %016llx\nsignature %016llx\n", i,
+                 (unsigned long long)key, (unsigned long long)signature);
+        write_text(path, text);
+        set_modified(path, 1600000000 + i * 1000, i * 1237 + 1);
+    }
+}
+
+static inline void remove_tree(const char *directory)
+{
+    check_empty(directory);
+    CHECK(rmdir(directory) == 0 || errno == ENOENT);
+}
+
+/* -- reading --------------------------------------------------------------------------------------------- */
+
+/* Gives a whole file, with a NUL behind it; the caller frees it. */
+static inline uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        check_fail(__FILE__, __LINE__, "%s: expected to be there, got %s", path, strerror(errno));
+    }
+    struct stat st;
+    CHECK(fstat(fileno(file), &st) == 0);
+    uint8_t *bytes = malloc((size_t)st.st_size + 1);
+    CHECK(bytes != NULL);
+    *size = fread(bytes, 1, (size_t)st.st_size, file);
+    CHECK(*size == (size_t)st.st_size);
+    bytes[*size] = '\0';
+    fclose(file);
+    return bytes;
+}
+
+static inline bool same_file(const char *left, const char *right)
+{
+    size_t left_size, right_size;
+    uint8_t *a = read_file(left, &left_size), *b = read_file(right, &right_size);
+    bool same = left_size == right_size && memcmp(a, b, left_size) == 0;
+    free(a);
+    free(b);
+    return same;
+}
+
+static inline bool exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+static inline long long size_of(const char *path)
+{
+    struct stat st;
+    CHECK(lstat(path, &st) == 0);
+    return st.st_size;
+}
+
+static inline int mode_of(const char *path)
+{
+    struct stat st;
+    CHECK(lstat(path, &st) == 0);
+    return (int)(st.st_mode & 07777);
+}
+
+static inline int not_dot(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static inline int by_bytes(const struct dirent **left, const struct dirent **right)
+{
+    return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+/* The names in a directory, hidden ones too, sorted, with a space between two. */
+static inline const char *entries(const char *directory)
+{
+    static char text[65536];
+    struct dirent **names;
+    int count = scandir(directory, &names, not_dot, by_bytes);
+    CHECK(count >= 0);
+    text[0] = '\0';
+    for (int i = 0; i < count; i++) {
+        CHECK(strlen(text) + strlen(names[i]->d_name) + 2 <= sizeof text);
+        if (i > 0) {
+            strcat(text, " ");
+        }
+        strcat(text, names[i]->d_name);
+        free(names[i]);
+    }
+    free(names);
+    return text;
+}
+
+static inline uint64_t digest(const char *path)
+{
+    size_t size;
+    uint8_t *bytes = read_file(path, &size);
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    }
+    free(bytes);
+    return hash;
+}
+
+static inline void tree_below(FILE *text, const char *directory, size_t root_length)
+{
+    struct dirent **names;
+    int count = scandir(directory, &names, not_dot, by_bytes);
+    CHECK(count >= 0);
+    for (int i = 0; i < count; i++) {
+        char path[PATH_MAX];
+        struct stat st;
+        CHECK((size_t)snprintf(path, sizeof path, "%s/%s", directory, names[i]->d_name) < sizeof path);
+        CHECK(lstat(path, &st) == 0);
+        if (S_ISDIR(st.st_mode)) {
+            fprintf(text, "%s/\n", path + root_length);
+            tree_below(text, path, root_length);
+        } else if (S_ISREG(st.st_mode)) {
+            fprintf(text, "%s: %lld bytes, modified %lld.%09ld, %016llx\n", path + root_length,
+                    (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                    (unsigned long long)digest(path));
+        } else {
+            fprintf(text, "%s: special\n", path + root_length);
+        }
+        free(names[i]);
+    }
+    free(names);
+}
+
+/* Everything below a directory, a line each: name, size, time to the nanosecond, digest. The caller frees it.
+ * Equal texts mean equal trees; modes are not part of it, as a restore does not bring them back. */
+static inline char *tree(const char *directory)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    CHECK(stream != NULL);
+    tree_below(stream, directory, strlen(directory) + 1);
+    CHECK(fclose(stream) == 0);
+    return text;
+}
+
+#define CHECK_SAME_TREE(directory, expected) \
+    check_same_tree((directory), (expected), __FILE__, __LINE__, #directory)
+
+static inline void check_same_tree(const char *directory, const char *expected,
+                                   const char *file, int line, const char *expression)
+{
+    char *left = tree(directory), *right = tree(expected);
+    check_text(left, right, file, line, expression);
+    free(left);
+    free(right);
+}
+
+#endif
