@@ -1,6 +1,8 @@
 //! The way from Rust to C: a result becomes an HRESULT, and no panic goes further.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "standalone")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hresult::{LICBAK_E_UNEXPECTED, LICBAK_S_OK, hresult};
 use super::types::licbak_hresult;
@@ -37,9 +39,10 @@ pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
 pub fn keep_panics_quiet() {
     #[cfg(feature = "standalone")]
     {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        if !cfg!(test) {
-            ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+        // No `Once`: a child forked while it runs would wait for ever.
+        static DONE: AtomicBool = AtomicBool::new(cfg!(test));
+        if !DONE.swap(true, Ordering::Relaxed) {
+            std::panic::set_hook(Box::new(|_| {}));
         }
     }
 }

@@ -8,10 +8,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::progress::Progress;
 use crate::error::Outcome;
+use crate::sys::locks::{Condvar, Mutex};
 
 /// What the host's function is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +81,7 @@ impl Events {
     pub fn post(&self, notice: Notice) {
         let mut queue = self.queue.lock();
         while queue.waiting.len() >= WAITING_MAX && !queue.muted {
-            self.changed.wait(&mut queue);
+            queue = self.changed.wait(queue);
         }
         if !queue.muted {
             queue.waiting.push_back(notice);
@@ -94,7 +93,7 @@ impl Events {
     pub fn flush(&self) {
         let mut queue = self.queue.lock();
         while (queue.telling || !queue.waiting.is_empty()) && !queue.muted {
-            self.changed.wait(&mut queue);
+            queue = self.changed.wait(queue);
         }
     }
 
@@ -125,7 +124,9 @@ impl Events {
             if queue.closed {
                 return Next::Closed;
             }
-            if self.changed.wait_for(&mut queue, TICK).timed_out() && queue.waiting.is_empty() {
+            let timed_out;
+            (queue, timed_out) = self.changed.wait_for(queue, TICK);
+            if timed_out && queue.waiting.is_empty() {
                 return Next::Tick;
             }
         }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::events::{Event, Events, Listener, Next, Notice};
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use crate::error::{Error, Outcome, Result};
+use crate::sys::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
 /// What kind of operation it is, for those who cancel only one.
@@ -88,9 +87,9 @@ impl Operation {
             events: Events::default(),
             state: Mutex::new(State::Running),
             stopping: AtomicBool::new(false),
-            over: Mutex::new(false),
-            over_changed: Condvar::new(),
-            thread: Mutex::new(None),
+            over: Mutex::default(),
+            over_changed: Condvar::default(),
+            thread: Mutex::default(),
             #[cfg(feature = "standalone")]
             reserve_used: crate::sys::reserve::used(),
         }
@@ -277,19 +276,12 @@ impl Operation {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut over = self.over.lock();
         while !*over {
-            match deadline {
-                None => self.over_changed.wait(&mut over),
-                Some(deadline) => {
-                    if self
-                        .over_changed
-                        .wait_until(&mut over, deadline)
-                        .timed_out()
-                        && !*over
-                    {
-                        return None;
-                    }
-                }
-            }
+            over = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+            {
+                None => self.over_changed.wait(over),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.over_changed.wait_for(over, left).0,
+            };
         }
         drop(over);
         self.join();

@@ -6,13 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::events::Listener;
 use super::operation::{Kind, Operation, Story};
 use super::progress::Progress;
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
+use crate::sys::locks::{Condvar, Mutex};
 
 #[derive(Default)]
 pub struct Restorer {
@@ -174,7 +173,7 @@ impl Restorer {
         }
         let mut inner = self.inner.lock();
         while inner.running.is_some() || inner.lists > 0 {
-            self.idle.wait(&mut inner);
+            inner = self.idle.wait(inner);
         }
         let last = inner.last.clone();
         drop(inner);

@@ -3,6 +3,7 @@
 pub mod files;
 #[allow(unsafe_code)]
 pub mod fork;
+pub mod locks;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;

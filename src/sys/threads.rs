@@ -81,13 +81,11 @@ extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
     std::ptr::null_mut()
 }
 
-/// A channel's and a lock's first wait on a thread allocates for the thread, and glibc ends the
-/// process where that fails. Better now than while the thread holds half a backup.
+/// A channel's first wait on a thread allocates for the thread, and glibc ends the process where that
+/// fails. Better now than while the thread holds half a backup.
 fn touch_thread_local_storage() {
     let (_sender, receiver) = bounded::<()>(1);
     let _ = receiver.recv_deadline(Instant::now() + Duration::from_micros(50));
-    let lock = parking_lot::Mutex::new(());
-    parking_lot::Condvar::new().wait_for(&mut lock.lock(), Duration::from_nanos(1));
 }
 
 /// A new thread inherits the mask of the one that makes it.

@@ -5,14 +5,13 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
-
 use super::batch::BatchBuilder;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
 use crate::store::{Batch, Snapshot, Unsettled, tree};
 use crate::sys::files::{Dir, Errno, Facts, Identity, Kind};
+use crate::sys::locks::Mutex;
 
 /// File systems count time in ticks; what changes twice within one looks as if it had changed once.
 /// Ten milliseconds is the longest tick of a kernel's clock.
