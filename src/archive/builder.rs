@@ -122,6 +122,8 @@ impl FrameBuilder {
             return Ok(());
         };
         self.records.try_reserve(1)?;
+        self.sums.try_reserve(line_size(name, ""))?;
+        self.lines.try_reserve(line_size(name, &statement.key_id))?;
         self.records.push(Record {
             key: index::key(&statement.key_id),
             member: start as u64,
@@ -147,6 +149,8 @@ impl FrameBuilder {
     pub fn restrict(&mut self, name: &str, statement: &Statement) -> Result<()> {
         self.pending = None;
         self.restricted_count += 1;
+        self.restricted
+            .try_reserve(line_size(name, &statement.key_id))?;
         let (key_id, format) = (
             statement.key_id.as_str().into(),
             statement.format.word().into(),
@@ -177,4 +181,9 @@ impl FrameBuilder {
             content_bytes: std::mem::take(&mut self.content_bytes),
         })
     }
+}
+
+/// Room for a line: what it says of every licence, and both texts with each character escaped.
+fn line_size(name: &str, key_id: &str) -> usize {
+    256 + 2 * (name.len() + key_id.len())
 }

@@ -213,9 +213,10 @@ impl SeekTable {
     }
 
     /// Writes the table and returns its size.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<u64> {
+    pub fn write(&self, out: &mut impl Write) -> Result<u64> {
         let count = self.spans.len() as u32;
         let mut bytes = Vec::new();
+        bytes.try_reserve_exact((TABLE_HEADER + TABLE_FOOTER) as usize + self.spans.len() * 8)?;
         bytes.extend_from_slice(&SKIPPABLE_MAGIC.to_le_bytes());
         bytes.extend_from_slice(
             &((u64::from(count) * TABLE_ENTRY + TABLE_FOOTER) as u32).to_le_bytes(),

@@ -163,7 +163,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             compressor.compress(content, Vec::new())
         })?;
         drop(records);
-        let digests = file.digests.clone();
+        let digests = std::mem::take(&mut file.digests);
         let frames = digests.chunks(limits::LIST_TARGET / 32);
         let frames = frames.map(|chunk| chunk.iter().flatten().copied());
         let size = (digests.len() * 32) as u64;
@@ -228,6 +228,7 @@ impl<F: Write> File<F> {
         let mut content = members::header(name, size, 0).into_owned();
         for frame in frames {
             let start = content.len();
+            content.try_reserve(limits::LIST_TARGET)?;
             content.extend(frame);
             let new = content.get(start..).unwrap_or_default();
             sha256.update(new);

@@ -123,8 +123,9 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
         .finish(request.created.clone())
         .map_err(|fault| request.error(fault))?;
     operation.counters.backup_bytes.set(written);
+    draft.sync()?;
     operation.commit()?;
-    draft.commit()
+    draft.publish()
 }
 
 impl Request {

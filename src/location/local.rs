@@ -215,11 +215,18 @@ impl Target {
 }
 
 impl Draft<'_> {
-    /// Brings the file to the disk and gives it the backup's name. Only then is the backup there.
-    pub fn commit(mut self) -> Result<()> {
+    /// Brings the file to the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.file
+            .sync()
+            .map_err(|errno| self.target.error("write the backup", errno))
+    }
+
+    /// Gives the file, which is on the disk, the backup's name, and brings that to the disk too. Only
+    /// then is the backup there.
+    pub fn publish(mut self) -> Result<()> {
         let target = self.target;
         let failed = |errno| target.error("write the backup", errno);
-        self.file.sync().map_err(failed)?;
         if target.replace {
             self.replace().map_err(failed)?;
         } else {
@@ -390,6 +397,11 @@ mod tests {
         draft
     }
 
+    fn publish(draft: Draft) -> Result<()> {
+        draft.sync()?;
+        draft.publish()
+    }
+
     #[test]
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
         let path = directory("commit");
@@ -405,8 +417,8 @@ mod tests {
             let (first, second) = (draft(), draft());
             first.file.write_all(b"first").unwrap();
             assert!(!is_taken(&path));
-            first.commit().unwrap();
-            assert_eq!(second.commit().unwrap_err().outcome, Outcome::BackupExists);
+            publish(first).unwrap();
+            assert_eq!(publish(second).unwrap_err().outcome, Outcome::BackupExists);
             assert_eq!(names(&path), [FILE]);
 
             let target = Target::open(&path, true).unwrap();
@@ -417,7 +429,7 @@ mod tests {
             };
             third.file.write_all(b"third").unwrap();
             assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"first");
-            third.commit().unwrap();
+            publish(third).unwrap();
             assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"third");
             assert_eq!(names(&path), [FILE]);
             std::fs::remove_file(path.join(FILE)).unwrap();
@@ -436,7 +448,7 @@ mod tests {
             }
             draft
         });
-        let outcomes = drafts.map(|draft| draft.commit().map_err(|error| error.outcome));
+        let outcomes = drafts.map(|draft| publish(draft).map_err(|error| error.outcome));
         assert_eq!(outcomes, [Ok(()), Err(Outcome::BackupExists)]);
         assert_eq!(names(&path), [FILE]);
         std::fs::remove_dir_all(path).unwrap();
