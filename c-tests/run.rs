@@ -80,6 +80,9 @@ fn sanitized() {
 
 #[test]
 fn cxx() {
+    if !has("c++") {
+        return skip("C++ programs", "no c++");
+    }
     for standard in ["-std=c++11", "-std=c++14", "-std=c++17", "-std=c++20"] {
         let program = build("c++", "cxx.cpp", &[standard]);
         expect_passed("cxx", &mut Command::new(&program));
@@ -150,6 +153,10 @@ fn header() {
         ("c++", "c++", &["c++11", "c++14", "c++17", "c++20"][..]),
     ];
     for (compiler, language, standards) in languages {
+        if !has(compiler) {
+            skip(&format!("the header in {compiler}"), "not installed");
+            continue;
+        }
         for standard in standards {
             for file in ["alone.c", "twice.c"] {
                 let mut command = Command::new(compiler);
