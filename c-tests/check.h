@@ -188,6 +188,11 @@ static inline void skip(const char *what, const char *why)
     dprintf(check_stderr, "%s: skipped: %s (%s)\n", check_program, what, why);
 }
 
+static inline bool has_zstd(void)
+{
+    return system("command -v zstd >/dev/null") == 0;
+}
+
 /* Runs `body` in a forked child and demands that its checks pass: a resource limit, a user ID or a death
  * is then the child's alone. */
 static inline void in_child(void (*body)(void *), void *argument)
