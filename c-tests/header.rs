@@ -32,7 +32,7 @@ fn generate() -> String {
     config.constant.sort_by = Some(cbindgen::SortKey::None);
     // In the order in which a reader needs them.
     let sources = [
-        "types", "hresult", "version", "restorer", "props", "backup", "restore", "reading",
+        "types", "hresult", "version", "restorer", "props", "backup", "restore", "reading", "store",
     ];
     let paths = sources.map(|noun| crate_dir.join(format!("src/abi/{noun}.rs")));
     let builder = cbindgen::Builder::new().with_config(config);
@@ -145,7 +145,7 @@ fn constant(name: &str, value: &str) -> Option<String> {
 /// Adds the calling convention, and says in C what Rust says otherwise.
 fn declaration(line: &str) -> String {
     let line = line
-        .replace("(*licbak_", "(LICBAK_CALL *licbak_")
+        .replace("(*", "(LICBAK_CALL *")
         .replace("type_", "type");
     if line.starts_with("typedef struct ") {
         return line;

@@ -220,37 +220,64 @@ typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status statu
         size_t size,
         void *context);
 
-/** A licence in a backup. */
+/** A licence, on its way to the host or from it. */
 typedef struct licbak_license {
-    /** The library's sizeof of this struct. */
+    /** The sizeof of this struct, of the one who fills it. */
     size_t struct_size;
     /** Unique in its store: relative, '/' between parts. */
     const char *name;
     /**
-     * What it unlocks, as its issuer names it; the name's file stem where the licence does not
-     * say.
+     * What it unlocks, as its issuer names it. From a host NULL: read it from the content. To a host
+     * never NULL; the name's file stem where neither says.
      */
     const char *key_id;
     /** NULL in a list: only the size is known. */
     const uint8_t *content;
-    /** Bytes of the content. */
+    /** Bytes of the content, 16 MiB at most. */
     size_t content_size;
     /** Nanoseconds since 1970 UTC; 0: not known. */
     int64_t modified;
-    /** LICBAK_RIGHT_*. */
+    /** LICBAK_RIGHT_*. From a host UNSTATED: read it from the content. */
     uint32_t backup_right;
-    /** LICBAK_FORMAT_*. */
+    /** LICBAK_FORMAT_*; ignored from a host. */
     uint32_t format;
 } licbak_license;
 
 /**
- * The host's function that licbak_list_backup gives each licence to. The licence and all that it
- * points to live until the function returns.
+ * Takes a licence: the host's function for licbak_list_backup, or the library's emit for a store of the
+ * host. The licence and all that it points to live until the function returns.
  *
  * @return LICBAK_S_OK to go on; a failure stops the list and is returned from it.
  */
 typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_license *license,
         void *context);
+
+/**
+ * A store of the host's own. Each function gets the context, and returns LICBAK_S_OK or a failure,
+ * which is then the outcome of the operation. emit may be called only inside the function that it was
+ * given to, on that thread, with its emit_context; it copies what it gets, and its failure must be
+ * returned at once.
+ */
+typedef struct licbak_store {
+    /** The caller's sizeof of this struct. */
+    size_t struct_size;
+    /** Given to each function. */
+    void *context;
+    /**
+     * For a backup: emit every licence, always in the same order if equal backups are to have equal
+     * bytes.
+     */
+    licbak_hresult (LICBAK_CALL *enumerate)(void *context,
+        licbak_license_callback emit,
+        void *emit_context);
+    /** For a restore: emit the licence of that name, or none. */
+    licbak_hresult (LICBAK_CALL *get)(void *context,
+        const char *name,
+        licbak_license_callback emit,
+        void *emit_context);
+    /** For a restore: keep the licence, in place of the one of that name. */
+    licbak_hresult (LICBAK_CALL *put)(void *context, const licbak_license *license);
+} licbak_store;
 
 /**
  * Something failed: hr is the failure, value a sentence for people (STRING) that says what failed,
@@ -783,6 +810,22 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *rest
 LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restorer,
         licbak_license_callback callback,
         void *context);
+
+/**
+ * Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
+ * a database, in memory. It counts for the operations that start from now on.
+ *
+ * The struct is copied. The functions are called on one thread at a time, a thread of the library,
+ * possibly while the status callback runs on another. What they fail with is the operation's outcome.
+ *
+ * @param store The functions; NULL to go back to StorePath. Its context must live until the next
+ * licbak_set_store that succeeds, or until licbak_destroy is over.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small, or the struct
+ * has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an
+ * operation runs; LICBAK_E_OUTOFMEMORY.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_set_store(licbak_restorer *restorer,
+        const licbak_store *store);
 
 #ifdef __cplusplus
 }  // extern "C"

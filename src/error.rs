@@ -23,6 +23,7 @@ pub enum Outcome {
     /// A function of the host failed with this code.
     Host(i32),
     AccessDenied,
+    AlreadyExists,
     BackupCorrupt,
     BackupExists,
     BufferTooSmall,
@@ -39,6 +40,7 @@ pub enum Outcome {
     InvalidName,
     InvalidProperty,
     NotADirectory,
+    NotImplemented,
     NotSupported,
     OutOfMemory,
     PathNotFound,

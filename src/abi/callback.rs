@@ -23,15 +23,12 @@ pub fn is_inside_host() -> bool {
     INSIDE.get() > 0
 }
 
-fn call_host(function: impl FnOnce() -> licbak_hresult) -> Result<(), i32> {
+/// Calls a function of the host, and remembers for this thread that it runs.
+pub fn call_host(function: impl FnOnce() -> licbak_hresult) -> licbak_hresult {
     INSIDE.set(INSIDE.get() + 1);
     let hr = function();
     INSIDE.set(INSIDE.get() - 1);
-    if hr >= 0 || hr == LICBAK_E_NOTIMPL {
-        Ok(())
-    } else {
-        Err(hr)
-    }
+    hr
 }
 
 type StatusFunction = unsafe extern "C" fn(
@@ -82,7 +79,14 @@ impl StatusCallback {
         };
         // SAFETY: the host's function, called as it promised it may be; the value lives until it
         // returns.
-        call_host(|| unsafe { (self.function)(status, hr, datatype, bytes, size, self.context) })
+        let answer = call_host(|| unsafe {
+            (self.function)(status, hr, datatype, bytes, size, self.context)
+        });
+        if answer >= LICBAK_S_OK || answer == LICBAK_E_NOTIMPL {
+            Ok(())
+        } else {
+            Err(answer)
+        }
     }
 }
 
@@ -189,12 +193,11 @@ impl LicenseCallback {
         };
         // SAFETY: the host's function, called as it promised it may be; the licence lives until it
         // returns.
-        let called = call_host(|| unsafe { (self.function)(&raw const license, self.context) });
-        called.map_err(|code| {
-            Error::new(
-                Outcome::Host(code),
-                format!("The host's function ended the list with {code:#010x}."),
-            )
-        })
+        let hr = call_host(|| unsafe { (self.function)(&raw const license, self.context) });
+        if hr >= LICBAK_S_OK {
+            return Ok(());
+        }
+        let sentence = format!("The host's function ended the list with {hr:#010x}.");
+        Err(Error::new(Outcome::Host(hr), sentence))
     }
 }

@@ -299,6 +299,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
     match outcome {
         Outcome::Host(code) => code,
         Outcome::AccessDenied => LICBAK_E_ACCESSDENIED,
+        Outcome::AlreadyExists => LICBAK_HRESULT_ERROR_ALREADY_EXISTS,
         Outcome::BackupCorrupt => LICBAK_NS_E_DRM_BACKUP_CORRUPT,
         Outcome::BackupExists => LICBAK_NS_E_DRM_BACKUP_EXISTS,
         Outcome::BufferTooSmall => LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
@@ -314,6 +315,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::InvalidArgument => LICBAK_E_INVALIDARG,
         Outcome::InvalidName => LICBAK_HRESULT_ERROR_INVALID_NAME,
         Outcome::InvalidProperty => LICBAK_NS_E_DRM_INVALID_PROPERTY,
+        Outcome::NotImplemented => LICBAK_E_NOTIMPL,
         Outcome::NotADirectory => LICBAK_HRESULT_ERROR_DIRECTORY,
         Outcome::NotSupported => LICBAK_HRESULT_ERROR_NOT_SUPPORTED,
         Outcome::OutOfMemory => LICBAK_E_OUTOFMEMORY,

@@ -42,6 +42,29 @@ pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a [u8]> {
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
+/// The struct at `pointer`, which begins with its size as the caller knows it.
+///
+/// # Safety
+/// As many bytes as the struct says that it has can be read at `pointer`, which is not NULL.
+pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
+    // SAFETY: the size stands first in every struct of the ABI.
+    let size = unsafe { pointer.cast::<usize>().read_unaligned() };
+    if size < size_of::<T>() {
+        return Err(invalid(
+            "struct_size is smaller than the struct has ever been.",
+        ));
+    }
+    // SAFETY: the caller's promise.
+    let all = unsafe { bytes(pointer.cast(), size) }?;
+    if all.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
+        return Err(invalid(
+            "The struct says something that this version does not know.",
+        ));
+    }
+    // SAFETY: the struct has at least this size.
+    Ok(unsafe { pointer.read_unaligned() })
+}
+
 /// The text in `bytes`, if it is UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|_| invalid("A text is no UTF-8."))

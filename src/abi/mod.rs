@@ -65,6 +65,8 @@ pub mod restore;
 
 pub mod reading;
 
+pub mod store;
+
 mod callback;
 mod guard;
 mod handle;

@@ -140,26 +140,26 @@ pub struct licbak_progress {
     pub reserved: u32,
 }
 
-/// A licence in a backup.
+/// A licence, on its way to the host or from it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct licbak_license {
-    /// The library's sizeof of this struct.
+    /// The sizeof of this struct, of the one who fills it.
     pub struct_size: usize,
     /// Unique in its store: relative, '/' between parts.
     pub name: *const c_char,
-    /// What it unlocks, as its issuer names it; the name's file stem where the licence does not
-    /// say.
+    /// What it unlocks, as its issuer names it. From a host NULL: read it from the content. To a host
+    /// never NULL; the name's file stem where neither says.
     pub key_id: *const c_char,
     /// NULL in a list: only the size is known.
     pub content: *const u8,
-    /// Bytes of the content.
+    /// Bytes of the content, 16 MiB at most.
     pub content_size: usize,
     /// Nanoseconds since 1970 UTC; 0: not known.
     pub modified: i64,
-    /// LICBAK_RIGHT_*.
+    /// LICBAK_RIGHT_*. From a host UNSTATED: read it from the content.
     pub backup_right: u32,
-    /// LICBAK_FORMAT_*.
+    /// LICBAK_FORMAT_*; ignored from a host.
     pub format: u32,
 }
 
@@ -186,10 +186,48 @@ pub type licbak_status_callback = Option<
     ) -> licbak_hresult,
 >;
 
-/// The host's function that licbak_list_backup gives each licence to. The licence and all that it
-/// points to live until the function returns.
+/// Takes a licence: the host's function for licbak_list_backup, or the library's emit for a store of the
+/// host. The licence and all that it points to live until the function returns.
 ///
 /// @return LICBAK_S_OK to go on; a failure stops the list and is returned from it.
 pub type licbak_license_callback = Option<
     unsafe extern "C" fn(license: *const licbak_license, context: *mut c_void) -> licbak_hresult,
 >;
+
+/// A store of the host's own. Each function gets the context, and returns LICBAK_S_OK or a failure,
+/// which is then the outcome of the operation. emit may be called only inside the function that it was
+/// given to, on that thread, with its emit_context; it copies what it gets, and its failure must be
+/// returned at once.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct licbak_store {
+    /// The caller's sizeof of this struct.
+    pub struct_size: usize,
+    /// Given to each function.
+    pub context: *mut c_void,
+    /// For a backup: emit every licence, always in the same order if equal backups are to have equal
+    /// bytes.
+    pub enumerate: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            emit: licbak_license_callback,
+            emit_context: *mut c_void,
+        ) -> licbak_hresult,
+    >,
+    /// For a restore: emit the licence of that name, or none.
+    pub get: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            name: *const c_char,
+            emit: licbak_license_callback,
+            emit_context: *mut c_void,
+        ) -> licbak_hresult,
+    >,
+    /// For a restore: keep the licence, in place of the one of that name.
+    pub put: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            license: *const licbak_license,
+        ) -> licbak_hresult,
+    >,
+}

@@ -13,9 +13,9 @@ use super::events::Notice;
 use super::operation::Operation;
 use super::pool::{Outlet, Pool, Work, ordered};
 use super::progress::{Count, Phase};
-use super::properties::{Properties, Property};
+use super::properties::Property;
 use super::reading::{Stored, errno};
-use super::restorer::Plan;
+use super::restorer::{Plan, Settings};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::writer::Writer;
@@ -24,7 +24,9 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, name};
 use crate::location;
 use crate::location::local::{self, Target};
-use crate::store::{self, Batch, Fill, Intake, Snapshot, Unsettled};
+use crate::store::host::{Host, HostSnapshot};
+use crate::store::{self, Batch, Fill, Intake, Snapshot, Stated, Unsettled};
+use crate::sys::files::Identity;
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,14 +38,10 @@ pub struct Options {
 
 /// How often a store that moves is listed.
 const ROUNDS: usize = 5;
-/// Batches of names that may wait for the workers: more than most stores have, so that soon after
-/// the start the host knows how many licences there are.
-const LISTED_AHEAD: usize = 4096;
-
 /// All that the story needs to know.
 struct Request {
     options: Options,
-    store: PathBuf,
+    store: Source,
     /// Not needed where nothing is to be written.
     backup: Option<PathBuf>,
     /// Backups that may lie in the store and are no licences.
@@ -54,7 +52,43 @@ struct Request {
     created: String,
 }
 
-pub fn plan(properties: &Properties, options: Options) -> Result<Plan> {
+/// Where the licences are.
+enum Source {
+    Host(Arc<dyn Host>),
+    Path(PathBuf),
+}
+
+impl Source {
+    fn of(settings: &Settings) -> Result<Source> {
+        match &settings.host {
+            None => Ok(Source::Path(settings.properties.path(Property::StorePath)?)),
+            Some(host) if host.can_back_up() => Ok(Source::Host(Arc::clone(host))),
+            Some(_) => Err(Error::new(
+                Outcome::NotImplemented,
+                "The host's store has no function that enumerates its licences.",
+            )),
+        }
+    }
+
+    fn open(&self, except: Vec<Identity>) -> Result<Arc<dyn Snapshot>> {
+        match self {
+            Source::Host(host) => Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
+            Source::Path(path) => store::open(path, except),
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Host(_) => f.write_str("of the host"),
+            Source::Path(path) => write!(f, "'{}'", path.display()),
+        }
+    }
+}
+
+pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
+    let Settings { properties, .. } = settings;
     let path = |property| properties.path(property);
     let (backup, restore) = (path(Property::BackupPath), path(Property::RestorePath).ok());
     let backup = if options.dry_run {
@@ -64,7 +98,7 @@ pub fn plan(properties: &Properties, options: Options) -> Result<Plan> {
     };
     let request = Request {
         options,
-        store: path(Property::StorePath)?,
+        store: Source::of(settings)?,
         backups: backup.iter().cloned().chain(restore).collect(),
         backup,
         workers: properties.workers(),
@@ -105,7 +139,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
         .filter_map(|path| local::identity(path))
         .collect();
     if request.options.dry_run {
-        let store = store::open(&request.store, except)?;
+        let store = request.store.open(except)?;
         let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
         return save_licenses(operation, pool, &request, store, &mut writer);
@@ -113,7 +147,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let path = request.backup.as_deref().unwrap_or(Path::new(""));
     let target = Target::open(path, request.options.overwrite)?;
     let draft = target.draft()?;
-    let store = store::open(&request.store, except)?;
+    let store = request.store.open(except)?;
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
     let mut writer = Writer::new(Stored(&draft.file), spool, compressor);
@@ -152,13 +186,13 @@ impl Request {
     }
 
     fn nothing_to_save(&self, restricted: u64) -> Error {
-        let store = self.store.display();
+        let store = &self.store;
         let sentence = match restricted {
             0 => format!(
-                "There is no licence in the store '{store}', and nothing was written. Look whether its disk is mounted."
+                "There is no licence in the store {store}, and nothing was written. Look whether its disk is mounted."
             ),
             _ => format!(
-                "None of the {restricted} licences in the store '{store}' may be backed up, and nothing was written."
+                "None of the {restricted} licences in the store {store} may be backed up, and nothing was written."
             ),
         };
         Error::new(Outcome::Empty, sentence)
@@ -225,8 +259,8 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
     Err(Error::new(
         Outcome::SharingViolation,
         format!(
-            "The store '{}' changes faster than it can be listed (folder '{folder}'). Try again when it is quiet.",
-            request.store.display()
+            "The store {} changes faster than it can be listed (folder '{folder}'). Try again when it is quiet.",
+            request.store
         ),
     ))
 }
@@ -274,7 +308,7 @@ fn start_listing(
     store: Arc<dyn Snapshot>,
     unsettled: Option<Unsettled>,
 ) -> Result<Batches> {
-    let (sender, batches) = bounded(LISTED_AHEAD);
+    let (sender, batches) = bounded(store.batches_ahead());
     let operation = Arc::clone(operation);
     pool.run(move || {
         let mut listed = 0;
@@ -388,7 +422,14 @@ impl Intake for Packing<'_> {
         self.reading.operation.check()
     }
 
-    fn license(&mut self, name: &str, size: u64, modified: i64, fill: Fill) -> Result<bool> {
+    fn license(
+        &mut self,
+        name: &str,
+        size: u64,
+        modified: i64,
+        stated: &Stated,
+        fill: Fill,
+    ) -> Result<bool> {
         if self.builder.is_full(size) {
             self.send()?;
         }
@@ -396,7 +437,8 @@ impl Intake for Packing<'_> {
         if !fill(buffer)? {
             return Ok(false);
         }
-        let statement = license::read(name, self.builder.content());
+        let mut statement = license::read(name, self.builder.content());
+        stated.correct(&mut statement);
         if statement
             .right
             .is_restricted(self.reading.leave_out_unstated)

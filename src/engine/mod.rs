@@ -11,6 +11,7 @@ pub mod progress;
 pub mod properties;
 pub mod reading;
 pub mod restore;
+pub mod restore_host;
 pub mod restorer;
 pub mod verify;
 pub mod walk;

@@ -1,21 +1,23 @@
 //! Restores a backup into a store.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::events::Notice;
-use super::operation::Operation;
+use super::operation::{Operation, Story};
 use super::pool::Pool;
 use super::progress::{Count as _, Phase};
-use super::properties::{Properties, Property};
+use super::properties::Property;
 use super::reading::Backup;
-use super::restorer::Plan;
+use super::restore_host::restore_to_host;
+use super::restorer::{Plan, Settings};
 use super::walk::{Expected, Visitor, walk};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::license::name;
 use crate::store;
 use crate::store::directory::restore::{Cursor, Placed, Published, Restore};
+use crate::store::host::Host;
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,42 +27,70 @@ pub struct Options {
     pub dry_run: bool,
 }
 
-struct Paths {
-    backup: PathBuf,
-    store: PathBuf,
+/// Where the licences go.
+enum Destination {
+    Host(Arc<dyn Host>),
+    Path(PathBuf),
 }
 
-pub fn plan(properties: &Properties, options: Options) -> Result<Plan> {
-    let paths = Paths {
-        backup: properties.path(Property::RestorePath)?,
-        store: properties.path(Property::StorePath)?,
-    };
-    let workers = properties.workers();
+impl Destination {
+    fn of(settings: &Settings, options: Options) -> Result<Destination> {
+        match &settings.host {
+            None => Ok(Destination::Path(
+                settings.properties.path(Property::StorePath)?,
+            )),
+            Some(host) if host.can_restore(options.dry_run) => {
+                Ok(Destination::Host(Arc::clone(host)))
+            }
+            Some(_) => Err(Error::new(
+                Outcome::NotImplemented,
+                "The host's store has no functions that get and put a licence.",
+            )),
+        }
+    }
+}
+
+pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
+    let path = settings.properties.path(Property::RestorePath)?;
+    let destination = Destination::of(settings, options)?;
+    let workers = settings.properties.workers();
+    let story: Story = Box::new(move |operation, pool| {
+        operation.counters.enter(Phase::Listing, 0);
+        let backup = Backup::open(&path)?;
+        match destination {
+            Destination::Host(host) => {
+                restore_to_host(operation, pool, workers, &backup, host.as_ref(), options)
+            }
+            Destination::Path(store) => {
+                restore_to_path(operation, pool, workers, &backup, &store, options)
+            }
+        }
+    });
     Ok(Plan {
         threads: workers,
-        story: Box::new(move |operation, pool| restore(operation, pool, workers, paths, options)),
+        story,
     })
 }
 
-fn restore(
+fn restore_to_path(
     operation: &Arc<Operation>,
     pool: &Pool,
     workers: usize,
-    paths: Paths,
+    backup: &Arc<Backup>,
+    path: &Path,
     options: Options,
 ) -> Result<()> {
     let counters = &operation.counters;
-    counters.enter(Phase::Listing, 0);
-    let backup = Backup::open(&paths.backup)?;
     let placing = Arc::new(Placing {
-        store: store::open_for_restore(&paths.store, options.overwrite, options.dry_run)?,
+        store: store::open_for_restore(path, options.overwrite, options.dry_run)?,
     });
     let (mut staged, mut same) = (Tally::default(), Count::default());
     walk(
         operation,
         pool,
         workers,
-        &backup,
+        backup,
+        Phase::Checking,
         Arc::clone(&placing),
         |license, placed| {
             match placed {

@@ -11,6 +11,7 @@ use super::operation::{Kind, Operation, Story};
 use super::progress::Progress;
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
+use crate::store::host::Host;
 use crate::sys::locks::{Condvar, Mutex};
 
 #[derive(Default)]
@@ -23,7 +24,7 @@ pub struct Restorer {
 
 #[derive(Default)]
 struct Inner {
-    properties: Properties,
+    settings: Settings,
     running: Option<Arc<Operation>>,
     /// The one before.
     last: Option<Arc<Operation>>,
@@ -32,11 +33,26 @@ struct Inner {
     closed: bool,
 }
 
+/// What a host has set: an operation takes it as it is when it starts.
+#[derive(Clone, Default)]
+pub struct Settings {
+    pub properties: Properties,
+    /// The host's own store, in place of StorePath.
+    pub host: Option<Arc<dyn Host>>,
+}
+
 /// What an operation needs to begin, when it knows its properties.
 pub struct Plan {
     /// Threads for the story besides the conductor's own.
     pub threads: usize,
     pub story: Story,
+}
+
+fn busy() -> Error {
+    Error::new(
+        Outcome::Busy,
+        "Another operation is running on this restorer. Wait for its end.",
+    )
 }
 
 fn closed() -> Error {
@@ -49,11 +65,10 @@ impl Restorer {
         self: &Arc<Self>,
         kind: Kind,
         listener: Box<dyn Listener>,
-        plan: impl FnOnce(&Properties) -> Result<Plan>,
+        plan: impl FnOnce(&Settings) -> Result<Plan>,
     ) -> Result<()> {
-        let done = self.reserve(kind).and_then(|(operation, properties)| {
-            let launched =
-                plan(&properties).and_then(|plan| self.launch(&operation, plan, listener));
+        let done = self.reserve(kind).and_then(|(operation, settings)| {
+            let launched = plan(&settings).and_then(|plan| self.launch(&operation, plan, listener));
             launched.inspect_err(|error| {
                 self.leave(&operation, false);
                 operation.abandon(error.outcome);
@@ -63,25 +78,22 @@ impl Restorer {
     }
 
     /// Makes the restorer busy.
-    fn reserve(&self, kind: Kind) -> Result<(Arc<Operation>, Properties)> {
+    fn reserve(&self, kind: Kind) -> Result<(Arc<Operation>, Settings)> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(closed());
         }
         if inner.running.is_some() {
-            return Err(Error::new(
-                Outcome::Busy,
-                "Another operation is running on this restorer. Wait for its end.",
-            ));
+            return Err(busy());
         }
         let operation = Arc::new(Operation::new(kind));
         inner.running = Some(Arc::clone(&operation));
-        let (before, properties) = (inner.last.clone(), inner.properties.clone());
+        let (before, settings) = (inner.last.clone(), inner.settings.clone());
         drop(inner);
         // The thread of the one before has told its end; nobody may have waited until it was gone.
         before.inspect(|before| before.join());
         self.message.lock().clear();
-        Ok((operation, properties))
+        Ok((operation, settings))
     }
 
     fn launch(
@@ -119,7 +131,7 @@ impl Restorer {
                 return Err(closed());
             }
             inner.lists += 1;
-            inner.properties.clone()
+            inner.settings.properties.clone()
         };
         self.message.lock().clear();
         let done = list(&properties, &|| {
@@ -205,20 +217,30 @@ impl Restorer {
         done.inspect_err(|error| self.set_message(error))
     }
 
+    /// Takes the host's own store, or goes back to StorePath. The one before is dropped.
+    pub fn set_host(&self, host: Option<Arc<dyn Host>>) -> Result<()> {
+        let mut inner = self.inner.lock();
+        if inner.running.is_some() {
+            return Err(busy());
+        }
+        inner.settings.host = host;
+        Ok(())
+    }
+
     pub fn set_property(&self, property: Property, value: Value) -> Result<()> {
-        self.inner.lock().properties.set(property, value)
+        self.inner.lock().settings.properties.set(property, value)
     }
 
     pub fn remove_property(&self, property: Property) -> Result<()> {
-        self.inner.lock().properties.remove(property)
+        self.inner.lock().settings.properties.remove(property)
     }
 
     pub fn remove_all_properties(&self) {
-        self.inner.lock().properties = Properties::default();
+        self.inner.lock().settings.properties = Properties::default();
     }
 
     /// Looks at the properties as they are now.
     pub fn with_properties<T>(&self, look: impl FnOnce(&Properties) -> T) -> T {
-        look(&self.inner.lock().properties)
+        look(&self.inner.lock().settings.properties)
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::operation::Operation;
 use super::pool::Pool;
 use super::progress::{Count, Phase};
-use super::properties::{Properties, Property};
+use super::properties::Property;
 use super::reading::Backup;
-use super::restorer::Plan;
+use super::restorer::{Plan, Settings};
 use super::walk::{Expected, Visitor, walk};
 use crate::error::Result;
 
-pub fn plan(properties: &Properties) -> Result<Plan> {
+pub fn plan(settings: &Settings) -> Result<Plan> {
+    let Settings { properties, .. } = settings;
     let path = properties.path(Property::RestorePath)?;
     let workers = properties.workers();
     Ok(Plan {
@@ -29,6 +30,7 @@ fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf
         pool,
         workers,
         &backup,
+        Phase::Checking,
         Arc::new(Looking),
         |license, ()| {
             operation.counters.licenses_done.add(1);
@@ -39,7 +41,7 @@ fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf
 }
 
 /// Being right is all that is asked of a licence.
-struct Looking;
+pub(super) struct Looking;
 
 impl Visitor for Looking {
     type Cursor = ();

@@ -15,7 +15,7 @@ use crate::archive::index::Record;
 use crate::archive::reader::licenses_in;
 use crate::archive::{Digest, Fault, RESTRICTED, digest};
 use crate::error::{Error, Result};
-use crate::license::name;
+use crate::license::{BackupRight, Format, name};
 use crate::sys::files::File;
 
 /// Sees the licences of a backup, on the workers' threads.
@@ -37,6 +37,9 @@ pub trait Visitor: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Expected {
     pub name: String,
+    pub key_id: String,
+    pub right: BackupRight,
+    pub format: Format,
     pub modified: i64,
     pub size: u64,
     digest: Digest,
@@ -51,6 +54,7 @@ pub fn walk<V: Visitor>(
     pool: &Pool,
     workers: usize,
     backup: &Arc<Backup>,
+    phase: Phase,
     visitor: Arc<V>,
     mut found: impl FnMut(&Expected, V::Found) -> Result<()>,
 ) -> Result<()> {
@@ -58,7 +62,7 @@ pub fn walk<V: Visitor>(
     let counters = &operation.counters;
     let total = reader.trailer().licenses;
     counters.licenses_total.set(total);
-    counters.enter(Phase::Checking, total);
+    counters.enter(phase, total);
     let places: Vec<Record> = places(reader).map_err(fault)?;
     let mut lists = Lists {
         agreement: Agreement::new(reader, &places).map_err(fault)?,
@@ -123,10 +127,15 @@ impl Lists<'_> {
         let mut licenses = Vec::new();
         while self.agreement.has_next_before(end) {
             let listed = self.agreement.next()?;
-            self.names.insert(&listed.line.name)?;
+            self.names.insert(&listed.line.name)?.map_err(|clash| {
+                Fault::Damaged(format!("a name clashes: {}: {clash}", listed.line.name))
+            })?;
             licenses.try_reserve(1)?;
             licenses.push(Expected {
                 name: listed.line.name.into_owned(),
+                key_id: listed.line.key_id.into_owned(),
+                right: BackupRight::from_word(&listed.line.right).unwrap_or(BackupRight::Unstated),
+                format: Format::from_word(&listed.line.format).unwrap_or(Format::Opaque),
                 modified: listed.modified,
                 size: listed.line.size,
                 digest: listed.digest,
@@ -140,11 +149,7 @@ impl Lists<'_> {
     /// pass over.
     fn finish(self, superseded: HashSet<String>) -> Result<(), Fault> {
         self.agreement.finish()?;
-        let names = self
-            .names
-            .finish()
-            .map_err(|clash| Fault::Damaged(clash.to_string()))?;
-        match superseded.iter().find(|name| !names.contains(name)) {
+        match superseded.iter().find(|name| !self.names.contains(name)) {
             Some(name) => Err(Fault::Damaged(format!("a licence is in no list: {name}"))),
             None => Ok(()),
         }

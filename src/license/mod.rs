@@ -6,8 +6,22 @@ pub mod name;
 
 use name::stem;
 
+use crate::error::{Error, Outcome, Result};
+
 /// Bytes of one licence; what is larger is none.
 pub const SIZE_MAX: u64 = 16 << 20;
+
+/// Refuses a licence of more than [`SIZE_MAX`] bytes.
+pub fn check_size(name: &str, size: u64) -> Result<()> {
+    if size <= SIZE_MAX {
+        return Ok(());
+    }
+    let sentence = format!(
+        "The licence '{name}' has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 \
+         bytes) at most. A store is to hold licences only: move it elsewhere."
+    );
+    Err(Error::new(Outcome::FileTooLarge, sentence))
+}
 
 /// What the issuer says about backing the licence up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +32,15 @@ pub enum BackupRight {
 }
 
 impl BackupRight {
+    pub fn from_number(number: u32) -> Option<BackupRight> {
+        let all = [
+            BackupRight::Unstated,
+            BackupRight::Allowed,
+            BackupRight::Denied,
+        ];
+        all.into_iter().find(|right| right.number() == number)
+    }
+
     /// Whether a licence with this right stays out of a backup.
     pub fn is_restricted(self, leave_out_unstated: bool) -> bool {
         match self {

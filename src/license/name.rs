@@ -1,6 +1,6 @@
 //! The one rule for names, of every store and every backup.
 
-use std::collections::TryReserveError;
+use std::collections::{HashSet, TryReserveError};
 use std::hash::{BuildHasher, RandomState};
 
 /// Bytes of a whole name, and of a part of it between slashes.
@@ -69,72 +69,56 @@ pub fn stem(name: &str) -> &str {
 #[derive(Default)]
 pub struct Set {
     keys: [RandomState; 2],
-    names: Vec<u128>,
-    folders: Vec<u128>,
+    names: HashSet<u128>,
+    folders: HashSet<u128>,
     last_folder: String,
-}
-
-/// A set that is complete, and keeps the rule.
-pub struct CheckedSet {
-    keys: [RandomState; 2],
-    names: Vec<u128>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Clash {
-    #[error("it has two licences of one name")]
+    #[error("there is another of the same name")]
     Twice,
-    #[error("it has a licence and a folder of one name")]
+    #[error("there is also a folder of this name, or a licence with the name of its folder")]
     Folder,
 }
 
-fn hash(keys: &[RandomState; 2], name: &str) -> u128 {
-    let [high, low] = keys.each_ref().map(|key| u128::from(key.hash_one(name)));
-    high << 64 | low
-}
-
 impl Set {
-    pub fn insert(&mut self, name: &str) -> Result<(), TryReserveError> {
+    /// Takes `name` in; the inner error tells that it breaks the rule.
+    pub fn insert(&mut self, name: &str) -> Result<Result<(), Clash>, TryReserveError> {
         self.names.try_reserve(1)?;
-        self.names.push(hash(&self.keys, name));
+        let hash = self.hash(name);
+        if self.folders.contains(&hash) {
+            return Ok(Err(Clash::Folder));
+        }
+        if !self.names.insert(hash) {
+            return Ok(Err(Clash::Twice));
+        }
         let (folder, _) = split(name);
         if folder != self.last_folder {
             folder.clone_into(&mut self.last_folder);
             let slashes = name.match_indices('/');
             for folder in slashes.filter_map(|(slash, _)| name.get(..slash)) {
+                let hash = self.hash(folder);
+                if self.names.contains(&hash) {
+                    return Ok(Err(Clash::Folder));
+                }
                 self.folders.try_reserve(1)?;
-                self.folders.push(hash(&self.keys, folder));
+                self.folders.insert(hash);
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    pub fn finish(mut self) -> Result<CheckedSet, Clash> {
-        self.names.sort_unstable();
-        if self
-            .names
-            .windows(2)
-            .any(|pair| pair.first() == pair.last())
-        {
-            return Err(Clash::Twice);
-        }
-        if self
-            .folders
-            .iter()
-            .any(|folder| self.names.binary_search(folder).is_ok())
-        {
-            return Err(Clash::Folder);
-        }
-        Ok(CheckedSet {
-            keys: self.keys,
-            names: self.names,
-        })
-    }
-}
-
-impl CheckedSet {
     pub fn contains(&self, name: &str) -> bool {
-        self.names.binary_search(&hash(&self.keys, name)).is_ok()
+        self.names.contains(&self.hash(name))
+    }
+
+    fn hash(&self, name: &str) -> u128 {
+        let [high, low] = self
+            .keys
+            .each_ref()
+            .map(|key| u128::from(key.hash_one(name)));
+        high << 64 | low
     }
 }
 
@@ -189,16 +173,18 @@ mod tests {
 
     #[test]
     fn clashes_are_found_in_any_order() {
-        let set = |names: &[&str]| {
+        let first = |names: &[&str]| {
             let mut set = Set::default();
-            names.iter().for_each(|name| set.insert(name).unwrap());
-            set.finish().map(|checked| {
-                names.iter().all(|name| checked.contains(name)) && !checked.contains("z")
-            })
+            let clash = names
+                .iter()
+                .find_map(|name| set.insert(name).unwrap().err());
+            assert!(clash.is_some() || names.iter().all(|name| set.contains(name)));
+            assert!(!set.contains("z"));
+            clash
         };
-        assert_eq!(set(&["a", "b/c", "b/d", "b.c", "a b/c/d"]), Ok(true));
-        assert_eq!(set(&["a", "b/c", "a"]), Err(Clash::Twice));
-        assert_eq!(set(&["b/c/d", "x", "b"]), Err(Clash::Folder));
-        assert_eq!(set(&["b/c", "x", "b/c/d/e"]), Err(Clash::Folder));
+        assert_eq!(first(&["a", "b/c", "b/d", "b.c", "a b/c/d"]), None);
+        assert_eq!(first(&["a", "b/c", "a"]), Some(Clash::Twice));
+        assert_eq!(first(&["b/c/d", "x", "b"]), Some(Clash::Folder));
+        assert_eq!(first(&["b/c", "x", "b/c/d/e"]), Some(Clash::Folder));
     }
 }

@@ -3,28 +3,32 @@
 #![forbid(unsafe_code)]
 
 pub mod directory;
+pub mod host;
 pub mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Outcome, Result};
+use crate::license::{BackupRight, Statement};
 use crate::sys::files::{Dir, Errno, File, Identity};
+
+/// Takes a batch of what a store lists.
+pub type Emit<'e> = &'e mut dyn FnMut(Box<dyn Batch>) -> Result<()>;
 
 /// A store as a backup reads it: one thread lists it in batches, many read them.
 pub trait Snapshot: Send + Sync {
+    /// How many batches may wait to be read.
+    fn batches_ahead(&self) -> usize;
+
     /// Calls `emit` with everything in the store, in order.
-    fn list(self: Arc<Self>, emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>) -> Result<()>;
+    fn list(self: Arc<Self>, emit: Emit) -> Result<()>;
 
     /// What may have escaped the listings so far; empty once they are known to have missed nothing.
     fn unsettled(&self) -> Result<Unsettled>;
 
     /// Lists `unsettled` again.
-    fn list_again(
-        self: Arc<Self>,
-        unsettled: &Unsettled,
-        emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>,
-    ) -> Result<()>;
+    fn list_again(self: Arc<Self>, unsettled: &Unsettled, emit: Emit) -> Result<()>;
 }
 
 /// Folders whose names have to be listed again, and the licences in them that have been read.
@@ -43,6 +47,31 @@ pub trait Batch: Send {
     fn read(&self, intake: &mut dyn Intake) -> Result<()>;
 }
 
+/// What a store states of a licence. It wins over what the content says.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    pub key_id: Option<String>,
+    pub right: BackupRight,
+}
+
+impl Stated {
+    /// A store of mere files.
+    pub const NOTHING: Stated = Stated {
+        key_id: None,
+        right: BackupRight::Unstated,
+    };
+
+    /// Corrects what the content says.
+    pub fn correct(&self, statement: &mut Statement) {
+        if let Some(key_id) = &self.key_id {
+            statement.key_id.clone_from(key_id);
+        }
+        if self.right != BackupRight::Unstated {
+            statement.right = self.right;
+        }
+    }
+}
+
 /// Puts a licence's content into the buffer; false if it is not what it was announced to be.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<bool>;
 
@@ -52,7 +81,14 @@ pub trait Intake {
     fn check(&self) -> Result<()>;
 
     /// Takes a licence of `size` bytes; false where `fill` says that it would not do.
-    fn license(&mut self, name: &str, size: u64, modified: i64, fill: Fill) -> Result<bool>;
+    fn license(
+        &mut self,
+        name: &str,
+        size: u64,
+        modified: i64,
+        stated: &Stated,
+        fill: Fill,
+    ) -> Result<bool>;
 
     /// Learns that something is no licence that could be backed up.
     fn left_out(&mut self, name: &str, reason: &str);

@@ -6,7 +6,7 @@ use super::listing::{Listing, is_fresh, let_settle};
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license;
-use crate::store::{Batch, Intake};
+use crate::store::{Batch, Emit, Intake, Stated};
 use crate::sys::files::{Dir, Errno, Kind};
 
 /// How many names a worker takes at a time: with licences of a few KiB they fill a frame.
@@ -38,13 +38,7 @@ impl BatchBuilder {
         }
     }
 
-    pub fn push(
-        &mut self,
-        folder: &str,
-        name: &str,
-        kind: Kind,
-        emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn push(&mut self, folder: &str, name: &str, kind: Kind, emit: Emit) -> Result<()> {
         self.names.push(name, kind)?;
         let end = self.names.len();
         match self.folders.last_mut().filter(|(last, _)| last == folder) {
@@ -55,7 +49,7 @@ impl BatchBuilder {
     }
 
     /// Emits what has been collected, if anything.
-    pub fn emit(&mut self, emit: &mut dyn FnMut(Box<dyn Batch>) -> Result<()>) -> Result<()> {
+    pub fn emit(&mut self, emit: Emit) -> Result<()> {
         if self.folders.is_empty() {
             return Ok(());
         }
@@ -142,9 +136,7 @@ impl NameBatch {
             if self.listing.except.contains(&before.identity) {
                 return Ok(());
             }
-            if before.size > license::SIZE_MAX {
-                return Err(too_large(whole, before.size));
-            }
+            license::check_size(whole, before.size)?;
             if is_fresh(&before) {
                 // A writer at this very moment would leave no trace in the times.
                 let_settle();
@@ -157,7 +149,13 @@ impl NameBatch {
                 let after = file.facts().map_err(|errno| read_error(whole, errno))?;
                 Ok(read == content.len() && after == before)
             };
-            if intake.license(whole, before.size, before.modified, &mut fill)? {
+            if intake.license(
+                whole,
+                before.size,
+                before.modified,
+                &Stated::NOTHING,
+                &mut fill,
+            )? {
                 return Ok(());
             }
         }
@@ -175,15 +173,5 @@ fn read_error(name: &str, errno: Errno) -> Error {
         Access::Read,
         format_args!("read the licence '{name}'"),
         errno,
-    )
-}
-
-fn too_large(name: &str, size: u64) -> Error {
-    Error::new(
-        Outcome::FileTooLarge,
-        format!(
-            "The licence '{name}' has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 bytes) at most. \
-             StorePath is to be a folder of licences only: move it elsewhere, or name another folder."
-        ),
     )
 }

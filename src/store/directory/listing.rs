@@ -9,7 +9,7 @@ use super::batch::BatchBuilder;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Batch, Snapshot, Unsettled, tree};
+use crate::store::{Emit, Snapshot, Unsettled, tree};
 use crate::sys::files::{Dir, Errno, Facts, Identity, Kind};
 use crate::sys::locks::Mutex;
 
@@ -44,8 +44,6 @@ pub(super) fn is_fresh(facts: &Facts) -> bool {
 pub(super) fn let_settle() {
     std::thread::sleep(std::time::Duration::from_nanos(TICK as u64));
 }
-
-type Emit<'e> = &'e mut dyn FnMut(Box<dyn Batch>) -> Result<()>;
 
 impl Listing {
     pub fn new(root: Dir, except: Vec<Identity>) -> Listing {
@@ -128,7 +126,14 @@ fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
+/// More than most stores have, so that soon after the start it is known how many licences there are.
+const BATCHES_AHEAD: usize = 4096;
+
 impl Snapshot for Listing {
+    fn batches_ahead(&self) -> usize {
+        BATCHES_AHEAD
+    }
+
     fn list(self: Arc<Self>, emit: Emit) -> Result<()> {
         self.list_from(vec![String::new()], |_, _| true, emit)
     }

@@ -1,0 +1,209 @@
+//! A host's own store.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::callback::call_host;
+use super::guard::guard;
+use super::handle;
+use super::hresult::LICBAK_S_OK;
+use super::memory::{bytes, not_null, read_struct, text, with_nul};
+use super::types::*;
+use crate::error::{Error, Outcome, Result};
+use crate::license::{BackupRight, Format};
+use crate::store::host::{Host, License, Take};
+
+/// Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
+/// a database, in memory. It counts for the operations that start from now on.
+///
+/// The struct is copied. The functions are called on one thread at a time, a thread of the library,
+/// possibly while the status callback runs on another. What they fail with is the operation's outcome.
+///
+/// @param store The functions; NULL to go back to StorePath. Its context must live until the next
+/// licbak_set_store that succeeds, or until licbak_destroy is over.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small, or the struct
+/// has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an
+/// operation runs; LICBAK_E_OUTOFMEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_set_store(
+    restorer: *mut licbak_restorer,
+    store: *const licbak_store,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        if store.is_null() {
+            return restorer.set_host(None);
+        }
+        // SAFETY: the host's struct, not NULL.
+        let functions = unsafe { read_struct(store) }?;
+        restorer.set_host(Some(Arc::new(HostStore { functions })))
+    })
+}
+
+struct HostStore {
+    functions: licbak_store,
+}
+
+// SAFETY: the host promises that the functions may be called with the context on threads of the
+// library; they are called on one at a time.
+unsafe impl Send for HostStore {}
+// SAFETY: as above.
+unsafe impl Sync for HostStore {}
+
+/// What a host's function is to emit to, in the emit_context that it is given.
+struct Emission<'t> {
+    take: Take<'t>,
+    /// Why a licence was refused; nothing is taken after that.
+    refused: Option<Error>,
+}
+
+/// The emit that a host's function is given.
+unsafe extern "C" fn emit(
+    license: *const licbak_license,
+    emit_context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        not_null(emit_context)?;
+        // SAFETY: the host gives back what `collect` gave it, inside the function that it was given to.
+        let emission = unsafe { &mut *emit_context.cast::<Emission>() };
+        if let Some(refused) = &emission.refused {
+            return Err(refused.clone());
+        }
+        // SAFETY: the host's licence, valid until this returns.
+        let taken = unsafe { take_license(license, emission.take) };
+        taken.inspect_err(|error| emission.refused = Some(error.clone()))
+    })
+}
+
+/// # Safety
+/// `license` is NULL, or a licence whose pointers are valid as long as this runs.
+unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()> {
+    not_null(license)?;
+    // SAFETY: the caller's promise.
+    let license = unsafe { read_struct(license) }?;
+    // SAFETY: as above.
+    let name = unsafe { text(license.name) }?;
+    let name = as_text(name, "name")?;
+    let key_id = match license.key_id.is_null() {
+        true => None,
+        // SAFETY: as above.
+        false => Some(as_text(unsafe { text(license.key_id) }?, "key ID")?),
+    };
+    let content = match license.content_size {
+        0 => &[],
+        // SAFETY: as above.
+        size => unsafe { bytes(license.content, size) }?,
+    };
+    let right = BackupRight::from_number(license.backup_right).ok_or_else(|| {
+        let sentence = format!("The host's licence '{name}' has a backup right that there is not.");
+        Error::new(Outcome::InvalidArgument, sentence)
+    })?;
+    take(License {
+        name,
+        key_id,
+        content,
+        modified: license.modified,
+        right,
+        format: Format::Opaque,
+    })
+}
+
+fn as_text<'t>(bytes: &'t [u8], what: &str) -> Result<&'t str> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        let shown = String::from_utf8_lossy(bytes);
+        let sentence = format!(
+            "The {what} '{}' of a host's licence is no UTF-8.",
+            shown.escape_debug()
+        );
+        Error::new(Outcome::InvalidName, sentence)
+    })
+}
+
+/// Calls a function of the host that emits, and gives what it emits to `take`.
+fn collect(
+    name: &str,
+    take: Take,
+    call: impl FnOnce(licbak_license_callback, *mut c_void) -> licbak_hresult,
+) -> Result<()> {
+    let mut emission = Emission {
+        take,
+        refused: None,
+    };
+    let hr = call_host(|| call(Some(emit), (&raw mut emission).cast()));
+    match emission.refused {
+        Some(refused) => Err(refused),
+        None => check(name, hr),
+    }
+}
+
+fn check(name: &str, hr: licbak_hresult) -> Result<()> {
+    if hr >= LICBAK_S_OK {
+        return Ok(());
+    }
+    let sentence = format!("The host's function {name} failed with {hr:#010x}.");
+    Err(Error::new(Outcome::Host(hr), sentence))
+}
+
+fn missing(name: &str) -> Error {
+    Error::new(
+        Outcome::NotImplemented,
+        format!("The host's store has no function {name}."),
+    )
+}
+
+impl Host for HostStore {
+    fn can_back_up(&self) -> bool {
+        self.functions.enumerate.is_some()
+    }
+
+    fn can_restore(&self, dry_run: bool) -> bool {
+        self.functions.get.is_some() && (dry_run || self.functions.put.is_some())
+    }
+
+    fn enumerate(&self, take: Take) -> Result<()> {
+        let function = self
+            .functions
+            .enumerate
+            .ok_or_else(|| missing("enumerate"))?;
+        // SAFETY: the host's function, called as it promised it may be.
+        collect("enumerate", take, |emit, emit_context| unsafe {
+            function(self.functions.context, emit, emit_context)
+        })
+    }
+
+    fn get(&self, name: &str, take: Take) -> Result<()> {
+        let (function, name) = (
+            self.functions.get.ok_or_else(|| missing("get"))?,
+            with_nul(name),
+        );
+        // SAFETY: the host's function, called as it promised it may be; the name lives until then.
+        collect("get", take, |emit, emit_context| unsafe {
+            function(
+                self.functions.context,
+                name.as_ptr().cast(),
+                emit,
+                emit_context,
+            )
+        })
+    }
+
+    fn put(&self, license: &License) -> Result<()> {
+        let function = self.functions.put.ok_or_else(|| missing("put"))?;
+        let (name, key_id) = (with_nul(license.name), license.key_id.map(with_nul));
+        let license = licbak_license {
+            struct_size: size_of::<licbak_license>(),
+            name: name.as_ptr().cast(),
+            key_id: key_id
+                .as_ref()
+                .map_or(std::ptr::null(), |key_id| key_id.as_ptr().cast()),
+            content: license.content.as_ptr(),
+            content_size: license.content.len(),
+            modified: license.modified,
+            backup_right: license.right.number(),
+            format: license.format.number(),
+        };
+        // SAFETY: the host's function, called as it promised it may be; the licence lives until then.
+        let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
+        check("put", hr)
+    }
+}

@@ -1,0 +1,119 @@
+//! Restores a backup into a host's own store.
+//!
+//! A host can't be asked to take back what it was given, so the backup is walked twice: once to find
+//! it right, once to give it.
+
+use std::sync::Arc;
+
+use super::events::Notice;
+use super::operation::Operation;
+use super::pool::Pool;
+use super::progress::{Count, Phase};
+use super::reading::Backup;
+use super::restore::Options;
+use super::verify::Looking;
+use super::walk::{Expected, Visitor, walk};
+use crate::error::{Error, Outcome, Result};
+use crate::store::host::{Host, License};
+
+pub fn restore_to_host(
+    operation: &Arc<Operation>,
+    pool: &Pool,
+    workers: usize,
+    backup: &Arc<Backup>,
+    host: &dyn Host,
+    options: Options,
+) -> Result<()> {
+    let looking = Arc::new(Looking);
+    walk(
+        operation,
+        pool,
+        workers,
+        backup,
+        Phase::Checking,
+        looking,
+        |_, ()| Ok(()),
+    )?;
+    // Whatever the host objects to, it objects before it is given anything.
+    operation.settle()?;
+    let counters = &operation.counters;
+    let copying = Arc::new(Copying);
+    walk(
+        operation,
+        pool,
+        workers,
+        backup,
+        Phase::Working,
+        copying,
+        |license, content| {
+            match give(host, license, &content, options)? {
+                Given::Taken | Given::Same => {
+                    counters.licenses_done.add(1);
+                    counters.content_bytes.add(license.size);
+                }
+                Given::Kept => {
+                    counters.licenses_kept.add(1);
+                    operation.tell(Notice::Kept {
+                        name: license.name.clone(),
+                    });
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+/// What a host's store has under a licence's name.
+enum Given {
+    /// Nothing before, and now the licence; or what it had was replaced.
+    Taken,
+    Same,
+    /// Another version, which stays.
+    Kept,
+}
+
+fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -> Result<Given> {
+    let mut is_same = None;
+    host.get(&license.name, &mut |found| {
+        if found.name != license.name || is_same.is_some() {
+            let sentence = format!(
+                "The host was asked for the licence '{}' and gave another one or more than one.",
+                license.name
+            );
+            return Err(Error::new(Outcome::InvalidArgument, sentence));
+        }
+        is_same = Some(found.content == content);
+        Ok(())
+    })?;
+    match is_same {
+        Some(true) => return Ok(Given::Same),
+        Some(false) if !options.overwrite => return Ok(Given::Kept),
+        _ => {}
+    }
+    if !options.dry_run {
+        host.put(&License {
+            name: &license.name,
+            key_id: Some(&license.key_id),
+            content,
+            modified: license.modified,
+            right: license.right,
+            format: license.format,
+        })?;
+    }
+    Ok(Given::Taken)
+}
+
+/// Carries contents to the thread that calls the host.
+struct Copying;
+
+impl Visitor for Copying {
+    type Cursor = ();
+    type Found = Vec<u8>;
+
+    fn visit(&self, (): &mut (), _: &Expected, content: &[u8]) -> Result<Vec<u8>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(content.len())?;
+        copy.extend_from_slice(content);
+        Ok(copy)
+    }
+}
