@@ -72,7 +72,7 @@ pub fn expect_passed(name: &str, command: &mut Command) {
     let mut passed = false;
     for line in text.lines() {
         if line.starts_with(&skipped) {
-            writeln!(std::io::stderr(), "{line}").unwrap();
+            say(line);
         } else {
             assert!(
                 line.starts_with(&closing) && line.contains(" checks passed"),
@@ -99,10 +99,15 @@ pub fn scratch() -> PathBuf {
     path
 }
 
+/// Prints past the test runner, which keeps what a passing test prints.
+#[allow(clippy::explicit_write)]
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
 /// Names what this machine can't test, also when the test passes.
 pub fn skip(what: &str, why: &str) {
-    // Past the test runner, which keeps what a passing test prints.
-    writeln!(std::io::stderr(), "skipped: {what} ({why})").unwrap();
+    say(&format!("skipped: {what} ({why})"));
 }
 
 /// Whether this machine has a program of this name.

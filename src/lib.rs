@@ -24,6 +24,7 @@
 #[allow(unsafe_code)]
 pub mod abi;
 mod archive;
+mod buffer;
 mod engine;
 mod error;
 #[cfg(test)]

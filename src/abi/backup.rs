@@ -51,10 +51,10 @@ pub unsafe extern "C" fn licbak_backup_licenses(
 ) -> licbak_hresult {
     guard(|| {
         let restorer = handle::find(restorer)?;
-        let options = options(flags)?;
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Backup, listener, |properties| {
-            plan(properties, options)
+        restorer.attempt(|| {
+            let options = options(flags)?;
+            let listener = StatusCallback::new(callback, context)?;
+            restorer.start(Kind::Backup, listener, |settings| plan(settings, options))
         })
     })
 }

@@ -39,7 +39,7 @@ pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
 pub fn keep_panics_quiet() {
     #[cfg(feature = "standalone")]
     {
-        // No `Once`: a child forked while it runs would wait for ever.
+        // No `Once`: others would wait for it, and a child forked meanwhile for ever.
         static DONE: AtomicBool = AtomicBool::new(cfg!(test));
         if !DONE.swap(true, Ordering::Relaxed) {
             std::panic::set_hook(Box::new(|_| {}));

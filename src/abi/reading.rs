@@ -38,11 +38,13 @@ pub unsafe extern "C" fn licbak_verify_backup(
 ) -> licbak_hresult {
     guard(|| {
         let restorer = handle::find(restorer)?;
-        if flags != 0 {
-            return Err(invalid("Verifying takes no flags."));
-        }
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Verify, listener, plan)
+        restorer.attempt(|| {
+            if flags != 0 {
+                return Err(invalid("Verifying takes no flags."));
+            }
+            let listener = StatusCallback::new(callback, context)?;
+            restorer.start(Kind::Verify, listener, plan)
+        })
     })
 }
 
@@ -63,8 +65,11 @@ pub unsafe extern "C" fn licbak_list_backup(
 ) -> licbak_hresult {
     guard(|| {
         let restorer = handle::find(restorer)?;
-        let callback = LicenseCallback::new(callback, context)?;
-        restorer
-            .list(|properties, check| list(properties, check, |license| callback.call(&license)))
+        restorer.attempt(|| {
+            let callback = LicenseCallback::new(callback, context)?;
+            restorer.list(|properties, check| {
+                list(properties, check, |license| callback.call(&license))
+            })
+        })
     })
 }

@@ -50,10 +50,10 @@ pub unsafe extern "C" fn licbak_restore_licenses(
 ) -> licbak_hresult {
     guard(|| {
         let restorer = handle::find(restorer)?;
-        let options = options(flags)?;
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Restore, listener, |properties| {
-            plan(properties, options)
+        restorer.attempt(|| {
+            let options = options(flags)?;
+            let listener = StatusCallback::new(callback, context)?;
+            restorer.start(Kind::Restore, listener, |settings| plan(settings, options))
         })
     })
 }

@@ -2,10 +2,9 @@
 //! were found.
 
 use super::index::{self, Record};
-use super::lines::{LicenseLine, parse_json, parse_sum, parse_time};
+use super::lines::{LicenseLine, parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
-use crate::license::name;
 
 /// What the lists say of one licence.
 #[derive(Debug)]
@@ -66,17 +65,11 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
             .lines
             .next()?
             .ok_or_else(|| disagree("licenses.jsonl ends first"))?;
-        let line: LicenseLine = parse_json(line)?;
+        let line = parse_license(line)?;
         let modified = parse_time(line.modified.as_deref())?;
         let key = index::key(&line.key_id);
         if line.name != name || (place.key, place.sum, place.line) != (key, sum_at, line_at) {
             return Err(disagree(&format!("at {}", name.escape_debug())));
-        }
-        if name::check(name.as_bytes()).is_err() || !name::is_key_id(&line.key_id) {
-            return Err(Fault::Damaged(format!(
-                "a name or key ID is not allowed: {}",
-                name.escape_debug()
-            )));
         }
         self.next += 1;
         Ok(Listed {

@@ -1,9 +1,10 @@
 //! Builds a frame of licences: members in one buffer, and the lines and records that tell of them.
 
-use super::frames::{Compressor, Frame, sized};
+use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{LicenseLine, RestrictedLine, push_json, push_sum, time};
 use super::{Digest, FOLDER, Fault, Result, digest, limits, members};
+use crate::buffer::sized;
 use crate::license::{self, Statement};
 
 /// A finished frame of licences. Its records count from its own beginning and from that of its

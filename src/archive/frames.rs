@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::{Digest, Fault, ReadAt, Result, digest, limits};
+use crate::buffer::sized;
 
 /// zstd levels that a host may ask for; it is zstd that defines them.
 pub fn levels() -> std::ops::RangeInclusive<i32> {
@@ -273,6 +274,9 @@ impl SeekTable {
                 u32::from_le_bytes([l0, l1, l2, l3]),
                 u32::from_le_bytes([s0, s1, s2, s3]),
             );
+            if length == 0 || content == 0 {
+                return bad("has an empty frame");
+            }
             if content as usize > limits::FRAME_MAX
                 || length as usize > zstd_safe::compress_bound(limits::FRAME_MAX)
             {
@@ -296,7 +300,8 @@ pub struct Tail {
 impl Tail {
     pub fn read_from(source: &impl ReadAt) -> Result<Tail> {
         let file_size = source.size()?;
-        let mut bytes = vec![0; file_size.min(limits::TAIL) as usize];
+        let mut bytes = Vec::new();
+        sized(&mut bytes, file_size.min(limits::TAIL) as usize)?;
         let start = file_size - bytes.len() as u64;
         source.read_exact_at(&mut bytes, start).map_err(shrunk)?;
         Ok(Tail { file_size, bytes })
@@ -368,16 +373,6 @@ impl FrameReader {
     pub fn content(&self, part: std::ops::Range<usize>) -> &[u8] {
         self.content.get(part).unwrap_or_default()
     }
-}
-
-/// The first `size` bytes of `buffer`, grown where needed and never shrunk: what was zeroed once is
-/// not zeroed again.
-pub fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
-    if buffer.len() < size {
-        buffer.try_reserve_exact(size - buffer.len())?;
-        buffer.resize(size, 0);
-    }
-    buffer.get_mut(..size).ok_or(Fault::OutOfMemory)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A cap on every number that a file can state, so that nothing is allocated or awaited on its word
 //! alone.
 
+/// Bytes of a member, which a tar header states in eleven octal digits.
+pub const MEMBER_MAX: u64 = (8 << 30) - 1;
 /// Bytes of one decompressed frame: a licence with its headers fits, with room for other writers'
 /// frames.
 pub const FRAME_MAX: usize = 32 << 20;

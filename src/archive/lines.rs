@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, FOLDER, Fault, Result};
+use crate::license::{self, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +46,19 @@ pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
 pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
     serde_json::from_slice(line)
         .map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
+}
+
+/// A line of `licenses.jsonl`, if it tells of a licence that there can be.
+pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
+    let line: LicenseLine = parse_json(line)?;
+    let allowed = name::check(line.name.as_bytes()).is_ok() && name::is_key_id(&line.key_id);
+    if !allowed || line.size > license::SIZE_MAX {
+        let shown = line.name.escape_debug();
+        return Err(Fault::Damaged(format!(
+            "a licence can't be as it says: {shown}"
+        )));
+    }
+    Ok(line)
 }
 
 /// `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 is not known.

@@ -149,12 +149,9 @@ pub fn parse(bytes: &[u8]) -> Result<Member<'_>> {
 }
 
 fn member(path: Cow<'_, str>, content: usize, size: u64) -> Result<Member<'_>> {
-    if size > u32::MAX.into() && path.starts_with(super::FOLDER) {
-        return Err(Fault::damaged("a licence is too large"));
-    }
-    let end = usize::try_from(padded(size))
-        .ok()
-        .and_then(|size| content.checked_add(size));
+    let end = size
+        .checked_next_multiple_of(BLOCK as u64)
+        .and_then(|size| content.checked_add(usize::try_from(size).ok()?));
     let end = end.ok_or_else(|| Fault::damaged("a member is too large"))?;
     Ok(Member {
         path,

@@ -10,9 +10,12 @@ use super::index::{RECORD, Record};
 use super::trailer::{Entry, Trailer};
 use super::{
     Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER,
-    limits, members,
+    limits, lines, members,
 };
 use crate::license::{self, name};
+
+/// The members that a reader needs, in their order.
+const KNOWN: [&str; 5] = [SUMS, LICENSES, RESTRICTED, INDEX, FRAMES];
 
 /// An opened backup whose trailer and frame digests have been checked.
 pub struct Reader<R> {
@@ -94,21 +97,43 @@ impl<R: ReadAt> Reader<R> {
 
     /// The whole index, sorted as it is in the file.
     pub fn index(&self) -> Result<Vec<Record>> {
+        let bad = || Fault::damaged("the index is not what it should be");
         let mut records: Vec<Record> = Vec::new();
-        records.try_reserve_exact(usize::try_from(self.trailer.licenses).unwrap_or(usize::MAX))?;
         let mut member = self.member(INDEX)?;
+        let mut first = self.trailer.index.iter();
         while let Some((_, part)) = member.next()? {
             let (new, rest) = part.as_chunks::<RECORD>();
-            if !rest.is_empty() || new.len() > records.capacity() - records.len() {
-                return Err(Fault::damaged("the index is malformed"));
+            let stated = first.next().and_then(|hex| lines::parse_hex(hex));
+            if !rest.is_empty() || stated.as_ref() != new.first() {
+                return Err(bad());
             }
-            records.extend(new.iter().map(Record::from_bytes));
+            // Looked at one by one: a list that is not sorted may be endless.
+            for record in new.iter().map(Record::from_bytes) {
+                if records.last().is_some_and(|last| *last >= record) {
+                    return Err(bad());
+                }
+                records.try_reserve(1)?;
+                records.push(record);
+            }
         }
         member.finish()?;
-        if !records.is_sorted_by(|a, b| a < b) {
-            return Err(Fault::damaged("the index is not sorted"));
+        let complete = records.len() as u64 == self.trailer.licenses && first.next().is_none();
+        if complete { Ok(records) } else { Err(bad()) }
+    }
+
+    /// Reads the members that this version does not know, which must be what the trailer says too.
+    pub fn check_unknown(&self) -> Result<()> {
+        let unknown = self
+            .trailer
+            .members
+            .iter()
+            .filter(|entry| !KNOWN.contains(&entry.name.as_str()));
+        for entry in unknown {
+            let mut member = self.member(&entry.name)?;
+            while member.next()?.is_some() {}
+            member.finish()?;
         }
-        Ok(records)
+        Ok(())
     }
 
     fn read_digests(&self) -> Result<Vec<Digest>> {
@@ -153,12 +178,11 @@ fn read_trailer(source: &impl ReadAt, tail: &Tail, table: &SeekTable) -> Result<
 /// number of frames before them.
 fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     let bad = || Fault::damaged("the members are not where backup.json says");
-    let known = [SUMS, LICENSES, RESTRICTED, INDEX, FRAMES];
     let order = trailer
         .members
         .iter()
-        .filter(|entry| known.contains(&entry.name.as_str()));
-    if !order.map(|entry| entry.name.as_str()).eq(known) {
+        .filter(|entry| KNOWN.contains(&entry.name.as_str()));
+    if !order.map(|entry| entry.name.as_str()).eq(KNOWN) {
         return Err(bad());
     }
     let mut end = trailer.entry(SUMS)?.offset;

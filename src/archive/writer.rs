@@ -9,13 +9,14 @@ use std::io::Write;
 use sha2::{Digest as _, Sha256};
 
 use super::builder::LicenseFrame;
-use super::frames::{Compressor, Frame, SeekTable, sized};
+use super::frames::{Compressor, Decompressor, Frame, SeekTable};
 use super::index::{RECORD, Record};
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
 use super::{
     Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER, limits,
     lines, members,
 };
+use crate::buffer::sized;
 
 pub struct Writer<'s, F, S> {
     file: File<F>,
@@ -104,27 +105,15 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         self.file.written()
     }
 
-    /// Calls `visit` with the name of every licence that was appended, by reading the list of them
-    /// again.
-    pub fn names(&mut self, mut visit: impl FnMut(&str)) -> Result<()> {
-        let mut each = |text: &[u8]| -> Result<()> {
-            for line in text
-                .split(|byte| *byte == b'\n')
-                .filter(|line| !line.is_empty())
-            {
-                visit(lines::parse_sum(line)?.1);
-            }
-            Ok(())
-        };
-        let mut reader = super::frames::Decompressor::new()?;
-        let mut content = Vec::new();
-        for spooled in &self.sums.frames {
-            let frame = self.spool.read(spooled)?;
-            let content = sized(&mut content, spooled.content_size as usize)?;
-            reader.decompress(&frame, content)?;
-            each(content)?;
-        }
-        each(&self.sums.text)
+    /// Calls `visit` with the name of every licence that was appended or left out, by reading the
+    /// lists of them again.
+    pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        self.sums
+            .each_line(&self.spool, |line| visit(lines::parse_sum(line)?.1))?;
+        self.restricted.each_line(&self.spool, |line| {
+            let line: lines::RestrictedLine = lines::parse_json(line)?;
+            visit(&line.name)
+        })
     }
 
     /// Appends the lists, the index and the trailer, and returns how large the file is. None of it
@@ -225,7 +214,7 @@ impl<F: Write> File<F> {
     ) -> Result<Entry> {
         let offset = self.position();
         let (mut sha256, mut left) = (Sha256::new(), size);
-        let mut content = members::header(name, size, 0).into_owned();
+        let mut content = members::header(name, checked(size)?, 0).into_owned();
         for frame in frames {
             let start = content.len();
             content.try_reserve(limits::LIST_TARGET)?;
@@ -260,6 +249,16 @@ impl<F: Write> File<F> {
         content.extend_from_slice(&members::END);
         self.append(&stored(compressor, &content)?)?;
         Ok(self.written() + self.table.write(&mut self.out)?)
+    }
+}
+
+/// The size of a member, if a tar header can state it.
+fn checked(size: u64) -> Result<u64> {
+    match size <= limits::MEMBER_MAX {
+        true => Ok(size),
+        false => Err(Fault::damaged(
+            "there are more licences than a backup can hold",
+        )),
     }
 }
 
@@ -355,6 +354,26 @@ impl List {
         Ok(())
     }
 
+    fn each_line<S: Write + ReadAt>(
+        &self,
+        spool: &Spool<'_, S>,
+        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut visit_all = |text: &[u8]| {
+            let mut lines = text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty());
+            lines.try_for_each(&mut visit)
+        };
+        let (mut decompressor, mut content) = (Decompressor::new()?, Vec::new());
+        for spooled in &self.frames {
+            let content = sized(&mut content, spooled.content_size as usize)?;
+            decompressor.decompress(&spool.read(spooled)?, content)?;
+            visit_all(content)?;
+        }
+        visit_all(&self.text)
+    }
+
     fn finish<F: Write, S: Write + ReadAt>(
         mut self,
         name: &str,
@@ -363,7 +382,7 @@ impl List {
         spool: &mut Spool<'_, S>,
     ) -> Result<Entry> {
         let offset = file.position();
-        let mut content = members::header(name, self.size, 0).into_owned();
+        let mut content = members::header(name, checked(self.size)?, 0).into_owned();
         if !self.frames.is_empty() {
             file.append(&compressor.compress(&content, Vec::new())?)?;
             content.clear();
@@ -371,9 +390,12 @@ impl List {
         for spooled in &self.frames {
             file.append_bytes(&spool.read(spooled)?, spooled.content_size, spooled.digest)?;
         }
+        content.try_reserve_exact(self.text.len() + members::BLOCK)?;
         content.append(&mut self.text);
-        let padding = members::padded(self.size) - self.size;
-        content.resize(content.len() + padding as usize, 0);
+        content.resize(
+            content.len() + (members::padded(self.size) - self.size) as usize,
+            0,
+        );
         file.append(&compressor.compress(&content, Vec::new())?)?;
         Ok(entry(name, offset, self.size, self.sha256))
     }

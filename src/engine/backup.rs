@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::events::Notice;
 use super::operation::Operation;
@@ -25,8 +25,7 @@ use crate::license::{self, name};
 use crate::location;
 use crate::location::local::{self, Target};
 use crate::store::host::{Host, HostSnapshot};
-use crate::store::{self, Batch, Fill, Intake, Snapshot, Stated, Unsettled};
-use crate::sys::files::Identity;
+use crate::store::{self, Backups, Batch, Feed, Fill, Intake, Snapshot, Stated, Unsettled};
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,10 +69,10 @@ impl Source {
         }
     }
 
-    fn open(&self, except: Vec<Identity>) -> Result<Arc<dyn Snapshot>> {
+    fn open(&self, backups: Backups) -> Result<Arc<dyn Snapshot>> {
         match self {
             Source::Host(host) => Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
-            Source::Path(path) => store::open(path, except),
+            Source::Path(path) => store::open(path, backups),
         }
     }
 }
@@ -133,13 +132,16 @@ fn created() -> String {
 
 fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
-    let except = request
-        .backups
-        .iter()
-        .filter_map(|path| local::identity(path))
-        .collect();
+    let paths = || request.backups.iter();
+    let backups = Backups {
+        name: location::FILE,
+        files: paths().filter_map(|path| local::identity(path)).collect(),
+        directories: paths()
+            .filter_map(|path| local::directory_identity(path))
+            .collect(),
+    };
     if request.options.dry_run {
-        let store = request.store.open(except)?;
+        let store = request.store.open(backups)?;
         let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
         return save_licenses(operation, pool, &request, store, &mut writer);
@@ -147,7 +149,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let path = request.backup.as_deref().unwrap_or(Path::new(""));
     let target = Target::open(path, request.options.overwrite)?;
     let draft = target.draft()?;
-    let store = request.store.open(except)?;
+    let store = request.store.open(backups)?;
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
     let mut writer = Writer::new(Stored(&draft.file), spool, compressor);
@@ -185,6 +187,15 @@ impl Request {
         }
     }
 
+    /// The error of a store that won't hold still.
+    fn moves(&self, how: &str) -> Error {
+        let sentence = format!(
+            "The store {} changes faster than it can be read: {how}. Try again when it is quiet.",
+            self.store
+        );
+        Error::new(Outcome::SharingViolation, sentence)
+    }
+
     fn nothing_to_save(&self, restricted: u64) -> Error {
         let store = &self.store;
         let sentence = match restricted {
@@ -217,7 +228,7 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
     });
     let mut unsettled = None;
     let mut left_out = HashSet::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let batches = start_listing(operation, pool, Arc::clone(&store), unsettled.take())?;
         ordered(
             pool,
@@ -243,12 +254,17 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
         )?;
         let mut moved = store.unsettled()?;
         if moved.folders.is_empty() {
-            return check_not_empty(request, writer);
+            if round > 0 {
+                check_names(request, writer)?;
+            }
+            return check_not_empty(operation, request, writer);
         }
         let known = writer.names(|name| {
             if moved.folders.contains(name::split(name).0) {
+                moved.known.try_reserve(1)?;
                 moved.known.insert(name.to_owned());
             }
+            Ok(())
         });
         known.map_err(|fault| request.error(fault))?;
         unsettled = Some(moved);
@@ -256,23 +272,39 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
     let folder = unsettled
         .and_then(|moved| moved.folders.into_iter().next())
         .unwrap_or_default();
-    Err(Error::new(
-        Outcome::SharingViolation,
-        format!(
-            "The store {} changes faster than it can be listed (folder '{folder}'). Try again when it is quiet.",
-            request.store
-        ),
-    ))
+    Err(request.moves(&format!("the folder '{folder}' changes again and again")))
+}
+
+/// What was listed at different times may not go together: a file may have become a folder.
+fn check_names<F: Write, S: Write + ReadAt>(
+    request: &Request,
+    writer: &Writer<'_, F, S>,
+) -> Result<()> {
+    let (mut names, mut clashing) = (name::Set::default(), None);
+    let all = writer.names(|name| {
+        if let Err(clash) = names.insert(name)? {
+            clashing.get_or_insert_with(|| format!("of the licence '{name}', {clash}"));
+        }
+        Ok(())
+    });
+    all.map_err(|fault| request.error(fault))?;
+    clashing.map_or(Ok(()), |what| Err(request.moves(&what)))
 }
 
 /// A store in which there is nothing to save is no backup, and no reason to give the old one up;
 /// but where all that is there is restricted, an old backup must not keep what its issuer has come
 /// to deny.
 fn check_not_empty<F: Write, S: Write + ReadAt>(
+    operation: &Operation,
     request: &Request,
     writer: &Writer<'_, F, S>,
 ) -> Result<()> {
     let counts = writer.counts();
+    // Names that were listed and turned out to be no licences, or to have vanished, do not count.
+    operation
+        .counters
+        .licenses_total
+        .set(counts.licenses + counts.restricted);
     let replaces = request.options.overwrite
         && request
             .backup
@@ -311,17 +343,16 @@ fn start_listing(
     let (sender, batches) = bounded(store.batches_ahead());
     let operation = Arc::clone(operation);
     pool.run(move || {
-        let mut listed = 0;
-        let mut emit = |batch: Box<dyn Batch>| {
-            operation.check()?;
-            listed += batch.len();
-            // Nobody listens any more: the operation has failed elsewhere.
-            sender.send(Ok(batch)).map_err(|_| Error::canceled())
+        let mut feed = Listing {
+            operation: &operation,
+            sender: &sender,
+            listed: 0,
         };
         let done = catch_unwind(AssertUnwindSafe(|| match &unsettled {
-            None => store.list(&mut emit),
-            Some(unsettled) => store.list_again(unsettled, &mut emit),
+            None => store.list(&mut feed),
+            Some(unsettled) => store.list_again(unsettled, &mut feed),
         }));
+        let listed = feed.listed;
         match done.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))) {
             Err(error) => drop(sender.send(Err(error))),
             Ok(()) => {
@@ -332,6 +363,26 @@ fn start_listing(
         }
     })?;
     Ok(batches)
+}
+
+/// Hands on what a store lists.
+struct Listing<'l> {
+    operation: &'l Operation,
+    sender: &'l Sender<Result<Box<dyn Batch>>>,
+    listed: u64,
+}
+
+impl Feed for Listing<'_> {
+    fn check(&self) -> Result<()> {
+        self.operation.check()
+    }
+
+    fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {
+        self.check()?;
+        self.listed += batch.len();
+        // Nobody listens any more: the operation has failed elsewhere.
+        self.sender.send(Ok(batch)).map_err(|_| Error::canceled())
+    }
 }
 
 /// What a worker makes of a batch of names: frames, and what the host is to be told.

@@ -5,8 +5,8 @@
 //! has nothing else to tell, so that telling it costs the workers nothing and only the newest
 //! figures are told.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::collections::{TryReserveError, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use crate::error::Outcome;
@@ -47,7 +47,7 @@ pub trait Listener: Send {
 /// How many notices wait for a slow listener before the operation waits too.
 const WAITING_MAX: usize = 4096;
 /// How often progress is told.
-const TICK: Duration = Duration::from_millis(40);
+pub const TICK: Duration = Duration::from_millis(40);
 
 #[derive(Default)]
 pub struct Events {
@@ -58,7 +58,7 @@ pub struct Events {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Notice>,
-    /// The listener is being told the notice that was taken last.
+    /// The listener is being told what was taken last.
     telling: bool,
     /// Nothing will be posted any more.
     closed: bool,
@@ -70,13 +70,20 @@ struct Queue {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Tell(Notice),
-    /// Nothing was posted for a while.
+    /// It is time to tell how far the operation is.
     Tick,
     /// All has been told.
     Closed,
 }
 
 impl Events {
+    /// With room for all that may wait, so that leaving a notice needs no large memory.
+    pub fn new() -> Result<Events, TryReserveError> {
+        let events = Events::default();
+        events.queue.lock().waiting.try_reserve_exact(WAITING_MAX)?;
+        Ok(events)
+    }
+
     /// Leaves a notice for the event thread; waits while too many are left.
     pub fn post(&self, notice: Notice) {
         let mut queue = self.queue.lock();
@@ -111,24 +118,27 @@ impl Events {
         self.changed.notify_all();
     }
 
-    /// For the event thread: what is next. The notice before has been told.
-    pub fn next(&self) -> Next {
+    /// For the event thread: what is next. What it was given before has been told. Progress is due at
+    /// `tick`, however much else there is to tell.
+    pub fn next(&self, tick: &mut Instant) -> Next {
         let mut queue = self.queue.lock();
         queue.telling = false;
         self.changed.notify_all();
         loop {
+            if queue.closed && queue.waiting.is_empty() {
+                return Next::Closed;
+            }
+            let left = tick.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                *tick = Instant::now() + TICK;
+                queue.telling = true;
+                return Next::Tick;
+            }
             if let Some(notice) = queue.waiting.pop_front() {
                 queue.telling = true;
                 return Next::Tell(notice);
             }
-            if queue.closed {
-                return Next::Closed;
-            }
-            let timed_out;
-            (queue, timed_out) = self.changed.wait_for(queue, TICK);
-            if timed_out && queue.waiting.is_empty() {
-                return Next::Tick;
-            }
+            queue = self.changed.wait_for(queue, left);
         }
     }
 }
@@ -139,6 +149,12 @@ mod tests {
 
     use super::*;
     use crate::sys::threads::Thread;
+
+    /// The next but for progress.
+    fn next(events: &Events) -> Next {
+        let mut never = Instant::now() + Duration::from_secs(3600);
+        events.next(&mut never)
+    }
 
     fn kept(number: usize) -> Notice {
         Notice::Kept {
@@ -156,10 +172,10 @@ mod tests {
             posting.close();
         });
         for number in 0..count {
-            while events.next() != Next::Tell(kept(number)) {}
+            assert_eq!(next(&events), Next::Tell(kept(number)));
             assert!(events.queue.lock().waiting.len() <= WAITING_MAX);
         }
-        while events.next() != Next::Closed {}
+        assert_eq!(next(&events), Next::Closed);
         thread.unwrap().join();
     }
 
@@ -174,7 +190,7 @@ mod tests {
             posting.close();
         });
         events.mute();
-        while events.next() != Next::Closed {}
+        assert_eq!(next(&events), Next::Closed);
         thread.unwrap().join();
     }
 
@@ -182,7 +198,7 @@ mod tests {
     fn a_flush_waits_for_the_listener_to_return() {
         let events = Arc::new(Events::default());
         events.post(kept(1));
-        assert_eq!(events.next(), Next::Tell(kept(1)));
+        assert_eq!(next(&events), Next::Tell(kept(1)));
         let (sender, flushed) = crossbeam_channel::bounded(1);
         let flushing = Arc::clone(&events);
         let thread = Thread::start(move || {
@@ -190,8 +206,19 @@ mod tests {
             sender.send(()).unwrap();
         });
         assert!(flushed.recv_timeout(Duration::from_millis(50)).is_err());
-        assert_eq!(events.next(), Next::Tick);
+        events.close();
+        assert_eq!(next(&events), Next::Closed);
         flushed.recv().unwrap();
         thread.unwrap().join();
+    }
+
+    #[test]
+    fn progress_is_due_however_much_else_there_is_to_tell() {
+        let events = Events::default();
+        (0..WAITING_MAX).for_each(|number| events.post(kept(number)));
+        let mut tick = Instant::now();
+        assert_eq!(events.next(&mut tick), Next::Tick);
+        assert!(tick > Instant::now());
+        assert_eq!(events.next(&mut (tick + TICK)), Next::Tell(kept(0)));
     }
 }

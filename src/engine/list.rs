@@ -3,7 +3,7 @@
 use super::properties::{Properties, Property};
 use super::reading::Backup;
 use crate::archive::LICENSES;
-use crate::archive::lines::{LicenseLine, parse_json, parse_time};
+use crate::archive::lines::{parse_license, parse_time};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
 
@@ -28,7 +28,7 @@ pub fn list(
     let fault = |fault| backup.error(fault);
     let mut lines = backup.reader.lines(LICENSES).map_err(fault)?;
     while let Some((_, line)) = lines.next().map_err(fault)? {
-        let line: LicenseLine = parse_json(line).map_err(fault)?;
+        let line = parse_license(line).map_err(fault)?;
         visit(Listed {
             name: &line.name,
             key_id: &line.key_id,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::events::{Event, Events, Listener, Next, Notice};
+use crossbeam_channel::bounded;
+
+use super::events::{Event, Events, Listener, Next, Notice, TICK};
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use crate::error::{Error, Outcome, Result};
@@ -80,11 +82,11 @@ pub struct Operation {
 pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
 
 impl Operation {
-    pub fn new(kind: Kind) -> Operation {
-        Operation {
+    pub fn new(kind: Kind) -> Result<Operation> {
+        Ok(Operation {
             kind,
             counters: Counters::default(),
-            events: Events::default(),
+            events: Events::new()?,
             state: Mutex::new(State::Running),
             stopping: AtomicBool::new(false),
             over: Mutex::default(),
@@ -92,7 +94,7 @@ impl Operation {
             thread: Mutex::default(),
             #[cfg(feature = "standalone")]
             reserve_used: crate::sys::reserve::used(),
-        }
+        })
     }
 
     /// Starts the threads: `workers` of them for the story, one that conducts it, one that tells
@@ -107,8 +109,30 @@ impl Operation {
         over: impl FnOnce() + Send + 'static,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
-        let (go, ready) = crossbeam_channel::bounded::<()>(1);
-        let (verdict, ended) = crossbeam_channel::bounded::<Result<()>>(1);
+        let (go, ready) = bounded::<()>(1);
+        let (verdict, ended) = bounded::<Result<()>>(1);
+        // The event thread first: until it is given the conductor it can still be sent home.
+        let (begin, begun) = bounded::<Thread>(1);
+        let mut thread = self.thread.lock();
+        let events = Thread::start({
+            let operation = Arc::clone(self);
+            move || {
+                let Ok(conductor) = begun.recv() else { return };
+                // First and alone: a host that objects, or cancels in here, has nothing done.
+                if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
+                    operation.stop(Outcome::Host(code));
+                }
+                let _ = go.send(());
+                let told = operation.tell_events(listener.as_ref());
+                conductor.join();
+                let gone = || Err(Error::panicked(&"the conductor is gone"));
+                let result = ended.recv().unwrap_or_else(|_| gone());
+                operation.tell_end(result, told, listener.as_ref(), failed);
+                over();
+                *operation.over.lock() = true;
+                operation.over_changed.notify_all();
+            }
+        })?;
         let conductor = Thread::start({
             let operation = Arc::clone(self);
             move || {
@@ -119,28 +143,19 @@ impl Operation {
                     operation.events.close();
                 }
             }
-        })?;
-        let mut thread = self.thread.lock();
-        *thread = Some(Thread::start({
-            let operation = Arc::clone(self);
-            move || {
-                // First and alone: a host that objects, or cancels in here, has nothing done.
-                if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
-                    operation.stop(Outcome::Host(code));
-                }
-                let _ = go.send(());
-                let told = operation.tell_events(listener.as_ref());
-                conductor.join();
-                let result = ended
-                    .recv()
-                    .unwrap_or_else(|_| Err(Error::panicked(&"the conductor is gone")));
-                operation.tell_end(result, told, listener.as_ref(), failed);
-                over();
-                *operation.over.lock() = true;
-                operation.over_changed.notify_all();
+        });
+        match conductor {
+            Ok(conductor) => {
+                let _ = begin.send(conductor);
+                *thread = Some(events);
+                Ok(())
             }
-        })?);
-        Ok(())
+            Err(refused) => {
+                drop(begin);
+                events.join();
+                Err(refused.into())
+            }
+        }
     }
 
     /// Ends an operation that could not be launched.
@@ -164,9 +179,9 @@ impl Operation {
     /// Tells the listener what is posted, and progress in between, until nothing will be posted any
     /// more. Returns the progress told last.
     fn tell_events(&self, listener: &dyn Listener) -> Progress {
-        let mut told = Progress::default();
+        let (mut told, mut tick) = (Progress::default(), Instant::now() + TICK);
         loop {
-            let event = match self.events.next() {
+            let event = match self.events.next(&mut tick) {
                 Next::Closed => return told,
                 Next::Tell(ref notice) => listener.tell(Event::Notice(notice)),
                 Next::Tick if self.counters.read() == told || self.is_stopping() => continue,
@@ -280,7 +295,7 @@ impl Operation {
             {
                 None => self.over_changed.wait(over),
                 Some(Duration::ZERO) => return None,
-                Some(left) => self.over_changed.wait_for(over, left).0,
+                Some(left) => self.over_changed.wait_for(over, left),
             };
         }
         drop(over);
@@ -350,8 +365,8 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
-        let operation = Arc::new(Operation::new(Kind::Backup));
-        let (sender, told) = crossbeam_channel::bounded(1);
+        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let (sender, told) = bounded(1);
         let story: Story = Box::new(|_, _| panic!("on purpose"));
         let failed = move |error: &Error| sender.send(error.sentence().to_owned()).unwrap();
         operation

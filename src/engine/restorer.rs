@@ -25,6 +25,8 @@ pub struct Restorer {
 #[derive(Default)]
 struct Inner {
     settings: Settings,
+    /// An operation is being prepared; nobody can cancel or wait for it yet.
+    starting: bool,
     running: Option<Arc<Operation>>,
     /// The one before.
     last: Option<Arc<Operation>>,
@@ -60,64 +62,44 @@ fn closed() -> Error {
 }
 
 impl Restorer {
-    /// Begins an operation; `plan` is made from the properties as they are now.
+    /// Does what a host asked for; if it fails, its sentence is remembered in place of the one before.
+    pub fn attempt(&self, what: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.message.lock().clear();
+        what().inspect_err(|error| self.set_message(error))
+    }
+
+    /// Begins an operation; `plan` is made from the settings as they are now.
     pub fn start(
         self: &Arc<Self>,
         kind: Kind,
         listener: Box<dyn Listener>,
         plan: impl FnOnce(&Settings) -> Result<Plan>,
     ) -> Result<()> {
-        let done = self.reserve(kind).and_then(|(operation, settings)| {
-            let launched = plan(&settings).and_then(|plan| self.launch(&operation, plan, listener));
-            launched.inspect_err(|error| {
-                self.leave(&operation, false);
-                operation.abandon(error.outcome);
-            })
-        });
-        self.remember(done)
+        let (starting, settings) = self.begin()?;
+        let plan = plan(&settings)?;
+        let operation = Arc::new(Operation::new(kind)?);
+        starting.run(operation, plan, listener)
     }
 
     /// Makes the restorer busy.
-    fn reserve(&self, kind: Kind) -> Result<(Arc<Operation>, Settings)> {
+    fn begin(self: &Arc<Self>) -> Result<(Starting, Settings)> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(closed());
         }
-        if inner.running.is_some() {
+        if inner.starting || inner.running.is_some() {
             return Err(busy());
         }
-        let operation = Arc::new(Operation::new(kind));
-        inner.running = Some(Arc::clone(&operation));
+        inner.starting = true;
         let (before, settings) = (inner.last.clone(), inner.settings.clone());
         drop(inner);
+        let starting = Starting {
+            restorer: Arc::clone(self),
+            is_over: false,
+        };
         // The thread of the one before has told its end; nobody may have waited until it was gone.
         before.inspect(|before| before.join());
-        self.message.lock().clear();
-        Ok((operation, settings))
-    }
-
-    fn launch(
-        self: &Arc<Self>,
-        operation: &Arc<Operation>,
-        plan: Plan,
-        listener: Box<dyn Listener>,
-    ) -> Result<()> {
-        let (restorer, ending) = (Arc::clone(self), Arc::clone(self));
-        let ended = Arc::clone(operation);
-        let failed = move |error: &Error| restorer.set_message(error);
-        operation.launch(plan.threads, plan.story, listener, failed, move || {
-            ending.leave(&ended, true)
-        })
-    }
-
-    /// Makes the restorer idle again.
-    fn leave(&self, operation: &Arc<Operation>, ran: bool) {
-        let mut inner = self.inner.lock();
-        inner.running = None;
-        if ran {
-            inner.last = Some(Arc::clone(operation));
-        }
-        self.idle.notify_all();
+        Ok((starting, settings))
     }
 
     /// Does `list` on this thread; it is given what tells whether to go on.
@@ -125,25 +107,29 @@ impl Restorer {
         &self,
         list: impl FnOnce(&Properties, &dyn Fn() -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        let properties = {
-            let mut inner = self.inner.lock();
-            if inner.closed {
-                return Err(closed());
-            }
-            inner.lists += 1;
-            inner.settings.properties.clone()
-        };
-        self.message.lock().clear();
-        let done = list(&properties, &|| {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(closed());
+        }
+        inner.lists += 1;
+        let properties = inner.settings.properties.clone();
+        drop(inner);
+        let _listing = Listing(self);
+        list(&properties, &|| {
             if self.inner.lock().closed {
                 Err(closed())
             } else {
                 Ok(())
             }
-        });
-        self.inner.lock().lists -= 1;
+        })
+    }
+
+    /// Makes the restorer idle again, after `last` if one ran.
+    fn leave(&self, last: Option<Arc<Operation>>) {
+        let mut inner = self.inner.lock();
+        inner.running = None;
+        inner.last = last.or(inner.last.take());
         self.idle.notify_all();
-        self.remember(done)
     }
 
     /// Cancels what runs, if it is of `kind` or that does not matter; returns whether it will take
@@ -184,7 +170,7 @@ impl Restorer {
             return;
         }
         let mut inner = self.inner.lock();
-        while inner.running.is_some() || inner.lists > 0 {
+        while inner.starting || inner.running.is_some() || inner.lists > 0 {
             inner = self.idle.wait(inner);
         }
         let last = inner.last.clone();
@@ -213,14 +199,10 @@ impl Restorer {
         error.sentence().clone_into(&mut self.message.lock());
     }
 
-    fn remember(&self, done: Result<()>) -> Result<()> {
-        done.inspect_err(|error| self.set_message(error))
-    }
-
     /// Takes the host's own store, or goes back to StorePath. The one before is dropped.
     pub fn set_host(&self, host: Option<Arc<dyn Host>>) -> Result<()> {
         let mut inner = self.inner.lock();
-        if inner.running.is_some() {
+        if inner.starting || inner.running.is_some() {
             return Err(busy());
         }
         inner.settings.host = host;
@@ -242,5 +224,59 @@ impl Restorer {
     /// Looks at the properties as they are now.
     pub fn with_properties<T>(&self, look: impl FnOnce(&Properties) -> T) -> T {
         look(&self.inner.lock().settings.properties)
+    }
+}
+
+/// A start that is under way; dropped, the restorer is idle again.
+struct Starting {
+    restorer: Arc<Restorer>,
+    is_over: bool,
+}
+
+impl Starting {
+    fn run(
+        mut self,
+        operation: Arc<Operation>,
+        plan: Plan,
+        listener: Box<dyn Listener>,
+    ) -> Result<()> {
+        let restorer = Arc::clone(&self.restorer);
+        let mut inner = restorer.inner.lock();
+        if inner.closed {
+            return Err(closed());
+        }
+        inner.running = Some(Arc::clone(&operation));
+        inner.starting = false;
+        drop(inner);
+        self.is_over = true;
+        let (failing, ending) = (Arc::clone(&restorer), Arc::clone(&restorer));
+        let ended = Arc::clone(&operation);
+        let failed = move |error: &Error| failing.set_message(error);
+        let over = move || ending.leave(Some(ended));
+        operation
+            .launch(plan.threads, plan.story, listener, failed, over)
+            .inspect_err(|error| {
+                restorer.leave(None);
+                operation.abandon(error.outcome);
+            })
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.restorer.inner.lock().starting = false;
+        }
+        self.restorer.idle.notify_all();
+    }
+}
+
+/// A list that is under way.
+struct Listing<'r>(&'r Restorer);
+
+impl Drop for Listing<'_> {
+    fn drop(&mut self) {
+        self.0.inner.lock().lists -= 1;
+        self.0.idle.notify_all();
     }
 }

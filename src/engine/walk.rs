@@ -64,9 +64,12 @@ pub fn walk<V: Visitor>(
     counters.licenses_total.set(total);
     counters.enter(phase, total);
     let places: Vec<Record> = places(reader).map_err(fault)?;
+    let names = name::Set::default();
+    let hash = names.hasher();
     let mut lists = Lists {
         agreement: Agreement::new(reader, &places).map_err(fault)?,
-        names: name::Set::default(),
+        names,
+        content_bytes: 0,
     };
     let checking = Checking {
         operation: Arc::clone(operation),
@@ -96,13 +99,21 @@ pub fn walk<V: Visitor>(
                 }
                 counters.phase_done.add(1);
             }
-            superseded.extend(checked.superseded);
+            for name in checked.superseded {
+                superseded.try_reserve(1)?;
+                superseded.insert(hash.of(&name));
+            }
+            // Each has to be a name in the lists, of which there are so many.
+            if superseded.len() as u64 > total {
+                return Err(fault(unlisted()));
+            }
             damage = damage.take().or(checked.damage);
             counters.backup_bytes.set(checked.end);
             Ok(())
         },
     )?;
-    lists.finish(superseded).map_err(fault)?;
+    lists.finish(backup, &superseded).map_err(fault)?;
+    reader.check_unknown().map_err(fault)?;
     check_restricted(backup).map_err(fault)?;
     counters.backup_bytes.set(reader.file_size());
     if damaged == 0 && damage.is_none() {
@@ -118,6 +129,7 @@ pub fn walk<V: Visitor>(
 struct Lists<'b> {
     agreement: Agreement<'b, Stored<File>>,
     names: name::Set,
+    content_bytes: u64,
 }
 
 impl Lists<'_> {
@@ -130,6 +142,7 @@ impl Lists<'_> {
             self.names.insert(&listed.line.name)?.map_err(|clash| {
                 Fault::Damaged(format!("a name clashes: {}: {clash}", listed.line.name))
             })?;
+            self.content_bytes += listed.line.size;
             licenses.try_reserve(1)?;
             licenses.push(Expected {
                 name: listed.line.name.into_owned(),
@@ -147,13 +160,20 @@ impl Lists<'_> {
 
     /// Whether the lists are whole, name nothing twice, and name a later version of everything they
     /// pass over.
-    fn finish(self, superseded: HashSet<String>) -> Result<(), Fault> {
+    fn finish(self, backup: &Backup, superseded: &HashSet<u128>) -> Result<(), Fault> {
         self.agreement.finish()?;
-        match superseded.iter().find(|name| !self.names.contains(name)) {
-            Some(name) => Err(Fault::Damaged(format!("a licence is in no list: {name}"))),
-            None => Ok(()),
+        if !superseded.iter().all(|hash| self.names.contains(*hash)) {
+            return Err(unlisted());
+        }
+        match self.content_bytes == backup.reader.trailer().content_bytes {
+            true => Ok(()),
+            false => Err(Fault::damaged("its licences are not as large as it says")),
         }
     }
+}
+
+fn unlisted() -> Fault {
+    Fault::damaged("it has licences that are in no list")
 }
 
 fn check_restricted(backup: &Backup) -> Result<(), Fault> {

@@ -63,12 +63,21 @@ pub fn stem(name: &str) -> &str {
     }
 }
 
+/// Hashes names to 128 bits, under keys that nobody else knows.
+#[derive(Clone, Default)]
+pub struct Hash([RandomState; 2]);
+
+impl Hash {
+    pub fn of(&self, name: &str) -> u128 {
+        let [high, low] = self.0.each_ref().map(|key| u128::from(key.hash_one(name)));
+        high << 64 | low
+    }
+}
+
 /// Names of one store or backup: no name twice, and none a folder of another.
-///
-/// Of each name a hash of 128 bits is kept, under keys that nobody else knows.
 #[derive(Default)]
 pub struct Set {
-    keys: [RandomState; 2],
+    hash: Hash,
     names: HashSet<u128>,
     folders: HashSet<u128>,
     last_folder: String,
@@ -86,7 +95,7 @@ impl Set {
     /// Takes `name` in; the inner error tells that it breaks the rule.
     pub fn insert(&mut self, name: &str) -> Result<Result<(), Clash>, TryReserveError> {
         self.names.try_reserve(1)?;
-        let hash = self.hash(name);
+        let hash = self.hash.of(name);
         if self.folders.contains(&hash) {
             return Ok(Err(Clash::Folder));
         }
@@ -98,7 +107,7 @@ impl Set {
             folder.clone_into(&mut self.last_folder);
             let slashes = name.match_indices('/');
             for folder in slashes.filter_map(|(slash, _)| name.get(..slash)) {
-                let hash = self.hash(folder);
+                let hash = self.hash.of(folder);
                 if self.names.contains(&hash) {
                     return Ok(Err(Clash::Folder));
                 }
@@ -109,16 +118,13 @@ impl Set {
         Ok(Ok(()))
     }
 
-    pub fn contains(&self, name: &str) -> bool {
-        self.names.contains(&self.hash(name))
+    /// What names are hashed with.
+    pub fn hasher(&self) -> Hash {
+        self.hash.clone()
     }
 
-    fn hash(&self, name: &str) -> u128 {
-        let [high, low] = self
-            .keys
-            .each_ref()
-            .map(|key| u128::from(key.hash_one(name)));
-        high << 64 | low
+    pub fn contains(&self, hash: u128) -> bool {
+        self.names.contains(&hash)
     }
 }
 
@@ -178,8 +184,8 @@ mod tests {
             let clash = names
                 .iter()
                 .find_map(|name| set.insert(name).unwrap().err());
-            assert!(clash.is_some() || names.iter().all(|name| set.contains(name)));
-            assert!(!set.contains("z"));
+            assert!(clash.is_some() || names.iter().all(|name| set.contains(set.hash.of(name))));
+            assert!(!set.contains(set.hash.of("z")));
             clash
         };
         assert_eq!(first(&["a", "b/c", "b/d", "b.c", "a b/c/d"]), None);

@@ -6,12 +6,13 @@
 //! writes a file with a hidden name holds a lock on it, so that what a killed process left can be
 //! told from what another is writing.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::sys::files::{Dir, Errno, File, Identity, Kind, Lock, user};
+use crate::sys::files::{
+    Dir, Errno, File, Identity, Kind, Lock, hidden_name, is_hidden_name, user,
+};
 
 /// Whether something has a backup's name in the directory at `path`.
 pub fn is_taken(path: &Path) -> bool {
@@ -25,6 +26,11 @@ pub fn already_exists(path: &Path) -> Error {
         "There is a backup in '{path}' already, and it is kept. Ask for it to be replaced, or name another directory."
     );
     Error::new(Outcome::BackupExists, sentence)
+}
+
+/// Which file the directory at `path` is, if there is one.
+pub fn directory_identity(path: &Path) -> Option<Identity> {
+    Some(Dir::open(path).ok()?.facts().ok()?.identity)
 }
 
 /// Which file the backup in the directory at `path` is, if there is one.
@@ -169,7 +175,7 @@ impl Target {
 
     fn create_hidden(&self) -> Result<(File, String), Errno> {
         loop {
-            let name = hidden_name();
+            let name = hidden_name(HIDDEN);
             let file = match self.directory.create(&name) {
                 Err(Errno::EXIST) => continue,
                 made => made?,
@@ -195,13 +201,13 @@ impl Target {
             stale.extend(
                 name.to_str()
                     .ok()
-                    .filter(|name| is_hidden_name(name))
+                    .filter(|name| is_hidden_name(name, HIDDEN))
                     .map(str::to_owned),
             );
             Ok(())
         });
         for name in stale {
-            let Ok(file) = self.directory.file(&name) else {
+            let Ok(file) = self.directory.own_file(&name) else {
                 continue;
             };
             let ours = file
@@ -241,7 +247,7 @@ impl Draft<'_> {
             .sync()
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
-                if !target.replace {
+                if !target.replace && target.is_still(FILE, &self.file) {
                     // It may not outlast a power cut, so it must not stand in the way of the next
                     // attempt.
                     let _ = target.directory.remove_file(FILE);
@@ -258,7 +264,7 @@ impl Draft<'_> {
                 name,
                 exclusive: Exclusive::Link,
             } => {
-                directory.link(name, FILE)?;
+                directory.link(name, directory, FILE)?;
                 let _ = directory.remove_file(name);
                 Ok(())
             }
@@ -269,7 +275,7 @@ impl Draft<'_> {
     fn replace(&mut self) -> Result<(), Errno> {
         let directory = &self.target.directory;
         while matches!(self.name, Name::None) {
-            let name = hidden_name();
+            let name = hidden_name(HIDDEN);
             match directory.name_unnamed(&self.file, &name) {
                 Err(Errno::EXIST) => continue,
                 done => done?,
@@ -291,11 +297,11 @@ impl Draft<'_> {
         let Name::Hidden { name, exclusive } = &mut self.name else {
             return Ok(());
         };
-        let (target, other) = (self.target, hidden_name());
+        let (target, other) = (self.target, hidden_name(HIDDEN));
         let directory = &target.directory;
         if directory.rename_new(name, directory, &other).is_ok() {
             (*name, *exclusive) = (other, Exclusive::Rename);
-        } else if directory.link(name, &other).is_ok() {
+        } else if directory.link(name, directory, &other).is_ok() {
             *exclusive = Exclusive::Link;
             directory
                 .remove_file(&other)
@@ -342,26 +348,8 @@ fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
     }
 }
 
-/// `.licenses.tar.zst.` and sixteen hexadecimal digits, unlikely to be taken.
-fn hidden_name() -> String {
-    format!(
-        ".{FILE}.{:016x}",
-        RandomState::new().build_hasher().finish()
-    )
-}
-
-fn is_hidden_name(name: &str) -> bool {
-    let digits = name
-        .strip_prefix('.')
-        .and_then(|name| name.strip_prefix(FILE))
-        .and_then(|name| name.strip_prefix('.'));
-    digits.is_some_and(|digits| {
-        digits.len() == 16
-            && digits
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
-    })
-}
+/// What comes before the digits of a hidden name.
+const HIDDEN: &str = ".licenses.tar.zst.";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Batch, Emit, Intake, Snapshot, Stated, Unsettled};
+use super::{Batch, Feed, Intake, Snapshot, Stated, Unsettled};
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::{self, Clash};
 use crate::license::{self, BackupRight, Format};
@@ -53,22 +53,23 @@ impl Snapshot for HostSnapshot {
         4
     }
 
-    fn list(self: Arc<Self>, emit: Emit) -> Result<()> {
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let (mut names, mut batch) = (name::Set::default(), HostBatch::default());
         self.0.enumerate(&mut |license| {
+            feed.check()?;
             check(&license)?;
             names
                 .insert(license.name)?
                 .map_err(|clash| clashes(license.name, clash))?;
             if batch.licenses.len() == BATCH || batch.contents.len() > BATCH_BYTES {
-                emit(Box::new(std::mem::take(&mut batch)))?;
+                feed.emit(Box::new(std::mem::take(&mut batch)))?;
             }
             batch.push(&license)
         })?;
         if batch.licenses.is_empty() {
             Ok(())
         } else {
-            emit(Box::new(batch))
+            feed.emit(Box::new(batch))
         }
     }
 
@@ -76,7 +77,7 @@ impl Snapshot for HostSnapshot {
         Ok(Unsettled::default())
     }
 
-    fn list_again(self: Arc<Self>, _: &Unsettled, _: Emit) -> Result<()> {
+    fn list_again(self: Arc<Self>, _: &Unsettled, _: &mut dyn Feed) -> Result<()> {
         Ok(())
     }
 }

@@ -8,34 +8,53 @@ pub mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, Outcome, Result};
 use crate::license::{BackupRight, Statement};
 use crate::sys::files::{Dir, Errno, File, Identity};
 
-/// Takes a batch of what a store lists.
-pub type Emit<'e> = &'e mut dyn FnMut(Box<dyn Batch>) -> Result<()>;
+/// Takes what a store lists, batch by batch.
+pub trait Feed {
+    /// An error if the operation is to end.
+    fn check(&self) -> Result<()>;
+
+    fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()>;
+}
 
 /// A store as a backup reads it: one thread lists it in batches, many read them.
 pub trait Snapshot: Send + Sync {
     /// How many batches may wait to be read.
     fn batches_ahead(&self) -> usize;
 
-    /// Calls `emit` with everything in the store, in order.
-    fn list(self: Arc<Self>, emit: Emit) -> Result<()>;
+    /// Gives everything in the store to `feed`, in order.
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 
     /// What may have escaped the listings so far; empty once they are known to have missed nothing.
     fn unsettled(&self) -> Result<Unsettled>;
 
     /// Lists `unsettled` again.
-    fn list_again(self: Arc<Self>, unsettled: &Unsettled, emit: Emit) -> Result<()>;
+    fn list_again(self: Arc<Self>, unsettled: &Unsettled, feed: &mut dyn Feed) -> Result<()>;
 }
 
 /// Folders whose names have to be listed again, and the licences in them that have been read.
 #[derive(Debug, Default)]
 pub struct Unsettled {
+    /// How long to wait before, so that what changes from then on shows.
+    pub wait: Duration,
     pub folders: std::collections::BTreeSet<String>,
     pub known: std::collections::HashSet<String>,
+}
+
+/// Backups that may lie in a store: they are no licences, wherever a link of them is.
+#[derive(Debug, Default)]
+pub struct Backups {
+    /// The name of a backup in its directory.
+    pub name: &'static str,
+    /// Which files they are now.
+    pub files: Vec<Identity>,
+    /// Their directories: another process may put another backup there meanwhile.
+    pub directories: Vec<Identity>,
 }
 
 /// Some licences of the store, in order.
@@ -94,10 +113,10 @@ pub trait Intake {
     fn left_out(&mut self, name: &str, reason: &str);
 }
 
-/// Opens the store at `path` for a backup, which is not to swallow the files `except`.
-pub fn open(path: &Path, except: Vec<Identity>) -> Result<Arc<dyn Snapshot>> {
+/// Opens the store at `path` for a backup, which is not to swallow `backups`.
+pub fn open(path: &Path, backups: Backups) -> Result<Arc<dyn Snapshot>> {
     match Dir::open(path) {
-        Ok(root) => Ok(Arc::new(directory::Listing::new(root, except))),
+        Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
         Err(Errno::NOTDIR) => Err(no_directory(path)),
         Err(errno) => Err(Error::directory("StorePath", path, errno)),
     }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -87,6 +88,26 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// A name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
+pub fn hidden_name(prefix: &str) -> String {
+    format!(
+        "{prefix}{:016x}",
+        RandomState::new().build_hasher().finish()
+    )
+}
+
+/// Whether [`hidden_name`] may have made the name.
+pub fn is_hidden_name(name: &str, prefix: &str) -> bool {
+    let digits = name
+        .strip_prefix(prefix)
+        .filter(|digits| digits.len() == 16);
+    digits.is_some_and(|digits| {
+        digits
+            .bytes()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// Who holds the lock on a file or folder that was to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
@@ -138,19 +159,14 @@ impl Dir {
             return retry_on_intr(|| rustix::fs::openat(&self.0, ".", FOLDER, Mode::empty()))
                 .map(Dir);
         }
-        #[cfg(target_os = "linux")]
-        {
-            let resolve =
-                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            match retry_on_intr(|| {
-                rustix::fs::openat2(&self.0, relative, FOLDER, Mode::empty(), resolve)
-            }) {
-                // Before Linux 5.6, or forbidden by a seccomp filter that does not know the call.
-                Err(Errno::NOSYS | Errno::PERM) => {}
-                // A rename elsewhere while the kernel walked the path: it asks to be called again.
-                Err(Errno::AGAIN) => {}
-                done => return done.map(Dir),
-            }
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let open = || rustix::fs::openat2(&self.0, relative, FOLDER, Mode::empty(), resolve);
+        match retry_on_intr(open) {
+            // Before Linux 5.6, or forbidden by a seccomp filter that does not know the call; or
+            // something was renamed while the kernel walked the path, and it asks to be called again.
+            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
+            done => return done.map(Dir),
         }
         let mut folder: Option<OwnedFd> = None;
         for part in relative.split('/') {
@@ -173,6 +189,12 @@ impl Dir {
     pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
         retry_on_intr(|| rustix::fs::openat(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()))
             .map(File)
+    }
+
+    /// Like [`Dir::file`], for writing too: some file systems lock nothing else.
+    pub fn own_file(&self, name: &str) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).map(File)
     }
 
     /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
@@ -207,6 +229,10 @@ impl Dir {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }
 
+    pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    }
+
     /// What `name` in this folder is, a symbolic link itself.
     pub fn facts_of(&self, name: impl Arg) -> Result<Facts, Errno> {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
@@ -231,8 +257,8 @@ impl Dir {
         Ok(())
     }
 
-    pub fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
-        rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())
+    pub fn link(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+        rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())
     }
 
     /// Renames over whatever file `to` is.

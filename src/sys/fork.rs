@@ -38,7 +38,6 @@ impl HomeMark {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
     let length = 4096;
@@ -63,11 +62,6 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     // SAFETY: a page is aligned for a u32, and zeros are one.
     unsafe { mark.as_ref() }.store(1, Ordering::Relaxed);
     Some(mark)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
-    None
 }
 
 #[cfg(test)]

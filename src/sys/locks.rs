@@ -32,15 +32,16 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for `timeout` at most; also tells whether it ran out.
+    /// Waits for `timeout` at most.
     pub fn wait_for<'g, T>(
         &self,
         guard: MutexGuard<'g, T>,
         timeout: Duration,
-    ) -> (MutexGuard<'g, T>, bool) {
-        let waited = self.0.wait_timeout(guard, timeout);
-        let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
-        (guard, result.timed_out())
+    ) -> MutexGuard<'g, T> {
+        self.0
+            .wait_timeout(guard, timeout)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     pub fn notify_all(&self) {

@@ -27,27 +27,16 @@ unsafe impl Send for Thread {}
 // SAFETY: it is only used by value.
 unsafe impl Sync for Thread {}
 
-/// zstd and the engine keep their large buffers on the heap, so that a small stack will do.
-const STACK_SIZE: usize = 512 * 1024;
-
 impl Thread {
     /// Runs `task` on a new thread. A panic in the task ends the thread, nothing else.
     pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
         let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
         let created = with_signals_blocked(|| {
             let mut id: libc::pthread_t = 0;
-            // SAFETY: the attributes are initialised before use and destroyed after it; `run` takes
-            // the task over.
-            let error = unsafe {
-                let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-                if libc::pthread_attr_init(&mut attributes) != 0 {
-                    return None;
-                }
-                libc::pthread_attr_setstacksize(&mut attributes, STACK_SIZE);
-                let error = libc::pthread_create(&mut id, &attributes, run, task.cast());
-                libc::pthread_attr_destroy(&mut attributes);
-                error
-            };
+            // With the host's own default for the stack, since functions of the host run on it.
+            // SAFETY: `id` is written and `run` takes the task over.
+            let error =
+                unsafe { libc::pthread_create(&mut id, std::ptr::null(), run, task.cast()) };
             (error == 0).then_some(id)
         });
         created.map(|id| Thread { id }).ok_or_else(|| {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::listing::{Listing, is_fresh, let_settle};
+use super::listing::{Listing, freshness, now};
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license;
-use crate::store::{Batch, Emit, Intake, Stated};
-use crate::sys::files::{Dir, Errno, Kind};
+use crate::store::{Batch, Feed, Intake, Stated};
+use crate::sys::files::{Dir, Errno, Facts, Kind};
 
 /// How many names a worker takes at a time: with licences of a few KiB they fill a frame.
 const BATCH: usize = 512;
@@ -38,18 +38,24 @@ impl BatchBuilder {
         }
     }
 
-    pub fn push(&mut self, folder: &str, name: &str, kind: Kind, emit: Emit) -> Result<()> {
+    pub fn push(
+        &mut self,
+        folder: &str,
+        name: &str,
+        kind: Kind,
+        feed: &mut dyn Feed,
+    ) -> Result<()> {
         self.names.push(name, kind)?;
         let end = self.names.len();
         match self.folders.last_mut().filter(|(last, _)| last == folder) {
             Some(last) => last.1 = end,
             None => self.folders.push((folder.to_owned(), end)),
         }
-        if end < BATCH { Ok(()) } else { self.emit(emit) }
+        if end < BATCH { Ok(()) } else { self.emit(feed) }
     }
 
     /// Emits what has been collected, if anything.
-    pub fn emit(&mut self, emit: Emit) -> Result<()> {
+    pub fn emit(&mut self, feed: &mut dyn Feed) -> Result<()> {
         if self.folders.is_empty() {
             return Ok(());
         }
@@ -57,7 +63,7 @@ impl BatchBuilder {
             std::mem::take(&mut self.folders),
             std::mem::take(&mut self.names),
         );
-        emit(Box::new(NameBatch {
+        feed.emit(Box::new(NameBatch {
             listing: Arc::clone(&self.listing),
             folders,
             names,
@@ -114,6 +120,7 @@ impl NameBatch {
         intake: &mut dyn Intake,
     ) -> Result<()> {
         for _ in 0..ATTEMPTS {
+            let asked = now();
             let file = match directory.file(name) {
                 // Vanished: the folder has changed, and will be listed again.
                 Err(Errno::NOENT) => return Ok(()),
@@ -133,13 +140,13 @@ impl NameBatch {
                 intake.left_out(whole, "it is no regular file");
                 return Ok(());
             }
-            if self.listing.except.contains(&before.identity) {
+            if self.is_backup(directory, name, &before)? {
                 return Ok(());
             }
             license::check_size(whole, before.size)?;
-            if is_fresh(&before) {
+            if let Some(tick) = freshness(&before, asked) {
                 // A writer at this very moment would leave no trace in the times.
-                let_settle();
+                std::thread::sleep(tick);
                 continue;
             }
             let mut fill = |content: &mut [u8]| {
@@ -165,6 +172,21 @@ impl NameBatch {
                 "The licence '{whole}' is being written to again and again. Try again when its writer is done."
             ),
         ))
+    }
+}
+
+impl NameBatch {
+    /// Whether a file is no licence but a backup that lies in the store.
+    fn is_backup(&self, directory: &Dir, name: &str, facts: &Facts) -> Result<bool> {
+        let backups = &self.listing.backups;
+        if backups.files.contains(&facts.identity) {
+            return Ok(true);
+        }
+        if name != backups.name {
+            return Ok(false);
+        }
+        let directory = directory.facts().map_err(|errno| read_error(name, errno))?;
+        Ok(backups.directories.contains(&directory.identity))
     }
 }
 

@@ -3,53 +3,55 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::batch::BatchBuilder;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Emit, Snapshot, Unsettled, tree};
-use crate::sys::files::{Dir, Errno, Facts, Identity, Kind};
+use crate::store::{Backups, Feed, Snapshot, Unsettled, tree};
+use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::locks::Mutex;
-
-/// File systems count time in ticks; what changes twice within one looks as if it had changed once.
-/// Ten milliseconds is the longest tick of a kernel's clock.
-const TICK: i64 = 20_000_000;
 
 /// A directory while it is backed up.
 pub struct Listing {
     pub(super) root: Dir,
-    /// Files that are no licences wherever they are: the backups themselves.
-    pub(super) except: Vec<Identity>,
+    pub(super) backups: Backups,
     /// What each folder was just before it was listed.
     stamps: Mutex<BTreeMap<String, Stamp>>,
 }
 
 struct Stamp {
     facts: Facts,
-    /// It had changed so shortly before that the next change may not show.
-    fresh: bool,
+    /// It had changed so shortly before that the next change may not show; until then.
+    fresh: Option<Duration>,
 }
 
-/// Whether the file or folder changed so shortly ago that another change may not show.
-pub(super) fn is_fresh(facts: &Facts) -> bool {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_nanos() as i64);
-    now.abs_diff(facts.changed) < TICK as u64
+/// The moment, as file systems of this machine count it.
+pub(super) fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |since| since.as_nanos() as i64)
 }
 
-/// Waits until what was fresh is not any more.
-pub(super) fn let_settle() {
-    std::thread::sleep(std::time::Duration::from_nanos(TICK as u64));
+/// How long to wait until the next change of what has these `facts` shows in its times, if it may not
+/// yet; `asked` is the moment before it was asked for them.
+///
+/// File systems count time in ticks, and what changes twice within one looks as if it had changed
+/// once. A kernel's own tick is 10 ms at the longest. Some file systems (FAT, ext4 with small inodes)
+/// keep whole seconds, FAT every second one; a time of theirs has no fraction.
+pub(super) fn freshness(facts: &Facts, asked: i64) -> Option<Duration> {
+    let tick = match facts.changed % 1_000_000_000 {
+        0 => Duration::from_secs(2),
+        _ => Duration::from_millis(20),
+    };
+    (u128::from(asked.abs_diff(facts.changed)) < tick.as_nanos()).then_some(tick)
 }
 
 impl Listing {
-    pub fn new(root: Dir, except: Vec<Identity>) -> Listing {
+    pub fn new(root: Dir, backups: Backups) -> Listing {
         Listing {
             root,
-            except,
+            backups,
             stamps: Mutex::default(),
         }
     }
@@ -60,7 +62,7 @@ impl Listing {
         self: &Arc<Self>,
         start: Vec<String>,
         is_new: impl Fn(&str, &str) -> bool,
-        emit: Emit,
+        feed: &mut dyn Feed,
     ) -> Result<()> {
         let mut batch = BatchBuilder::new(Arc::clone(self));
         for folder in start {
@@ -73,18 +75,19 @@ impl Listing {
                 folder.next += 1;
                 if kind != Kind::Folder {
                     if is_new(&folder.path, name) {
-                        batch.push(&folder.path, name, kind, emit)?;
+                        batch.push(&folder.path, name, kind, feed)?;
                     }
                     continue;
                 }
                 let below = tree::join(&folder.path, name);
                 if !self.stamps.lock().contains_key(&below) {
+                    feed.check()?;
                     let below = self.read_folder(below)?;
                     open.push(below);
                 }
             }
         }
-        batch.emit(emit)
+        batch.emit(feed)
     }
 
     /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished
@@ -96,11 +99,7 @@ impl Listing {
             next: 0,
         };
         match self.read_names(&mut read) {
-            Ok(facts) => {
-                let stamp = Stamp {
-                    facts,
-                    fresh: is_fresh(&facts),
-                };
+            Ok(stamp) => {
                 self.stamps.lock().insert(read.path.clone(), stamp);
             }
             Err(ListError::System(errno)) if vanished(errno) && !read.path.is_empty() => {
@@ -113,11 +112,15 @@ impl Listing {
         Ok(read)
     }
 
-    fn read_names(&self, read: &mut Folder) -> Result<Facts, ListError> {
+    fn read_names(&self, read: &mut Folder) -> Result<Stamp, ListError> {
+        let asked = now();
         let directory = self.root.folder(&read.path)?;
         let facts = directory.facts()?;
         directory.entries(|name, kind| read.push(name, kind, &directory))?;
-        Ok(facts)
+        Ok(Stamp {
+            facts,
+            fresh: freshness(&facts, asked),
+        })
     }
 }
 
@@ -126,16 +129,18 @@ fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
+/// Between two looks at a store that moves.
+const PAUSE: Duration = Duration::from_millis(20);
 /// More than most stores have, so that soon after the start it is known how many licences there are.
-const BATCHES_AHEAD: usize = 4096;
+const BATCHES_AHEAD: usize = 1024;
 
 impl Snapshot for Listing {
     fn batches_ahead(&self) -> usize {
         BATCHES_AHEAD
     }
 
-    fn list(self: Arc<Self>, emit: Emit) -> Result<()> {
-        self.list_from(vec![String::new()], |_, _| true, emit)
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        self.list_from(vec![String::new()], |_, _| true, feed)
     }
 
     fn unsettled(&self) -> Result<Unsettled> {
@@ -145,20 +150,21 @@ impl Snapshot for Listing {
                 Err(errno) if vanished(errno) => None,
                 facts => Some(facts.map_err(|errno| read_error(folder, errno))?),
             };
-            if stamp.fresh || now != Some(stamp.facts) {
+            if stamp.fresh.is_some() || now != Some(stamp.facts) {
+                unsettled.wait = unsettled.wait.max(stamp.fresh.unwrap_or(PAUSE));
                 unsettled.folders.insert(folder.clone());
             }
         }
         Ok(unsettled)
     }
 
-    fn list_again(self: Arc<Self>, unsettled: &Unsettled, emit: Emit) -> Result<()> {
-        let_settle();
+    fn list_again(self: Arc<Self>, unsettled: &Unsettled, feed: &mut dyn Feed) -> Result<()> {
+        std::thread::sleep(unsettled.wait);
         let folders = unsettled.folders.iter().cloned().collect();
         self.list_from(
             folders,
             |folder, name| !unsettled.known.contains(&tree::join(folder, name)),
-            emit,
+            feed,
         )
     }
 }
@@ -207,9 +213,7 @@ impl Folder {
             (Ok(name), _) => self.names.push(name, kind),
             (Err(error), Kind::File | Kind::Folder) => Err(error),
             // What is no licence is told, and must be told as text.
-            (Err(_), _) => self
-                .names
-                .push(&name.to_string_lossy().escape_debug().to_string(), kind),
+            (Err(_), _) => self.names.push(&shown(&name.to_string_lossy()), kind),
         };
         told.map_err(ListError::Told)
     }
@@ -228,4 +232,13 @@ impl Folder {
             Error::new(Outcome::InvalidName, sentence)
         })
     }
+}
+
+/// A name that is no name for a licence, as people can read it.
+fn shown(name: &str) -> String {
+    name.chars()
+        .take(name::PART_MAX)
+        .collect::<String>()
+        .escape_debug()
+        .to_string()
 }

@@ -14,14 +14,14 @@ pub struct Names {
 #[derive(Clone, Copy)]
 struct Place {
     start: u32,
-    length: u8,
+    length: u16,
     kind: Kind,
 }
 
 impl Names {
     pub fn push(&mut self, name: &str, kind: Kind) -> Result<()> {
         let start = u32::try_from(self.text.len()).map_err(|_| Error::out_of_memory())?;
-        let length = u8::try_from(name.len()).map_err(|_| Error::out_of_memory())?;
+        let length = u16::try_from(name.len()).map_err(|_| Error::out_of_memory())?;
         self.text.try_reserve(name.len())?;
         self.places.try_reserve(1)?;
         self.text.push_str(name);

@@ -1,13 +1,13 @@
 //! Restores into a directory: everything is written beside the licences first, in one hidden
 //! folder, and moved into its place once the whole backup is found right.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Facts, Kind, Lock, user};
+use crate::sys::files::{Dir, Errno, Facts, Kind, Lock, hidden_name, is_hidden_name, user};
 
 /// The hidden folder's name, before sixteen hexadecimal digits.
 const STAGING: &str = ".licbak-restore.";
@@ -37,6 +37,10 @@ pub struct Restore {
 struct Staging {
     name: String,
     folder: Dir,
+    /// The store's file system: nothing can be moved to another.
+    device: u64,
+    /// The process's umask keeps rights from the owner.
+    masked: bool,
 }
 
 /// The folders that a worker used last; licences come folder by folder.
@@ -90,10 +94,7 @@ impl Restore {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         loop {
-            let name = format!(
-                "{STAGING}{:016x}",
-                RandomState::new().build_hasher().finish()
-            );
+            let name = hidden_name(STAGING);
             match root.make_folder(&name) {
                 Err(Errno::EXIST) => continue,
                 made => made.map_err(failed)?,
@@ -105,7 +106,18 @@ impl Restore {
             };
             let is_free = folder.try_lock().map_err(failed)? != Lock::Others;
             if is_free && root.facts_of(&name).is_ok() {
-                return Ok(Staging { name, folder });
+                let device = root.facts().map_err(failed)?.identity.device;
+                // A umask may take from the owner too; then each file and folder is given its rights.
+                let masked = folder.facts().map_err(failed)?.mode & 0o700 != 0o700;
+                if masked {
+                    folder.set_mode(0o700).map_err(failed)?;
+                }
+                return Ok(Staging {
+                    name,
+                    folder,
+                    device,
+                    masked,
+                });
             }
         }
     }
@@ -167,9 +179,11 @@ impl Restore {
             };
             let directory = match &mut cursor.staging {
                 Some(directory) => directory,
-                none => none.insert(make_below(&staging.folder, folder).map_err(failed)?),
+                none => none
+                    .insert(make_below(&staging.folder, folder, staging.masked).map_err(failed)?),
             };
-            stage(directory, file, content, modified, old).map_err(failed)?;
+            let mode = staging.masked.then_some(0o600);
+            stage(directory, file, content, modified, old, mode).map_err(failed)?;
         }
         Ok(Placed::Staged)
     }
@@ -180,11 +194,35 @@ impl Restore {
             return Ok(None);
         };
         match root.folder(folder) {
-            Ok(directory) => Ok(Some(directory)),
+            Ok(directory) => self
+                .check_device(folder, &directory)
+                .map(|()| Some(directory)),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(self.in_the_way(folder)),
             Err(errno) => Err(self.read_error(folder, errno)),
         }
+    }
+
+    /// Nothing can be moved from the store's file system to another.
+    fn check_device(&self, folder: &str, directory: &Dir) -> Result<()> {
+        let device = directory
+            .facts()
+            .map_err(|errno| self.read_error(folder, errno))?
+            .identity
+            .device;
+        if self
+            .staging
+            .as_ref()
+            .is_none_or(|staging| staging.device == device)
+        {
+            return Ok(());
+        }
+        let sentence = format!(
+            "The folder '{}' is on another file system than the store that it is in. Restore the backup \
+             into a store on one file system.",
+            self.path.join(folder).display()
+        );
+        Err(Error::new(Outcome::NotSupported, sentence))
     }
 
     /// Moves all that was staged into its place. `tell` learns of everything that has been moved,
@@ -322,7 +360,7 @@ fn compare(
     }
     if facts.size == content.len() as u64 {
         // One byte more shows a file that grows.
-        let read = file.read_full(sized(buffer, content.len() + 1)?)?;
+        let read = file.read_full(sized(buffer, content.len() + 1).map_err(|_| Errno::NOMEM)?)?;
         if buffer.get(..read) == Some(content) {
             return Ok(Some(Existing::Same));
         }
@@ -330,23 +368,12 @@ fn compare(
     Ok(Some(Existing::Other(facts)))
 }
 
-/// The first `size` bytes of `buffer`, grown where needed.
-fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], Errno> {
-    if buffer.len() < size {
-        buffer
-            .try_reserve_exact(size - buffer.len())
-            .map_err(|_| Errno::NOMEM)?;
-        buffer.resize(size, 0);
-    }
-    buffer.get_mut(..size).ok_or(Errno::NOMEM)
-}
-
 /// Whether `file` is the same in both folders.
 fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
     let staged = from.file(file)?;
     let mut content = Vec::new();
     let size = staged.facts()?.size as usize;
-    let read = staged.read_full(sized(&mut content, size)?)?;
+    let read = staged.read_full(sized(&mut content, size).map_err(|_| Errno::NOMEM)?)?;
     content.truncate(read);
     Ok(matches!(
         compare(into, file, &content, &mut Vec::new())?,
@@ -361,9 +388,13 @@ fn stage(
     content: &[u8],
     modified: i64,
     old: Option<Facts>,
+    mode: Option<u32>,
 ) -> Result<(), Errno> {
     let file = directory.create(name)?;
     file.write_all(content)?;
+    if let Some(mode) = mode {
+        file.set_mode(mode)?;
+    }
     if let Some(old) = old {
         if file.facts()?.owner != old.owner {
             file.set_owner(old.owner)?;
@@ -377,7 +408,7 @@ fn stage(
 }
 
 /// Opens the folder `path` below `root`, and makes what is missing of it.
-fn make_below(root: &Dir, path: &str) -> Result<Dir, Errno> {
+fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
     match root.folder(path) {
         Err(Errno::NOENT) => {}
         done => return done,
@@ -390,6 +421,9 @@ fn make_below(root: &Dir, path: &str) -> Result<Dir, Errno> {
             made => made?,
         }
         folder = folder.folder(part)?;
+        if masked {
+            folder.set_mode(0o700)?;
+        }
     }
     Ok(folder)
 }
@@ -401,10 +435,9 @@ fn move_new(from: &Dir, name: &str, into: &Dir, is_folder: bool) -> Result<(), E
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if is_folder => {
             from.rename(name, into, name)
         }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match into.facts_of(name) {
-            Ok(_) => Err(Errno::EXIST),
-            Err(_) => from.rename(name, into, name),
-        },
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => from
+            .link(name, into, name)
+            .and_then(|()| from.remove_file(name)),
         done => done,
     }
 }
@@ -413,12 +446,10 @@ fn move_new(from: &Dir, name: &str, into: &Dir, is_folder: bool) -> Result<(), E
 fn hidden(root: &Dir) -> Vec<String> {
     let mut found = Vec::new();
     let _ = root.entries::<Errno>(|name, _| {
-        let name = name.to_str().ok().filter(|name| {
-            let digits = name.strip_prefix(STAGING);
-            digits.is_some_and(|digits| {
-                digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-            })
-        });
+        let name = name
+            .to_str()
+            .ok()
+            .filter(|name| is_hidden_name(name, STAGING));
         found.extend(name.map(str::to_owned));
         Ok(())
     });

@@ -1,0 +1,15 @@
+//! Memory that is used again and again.
+
+use std::collections::TryReserveError;
+
+/// The first `size` bytes of `buffer`, which is grown where needed and never shrunk: what was zeroed
+/// once is not zeroed again.
+pub fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], TryReserveError> {
+    if buffer.len() < size {
+        buffer.try_reserve_exact(size - buffer.len())?;
+        buffer.resize(size, 0);
+    }
+    let end = size.min(buffer.len());
+    let (used, _) = buffer.split_at_mut(end);
+    Ok(used)
+}
