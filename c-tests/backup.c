@@ -123,6 +123,9 @@ static void all_left_out(void)
     CHECK_HR(licbak_set_prop(r, "UnstatedRight", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&leave_out, 4), LICBAK_S_OK);
     CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_HRESULT_ERROR_EMPTY);
     CHECK_TEXT(entries("denied-backups"), "");
+    /* Each once, though a store that was written just now is listed twice. */
+    CHECK_INT(count_of(&rec, LICBAK_WMT_RESTRICTED_LICENSE), 9);
+    CHECK_INT(final_figures(&rec).licenses_restricted, 9);
     CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_HRESULT_ERROR_EMPTY);
     CHECK_TEXT(entries("denied-backups"), "");
 
@@ -189,6 +192,7 @@ static void inside_the_store(void)
     CHECK(link("self/licenses.tar.zst", "self/music/linked") == 0); /* the same inode */
     CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
     CHECK_INT(final_figures(&rec).licenses_done, 7);
+    CHECK_INT(final_figures(&rec).licenses_total, 7);
     CHECK(unlink("self/music/linked") == 0);
 
     /* Below the store, and that of RestorePath likewise. */
@@ -198,6 +202,36 @@ static void inside_the_store(void)
         CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
         CHECK_INT(final_figures(&rec).licenses_done, 7);
     }
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* Another process's backup, which came into the store while it was being read. */
+static licbak_hresult replace_backup(recorder *rec, const event *e)
+{
+    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && exists("another")) {
+        CHECK(rename("another", (const char *)rec->other) == 0);
+    }
+    return LICBAK_S_OK;
+}
+
+static void replaced_meanwhile(void)
+{
+    /* More links than may wait to be told, so that the end of the store is not read yet. */
+    recorder rec = {.react = replace_backup, .other = "moved/z/licenses.tar.zst"};
+    for (int i = 0; i < 12000; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "moved/a-link-%05d", i);
+        make_dir("moved/z");
+        CHECK(symlink("nowhere", path) == 0);
+    }
+    write_text("moved/z/key.lic", "a licence");
+    CHECK_HR(backup("moved", "moved/z", 0), LICBAK_S_OK);
+    write_text("another", "a backup of another process");
+    licbak_restorer *r = restorer_for("moved", "moved/z");
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    CHECK(!exists("another"));
+    CHECK_INT(final_figures(&rec).licenses_done, 1);
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
@@ -265,6 +299,7 @@ int main(void)
     all_left_out();
     too_large();
     inside_the_store();
+    replaced_meanwhile();
     equal_bytes();
     return finish();
 }

@@ -194,6 +194,13 @@ static void error_messages(void)
     licbak_restorer *r = restorer_for("busy/store", "busy/backups");
     CHECK_TEXT(error_message(r), "");
     CHECK_HR(licbak_backup_licenses(r, 0, never, NULL), LICBAK_NS_E_DRM_BACKUP_EXISTS);
+    char *exists_message = strdup(error_message(r));
+    CHECK_HR(licbak_backup_licenses(r, 0x80000000u, never, NULL), LICBAK_E_INVALIDARG);
+    CHECK(strcmp(error_message(r), exists_message) != 0); /* that of the last start */
+    CHECK_HR(licbak_list_backup(r, NULL, NULL), LICBAK_E_INVALIDARG);
+    CHECK_HAS(error_message(r), "callback");
+    free(exists_message);
+    CHECK_HR(licbak_backup_licenses(r, 0, never, NULL), LICBAK_NS_E_DRM_BACKUP_EXISTS);
     const char *message = error_message(r);
     CHECK(message[0] != '\0');
 

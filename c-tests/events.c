@@ -67,6 +67,26 @@ static void progress_is_coalesced(void)
 
 /* -- answers --------------------------------------------------------------------------------------------- */
 
+/* A callback has as much stack as any thread of the host: it may put a large buffer there. */
+static licbak_hresult use_the_stack(recorder *rec, const event *e)
+{
+    volatile char large[3 << 20];
+    (void)rec;
+    for (size_t i = 0; i < sizeof large; i += 4096) {
+        large[i] = (char)e->status;
+    }
+    return large[4096] == (char)e->status ? LICBAK_S_OK : LICBAK_E_FAIL;
+}
+
+static void large_callback(void)
+{
+    recorder rec = {.react = use_the_stack};
+    licbak_restorer *r = restorer_for("store", "backups");
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
 static licbak_hresult answer_not_implemented(recorder *rec, const event *e)
 {
     (void)rec, (void)e;
@@ -244,6 +264,7 @@ int main(void)
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
     none_is_dropped();
     progress_is_coalesced();
+    large_callback();
     harmless_answers();
     failures_end_it();
     too_late_to_fail();

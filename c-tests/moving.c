@@ -53,6 +53,21 @@ static void *replace(void *unused)
     return NULL;
 }
 
+/* A licence becomes a folder of its name, and back: no backup may hold both. */
+static void *change_shape(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&stop)) {
+        write_text("store/k-shape.lic", "a licence");
+        breathe();
+        CHECK(unlink("store/k-shape.lic") == 0);
+        write_text("store/k-shape.lic/inner.lic", "a licence in a folder");
+        breathe();
+        remove_tree("store/k-shape.lic");
+    }
+    return NULL;
+}
+
 /* Makes and deletes licences, and whole folders. */
 static void *come_and_go(void *unused)
 {
@@ -134,9 +149,9 @@ int main(void)
     make_dir("store/z");
     make_dir("backups");
 
-    static void *(*const movers[])(void *) = {wander, replace, come_and_go};
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++) {
+    static void *(*const movers[])(void *) = {wander, replace, come_and_go, change_shape};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
         CHECK(pthread_create(&threads[i], NULL, movers[i], NULL) == 0);
     }
     int done = 0;
@@ -158,7 +173,7 @@ int main(void)
         }
     }
     atomic_store(&stop, true);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     forget(&rec);

@@ -97,6 +97,24 @@ static void left_out(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+/* A link is no licence, and its name need not be one. */
+static void odd_links(void)
+{
+    recorder rec = {0};
+    char path[256] = "odd/";
+    make_store("odd", 3);
+    memset(path + 4, 0xE9, 200); /* no UTF-8 */
+    CHECK(symlink("nowhere", path) == 0);
+    CHECK(symlink("nowhere", "odd/a\\b\nc") == 0);
+    make_dir("odd-backups");
+    licbak_restorer *r = restorer_for("odd", "odd-backups");
+    CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_INT(final_figures(&rec).licenses_done, 3);
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 2);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
 /* What begins with a dot is no licence, and no name rule is held against it. */
 static void hidden(void)
 {
@@ -125,6 +143,7 @@ int main(void)
     refused();
     too_long();
     left_out();
+    odd_links();
     hidden();
     return finish();
 }

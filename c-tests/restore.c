@@ -208,6 +208,20 @@ static void leaves_nothing_hidden(void)
     forget(&rec);
 }
 
+/* What is restored is its owner's alone whatever the umask takes away. */
+static void strange_umask(void)
+{
+    recorder rec = {0};
+    mode_t before = umask(0777);
+    licbak_hresult hr = restore_into("masked", 0, &rec);
+    umask(before);
+    CHECK_HR(hr, LICBAK_S_OK);
+    CHECK_INT(mode_of("masked"), 0700);
+    CHECK_INT(mode_of("masked/music"), 0700);
+    CHECK_INT(mode_of("masked/music/key-0001.lic"), 0600);
+    forget(&rec);
+}
+
 int main(void)
 {
     begin("restore");
@@ -222,5 +236,6 @@ int main(void)
     dry_run_makes_nothing();
     links_not_followed();
     leaves_nothing_hidden();
+    strange_umask();
     return finish();
 }

@@ -318,7 +318,7 @@ typedef struct licbak_store {
 /** Something in the store is not backed up. value is "name: reason" (STRING). */
 #define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
 
-/** Not sent by this version, as the five below: the machine is being individualized. */
+/** Not sent by this version, as the four below: the machine is being individualized. */
 #define LICBAK_WMT_INDIVIDUALIZE 24u
 
 /** Not sent: the machine must be individualized first. */
@@ -706,15 +706,16 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * read fails it. Licences whose issuer denies backup are left out and told
  * (LICBAK_WMT_RESTRICTED_LICENSE).
  *
- * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be
- * set.
+ * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) must be set, and StorePath
+ * or a store of the host's own.
  * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
  * @param callback Told how it goes.
  * @param context Given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
  * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
  * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
- * empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag;
+ * empty; LICBAK_E_NOTIMPL if the host's store has no enumerate; LICBAK_NS_E_DRM_BACKUP_EXISTS if
+ * there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN;
  * LICBAK_E_OUTOFMEMORY.
  *
  * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
@@ -726,8 +727,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
  * LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
- * replacing another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
- * LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ * replacing another, or the store is a database; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * LICBAK_E_FAIL. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
+ * twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -746,22 +748,27 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
  * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
  *
- * @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist
- * is made; its parent must exist.
+ * A store of the host's own is asked for each licence, once the backup is found right, and given
+ * those that it is to keep.
+ *
+ * @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
+ * A directory in StorePath that does not exist is made; its parent must exist.
  * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
  * @param callback Told how it goes.
  * @param context Given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
  * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
  * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
- * empty; LICBAK_E_OUTOFMEMORY.
+ * empty; LICBAK_E_NOTIMPL if the host's store has no get or, unless with LICBAK_DRY_RUN, no put;
+ * LICBAK_E_OUTOFMEMORY.
  *
  * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
  * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
  * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
- * or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
+ * or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database, or one of its
+ * folders is on another file system; a failure of the host's store;
  * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.

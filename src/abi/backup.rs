@@ -20,15 +20,16 @@ use crate::error::Result;
 /// read fails it. Licences whose issuer denies backup are left out and told
 /// (LICBAK_WMT_RESTRICTED_LICENSE).
 ///
-/// @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) and StorePath must be
-/// set.
+/// @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) must be set, and StorePath
+/// or a store of the host's own.
 /// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
 /// @param callback Told how it goes.
 /// @param context Given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
 /// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
 /// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
-/// empty; LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither flag;
+/// empty; LICBAK_E_NOTIMPL if the host's store has no enumerate; LICBAK_NS_E_DRM_BACKUP_EXISTS if
+/// there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN;
 /// LICBAK_E_OUTOFMEMORY.
 ///
 /// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
@@ -40,8 +41,9 @@ use crate::error::Result;
 /// or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
 /// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
-/// replacing another, or the store is a database; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
-/// LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+/// replacing another, or the store is a database; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+/// LICBAK_E_FAIL. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
+/// twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_backup_licenses(
     restorer: *mut licbak_restorer,

@@ -22,22 +22,27 @@ use crate::error::Result;
 /// owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
 /// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
 ///
-/// @param restorer The restorer; RestorePath and StorePath must be set. A store that does not exist
-/// is made; its parent must exist.
+/// A store of the host's own is asked for each licence, once the backup is found right, and given
+/// those that it is to keep.
+///
+/// @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
+/// A directory in StorePath that does not exist is made; its parent must exist.
 /// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
 /// @param callback Told how it goes.
 /// @param context Given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
 /// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
 /// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
-/// empty; LICBAK_E_OUTOFMEMORY.
+/// empty; LICBAK_E_NOTIMPL if the host's store has no get or, unless with LICBAK_DRY_RUN, no put;
+/// LICBAK_E_OUTOFMEMORY.
 ///
 /// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
 /// LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
 /// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
-/// or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database;
+/// or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database, or one of its
+/// folders is on another file system; a failure of the host's store;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
 /// LICBAK_E_FAIL.

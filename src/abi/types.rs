@@ -56,7 +56,7 @@ pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
 /// Something in the store is not backed up. value is "name: reason" (STRING).
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
 
-/// Not sent by this version, as the five below: the machine is being individualized.
+/// Not sent by this version, as the four below: the machine is being individualized.
 pub const LICBAK_WMT_INDIVIDUALIZE: licbak_status = 24;
 /// Not sent: the machine must be individualized first.
 pub const LICBAK_WMT_NEEDS_INDIVIDUALIZATION: licbak_status = 25;

@@ -163,4 +163,29 @@ mod tests {
         assert_eq!((time(0), parse_time(None).unwrap()), (None, 0));
         assert!(parse_time(Some("yesterday")).is_err());
     }
+
+    #[test]
+    fn no_licence_has_a_name_that_could_harm() {
+        let line = |name: &str, key_id: &str, size: u64| {
+            format!(
+                r#"{{"name":"{name}","key_id":"{key_id}","format":"opaque","right":"unstated","size":{size},"modified":null}}"#
+            )
+        };
+        assert!(parse_license(line("a/b", "k", 1 << 24).as_bytes()).is_ok());
+        for (name, key_id, size) in [
+            ("../../etc/passwd", "k", 1),
+            ("/etc/passwd", "k", 1),
+            ("a\\u001b[2J", "k", 1),
+            ("a\\u0000.hidden", "k", 1),
+            ("a", "", 1),
+            ("a", "\\u001b]0;title", 1),
+            ("a", "k", (1 << 24) + 1),
+        ] {
+            let line = line(name, key_id, size);
+            assert!(
+                matches!(parse_license(line.as_bytes()), Err(Fault::Damaged(_))),
+                "{line}"
+            );
+        }
+    }
 }

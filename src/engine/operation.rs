@@ -375,4 +375,35 @@ mod tests {
         assert_eq!(operation.wait(None), Some(Err(Outcome::Unexpected)));
         assert!(told.recv().unwrap().contains("on purpose"));
     }
+
+    /// Objects to progress, after a while.
+    struct Slow;
+
+    impl Listener for Slow {
+        fn tell(&self, event: Event) -> Result<(), i32> {
+            match event {
+                Event::Progress(_) => {
+                    std::thread::sleep(2 * TICK);
+                    Err(-5)
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_committed_while_the_host_looks_at_the_progress() {
+        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let story: Story = Box::new(|operation, _| {
+            operation
+                .counters
+                .enter(crate::engine::progress::Phase::Working, 7);
+            std::thread::sleep(TICK + TICK / 2);
+            operation.commit()
+        });
+        operation
+            .launch(1, story, Box::new(Slow), |_| (), || ())
+            .unwrap();
+        assert_eq!(operation.wait(None), Some(Err(Outcome::Host(-5))));
+    }
 }

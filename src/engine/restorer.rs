@@ -280,3 +280,40 @@ impl Drop for Listing<'_> {
         self.0.idle.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::events::Event;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    struct Silent;
+
+    impl Listener for Silent {
+        fn tell(&self, _: Event) -> Result<(), i32> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_leaves_the_restorer_usable() {
+        let restorer = Arc::new(Restorer::default());
+        let listing = AssertUnwindSafe(|| restorer.list(|_, _| panic!("on purpose")));
+        assert!(catch_unwind(listing).is_err());
+        let starting = AssertUnwindSafe(|| {
+            restorer.start(Kind::Verify, Box::new(Silent), |_| panic!("on purpose"))
+        });
+        assert!(catch_unwind(starting).is_err());
+        let plan = |_: &Settings| {
+            Ok(Plan {
+                threads: 1,
+                story: Box::new(|_, _| Ok(())),
+            })
+        };
+        restorer
+            .start(Kind::Verify, Box::new(Silent), plan)
+            .unwrap();
+        assert_eq!(restorer.wait(None).unwrap(), Some(Ok(())));
+        restorer.close(false);
+    }
+}

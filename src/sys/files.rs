@@ -144,9 +144,10 @@ impl Dir {
         retry_on_intr(|| rustix::fs::open(path, FOLDER, Mode::empty())).map(Dir)
     }
 
-    /// Makes the folder at `path`, for its owner alone.
+    /// Makes the folder at `path`, for its owner alone, whatever the umask says.
     pub fn make(path: &Path) -> Result<(), Errno> {
-        rustix::fs::mkdir(path, Mode::RWXU)
+        rustix::fs::mkdir(path, Mode::RWXU)?;
+        rustix::fs::chmod(path, Mode::RWXU)
     }
 
     pub fn remove(path: &Path) -> Result<(), Errno> {
@@ -229,8 +230,9 @@ impl Dir {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }
 
-    pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    /// Sets the rights of `name` in this folder, which is a folder or file of ours.
+    pub fn set_mode_of(&self, name: &str, mode: u32) -> Result<(), Errno> {
+        rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
     /// What `name` in this folder is, a symbolic link itself.

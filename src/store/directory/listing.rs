@@ -242,3 +242,33 @@ fn shown(name: &str) -> String {
         .escape_debug()
         .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files::Identity;
+
+    #[test]
+    fn what_changed_within_a_tick_of_its_file_system_is_fresh() {
+        let facts = |changed| Facts {
+            identity: Identity {
+                device: 1,
+                inode: 1,
+            },
+            kind: Kind::Folder,
+            size: 0,
+            modified: changed,
+            changed,
+            mode: 0o700,
+            owner: (0, 0),
+        };
+        let (second, millisecond) = (1_000_000_000, 1_000_000);
+        let fresh = |changed, asked| freshness(&facts(changed), asked).is_some();
+        assert!(fresh(7 * second + 1, 7 * second + 10 * millisecond));
+        assert!(!fresh(7 * second + 1, 7 * second + 30 * millisecond));
+        // Whole seconds: 7.9 is still told as 7, and so is 7.0; on FAT 7.9 is told as 6.
+        assert!(fresh(7 * second, 7 * second + 900 * millisecond));
+        assert!(fresh(6 * second, 7 * second + 900 * millisecond));
+        assert!(!fresh(7 * second, 9 * second));
+    }
+}

@@ -99,6 +99,13 @@ impl Restore {
                 Err(Errno::EXIST) => continue,
                 made => made.map_err(failed)?,
             }
+            // A umask may take from the owner too; then each file and folder is given its rights.
+            let masked = root
+                .facts_of(&name)
+                .is_ok_and(|made| made.mode & 0o700 != 0o700);
+            if masked {
+                root.set_mode_of(&name, 0o700).map_err(failed)?;
+            }
             // Before it is locked another restore may take it for left behind.
             let folder = match root.folder(&name) {
                 Err(Errno::NOENT) => continue,
@@ -107,11 +114,6 @@ impl Restore {
             let is_free = folder.try_lock().map_err(failed)? != Lock::Others;
             if is_free && root.facts_of(&name).is_ok() {
                 let device = root.facts().map_err(failed)?.identity.device;
-                // A umask may take from the owner too; then each file and folder is given its rights.
-                let masked = folder.facts().map_err(failed)?.mode & 0o700 != 0o700;
-                if masked {
-                    folder.set_mode(0o700).map_err(failed)?;
-                }
                 return Ok(Staging {
                     name,
                     folder,
@@ -420,10 +422,10 @@ fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
             Err(Errno::EXIST) => {}
             made => made?,
         }
-        folder = folder.folder(part)?;
         if masked {
-            folder.set_mode(0o700)?;
+            folder.set_mode_of(part, 0o700)?;
         }
+        folder = folder.folder(part)?;
     }
     Ok(folder)
 }
