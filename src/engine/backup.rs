@@ -237,6 +237,7 @@ fn save_licenses<F: Write, S: Write + ReadAt>(
             batches.into_iter(),
             |portion| {
                 operation.check()?;
+                left_out.try_reserve(portion.notices.len())?;
                 for notice in portion.notices {
                     match &notice {
                         // Told before, when its folder was listed before.
