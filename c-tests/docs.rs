@@ -118,27 +118,42 @@ fn examples() {
     };
     let licenses = licenses();
     let store = licenses.to_str().unwrap();
-    let cases = [
-        ("01_back_up", [store, "one"], ["nowhere", "two"]),
-        ("02_restore", ["one", "restored"], ["two", "restored"]),
-        ("03_progress_and_cancel", [store, "two"], [store, "nowhere"]),
-        ("04_wait", [store, "three"], [store, "one"]),
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        ("01_back_up", &[store, "one"], &["nowhere", "two"]),
+        ("02_restore", &["one", "restored"], &["two", "restored"]),
+        (
+            "03_progress_and_cancel",
+            &[store, "two"],
+            &[store, "nowhere"],
+        ),
+        ("04_wait", &[store, "three"], &[store, "one"]),
+        ("05_host_files", &[store, "four"], &["nowhere", "five"]),
+        (
+            "05_host_files",
+            &["among", "four", "--restore"],
+            &["among", "one", "--restore"], // which holds other files
+        ),
+        ("06_host_memory", &["five"], &["nowhere"]),
     ];
-    for directory in ["one", "two", "three"] {
+    for directory in ["one", "two", "three", "four", "five", "among"] {
         fs::create_dir(place.join(directory)).unwrap();
     }
+    fs::write(place.join("among/other.txt"), "no licence").unwrap();
     for (name, good, bad) in cases {
         let program = build(name);
         let call =
             |arguments: &[&str]| run(Command::new(&program).args(arguments).current_dir(&place));
-        let (status, text) = call(&good);
+        let (status, text) = call(good);
         assert!(status.success(), "{name}: {text}");
-        let (status, text) = call(&bad);
+        let (status, text) = call(bad);
         assert_eq!(status.code(), Some(1), "{name}: {text}");
         assert!(text.contains('.'), "{name} does not tell why: {text}");
         assert_eq!(call(&[]).0.code(), Some(2), "{name} without arguments");
     }
     same_tree(&licenses, &place.join("restored"));
+    let seats = "seats/engineering";
+    same_tree(&licenses.join(seats), &place.join("among").join(seats));
+    assert_eq!(fs::read_dir(place.join("among")).unwrap().count(), 2); // and the other file
     fs::remove_dir_all(place).unwrap();
 }
 

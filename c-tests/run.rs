@@ -27,6 +27,7 @@ c_programs! {
     outcomes damage
     events cancel lifetime
     races moving hygiene
+    host_store host_many host_misuse host_inside
 }
 
 /// This one opens the library itself, so it must not be linked with it.
@@ -68,7 +69,17 @@ fn sanitized() {
         );
     }
     for name in [
-        "calls", "props", "names", "restore", "list", "events", "lifetime",
+        "calls",
+        "props",
+        "names",
+        "restore",
+        "list",
+        "events",
+        "lifetime",
+        "host_store",
+        "host_many",
+        "host_misuse",
+        "host_inside",
     ] {
         let program = build("cc", &format!("{name}.c"), &flags);
         expect_passed(name, &mut Command::new(&program));

@@ -360,7 +360,7 @@ typedef struct licbak_store {
 /** Success, with less done than asked for: the time ran out, or there was nothing to cancel. */
 #define LICBAK_S_FALSE LICBAK_HRESULT_C(0x00000001)
 
-/** Not implemented; from a host's function it counts as LICBAK_S_OK. */
+/** Not implemented; from a status callback it counts as LICBAK_S_OK. */
 #define LICBAK_E_NOTIMPL LICBAK_HRESULT_C(0x80004001)
 
 /** A pointer is NULL that must not be. */

@@ -12,7 +12,7 @@ use crate::error::Outcome;
 pub const LICBAK_S_OK: licbak_hresult = 0x0000_0000_u32 as licbak_hresult;
 /// Success, with less done than asked for: the time ran out, or there was nothing to cancel.
 pub const LICBAK_S_FALSE: licbak_hresult = 0x0000_0001_u32 as licbak_hresult;
-/// Not implemented; from a host's function it counts as LICBAK_S_OK.
+/// Not implemented; from a status callback it counts as LICBAK_S_OK.
 pub const LICBAK_E_NOTIMPL: licbak_hresult = 0x8000_4001_u32 as licbak_hresult;
 /// A pointer is NULL that must not be.
 pub const LICBAK_E_POINTER: licbak_hresult = 0x8000_4003_u32 as licbak_hresult;
@@ -337,6 +337,13 @@ fn find(hr: licbak_hresult) -> Option<(&'static CStr, &'static CStr)> {
         .iter()
         .find(|(code, ..)| *code == hr)
         .map(|(_, name, message)| (*name, *message))
+}
+
+/// The name of an outcome in brackets, to be put behind its number; empty for a code that is not of
+/// this library.
+pub(super) fn name_of(hr: licbak_hresult) -> String {
+    let name = find(hr).and_then(|(name, _)| name.to_str().ok());
+    name.map_or_else(String::new, |name| format!(" ({name})"))
 }
 
 /// The name of an outcome, for logs.

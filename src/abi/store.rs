@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::callback::call_host;
 use super::guard::guard;
 use super::handle;
-use super::hresult::LICBAK_S_OK;
+use super::hresult::{LICBAK_NS_E_DRM_OPERATION_CANCELED, LICBAK_S_OK, name_of};
 use super::memory::{bytes, not_null, read_struct, text, with_nul};
 use super::types::*;
 use crate::error::{Error, Outcome, Result};
-use crate::license::{BackupRight, Format};
+use crate::license::name::shown;
+use crate::license::{BackupRight, Format, check_size};
 use crate::store::host::{Host, License, Take};
 
 /// Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
@@ -83,20 +84,38 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
     let license = unsafe { read_struct(license) }?;
     // SAFETY: as above.
     let name = unsafe { text(license.name) }?;
-    let name = as_text(name, "name")?;
+    let name = std::str::from_utf8(name).map_err(|_| {
+        let shown = shown(&String::from_utf8_lossy(name));
+        refused(Outcome::InvalidName, &shown, "its name is no UTF-8")
+    })?;
     let key_id = match license.key_id.is_null() {
         true => None,
         // SAFETY: as above.
-        false => Some(as_text(unsafe { text(license.key_id) }?, "key ID")?),
+        false => Some(
+            std::str::from_utf8(unsafe { text(license.key_id) }?).map_err(|_| {
+                refused(Outcome::InvalidName, &shown(name), "its key ID is no UTF-8")
+            })?,
+        ),
     };
+    check_size(&shown(name), license.content_size as u64)?;
     let content = match license.content_size {
         0 => &[],
+        _ if license.content.is_null() => {
+            return Err(refused(
+                Outcome::Pointer,
+                &shown(name),
+                "its content is NULL",
+            ));
+        }
         // SAFETY: as above.
         size => unsafe { bytes(license.content, size) }?,
     };
     let right = BackupRight::from_number(license.backup_right).ok_or_else(|| {
-        let sentence = format!("The host's licence '{name}' has a backup right that there is not.");
-        Error::new(Outcome::InvalidArgument, sentence)
+        refused(
+            Outcome::InvalidArgument,
+            &shown(name),
+            "there is no such backup right",
+        )
     })?;
     take(License {
         name,
@@ -108,20 +127,17 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
     })
 }
 
-fn as_text<'t>(bytes: &'t [u8], what: &str) -> Result<&'t str> {
-    std::str::from_utf8(bytes).map_err(|_| {
-        let shown = String::from_utf8_lossy(bytes);
-        let sentence = format!(
-            "The {what} '{}' of a host's licence is no UTF-8.",
-            shown.escape_debug()
-        );
-        Error::new(Outcome::InvalidName, sentence)
-    })
+fn refused(outcome: Outcome, name: &str, why: &str) -> Error {
+    Error::new(
+        outcome,
+        format!("The host's licence '{name}' can't be taken: {why}."),
+    )
 }
 
-/// Calls a function of the host that emits, and gives what it emits to `take`.
+/// Calls a function of the host that emits, and gives what it emits to `take`. `what` is the function
+/// and what it was called for.
 fn collect(
-    name: &str,
+    what: &str,
     take: Take,
     call: impl FnOnce(licbak_license_callback, *mut c_void) -> licbak_hresult,
 ) -> Result<()> {
@@ -132,16 +148,22 @@ fn collect(
     let hr = call_host(|| call(Some(emit), (&raw mut emission).cast()));
     match emission.refused {
         Some(refused) => Err(refused),
-        None => check(name, hr),
+        None => check(what, hr),
     }
 }
 
-fn check(name: &str, hr: licbak_hresult) -> Result<()> {
-    if hr >= LICBAK_S_OK {
-        return Ok(());
+fn check(what: &str, hr: licbak_hresult) -> Result<()> {
+    match hr {
+        LICBAK_S_OK.. => Ok(()),
+        LICBAK_NS_E_DRM_OPERATION_CANCELED => Err(Error::canceled()),
+        _ => {
+            let code = name_of(hr);
+            let sentence = format!(
+                "The host's function {what} failed with {hr:#010x}{code}. Look for the reason in the host."
+            );
+            Err(Error::new(Outcome::Host(hr), sentence))
+        }
     }
-    let sentence = format!("The host's function {name} failed with {hr:#010x}.");
-    Err(Error::new(Outcome::Host(hr), sentence))
 }
 
 fn missing(name: &str) -> Error {
@@ -172,12 +194,10 @@ impl Host for HostStore {
     }
 
     fn get(&self, name: &str, take: Take) -> Result<()> {
-        let (function, name) = (
-            self.functions.get.ok_or_else(|| missing("get"))?,
-            with_nul(name),
-        );
+        let function = self.functions.get.ok_or_else(|| missing("get"))?;
+        let (what, name) = (format!("get (of the licence '{name}')"), with_nul(name));
         // SAFETY: the host's function, called as it promised it may be; the name lives until then.
-        collect("get", take, |emit, emit_context| unsafe {
+        collect(&what, take, |emit, emit_context| unsafe {
             function(
                 self.functions.context,
                 name.as_ptr().cast(),
@@ -189,6 +209,7 @@ impl Host for HostStore {
 
     fn put(&self, license: &License) -> Result<()> {
         let function = self.functions.put.ok_or_else(|| missing("put"))?;
+        let what = format!("put (of the licence '{}')", license.name);
         let (name, key_id) = (with_nul(license.name), license.key_id.map(with_nul));
         let license = licbak_license {
             struct_size: size_of::<licbak_license>(),
@@ -204,6 +225,6 @@ impl Host for HostStore {
         };
         // SAFETY: the host's function, called as it promised it may be; the licence lives until then.
         let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
-        check("put", hr)
+        check(&what, hr)
     }
 }

@@ -89,6 +89,7 @@ pub fn walk<V: Visitor>(
         |checked: Checked<V::Found>| {
             operation.check()?;
             for (license, verdict) in checked.licenses {
+                operation.check()?;
                 match verdict {
                     Some(what) => found(&license, what)?,
                     None => {

@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 /// Bytes of a whole name, and of a part of it between slashes.
 pub const NAME_MAX: usize = 4000;
 pub const PART_MAX: usize = 255;
+/// Characters of a name in a sentence.
+const SHOWN_MAX: usize = 4096;
 /// Bytes of a key ID.
 pub const KEY_ID_MAX: usize = 1024;
 
@@ -47,6 +49,12 @@ pub fn check(name: &[u8]) -> Result<&str, BadName> {
 /// Whether `key_id` may stand for a licence.
 pub fn is_key_id(key_id: &str) -> bool {
     (1..=KEY_ID_MAX).contains(&key_id.len()) && !key_id.contains(char::is_control)
+}
+
+/// The beginning of a name that may be none, as people can read it.
+pub fn shown(name: &str) -> String {
+    let beginning: String = name.chars().take(SHOWN_MAX).collect();
+    beginning.escape_debug().to_string()
 }
 
 /// The name of the folder, empty for the store itself, and the name in it.

@@ -84,7 +84,7 @@ impl Snapshot for HostSnapshot {
 
 /// Whether a host's licence can be kept in a backup.
 fn check(license: &License) -> Result<()> {
-    let name = license.name.escape_debug();
+    let name = name::shown(license.name);
     if let Err(reason) = name::check(license.name.as_bytes()) {
         let sentence = format!("The host's licence '{name}' can't be kept: {reason}.");
         return Err(Error::new(Outcome::InvalidName, sentence));

@@ -213,7 +213,7 @@ impl Folder {
             (Ok(name), _) => self.names.push(name, kind),
             (Err(error), Kind::File | Kind::Folder) => Err(error),
             // What is no licence is told, and must be told as text.
-            (Err(_), _) => self.names.push(&shown(&name.to_string_lossy()), kind),
+            (Err(_), _) => self.names.push(&name::shown(&name.to_string_lossy()), kind),
         };
         told.map_err(ListError::Told)
     }
@@ -227,20 +227,11 @@ impl Folder {
             let whole = tree::join(&self.path, &name.to_string_lossy());
             let sentence = format!(
                 "The name '{}' can't be kept in a backup: {reason}. Rename it and try again.",
-                whole.escape_debug()
+                name::shown(&whole)
             );
             Error::new(Outcome::InvalidName, sentence)
         })
     }
-}
-
-/// A name that is no name for a licence, as people can read it.
-fn shown(name: &str) -> String {
-    name.chars()
-        .take(name::PART_MAX)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
 }
 
 #[cfg(test)]
