@@ -33,7 +33,7 @@ struct arguments {
     int path_count;
 };
 
-struct session {
+struct errand {
     licbak_restorer *restorer;
     licbak_hresult hr;   /* once a failure, every later step does nothing */
     const char *working; /* what the working phase is called here */
@@ -85,12 +85,12 @@ static void tell_failure(licbak_hresult hr, const char *about, const char *sente
 }
 
 /* A start, an operation or a list that failed has left its sentence with the restorer. */
-static void fail(struct session *session, licbak_hresult hr)
+static void fail(struct errand *errand, licbak_hresult hr)
 {
     char sentence[16384];
     size_t size = sizeof sentence;
-    session->hr = hr;
-    if (licbak_get_error_message(session->restorer, sentence, &size) < 0 || *sentence == '\0')
+    errand->hr = hr;
+    if (licbak_get_error_message(errand->restorer, sentence, &size) < 0 || *sentence == '\0')
         tell_failure(hr, "", licbak_hresult_message(hr));
     else
         tell_failure(hr, "", sentence);
@@ -110,19 +110,19 @@ static int terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-static void clear_bar(const struct session *session)
+static void clear_bar(const struct errand *errand)
 {
-    if (session->has_cursor && !session->quiet)
+    if (errand->has_cursor && !errand->quiet)
         fputs("\r\033[K", stderr);
     fflush(stderr);
 }
 
-static const char *phase_name(const struct session *session)
+static const char *phase_name(const struct errand *errand)
 {
     static const char *const names[] = {"starting", "listing", "checking", NULL, "committing"};
-    const uint32_t phase = session->progress.phase;
+    const uint32_t phase = errand->progress.phase;
     const bool is_own = phase >= sizeof names / sizeof *names || names[phase] == NULL;
-    return is_own ? session->working : names[phase];
+    return is_own ? errand->working : names[phase];
 }
 
 /* How much of the phase is done, 0 to 1; 0 also while its end is not known. */
@@ -146,44 +146,44 @@ static void describe_progress(const licbak_progress *progress, char *text, size_
 }
 
 /* One line, never wider than the terminal: the bar is the first to go. */
-static void draw_bar(const struct session *session)
+static void draw_bar(const struct errand *errand)
 {
     enum { widest = 40, narrowest = 8 };
     static const char full[] = "########################################";
     static const char empty[] = "----------------------------------------";
     const int columns = terminal_columns() - 1; /* in the last one it might wrap */
     char text[128], bar[128] = "", line[384];
-    describe_progress(&session->progress, text, sizeof text);
-    int width = columns - (int)(strlen(phase_name(session)) + strlen(text) + strlen(" [] "));
+    describe_progress(&errand->progress, text, sizeof text);
+    int width = columns - (int)(strlen(phase_name(errand)) + strlen(text) + strlen(" [] "));
     if (width > widest)
         width = widest;
-    if (width >= narrowest && session->progress.phase_total > 0) {
-        const int filled = (int)(share_done(&session->progress) * width);
+    if (width >= narrowest && errand->progress.phase_total > 0) {
+        const int filled = (int)(share_done(&errand->progress) * width);
         snprintf(bar, sizeof bar, "[%.*s%.*s] ", filled, full, width - filled, empty);
     }
-    snprintf(line, sizeof line, "%s %s%s", phase_name(session), bar, text);
+    snprintf(line, sizeof line, "%s %s%s", phase_name(errand), bar, text);
     fprintf(stderr, "\r%.*s\033[K", columns, line);
     fflush(stderr);
 }
 
 /* For a log: one line when a phase begins. */
-static void tell_phase(struct session *session)
+static void tell_phase(struct errand *errand)
 {
-    if (session->progress.phase == session->told_phase)
+    if (errand->progress.phase == errand->told_phase)
         return;
-    session->told_phase = session->progress.phase;
-    fprintf(stderr, "%s", phase_name(session));
-    if (session->progress.licenses_total > 0)
-        fprintf(stderr, ": %" PRIu64 " licences", session->progress.licenses_total);
+    errand->told_phase = errand->progress.phase;
+    fprintf(stderr, "%s", phase_name(errand));
+    if (errand->progress.licenses_total > 0)
+        fprintf(stderr, ": %" PRIu64 " licences", errand->progress.licenses_total);
     fputc('\n', stderr);
 }
 
-static void take_progress(struct session *session, const uint8_t *value, size_t size)
+static void take_progress(struct errand *errand, const uint8_t *value, size_t size)
 {
     /* The struct grows with the library: this program takes the part that it knows. */
-    if (size > sizeof session->progress)
-        size = sizeof session->progress;
-    memcpy(&session->progress, value, size);
+    if (size > sizeof errand->progress)
+        size = sizeof errand->progress;
+    memcpy(&errand->progress, value, size);
 }
 
 static const char *event_name(licbak_status status)
@@ -197,14 +197,14 @@ static const char *event_name(licbak_status status)
     }
 }
 
-static void tell_event(struct session *session, licbak_status status, const uint8_t *value)
+static void tell_event(struct errand *errand, licbak_status status, const uint8_t *value)
 {
     if (status == LICBAK_STATUS_LICENSE_LEFT_OUT)
-        session->left_out++;
+        errand->left_out++;
     if (event_name(status) == NULL ||
-        (session->quiet && status != LICBAK_STATUS_LICENSE_DAMAGED))
+        (errand->quiet && status != LICBAK_STATUS_LICENSE_DAMAGED))
         return;
-    clear_bar(session);
+    clear_bar(errand);
     fprintf(stderr, "%s: ", event_name(status));
     put_safely(stderr, (const char *)value);
     fputc('\n', stderr);
@@ -214,19 +214,19 @@ static licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresu
                                               licbak_datatype type, const uint8_t *value,
                                               size_t size, void *context)
 {
-    struct session *session = context;
+    struct errand *errand = context;
     (void)hr, (void)type;
     if (status == LICBAK_STATUS_PROGRESS) {
-        take_progress(session, value, size);
-        if (!session->quiet && session->has_cursor)
-            draw_bar(session);
-        else if (!session->quiet)
-            tell_phase(session);
+        take_progress(errand, value, size);
+        if (!errand->quiet && errand->has_cursor)
+            draw_bar(errand);
+        else if (!errand->quiet)
+            tell_phase(errand);
     } else if (status == LICBAK_WMT_BACKUPRESTORE_END) {
-        take_progress(session, value, size);
-        clear_bar(session);
+        take_progress(errand, value, size);
+        clear_bar(errand);
     } else {
-        tell_event(session, status, value); /* WMT_ERROR's sentence is left to fail() */
+        tell_event(errand, status, value); /* WMT_ERROR's sentence is left to fail() */
     }
     return LICBAK_S_OK;
 }
@@ -263,9 +263,9 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
     return hr < 0 ? hr : outcome;
 }
 
-static void tell_summary(const struct session *session, const char *done)
+static void tell_summary(const struct errand *errand, const char *done)
 {
-    const licbak_progress *progress = &session->progress;
+    const licbak_progress *progress = &errand->progress;
     char bytes[16];
     printf("%s %" PRIu64 " %s (%s", done, progress->licenses_done,
            progress->licenses_done == 1 ? "licence" : "licences",
@@ -273,8 +273,8 @@ static void tell_summary(const struct session *session, const char *done)
     if (progress->backup_bytes > 0)
         printf(", %s compressed", format_bytes(progress->backup_bytes, bytes));
     putchar(')');
-    if (session->left_out > 0)
-        printf("; %" PRIu64 " left out", session->left_out);
+    if (errand->left_out > 0)
+        printf("; %" PRIu64 " left out", errand->left_out);
     if (progress->licenses_kept > 0)
         printf("; %" PRIu64 " kept", progress->licenses_kept);
     putchar('\n');
@@ -325,42 +325,42 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static void set_property(struct session *session, const char *name, licbak_datatype type,
+static void set_property(struct errand *errand, const char *name, licbak_datatype type,
                          const void *value, size_t size)
 {
-    if (session->hr < 0)
+    if (errand->hr < 0)
         return;
-    session->hr = licbak_set_prop(session->restorer, name, type, value, size);
-    if (session->hr < 0)
-        tell_failure(session->hr, name, licbak_hresult_message(session->hr));
+    errand->hr = licbak_set_prop(errand->restorer, name, type, value, size);
+    if (errand->hr < 0)
+        tell_failure(errand->hr, name, licbak_hresult_message(errand->hr));
 }
 
 /* As BINARY a path is the system's own bytes, which need not be UTF-8. */
-static void set_path(struct session *session, const char *name, const char *path)
+static void set_path(struct errand *errand, const char *name, const char *path)
 {
-    set_property(session, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path));
+    set_property(errand, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path));
 }
 
-static void run_operation(struct session *session, const struct command *command,
+static void run_operation(struct errand *errand, const struct command *command,
                           unsigned given)
 {
     const uint32_t flags = (given & OVERWRITE ? command->overwrite_flag : 0) |
                            (given & FULL ? LICBAK_BACKUP_FULL : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
-    if (session->hr < 0)
+    if (errand->hr < 0)
         return;
-    session->working = command->working;
-    session->told_phase = 0;
-    session->left_out = 0;
+    errand->working = command->working;
+    errand->told_phase = 0;
+    errand->left_out = 0;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
-    licbak_hresult hr = command->operation(session->restorer, flags, show_status, session);
+    licbak_hresult hr = command->operation(errand->restorer, flags, show_status, errand);
     if (hr >= 0)
-        hr = wait_or_cancel(session->restorer);
+        hr = wait_or_cancel(errand->restorer);
     if (hr < 0)
-        fail(session, hr);
-    else if (!session->quiet)
-        tell_summary(session, given & DRY_RUN ? command->would_do : command->done);
+        fail(errand, hr);
+    else if (!errand->quiet)
+        tell_summary(errand, given & DRY_RUN ? command->would_do : command->done);
 }
 
 /* In columns of a terminal, near enough: one for each character of UTF-8. */
@@ -381,40 +381,40 @@ static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void 
     return LICBAK_S_OK;
 }
 
-static void list(struct session *session)
+static void list(struct errand *errand)
 {
-    if (session->hr < 0)
+    if (errand->hr < 0)
         return;
-    const licbak_hresult hr = licbak_list_backup(session->restorer, print_row, NULL);
+    const licbak_hresult hr = licbak_list_backup(errand->restorer, print_row, NULL);
     if (hr < 0)
-        fail(session, hr);
+        fail(errand, hr);
 }
 
 static int run_command(const struct command *command, const struct arguments *arguments)
 {
     const unsigned given = arguments->given;
-    struct session session = {.quiet = (given & QUIET) != 0, .has_cursor = stderr_has_cursor()};
-    const licbak_hresult created = licbak_create(&session.restorer);
+    struct errand errand = {.quiet = (given & QUIET) != 0, .has_cursor = stderr_has_cursor()};
+    const licbak_hresult created = licbak_create(&errand.restorer);
     if (created < 0)
-        fail(&session, created);
+        fail(&errand, created);
     for (int i = 0; i < arguments->path_count; i++)
-        set_path(&session, command->path_names[i], arguments->paths[i]);
+        set_path(&errand, command->path_names[i], arguments->paths[i]);
     if (given & THREADS)
-        set_property(&session, "Threads", LICBAK_WMT_TYPE_DWORD, &arguments->threads, 4);
+        set_property(&errand, "Threads", LICBAK_WMT_TYPE_DWORD, &arguments->threads, 4);
     if (given & LEVEL)
-        set_property(&session, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4);
+        set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4);
     if (command->operation != NULL)
-        run_operation(&session, command, given);
+        run_operation(&errand, command, given);
     else
-        list(&session);
+        list(&errand);
     if (given & VERIFY) {
-        set_path(&session, "RestorePath", arguments->paths[1]);
-        run_operation(&session, find_command("verify"), 0);
+        set_path(&errand, "RestorePath", arguments->paths[1]);
+        run_operation(&errand, find_command("verify"), 0);
     }
-    licbak_destroy(session.restorer);
-    if (session.hr == LICBAK_HRESULT_ERROR_EMPTY)
+    licbak_destroy(errand.restorer);
+    if (errand.hr == LICBAK_HRESULT_ERROR_EMPTY)
         return EXIT_NOTHING;
-    return session.hr < 0 ? EXIT_FAILED : EXIT_DONE;
+    return errand.hr < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* ---- The command line ----------------------------------------------------------------- */
