@@ -17,7 +17,7 @@ fn generate() -> String {
         include_guard: Some("LICBAK_H".into()),
         no_includes: true,
         sys_includes: vec!["stddef.h".into(), "stdint.h".into()],
-        after_includes: Some(MACROS.into()),
+        after_includes: Some(MACROS.replace("VERSION_HERE", env!("CARGO_PKG_VERSION"))),
         cpp_compat: true,
         style: cbindgen::Style::Both,
         documentation_style: cbindgen::DocumentationStyle::Doxy,
@@ -67,6 +67,9 @@ fn opening(crate_dir: &Path) -> String {
 }
 
 const MACROS: &str = r#"
+/* The version of this header; licbak_version tells the library's. */
+#define LICBAK_VERSION "VERSION_HERE"
+
 /* How the functions are called, and where they come from. */
 #if defined(_WIN32)
 #define LICBAK_CALL __cdecl
@@ -239,7 +242,7 @@ fn constants_are_those_of_the_table() {
 }
 
 #[test]
-fn every_outcome_has_its_name_and_a_sentence() {
+fn every_constant_has_its_twin_at_run_time() {
     let text = |pointer| {
         // SAFETY: the library gives out static texts.
         unsafe { std::ffi::CStr::from_ptr(pointer) }
@@ -259,6 +262,10 @@ fn every_outcome_has_its_name_and_a_sentence() {
             );
         }
     }
+    assert_eq!(
+        text(licbak::abi::version::licbak_version()),
+        env!("CARGO_PKG_VERSION")
+    );
     assert_eq!(text(licbak::abi::hresult::licbak_hresult_name(-1)), "");
     assert_eq!(
         text(licbak::abi::hresult::licbak_hresult_message(12345)),

@@ -58,6 +58,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The version of this header; licbak_version tells the library's. */
+#define LICBAK_VERSION "0.1.0"
+
 /* How the functions are called, and where they come from. */
 #if defined(_WIN32)
 #define LICBAK_CALL __cdecl
