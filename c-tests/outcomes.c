@@ -298,6 +298,26 @@ static void read_only_disk(void *unused)
     CHECK_SAME_TREE("restored-from-read-only", "disk/store");
 }
 
+/* A folder of the store on another file system: backed up like any other, but nothing can be moved there, and
+ * that is said before anything else has been. */
+static void mounted_in_the_store(void *unused)
+{
+    (void)unused;
+    make_dir("mounted");
+    if (!mount_tmpfs("mounted/music", "size=1m")) {
+        skip("a mount in the store", strerror(errno));
+        return;
+    }
+    check_restore("mounted", "backups", LICBAK_HRESULT_ERROR_NOT_SUPPORTED, "mounted/music");
+    CHECK_TEXT(entries("mounted"), "music");
+    CHECK_TEXT(entries("mounted/music"), "");
+    write_text("mounted/music/key.lic", "a licence on another file system");
+    make_dir("mounted-backups");
+    CHECK_HR(backup("mounted", "mounted-backups", 0), LICBAK_S_OK);
+    CHECK_HR(restore("from-mounted", "mounted-backups", 0), LICBAK_S_OK);
+    CHECK_SAME_TREE("from-mounted", "mounted");
+}
+
 int main(void)
 {
     begin("outcomes");
@@ -316,5 +336,6 @@ int main(void)
     in_child(open_file_limit, NULL);
     in_child(full_disk, NULL);
     in_child(read_only_disk, NULL);
+    in_child(mounted_in_the_store, NULL);
     return finish();
 }
