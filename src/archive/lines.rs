@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, FOLDER, Fault, Result};
-use crate::license::{self, name};
+use crate::license::{self, BackupRight, Format, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +23,18 @@ pub struct LicenseLine<'a> {
     /// RFC 3339; none where the time is not known.
     #[serde(borrow)]
     pub modified: Option<Cow<'a, str>>,
+}
+
+impl LicenseLine<'_> {
+    /// A word that a later version has added is not known here, and states nothing.
+    pub fn right(&self) -> BackupRight {
+        BackupRight::from_word(&self.right).unwrap_or(BackupRight::Unstated)
+    }
+
+    /// Likewise.
+    pub fn format(&self) -> Format {
+        Format::from_word(&self.format).unwrap_or(Format::Opaque)
+    }
 }
 
 /// A licence that was left out since its issuer denies backup, a line of `restricted.jsonl`.

@@ -34,9 +34,8 @@ pub fn list(
             key_id: &line.key_id,
             size: line.size,
             modified: parse_time(line.modified.as_deref()).map_err(fault)?,
-            // What a later version has added is not known here.
-            right: BackupRight::from_word(&line.right).unwrap_or(BackupRight::Unstated),
-            format: Format::from_word(&line.format).unwrap_or(Format::Opaque),
+            right: line.right(),
+            format: line.format(),
         })?;
         check()?;
     }

@@ -220,8 +220,8 @@ impl Operation {
             failed(error);
         }
         // What the host returns from here on is ignored: nothing can be stopped any more.
-        let told_already = stopped || outcome == Err(Outcome::Canceled);
-        if let Some(error) = error.filter(|_| !told_already) {
+        let host_wanted_it = stopped || outcome == Err(Outcome::Canceled);
+        if let Some(error) = error.filter(|_| !host_wanted_it) {
             let _ = listener.tell(Event::Error {
                 outcome: error.outcome,
                 sentence: error.sentence(),

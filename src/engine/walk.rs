@@ -12,6 +12,7 @@ use super::reading::{Backup, Stored};
 use crate::archive::agreement::{Agreement, places};
 use crate::archive::frames::FrameReader;
 use crate::archive::index::Record;
+use crate::archive::lines::{RestrictedLine, parse_json};
 use crate::archive::reader::licenses_in;
 use crate::archive::{Digest, Fault, RESTRICTED, digest};
 use crate::error::{Error, Result};
@@ -87,7 +88,6 @@ pub fn walk<V: Visitor>(
         Arc::new(checking),
         frames,
         |checked: Checked<V::Found>| {
-            operation.check()?;
             for (license, verdict) in checked.licenses {
                 operation.check()?;
                 match verdict {
@@ -146,10 +146,10 @@ impl Lists<'_> {
             self.content_bytes += listed.line.size;
             licenses.try_reserve(1)?;
             licenses.push(Expected {
+                right: listed.line.right(),
+                format: listed.line.format(),
                 name: listed.line.name.into_owned(),
                 key_id: listed.line.key_id.into_owned(),
-                right: BackupRight::from_word(&listed.line.right).unwrap_or(BackupRight::Unstated),
-                format: Format::from_word(&listed.line.format).unwrap_or(Format::Opaque),
                 modified: listed.modified,
                 size: listed.line.size,
                 digest: listed.digest,
@@ -181,7 +181,7 @@ fn check_restricted(backup: &Backup) -> Result<(), Fault> {
     let mut lines = backup.reader.lines(RESTRICTED)?;
     let mut count = 0;
     while let Some((_, line)) = lines.next()? {
-        crate::archive::lines::parse_json::<crate::archive::lines::RestrictedLine>(line)?;
+        parse_json::<RestrictedLine>(line)?;
         count += 1;
     }
     lines.finish()?;

@@ -173,9 +173,7 @@ impl NameBatch {
             ),
         ))
     }
-}
 
-impl NameBatch {
     /// Whether a file is no licence but a backup that lies in the store.
     fn is_backup(&self, directory: &Dir, name: &str, facts: &Facts) -> Result<bool> {
         let backups = &self.listing.backups;

@@ -13,6 +13,11 @@ use crate::store::{Backups, Feed, Snapshot, Unsettled, tree};
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::locks::Mutex;
 
+/// Between two looks at a store that moves.
+const PAUSE: Duration = Duration::from_millis(20);
+/// More than most stores have, so that soon after the start it is known how many licences there are.
+const BATCHES_AHEAD: usize = 1024;
+
 /// A directory while it is backed up.
 pub struct Listing {
     pub(super) root: Dir,
@@ -128,11 +133,6 @@ impl Listing {
 fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
-
-/// Between two looks at a store that moves.
-const PAUSE: Duration = Duration::from_millis(20);
-/// More than most stores have, so that soon after the start it is known how many licences there are.
-const BATCHES_AHEAD: usize = 1024;
 
 impl Snapshot for Listing {
     fn batches_ahead(&self) -> usize {
