@@ -107,6 +107,57 @@ fn samples() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// The page for who ports from the original: its program does its job, and it names all that it is
+/// to name, and nothing else.
+#[test]
+fn windows_media_format_sdk() {
+    let page = fs::read_to_string(project().join("docs/windows-media-format-sdk.md")).unwrap();
+    let header = fs::read_to_string(project().join("include/licbak.h")).unwrap();
+    let is_comment = |line: &&str| line.trim_start().starts_with(['*', '/']);
+    let code: String = header
+        .split_inclusive('\n')
+        .filter(|l| !is_comment(l))
+        .collect();
+    for name in names(&page) {
+        assert!(names(&code).any(|known| known == name), "no {name} here");
+    }
+    for line in code.lines().filter(|line| line.starts_with("LICBAK_API ")) {
+        let function = names(line).find(|name| line.contains(&format!("{name}(")));
+        let function = function.unwrap();
+        assert!(page.contains(&format!("`{function}`")), "{function}");
+    }
+    for row in include_str!("constants.csv").lines().skip(1) {
+        let [name, value, _] = row.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let origins = ["WM_", "WMT_", "NS_", "S_", "E_", "HRESULT_ERROR_"];
+        if origins.iter().any(|origin| name.starts_with(origin)) {
+            let cells = format!("| `LICBAK_{name}` | {value} |");
+            assert!(page.contains(&cells), "{cells}");
+        }
+    }
+
+    let place = scratch();
+    let (_, program) = page.split_once("```c\n").unwrap();
+    fs::write(place.join("port.c"), program.split_once("```").unwrap().0).unwrap();
+    compile(&place.join("port.c"), &place.join("port"));
+    for _ in 0..2 {
+        let mut port = Command::new(place.join("port"));
+        let text = expect(port.arg(licenses()).arg(&place));
+        assert_eq!(text, "ended with LICBAK_S_OK\n");
+        assert!(place.join("licenses.tar.zst").is_file());
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// What a text has of names that licbak could have.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| {
+        (word.starts_with("licbak_") || word.starts_with("LICBAK_")) && word.len() > 7
+    })
+}
+
 /// Every example does its job, and tells what is wrong with bad input.
 #[test]
 fn examples() {
