@@ -24,7 +24,7 @@ macro_rules! c_programs {
 c_programs! {
     calls props handles
     roundtrip backup names restore list
-    outcomes damage
+    outcomes damage rights
     events cancel lifetime
     races moving hygiene
     host_store host_many host_misuse host_inside

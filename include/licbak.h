@@ -97,8 +97,8 @@
 #define LICBAK_BACKUP_FULL 0x00000800u
 
 /**
- * For licbak_restore_licenses: the user consents to binding the licences to this machine.
- * Accepted, and changes nothing in this version.
+ * For licbak_restore_licenses: the user consents to individualizing this machine, which the original
+ * may have to do before a restore. Accepted, and changes nothing in this version.
  */
 #define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
 

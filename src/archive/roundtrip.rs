@@ -35,7 +35,7 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
             .begin(&name, content.len() as u64, modified)
             .unwrap()
             .copy_from_slice(&content);
-        let statement = license::read(&name, builder.content());
+        let statement = license::read(&name, builder.content()).unwrap();
         match restricted(number) {
             true => builder.restrict(&name, &statement).unwrap(),
             false => builder.keep(&name, modified, &statement).unwrap(),
