@@ -28,19 +28,23 @@ fn check(content: &[u8], said: Result<Option<Said>>) {
     }
 }
 
+/// [`super::wmdrm`].
 pub fn wmdrm(content: &[u8]) {
     document(content, |document| Ok(super::wmdrm::read(document)));
 }
 
+/// [`super::xmr`], binary and wrapped.
 pub fn xmr(content: &[u8]) {
     check(content, Ok(super::xmr::read(content)));
     document(content, super::xmr::read_wrapped);
 }
 
+/// [`super::lcp`].
 pub fn lcp(content: &[u8]) {
     document(content, |document| Ok(super::lcp::read(document)));
 }
 
+/// [`super::oma`].
 pub fn oma(content: &[u8]) {
     document(content, |document| Ok(super::oma::read(document)));
 }
