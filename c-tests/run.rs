@@ -23,8 +23,8 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names restore list
-    outcomes damage rights
+    roundtrip backup names restore restore_license list
+    outcomes damage salvage rights
     events cancel lifetime
     races moving hygiene
     host_store host_many host_misuse host_inside

@@ -29,7 +29,7 @@ pub const LICBAK_WM_RESTORE_INDIVIDUALIZE: u32 = 0x2;
 /// For licbak_restore_licenses: a licence of the backup replaces a different one of the same name
 /// in the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
 pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
-/// For a restore, of a later version: restore whatever is intact of a damaged backup.
+/// For a restore: restore whatever is intact of a damaged backup.
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
