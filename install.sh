@@ -19,7 +19,7 @@ Builds the library (cargo build --release) and installs below the prefix:
   lib/liblicbak.so.0.x.y     with the links liblicbak.so.0 and liblicbak.so
   lib/liblicbak.a
   lib/pkgconfig/licbak.pc    relocatable: the whole prefix may be moved
-  include/licbak.h
+  include/licbak.h, and licbak.hpp for C++17
   bin/licbak                 the command-line tool
 
   --prefix DIR    where everything goes, for instance /usr/local
@@ -198,7 +198,9 @@ install_library() {
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
     put 644 "$built/liblicbak.a" "$to_lib" liblicbak.a
-    put 644 include/licbak.h "$to_include" licbak.h
+    for header in licbak.h licbak.hpp; do
+        put 644 "include/$header" "$to_include" "$header"
+    done
     pkg_config_file >"$to_lib/pkgconfig/$temporary"
     chmod 644 "$to_lib/pkgconfig/$temporary"
     mv -f "$to_lib/pkgconfig/$temporary" "$to_lib/pkgconfig/licbak.pc"

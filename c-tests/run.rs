@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cpp;
 mod docs;
 mod harness;
 
@@ -49,25 +50,13 @@ fn unload() {
 /// bounds, leaks, and undefined behaviour of what the header lets a host write.
 #[test]
 fn sanitized() {
-    let flags = [
-        "-std=c11",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-        "-fno-omit-frame-pointer",
-    ];
-    let probe = scratch();
-    fs::write(probe.join("probe.c"), "int main(void) { return 0; }\n").unwrap();
-    let (status, _) = run(Command::new("cc")
-        .args(flags)
-        .arg("probe.c")
-        .current_dir(&probe));
-    fs::remove_dir_all(&probe).unwrap();
-    if !status.success() {
+    if !can_sanitize("cc") {
         return skip(
             "sanitized programs",
             "cc has no -fsanitize=address,undefined",
         );
     }
+    let flags = [&["-std=c11"], SANITIZE].concat();
     for name in [
         "calls",
         "props",
@@ -88,18 +77,6 @@ fn sanitized() {
 }
 
 // -- other languages
-
-#[test]
-fn cxx() {
-    if !has("c++") {
-        return skip("C++ programs", "no c++");
-    }
-    for standard in ["-std=c++11", "-std=c++14", "-std=c++17", "-std=c++20"] {
-        let program = build("c++", "cxx.cpp", &[standard]);
-        expect_passed("cxx", &mut Command::new(&program));
-        remove_built(&program);
-    }
-}
 
 #[test]
 fn plain_ctypes() {
