@@ -9,6 +9,7 @@
 mod cpp;
 mod docs;
 mod harness;
+mod packaging;
 
 use std::fs;
 use std::path::Path;
@@ -218,42 +219,4 @@ fn links_of_the_library() {
         "{version}"
     );
     assert!(fs::symlink_metadata(lib.join(&file)).unwrap().is_file());
-}
-
-/// The install may be moved, and a program linked with what is in it then needs no shared library
-/// of ours.
-#[test]
-fn static_link_from_a_moved_install() {
-    let moved = scratch().join("moved to here");
-    let moved_plain = scratch().join("moved");
-    for prefix in [&moved, &moved_plain] {
-        expect(Command::new("cp").arg("-R").arg(stage()).arg(prefix));
-    }
-    assert!(
-        pkg_config(&moved, &["--cflags"]).concat().contains("here"),
-        "licbak.pc names the place it was made for"
-    );
-    for entry in fs::read_dir(moved_plain.join("lib")).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name().to_string_lossy().contains(".so") {
-            fs::remove_file(entry.path()).unwrap();
-        }
-    }
-    let program = moved_plain.join("props");
-    let mut command = Command::new("cc");
-    command
-        .args(["-std=c11", "-pthread", "-o"])
-        .arg(&program)
-        .args(STRICT)
-        .arg(source("props.c"));
-    expect(command.args(pkg_config(
-        &moved_plain,
-        &["--static", "--cflags", "--libs"],
-    )));
-    let needed = expect(Command::new("readelf").args(["-d", "-W"]).arg(&program));
-    assert!(!needed.contains("licbak"), "{needed}");
-    expect_passed("props", &mut Command::new(&program));
-    for path in [moved, moved_plain] {
-        fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    }
 }
