@@ -374,6 +374,9 @@ void host_store_that_throws()
     const auto invalid = CAUGHT(licbak::error, r.backup(licbak::backup_flags::overwrite).get());
     CHECK(invalid.code() == licbak::errc::invalid_name);
     CHECK(std::string_view(invalid.what()).find("bad") != std::string_view::npos);
+    // C would take a part of it for the whole.
+    store->entries = {{std::string("seat\0 2", 7), {"", "", 0, licbak::right::unstated}}};
+    CHECK_FAILS(r.backup(licbak::backup_flags::overwrite).get(), invalid_name);
 }
 
 // -- lifetimes

@@ -21,12 +21,12 @@
  *   exception. It does so even where the operation could not be stopped any more, as in the last
  *   figures of a backup that stands by then: no exception is lost.
  * - Lifetime. What a running operation needs it owns: its functions and its store live until its end
- *   has been told, also when the restorer is gone or nobody keeps the future, which never blocks. By
- *   the time that the future is ready they have been destroyed.
+ *   has been told, also when the restorer is gone or nobody keeps the future, which never blocks. When
+ *   the future is ready the operation has let go of them.
  * - Threads. A listener's functions are called on one thread of the library, a store's on another,
  *   each one call at a time. A restorer may be used from any thread, also inside those functions, but
- *   apart from cancel and progress by one thread at a time, as any object of the standard library. A
- *   function of the host must not wait for the future of the operation that calls it.
+ *   apart from cancel, progress and list by one thread at a time, as any object of the standard library.
+ *   A function of the host must not wait for the future of the operation that calls it.
  *
  * Link with -llicbak; with a C library that keeps threads apart (glibc before 2.34) also -pthread.
  */
@@ -148,8 +148,8 @@ public:
 /** The category of all HRESULTs; message() is licbak_hresult_message. */
 inline const std::error_category &category() noexcept
 {
-    static const detail::hresult_category only;
-    return only;
+    static const auto *only = new detail::hresult_category; // for ever: threads may outlive main
+    return *only;
 }
 
 inline std::error_code make_error_code(errc code) noexcept
@@ -265,7 +265,9 @@ namespace detail {
 
 inline licbak_hresult emit_to_c(const license &given, licbak_license_callback emit, void *emit_context)
 {
-    const std::string name(given.name), key_id(given.key_id); // in C they end with a NUL
+    const std::string name(given.name), key_id(given.key_id);
+    if ((name + key_id).find('\0') != std::string::npos) // where in C they would end
+        throw error(errc::invalid_name, "The name or the key ID of a licence has a NUL byte in it.");
     const licbak_license l{sizeof l,
                            name.c_str(),
                            key_id.empty() ? nullptr : key_id.c_str(),
@@ -530,12 +532,7 @@ public:
         return start(licbak_verify_backup, 0, std::move(told));
     }
 
-    /**
-     * Ends what runs with errc::operation_canceled. From any thread, also while another uses the
-     * restorer.
-     *
-     * @return Whether it will take effect: something runs, and it is not too late.
-     */
+    /** Ends what runs with errc::operation_canceled; false if nothing runs, or it is too late. */
     bool cancel()
     {
         const licbak_hresult hr = licbak_cancel(handle());
@@ -543,7 +540,7 @@ public:
         return hr == LICBAK_S_OK;
     }
 
-    /** How far the operation is that runs, or how far the last one came. From any thread, as cancel. */
+    /** How far the operation is that runs, or how far the last one came. */
     licbak_progress progress() const
     {
         licbak_progress figures{};
@@ -552,10 +549,7 @@ public:
         return figures;
     }
 
-    /**
-     * Gives `each` the licences of the backup, on this thread, in the backup's order and without their
-     * contents. What `each` throws ends the list and is thrown on.
-     */
+    /** Gives `each` the licences of the backup, on this thread and without their contents. */
     void list(const license_function &each)
     {
         struct reader {
@@ -628,9 +622,9 @@ private:
      * A future becomes ready inside the last callback, and to the library the restorer is busy until that
      * has returned, a moment later. Whoever got the value must not meet that moment. So where every end
      * has been told and the restorer is busy all the same, the moment is waited out; where an operation
-     * runs still, busy is the answer. Inside a function of the host licbak_wait is refused, so
-     * there it is asked again; that function is never the last callback, which calls nothing more of the
-     * host's once the end counts as told.
+     * runs still, busy is the answer. Inside a function of the host licbak_wait is refused, so there it is
+     * asked again; that function is never the last callback, which calls nothing more of the host's once
+     * the end counts as told.
      */
     template <class Call>
     static licbak_hresult when_idle(bool all_told, licbak_restorer *asked, Call &&call)
