@@ -22,12 +22,16 @@ fn licenses() -> PathBuf {
     project().join("examples-c/licenses")
 }
 
-/// Compiles a program as a user would: plain `cc`, and what pkg-config says.
+/// Compiles a program as a user would: plain `cc` or `c++`, and what pkg-config says.
 fn compile(source: &Path, program: &Path) {
-    let mut command = Command::new("cc");
+    let (compiler, flags) = match source.extension().unwrap().to_str() {
+        Some("cpp") => ("c++", &["-std=c++17", "-pthread"][..]),
+        _ => ("cc", &["-std=c11"][..]),
+    };
+    let mut command = Command::new(compiler);
     command
         .args(STRICT)
-        .arg("-std=c11")
+        .args(flags)
         .arg(source)
         .arg("-o")
         .arg(program);
@@ -56,13 +60,70 @@ fn same_licenses(store: &Path, denied: &[&str], restored: &Path) {
     assert_eq!(text, "", "restored though denied");
 }
 
+/// The block of a language in the README.
+fn quoted<'t>(readme: &'t str, language: &str) -> &'t str {
+    let (_, block) = readme.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0
+}
+
+/// The program in C++ in the README.
+#[test]
+fn readme_cpp() {
+    if !has("c++") {
+        return skip("the README's program in C++", "no c++");
+    }
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    let program = place.join("backup");
+    fs::write(place.join("backup.cpp"), quoted(&readme, "cpp")).unwrap();
+    compile(&place.join("backup.cpp"), &program);
+    let backup = || {
+        run(Command::new(&program)
+            .arg(licenses())
+            .arg(".")
+            .current_dir(&place))
+    };
+    let (status, text) = backup();
+    assert!(status.success() && text == "30 licences saved\n", "{text}");
+    let (status, text) = backup();
+    assert!(
+        !status.success() && text.starts_with("already there: "),
+        "{text}"
+    );
+    assert_eq!(run(&mut Command::new(&program)).0.code(), Some(2));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The README's way to use it from CMake, on its program in C.
+#[test]
+fn readme_cmake() {
+    if !has("cmake") || !has("make") {
+        return skip("the README's lines for CMake", "no cmake or make");
+    }
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    let lists = quoted(&readme, "cmake");
+    let begin = "cmake_minimum_required(VERSION 3.13)\nproject(backup C)\n";
+    fs::write(place.join("CMakeLists.txt"), format!("{begin}{lists}")).unwrap();
+    fs::write(place.join("backup.c"), quoted(&readme, "c")).unwrap();
+    let prefix = format!("-DCMAKE_PREFIX_PATH={}", stage().display());
+    let cmake = |arguments: &[&str]| {
+        expect(Command::new("cmake").args(arguments).current_dir(&place));
+    };
+    cmake(&["-S", ".", "-B", "build", &prefix]);
+    cmake(&["--build", "build"]);
+    let mut backup = Command::new(place.join("build/backup"));
+    backup.arg(licenses()).arg(".").current_dir(&place);
+    assert_eq!(expect(&mut backup), "saved\n");
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// The program in the README, and what it says about keeping yesterday's backup.
 #[test]
 fn readme() {
     let place = scratch();
-    let readme = fs::read_to_string(project().join("README.md")).unwrap();
-    let (_, program) = readme.split_once("```c\n").unwrap();
-    fs::write(place.join("backup.c"), program.split_once("```").unwrap().0).unwrap();
+    let readme = read(&project().join("README.md"));
+    fs::write(place.join("backup.c"), quoted(&readme, "c")).unwrap();
     compile(&place.join("backup.c"), &place.join("backup"));
     for directory in ["backups", "yesterday", "restored"] {
         fs::create_dir(place.join(directory)).unwrap();
@@ -158,8 +219,7 @@ fn windows_media_format_sdk() {
     }
 
     let place = scratch();
-    let (_, program) = page.split_once("```c\n").unwrap();
-    fs::write(place.join("port.c"), program.split_once("```").unwrap().0).unwrap();
+    fs::write(place.join("port.c"), quoted(&page, "c")).unwrap();
     compile(&place.join("port.c"), &place.join("port"));
     for _ in 0..2 {
         let mut port = Command::new(place.join("port"));
@@ -180,18 +240,24 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+const CPP: &str = "07_cpp";
+
 /// Every example does its job, and tells what is wrong with bad input.
 #[test]
 fn examples() {
     let place = scratch();
     let build = |name: &str| {
         let program = place.join(name);
-        compile(&project().join(format!("examples-c/{name}.c")), &program);
+        let extension = if name == CPP { "cpp" } else { "c" };
+        compile(
+            &project().join(format!("examples-c/{name}.{extension}")),
+            &program,
+        );
         program
     };
     let licenses = licenses();
     let store = licenses.to_str().unwrap();
-    let cases: [(&str, &[&str], &[&str]); 7] = [
+    let cases: [(&str, &[&str], &[&str]); 8] = [
         ("01_back_up", &[store, "one"], &["nowhere", "two"]),
         ("02_restore", &["one", "restored"], &["two", "restored"]),
         (
@@ -207,12 +273,17 @@ fn examples() {
             &["among", "one", "--restore"], // which holds other files
         ),
         ("06_host_memory", &["five"], &["nowhere"]),
+        (CPP, &[store, "six"], &[store, "six"]), // which has a backup by then
     ];
-    for directory in ["one", "two", "three", "four", "five", "among"] {
+    for directory in ["one", "two", "three", "four", "five", "six", "among"] {
         fs::create_dir(place.join(directory)).unwrap();
     }
     fs::write(place.join("among/other.txt"), "no licence").unwrap();
     for (name, good, bad) in cases {
+        if name == CPP && !has("c++") {
+            skip("the example in C++", "no c++");
+            continue;
+        }
         let program = build(name);
         let call =
             |arguments: &[&str]| run(Command::new(&program).args(arguments).current_dir(&place));
