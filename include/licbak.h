@@ -603,11 +603,19 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * |------------------|--------|-------------------------------------------------------------------|
  * | BackupPath       | STRING | the directory that a backup is saved in                           |
  * | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
- * | StorePath        | STRING | where the licences are: a directory that holds nothing else       |
+ * | StorePath        | STRING | where the licences are: a directory that holds nothing else, or an|
+ * |                  |        | SQLite database, see below                                        |
  * | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
  * | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
  * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
  * |                  |        | 1: leave it out                                                   |
+ *
+ * A database has the licences in a table (for a backup it may be a view) of the name license, with the
+ * columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and backup_right
+ * INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content. A restore makes one where StorePath does
+ * not exist and ends in .db, .sqlite or .sqlite3. A program that has the database open itself, with a
+ * SQLite of its own, closes it meanwhile or uses licbak_set_store: POSIX lets go of all locks that a
+ * process has on a file when it closes any descriptor of it.
  *
  * A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
  *
@@ -730,8 +738,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
  * LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
- * replacing another, or the store is a database; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
- * LICBAK_E_FAIL. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
+ * replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL. From a database also
+ * LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no licence;
+ * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
+ * LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
  * twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
@@ -749,7 +759,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
  * replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
  * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
- * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
+ * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A database
+ * is restored into in one transaction, and keeps nothing then.)
  *
  * With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
  * LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
@@ -777,8 +788,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
  * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
  * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
- * or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store is a database, or one of its
- * folders is on another file system; a failure of the host's store;
+ * or a folder would be; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on
+ * another file system, or in a database license is a view; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a
+ * database is damaged, or takes no licences; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over
+ * 5 s; a failure of the host's store;
  * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.

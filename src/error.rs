@@ -39,6 +39,8 @@ pub enum Outcome {
     InvalidArgument,
     InvalidName,
     InvalidProperty,
+    LicenseStoreError,
+    LockViolation,
     NotADirectory,
     NotFound,
     NotImplemented,
@@ -74,11 +76,13 @@ impl Error {
     /// `doing` completes "Cannot …": the attempt and what it was made on.
     pub fn system(access: Access, doing: impl Display, errno: Errno) -> Error {
         let outcome = Outcome::of_system(access, errno);
-        let reason = std::io::Error::from(errno);
-        Error::new(
-            outcome,
-            format!("Cannot {doing}: {reason}.{}", outcome.advice()),
-        )
+        Error::reasoned(outcome, doing, std::io::Error::from(errno))
+    }
+
+    /// `doing` completes "Cannot …", and `reason` is in the words of whoever found it.
+    pub fn reasoned(outcome: Outcome, doing: impl Display, reason: impl Display) -> Error {
+        let advice = outcome.advice();
+        Error::new(outcome, format!("Cannot {doing}: {reason}.{advice}"))
     }
 
     /// Like [`Error::system`], where the directory itself, which the host has named, could not be
@@ -143,7 +147,7 @@ impl From<std::collections::TryReserveError> for Error {
 }
 
 impl Outcome {
-    fn of_system(access: Access, errno: Errno) -> Outcome {
+    pub fn of_system(access: Access, errno: Errno) -> Outcome {
         match errno {
             Errno::ACCESS | Errno::PERM => Outcome::AccessDenied,
             Errno::ROFS => Outcome::WriteProtected,
@@ -178,6 +182,10 @@ impl Outcome {
                 " Close files or raise the limit on open files, and try again."
             }
             Outcome::OutOfMemory => " Free memory and try again.",
+            Outcome::LicenseStoreError => {
+                " Check the database with SQLite (PRAGMA integrity_check), and what its licence table has."
+            }
+            Outcome::LockViolation => " Another program holds it: try again when that is done.",
             Outcome::ReadFault | Outcome::WriteFault => {
                 " The disk may be failing: check it before you try again."
             }

@@ -41,8 +41,10 @@ use crate::error::Result;
 /// or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
 /// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
-/// replacing another, or the store is a database; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
-/// LICBAK_E_FAIL. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
+/// replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL. From a database also
+/// LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no licence;
+/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
+/// LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
 /// twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_backup_licenses(

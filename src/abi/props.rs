@@ -17,11 +17,19 @@ use crate::error::{Error, Outcome, Result};
 /// |------------------|--------|-------------------------------------------------------------------|
 /// | BackupPath       | STRING | the directory that a backup is saved in                           |
 /// | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
-/// | StorePath        | STRING | where the licences are: a directory that holds nothing else       |
+/// | StorePath        | STRING | where the licences are: a directory that holds nothing else, or an|
+/// |                  |        | SQLite database, see below                                        |
 /// | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
 /// | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
 /// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
 /// |                  |        | 1: leave it out                                                   |
+///
+/// A database has the licences in a table (for a backup it may be a view) of the name license, with the
+/// columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and backup_right
+/// INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content. A restore makes one where StorePath does
+/// not exist and ends in .db, .sqlite or .sqlite3. A program that has the database open itself, with a
+/// SQLite of its own, closes it meanwhile or uses licbak_set_store: POSIX lets go of all locks that a
+/// process has on a file when it closes any descriptor of it.
 ///
 /// A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
 ///

@@ -69,10 +69,10 @@ impl Source {
         }
     }
 
-    fn open(&self, backups: Backups) -> Result<Arc<dyn Snapshot>> {
+    fn open(&self, operation: &Arc<Operation>, backups: Backups) -> Result<Arc<dyn Snapshot>> {
         match self {
             Source::Host(host) => Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
-            Source::Path(path) => store::open(path, backups),
+            Source::Path(path) => store::open(path, backups, operation.go_on()),
         }
     }
 }
@@ -141,7 +141,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
             .collect(),
     };
     if request.options.dry_run {
-        let store = request.store.open(backups)?;
+        let store = request.store.open(operation, backups)?;
         let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
         return save_licenses(operation, pool, &request, store, &mut writer);
@@ -149,7 +149,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let path = request.backup.as_deref().unwrap_or(Path::new(""));
     let target = Target::open(path, request.options.overwrite)?;
     let draft = target.draft()?;
-    let store = request.store.open(backups)?;
+    let store = request.store.open(operation, backups)?;
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let compressor = Compressor::new(request.level).map_err(|fault| request.error(fault))?;
     let mut writer = Writer::new(Stored(&draft.file), spool, compressor);

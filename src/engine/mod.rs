@@ -13,6 +13,7 @@ pub mod progress;
 pub mod properties;
 pub mod reading;
 pub mod restore;
+mod restore_database;
 pub mod restore_host;
 pub mod restorer;
 pub mod verify;

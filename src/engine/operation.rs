@@ -11,6 +11,7 @@ use super::events::{Event, Events, Listener, Next, Notice, TICK};
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use crate::error::{Error, Outcome, Result};
+use crate::store::GoOn;
 use crate::sys::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
@@ -254,6 +255,12 @@ impl Operation {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// What [`Operation::check`] tells, for those who are no part of the engine.
+    pub fn go_on(self: &Arc<Self>) -> GoOn {
+        let operation = Arc::clone(self);
+        Arc::new(move || operation.check().is_ok())
     }
 
     /// Waits until the host has been told all that there was to tell; an error if it objects.

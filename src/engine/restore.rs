@@ -1,7 +1,7 @@
 //! Restores a backup into a store.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::choice::choose;
@@ -9,15 +9,16 @@ use super::events::Notice;
 use super::operation::Story;
 use super::progress::{Count as _, Phase};
 use super::properties::Property;
+use super::restore_database::restore_to_database;
 use super::restore_host::restore_to_host;
 use super::restorer::{Plan, Settings};
 use super::walk::{Selection, Visitor, Walk};
 use crate::archive::agreement::Expected;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
-use crate::store;
-use crate::store::directory::restore::{Cursor, Placed, Published, Restore};
+use crate::store::directory::restore::{Cursor, Published, Restore};
 use crate::store::host::Host;
+use crate::store::{self, Placed, Target};
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +72,17 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
         let selection = choice.selection;
         let damage = match destination {
             Destination::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
-            Destination::Path(store) => restore_to_path(walk, selection, &store, options),
+            Destination::Path(path) => {
+                let Options {
+                    overwrite, dry_run, ..
+                } = options;
+                match store::open_for_restore(&path, overwrite, dry_run, operation.go_on())? {
+                    Target::Directory(store) => {
+                        restore_to_directory(walk, selection, store, options)
+                    }
+                    Target::Database(store) => restore_to_database(walk, selection, store, options),
+                }
+            }
         }?;
         choice.damage.or(damage).map_or(Ok(()), Err)
     });
@@ -82,17 +93,15 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
 }
 
 /// Gives what is wrong with the backup, where that does not matter.
-fn restore_to_path(
+fn restore_to_directory(
     walk: Walk,
     selection: Selection,
-    path: &Path,
+    store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;
-    let placing = Arc::new(Placing {
-        store: store::open_for_restore(path, options.overwrite, options.dry_run)?,
-    });
+    let placing = Arc::new(Placing { store });
     let (mut staged, mut same) = (Tally::default(), Count::default());
     let visitor = Arc::clone(&placing);
     let damage = walk.see(Phase::Checking, selection, visitor, |license, placed| {

@@ -94,7 +94,7 @@ fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -
 }
 
 /// Carries contents to the thread that calls the host.
-struct Copying;
+pub(super) struct Copying;
 
 impl Visitor for Copying {
     type Cursor = ();

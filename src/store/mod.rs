@@ -2,17 +2,22 @@
 
 #![forbid(unsafe_code)]
 
+mod contents;
 pub mod directory;
 pub mod host;
+pub mod sqlite;
 pub mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Result};
 use crate::license::{BackupRight, Statement};
-use crate::sys::files::{Dir, Errno, File, Identity};
+use crate::sys::files::{Dir, Errno, Identity};
+
+/// Whether an operation is to go on, for what takes long.
+pub type GoOn = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Takes what a store lists, batch by batch.
 pub trait Feed {
@@ -113,45 +118,45 @@ pub trait Intake {
     fn left_out(&mut self, name: &str, reason: &str);
 }
 
+/// What became of a licence of a backup that is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It waits to be made part of the store, or would.
+    Staged,
+    /// The store has it already.
+    Same,
+    /// The store has another version, and keeps it.
+    Kept,
+}
+
 /// Opens the store at `path` for a backup, which is not to swallow `backups`.
-pub fn open(path: &Path, backups: Backups) -> Result<Arc<dyn Snapshot>> {
+pub fn open(path: &Path, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
     match Dir::open(path) {
         Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
-        Err(Errno::NOTDIR) => Err(no_directory(path)),
+        Err(Errno::NOTDIR) if sqlite::is_database(path) => {
+            Ok(Arc::new(sqlite::snapshot::Snapshot::open(path, go_on)?))
+        }
         Err(errno) => Err(Error::directory("StorePath", path, errno)),
     }
 }
 
-/// Whether a store at `path`, which does not exist, would be a database.
-fn names_database(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
+/// A store that is restored into.
+pub enum Target {
+    Directory(directory::restore::Restore),
+    Database(sqlite::restore::Restore),
 }
 
 /// Opens the store at `path` for a restore, and makes it where it does not exist.
-pub fn open_for_restore(
-    path: &Path,
-    replace: bool,
-    dry_run: bool,
-) -> Result<directory::restore::Restore> {
-    match Dir::open(path) {
-        Err(Errno::NOENT) if names_database(path) => Err(no_directory(path)),
-        Err(Errno::NOTDIR) => Err(no_directory(path)),
-        _ => directory::restore::Restore::open(path, replace, dry_run),
-    }
-}
-
-/// What stands at `path` is no directory.
-fn no_directory(path: &Path) -> Error {
-    const SQLITE: [u8; 16] = *b"SQLite format 3\0";
-    let mut magic = [0; SQLITE.len()];
-    let _ = File::open(path).and_then(|file| file.read_full(&mut magic));
-    if !names_database(path) && magic != SQLITE {
-        return Error::directory("StorePath", path, Errno::NOTDIR);
-    }
-    let sentence = format!(
-        "'{}' (StorePath) is a database, which this version can't open. Name a directory.",
-        path.display()
-    );
-    Error::new(Outcome::NotSupported, sentence)
+pub fn open_for_restore(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Target> {
+    let is_database = match Dir::open(path) {
+        Err(Errno::NOENT) => sqlite::is_named_database(path),
+        Err(Errno::NOTDIR) => sqlite::is_database(path),
+        _ => false,
+    };
+    Ok(match is_database {
+        true => Target::Database(sqlite::restore::Restore::open(
+            path, replace, dry_run, go_on,
+        )?),
+        false => Target::Directory(directory::restore::Restore::open(path, replace, dry_run)?),
+    })
 }

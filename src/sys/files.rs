@@ -127,6 +127,30 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     }
 }
 
+/// Whether this user could write to what is at `path`; the error tells why not.
+pub fn check_writable(path: &Path) -> Result<(), Errno> {
+    rustix::fs::access(
+        path,
+        rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
+    )
+}
+
+/// What is known of the file or folder at `path`, without opening it.
+pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
+    rustix::fs::stat(path).map(Facts::from)
+}
+
+/// Makes the empty file at `path`, which must not exist, for its owner alone.
+pub fn create_at(path: &Path) -> Result<(), Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    retry_on_intr(|| rustix::fs::open(path, flags, PRIVATE)).map(drop)
+}
+
+/// Removes the file at `path`.
+pub fn remove_at(path: &Path) -> Result<(), Errno> {
+    rustix::fs::unlink(path)
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
@@ -303,11 +327,6 @@ impl Dir {
 pub struct File(OwnedFd);
 
 impl File {
-    /// Opens what is at `path` for reading, without waiting or effect if it is no regular file.
-    pub fn open(path: &Path) -> Result<File, Errno> {
-        retry_on_intr(|| rustix::fs::open(path, READ | OFlags::NONBLOCK, Mode::empty())).map(File)
-    }
-
     pub fn facts(&self) -> Result<Facts, Errno> {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }

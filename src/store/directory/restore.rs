@@ -6,22 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
-use crate::store::tree;
+use crate::store::{Placed, tree};
 use crate::sys::files::{Dir, Errno, Facts, Kind, Lock, hidden_name, is_hidden_name, user};
 
 /// The hidden folder's name, before sixteen hexadecimal digits.
 const STAGING: &str = ".licbak-restore.";
-
-/// What became of a licence of the backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// It waits beside the store, or would.
-    Staged,
-    /// The store has it already.
-    Same,
-    /// The store has another version, and keeps it.
-    Kept,
-}
 
 /// A directory while it is restored into.
 pub struct Restore {

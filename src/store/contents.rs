@@ -1,0 +1,144 @@
+//! Licences that come with their contents, one by one: checked, and gathered into batches.
+
+use super::host::License;
+use super::{Batch, Feed, Intake, Stated};
+use crate::error::{Error, Outcome, Result};
+use crate::license;
+use crate::license::name::{self, Clash};
+
+/// Licences and bytes that a worker takes at a time.
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 2 << 20;
+/// How many batches may wait to be read: they are large.
+pub const AHEAD: usize = 4;
+
+/// Gathers what a store gives, and feeds it on.
+pub struct Gathering<'f> {
+    /// Whose licences these are, for sentences.
+    owner: &'static str,
+    feed: &'f mut dyn Feed,
+    names: name::Set,
+    batch: Contents,
+}
+
+impl<'f> Gathering<'f> {
+    pub fn new(owner: &'static str, feed: &'f mut dyn Feed) -> Gathering<'f> {
+        Gathering {
+            owner,
+            feed,
+            names: name::Set::default(),
+            batch: Contents::default(),
+        }
+    }
+
+    /// Takes a licence, if it can be kept.
+    pub fn add(&mut self, license: &License) -> Result<()> {
+        self.feed.check()?;
+        self.check(license)?;
+        let clash = self.names.insert(license.name)?;
+        clash.map_err(|clash| self.clashes(license.name, clash))?;
+        if self.batch.licenses.len() == BATCH || self.batch.contents.len() > BATCH_BYTES {
+            self.feed.emit(Box::new(std::mem::take(&mut self.batch)))?;
+        }
+        self.batch.push(license)
+    }
+
+    pub fn finish(self) -> Result<()> {
+        match self.batch.licenses.is_empty() {
+            true => Ok(()),
+            false => self.feed.emit(Box::new(self.batch)),
+        }
+    }
+
+    fn check(&self, license: &License) -> Result<()> {
+        let (owner, name) = (self.owner, name::shown(license.name));
+        if let Err(reason) = name::check(license.name.as_bytes()) {
+            let sentence = format!("The {owner}'s licence '{name}' can't be kept: {reason}.");
+            return Err(Error::new(Outcome::InvalidName, sentence));
+        }
+        if license
+            .key_id
+            .is_some_and(|key_id| !name::is_key_id(key_id))
+        {
+            let sentence = format!(
+                "The key ID of the {owner}'s licence '{name}' can't be kept: it must have 1 to 1,024 \
+                 bytes and no control characters."
+            );
+            return Err(Error::new(Outcome::InvalidName, sentence));
+        }
+        license::check_size(license.name, license.content.len() as u64)
+    }
+
+    fn clashes(&self, name: &str, clash: Clash) -> Error {
+        let outcome = match clash {
+            Clash::Twice => Outcome::AlreadyExists,
+            Clash::Folder => Outcome::InvalidName,
+        };
+        let sentence = format!(
+            "The {}'s licence '{name}' can't be kept: {clash}.",
+            self.owner
+        );
+        Error::new(outcome, sentence)
+    }
+}
+
+#[derive(Default)]
+struct Contents {
+    licenses: Vec<Owned>,
+    contents: Vec<u8>,
+}
+
+struct Owned {
+    name: String,
+    stated: Stated,
+    modified: i64,
+    content: std::ops::Range<usize>,
+}
+
+impl Contents {
+    fn push(&mut self, license: &License) -> Result<()> {
+        let start = self.contents.len();
+        self.contents.try_reserve(license.content.len())?;
+        self.contents.extend_from_slice(license.content);
+        self.licenses.try_reserve(1)?;
+        self.licenses.push(Owned {
+            name: license.name.to_owned(),
+            stated: Stated {
+                key_id: license.key_id.map(str::to_owned),
+                right: license.right,
+            },
+            modified: license.modified,
+            content: start..self.contents.len(),
+        });
+        Ok(())
+    }
+}
+
+impl Batch for Contents {
+    fn len(&self) -> u64 {
+        self.licenses.len() as u64
+    }
+
+    fn read(&self, intake: &mut dyn Intake) -> Result<()> {
+        for license in &self.licenses {
+            intake.check()?;
+            let content = self
+                .contents
+                .get(license.content.clone())
+                .unwrap_or_default();
+            let mut fill = |buffer: &mut [u8]| {
+                buffer.copy_from_slice(content);
+                Ok(true)
+            };
+            let size = content.len() as u64;
+            intake.license(
+                &license.name,
+                size,
+                license.modified,
+                &license.stated,
+                &mut fill,
+            )?;
+        }
+        Ok(())
+    }
+}

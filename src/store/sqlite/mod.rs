@@ -1,0 +1,210 @@
+//! An SQLite database as a store: a table `license`, or for a backup a view of that name over whatever
+//! the host keeps.
+//!
+//! The file may be anybody's: the schema is not trusted, sizes are bounded, and SQLite is told to look
+//! closely at what it reads.
+
+pub mod restore;
+pub mod snapshot;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::ffi;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::{Access, Error, Outcome, Result};
+use crate::license::SIZE_MAX;
+use crate::store::GoOn;
+use crate::sys::files::{self, Facts, Kind};
+
+/// How long another's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many of SQLite's own steps go by before it is asked whether to go on.
+const STEPS: i32 = 10_000;
+/// Bytes of a row or a value: a licence with what may stand beside it.
+const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
+
+/// Whether what stands at `path`, which is no directory, is a database. It is not opened by us to see
+/// that: to close a file takes the process's locks on it away, also those of another restorer.
+pub fn is_database(path: &Path) -> bool {
+    let is_file = |facts: Facts| facts.kind == Kind::File && facts.size > 0;
+    is_named_database(path)
+        || files::facts_at(path).is_ok_and(is_file)
+            && connect(path).is_ok_and(|connection| {
+                // Reads the header.
+                connection
+                    .pragma_query_value(None, "schema_version", |_| Ok(()))
+                    .is_ok()
+            })
+}
+
+/// Whether a store that is to be made at `path` is a database.
+pub fn is_named_database(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // A name that begins so would be taken for a URI.
+    let plain = match path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        true => Path::new(".").join(path),
+        false => path.to_owned(),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(plain, flags)
+}
+
+struct Database {
+    connection: Connection,
+    path: PathBuf,
+    go_on: GoOn,
+}
+
+impl Database {
+    /// Opens the database at `path`, which exists.
+    fn open(path: &Path, go_on: GoOn) -> Result<Database> {
+        let connection = connect(path).map_err(|error| failure(path, "open", &error))?;
+        Database::new(connection, path, go_on)
+    }
+
+    fn new(connection: Connection, path: &Path, go_on: GoOn) -> Result<Database> {
+        let mut database = Database {
+            connection,
+            path: path.to_owned(),
+            go_on,
+        };
+        database
+            .harden()
+            .map_err(|error| database.failure("open", &error))?;
+        Ok(database)
+    }
+
+    fn harden(&mut self) -> rusqlite::Result<()> {
+        let connection = &mut self.connection;
+        let switches = [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+            (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        ];
+        for (switch, on) in switches {
+            connection.set_db_config(switch, on)?;
+        }
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        let go_on = Arc::clone(&self.go_on);
+        connection.progress_handler(STEPS, Some(move || !go_on()))?;
+        let (go_on, mut since) = (Arc::clone(&self.go_on), Instant::now());
+        connection.busy_handler(Some(move |tries| {
+            if tries == 0 {
+                since = Instant::now();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+            go_on() && since.elapsed() < PATIENCE
+        }))?;
+        connection.pragma_update(None, "cell_size_check", true)
+    }
+
+    /// What the store's table has, or its view; None if there is neither.
+    fn table(&self) -> Result<Option<Table>> {
+        let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
+        let kind = "SELECT type FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
+        let mut kinds = self.connection.prepare(kind).map_err(failed)?;
+        let mut kinds = kinds.query([]).map_err(failed)?;
+        let Some(row) = kinds.next().map_err(failed)? else {
+            return Ok(None);
+        };
+        let is_view = row.get_ref(0).map_err(failed)?.as_bytes() == Ok(b"view");
+        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license')";
+        let mut columns = self.connection.prepare(columns).map_err(failed)?;
+        let columns: Vec<String> = columns
+            .query_map([], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .map_err(failed)?;
+        let has = |column: &str| columns.iter().any(|has| has == column);
+        if !has("name") || !has("content") {
+            return Err(self.unfit("'license' has no columns name and content"));
+        }
+        Ok(Some(Table {
+            is_view,
+            has_key_id: has("key_id"),
+            has_right: has("backup_right"),
+        }))
+    }
+
+    /// The error of a database that can't be used as what it is.
+    fn unfit(&self, reason: impl Display) -> Error {
+        let doing = format!(
+            "use the database '{}' (StorePath) as a store",
+            self.path.display()
+        );
+        Error::reasoned(Outcome::LicenseStoreError, doing, reason)
+    }
+
+    /// What SQLite's `error` means to the operation that was `doing` something with the database.
+    fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
+        match (self.go_on)() {
+            true => failure(&self.path, doing, error),
+            false => Error::canceled(),
+        }
+    }
+}
+
+/// The columns of `license` that need not be there.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    is_view: bool,
+    has_key_id: bool,
+    has_right: bool,
+}
+
+fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
+    let doing = format!("{doing} the database '{}' (StorePath)", path.display());
+    let rusqlite::Error::SqliteFailure(code, message) = error else {
+        // Of the wrong type, or otherwise not what was asked for.
+        return Error::reasoned(Outcome::LicenseStoreError, doing, error);
+    };
+    let outcome = match code.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outcome::LockViolation,
+        ErrorCode::OutOfMemory => return Error::out_of_memory(),
+        ErrorCode::DiskFull => Outcome::DiskFull,
+        ErrorCode::TooBig => Outcome::FileTooLarge,
+        ErrorCode::PermissionDenied => Outcome::AccessDenied,
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(path),
+        ErrorCode::SystemIoFailure => match code.extended_code {
+            ffi::SQLITE_IOERR_NOMEM => return Error::out_of_memory(),
+            ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_SEEK => {
+                Outcome::ReadFault
+            }
+            ffi::SQLITE_IOERR_SHORT_READ => Outcome::LicenseStoreError,
+            _ => Outcome::WriteFault,
+        },
+        _ => Outcome::LicenseStoreError,
+    };
+    let message = message.clone().unwrap_or_else(|| code.to_string());
+    Error::reasoned(outcome, doing, message)
+}
+
+/// Why SQLite could not open the database or what stands beside it, or write there.
+fn barred(path: &Path) -> Outcome {
+    let places = [path, parent(path)];
+    let error = places
+        .into_iter()
+        .find_map(|place| files::check_writable(place).err());
+    error.map_or(Outcome::LicenseStoreError, |errno| {
+        Outcome::of_system(Access::Write, errno)
+    })
+}
+
+/// The directory that `path` is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,204 @@
+//! Restores into a database: in one transaction, which a failure, a cancel or a crash takes back whole.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Database, Table, parent};
+use crate::error::{Access, Error, Outcome, Result};
+use crate::license::{self, Statement};
+use crate::store::{GoOn, Placed};
+use crate::sys::files::{self, Dir, Errno};
+
+/// A database while it is restored into.
+pub struct Restore {
+    /// None where it does not exist, and is not to be made.
+    database: Option<Database>,
+    table: Option<Table>,
+    replace: bool,
+    dry_run: bool,
+    made: Option<Made>,
+}
+
+/// A new file, which goes again unless something is committed to it.
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut name = self.0.clone().into_os_string();
+            name.push(suffix);
+            let _ = files::remove_at(Path::new(&name));
+        }
+    }
+}
+
+impl Restore {
+    /// Opens the database at `path`, or makes it.
+    pub fn open(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
+        let is_new = match files::facts_at(path) {
+            Err(Errno::NOENT) => true,
+            Err(errno) => return Err(Error::directory("StorePath", path, errno)),
+            Ok(_) => false,
+        };
+        let mut restore = Restore {
+            database: None,
+            table: None,
+            replace,
+            dry_run,
+            made: None,
+        };
+        if is_new {
+            // Its parent must be there, also for a dry run.
+            let parent = parent(path);
+            Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
+            if dry_run {
+                return Ok(restore);
+            }
+            restore.made = make(path)?;
+        }
+        let database = Database::open(path, go_on)?;
+        let failed = |error: rusqlite::Error| database.failure("restore into", &error);
+        match restore.made {
+            Some(_) => database
+                .connection
+                .pragma_update(None, "journal_mode", "WAL")
+                .map_err(failed)?,
+            None => database.check()?,
+        }
+        let begin = if dry_run { "BEGIN" } else { "BEGIN IMMEDIATE" };
+        database.connection.execute_batch(begin).map_err(failed)?;
+        restore.table = database.table()?;
+        match restore.table {
+            Some(Table { is_view: true, .. }) => {
+                let sentence = format!(
+                    "In the database '{}' (StorePath) 'license' is a view, and nothing can be restored \
+                     into it. Restore into another database, and take the licences over from there.",
+                    path.display()
+                );
+                return Err(Error::new(Outcome::NotSupported, sentence));
+            }
+            None if !dry_run => {
+                let create = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, \
+                              key_id TEXT, backup_right INTEGER)";
+                database.connection.execute_batch(create).map_err(failed)?;
+                restore.table = database.table()?;
+            }
+            _ => {}
+        }
+        restore.database = Some(database);
+        Ok(restore)
+    }
+
+    /// Compares the licence with what the store has under its name, and writes it where it is to be
+    /// restored.
+    pub fn place(&mut self, name: &str, content: &[u8], stated: &Statement) -> Result<Placed> {
+        let (Some(database), Some(table)) = (&self.database, self.table) else {
+            return Ok(Placed::Staged);
+        };
+        let connection = &database.connection;
+        let doing = || format!("restore the licence '{name}' into");
+        let failed = |error: rusqlite::Error| database.failure(&doing(), &error);
+        let compare = "SELECT content IS ?2 FROM license WHERE name = ?1 COLLATE BINARY";
+        let mut compare = connection.prepare_cached(compare).map_err(failed)?;
+        let is_same = compare.query_row(params![name, content], |row| row.get::<_, bool>(0));
+        let write = match is_same.optional().map_err(failed)? {
+            Some(true) => return Ok(Placed::Same),
+            Some(false) if !self.replace => return Ok(Placed::Kept),
+            Some(false) => table.update(),
+            None => table.insert(),
+        };
+        if !self.dry_run {
+            let (key_id, right) = unsaid(name, content, stated)?;
+            let mut write = connection.prepare_cached(&write).map_err(failed)?;
+            write
+                .execute(params![name, content, key_id, right])
+                .map_err(failed)?;
+        }
+        Ok(Placed::Staged)
+    }
+
+    /// Brings all that was placed to the disk.
+    pub fn commit(mut self) -> Result<()> {
+        let Some(database) = self.database.take() else {
+            return Ok(());
+        };
+        let committed = database.connection.execute_batch("COMMIT");
+        committed.map_err(|error| database.failure("commit what was restored into", &error))?;
+        let Some(made) = self.made.take() else {
+            return Ok(());
+        };
+        // Closed before, so that all is in the one file; its name has to reach the disk too.
+        let path = database.path.clone();
+        drop(database);
+        std::mem::forget(made);
+        let synced = Dir::open(parent(&path)).and_then(|directory| directory.sync());
+        synced.map_err(|errno| {
+            let doing = format!(
+                "bring the new database '{}' (StorePath) to the disk",
+                path.display()
+            );
+            Error::system(Access::Write, doing, errno)
+        })
+    }
+}
+
+/// Makes an empty file for the database; None where another has made it meanwhile.
+fn make(path: &Path) -> Result<Option<Made>> {
+    match files::create_at(path) {
+        Ok(()) => Ok(Some(Made(path.to_owned()))),
+        Err(Errno::EXIST) => Ok(None),
+        Err(errno) => {
+            let doing = format!("make the database '{}' (StorePath)", path.display());
+            Err(Error::system(Access::Write, doing, errno))
+        }
+    }
+}
+
+/// Of what is stated about a licence that which its content does not say: the rest need not be kept.
+fn unsaid<'s>(
+    name: &str,
+    content: &[u8],
+    stated: &'s Statement,
+) -> Result<(Option<&'s str>, Option<u32>)> {
+    let said = license::read(name, content)?;
+    let key_id = (said.key_id != stated.key_id).then_some(stated.key_id.as_str());
+    let right = (said.right != stated.right).then_some(stated.right.number());
+    Ok((key_id, right))
+}
+
+impl Database {
+    /// Refuses a database that is damaged.
+    fn check(&self) -> Result<()> {
+        let failed = |error: rusqlite::Error| self.failure("check", &error);
+        let check = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match check.map_err(failed)?.as_str() {
+            "ok" => Ok(()),
+            found => Err(self.unfit(format_args!("it is damaged ({found})"))),
+        }
+    }
+}
+
+impl Table {
+    fn insert(self) -> String {
+        let (columns, values) = match (self.has_key_id, self.has_right) {
+            (true, true) => ("name, content, key_id, backup_right", "?1, ?2, ?3, ?4"),
+            (true, false) => ("name, content, key_id", "?1, ?2, ?3"),
+            (false, true) => ("name, content, backup_right", "?1, ?2, ?4"),
+            (false, false) => ("name, content", "?1, ?2"),
+        };
+        format!("INSERT INTO license({columns}) VALUES ({values})")
+    }
+
+    fn update(self) -> String {
+        let key_id = if self.has_key_id { ", key_id = ?3" } else { "" };
+        let right = if self.has_right {
+            ", backup_right = ?4"
+        } else {
+            ""
+        };
+        format!("UPDATE license SET content = ?2{key_id}{right} WHERE name = ?1 COLLATE BINARY")
+    }
+}

@@ -1,0 +1,192 @@
+//! A database while it is backed up: one snapshot of it, which writers don't disturb.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::{Database, Table};
+use crate::error::{Error, Result};
+use crate::license::{BackupRight, Format, name};
+use crate::store::contents::{AHEAD, Gathering};
+use crate::store::host::License;
+use crate::store::{self, Feed, GoOn, Unsettled};
+use crate::sys::locks::Mutex;
+
+pub struct Snapshot {
+    /// Of one thread at a time.
+    database: Mutex<Database>,
+    table: Table,
+}
+
+impl Snapshot {
+    /// Opens the database at `path` and takes the snapshot.
+    pub fn open(path: &Path, go_on: GoOn) -> Result<Snapshot> {
+        let mut database = Database::open(path, go_on)?;
+        if !database.is_in_wal_mode()? {
+            database = database.copy()?;
+        }
+        database.begin_to_read()?;
+        let table = database
+            .table()?
+            .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
+        Ok(Snapshot {
+            database: Mutex::new(database),
+            table,
+        })
+    }
+}
+
+impl Database {
+    fn is_in_wal_mode(&self) -> Result<bool> {
+        let mode = self
+            .connection
+            .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+        let mode = mode.map_err(|error| self.failure("read", &error))?;
+        Ok(mode.eq_ignore_ascii_case("wal"))
+    }
+
+    /// A transaction starts with its first read.
+    fn begin_to_read(&self) -> Result<()> {
+        let begun = self
+            .connection
+            .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema");
+        begun.map_err(|error| self.failure("read", &error))
+    }
+
+    /// A copy in a temporary file of SQLite's, which has no name. In other modes than WAL a reader keeps
+    /// writers out; so they wait for the copy, and not for the backup.
+    fn copy(self) -> Result<Database> {
+        /// Pages at a time.
+        const PART: i32 = 1024;
+        self.begin_to_read()?;
+        let failed = |error: rusqlite::Error| self.failure("make a temporary copy of", &error);
+        let mut copy = Connection::open("").map_err(failed)?;
+        {
+            let backup = Backup::new(&self.connection, &mut copy).map_err(failed)?;
+            while backup.step(PART).map_err(failed)? != StepResult::Done {
+                if !(self.go_on)() {
+                    return Err(Error::canceled());
+                }
+            }
+        }
+        Database::new(copy, &self.path, Arc::clone(&self.go_on))
+    }
+
+    /// Gives every licence to `gathering`, sorted by the bytes of its name.
+    fn gather(&self, table: Table, gathering: &mut Gathering) -> Result<()> {
+        let column = |has, column| if has { column } else { "NULL" };
+        let query = format!(
+            "SELECT name, content, {}, {} FROM license ORDER BY name COLLATE {}",
+            column(table.has_key_id, "key_id"),
+            column(table.has_right, "backup_right"),
+            self.collation()?,
+        );
+        let mut last = String::new();
+        let failed = |error: rusqlite::Error, last: &str| {
+            self.failure(&format!("read the licence after '{last}' in"), &error)
+        };
+        let mut statement = self
+            .connection
+            .prepare(&query)
+            .map_err(|error| failed(error, ""))?;
+        let mut rows = statement.query([]).map_err(|error| failed(error, ""))?;
+        while let Some(row) = rows.next().map_err(|error| failed(error, &last))? {
+            let license = license(row).map_err(|what| {
+                self.unfit(format!("the row after '{last}' is no licence: {what}"))
+            })?;
+            gathering.add(&license)?;
+            license.name.clone_into(&mut last);
+        }
+        Ok(())
+    }
+
+    /// What sorts by the bytes of UTF-8. SQLite's own BINARY does where that is how the database has its
+    /// texts.
+    fn collation(&self) -> Result<&'static str> {
+        const OURS: &str = "licbak_bytes";
+        let failed = |error: rusqlite::Error| self.failure("read", &error);
+        let encoding = self
+            .connection
+            .pragma_query_value(None, "encoding", |row| row.get::<_, String>(0));
+        if encoding.map_err(failed)? == "UTF-8" {
+            return Ok("BINARY");
+        }
+        self.connection
+            .create_collation(OURS, |one, other| one.cmp(other))
+            .map_err(failed)?;
+        Ok(OURS)
+    }
+}
+
+/// The licence in a row, or what is wrong with it.
+fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
+    let value = |column: usize| row.get_ref(column).map_err(|error| error.to_string());
+    let text =
+        |bytes: &'r [u8]| std::str::from_utf8(bytes).map_err(|_| "a text is no UTF-8".to_owned());
+    let wrong = |column: &str, found: ValueRef, expected: &str| {
+        Err(format!(
+            "{column} is {}, and must be {expected}",
+            found.data_type()
+        ))
+    };
+    let name = match value(0)? {
+        ValueRef::Text(name) => text(name)?,
+        other => return wrong("name", other, "TEXT"),
+    };
+    let wrong = |column: &str, found, expected: &str| {
+        wrong(column, found, expected).map_err(|what| format!("of '{}' {what}", name::shown(name)))
+    };
+    let content = match value(1)? {
+        ValueRef::Blob(content) => content,
+        other => return wrong("content", other, "BLOB"),
+    };
+    let key_id = match value(2)? {
+        ValueRef::Null => None,
+        ValueRef::Text(key_id) => Some(text(key_id)?),
+        other => return wrong("key_id", other, "TEXT or NULL"),
+    };
+    let right = match value(3)? {
+        ValueRef::Null => Some(BackupRight::Unstated),
+        ValueRef::Integer(number) => u32::try_from(number)
+            .ok()
+            .and_then(BackupRight::from_number),
+        other => return wrong("backup_right", other, "INTEGER or NULL"),
+    };
+    let Some(right) = right else {
+        return Err(format!(
+            "of '{}' backup_right is none of 0, 1 and 2",
+            name::shown(name)
+        ));
+    };
+    Ok(License {
+        name,
+        key_id,
+        content,
+        modified: 0,
+        right,
+        format: Format::Opaque,
+    })
+}
+
+impl store::Snapshot for Snapshot {
+    fn batches_ahead(&self) -> usize {
+        AHEAD
+    }
+
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        let mut gathering = Gathering::new("database", feed);
+        self.database.lock().gather(self.table, &mut gathering)?;
+        gathering.finish()
+    }
+
+    fn unsettled(&self) -> Result<Unsettled> {
+        Ok(Unsettled::default())
+    }
+
+    fn list_again(self: Arc<Self>, _: &Unsettled, _: &mut dyn Feed) -> Result<()> {
+        Ok(())
+    }
+}
