@@ -1,0 +1,105 @@
+"""One pass over the list of a backup, from which a reader takes batches as it likes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from typing import Optional
+
+from . import _c
+from ._c import Hr
+from ._errors import check_call, error_of
+from ._host import license_of
+from ._licenses import License
+
+_BATCH = 512
+_AHEAD = 4
+
+_listings: dict[int, Listing] = {}
+
+
+class Listing:
+    """Lists on a thread of its own, a few batches ahead of the reader.
+
+    The library pushes its list and can't be left standing in the middle of it, hence the thread.
+    It also leaves the reader's thread open to signals. It ends with the list, or by `stop`.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._ready: deque[list[License]] = deque()
+        self._filling: list[License] = []
+        self._failure: Optional[BaseException] = None
+        self._stopped = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._list, name="licbak list", daemon=True)
+        self._thread.start()
+
+    def next_batch(self) -> list[License]:
+        """Waits for more of the list; an empty batch is its end. Raises what it failed with."""
+        if os.getpid() != self._process:  # the thread has stayed in the parent
+            raise error_of(Hr.E_HANDLE, "")
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._ended or self._stopped)
+            self._changed.notify_all()
+            if self._stopped:
+                raise error_of(Hr.E_HANDLE, "")
+            if self._ready:
+                return self._ready.popleft()
+        if self._failure is not None:
+            raise self._failure
+        return []
+
+    def stop(self) -> None:
+        """Ends the thread, if it has not ended, and waits for it."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _list(self) -> None:
+        _listings[id(self)] = self
+        try:
+            check_call(self._handle, _c.list_backup(self._handle, _LICENSE_CALLBACK, id(self)))
+            self._pass_on()
+        except BaseException as error:
+            self._failure = self._failure or error
+        finally:
+            del _listings[id(self)]
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def take(self, license: License) -> int:
+        """Takes a licence; a failure when no more are wanted."""
+        self._filling.append(license)
+        if len(self._filling) == _BATCH:
+            self._pass_on()
+        return Hr.E_ABORT if self._stopped else Hr.S_OK
+
+    def fail(self, error: BaseException) -> None:
+        """Keeps what went wrong in a callback for the reader."""
+        self._failure = error
+
+    def _pass_on(self) -> None:
+        batch, self._filling = self._filling, []
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._ready) < _AHEAD or self._stopped)
+            if batch:
+                self._ready.append(batch)
+            self._changed.notify_all()
+
+
+def _on_license(license: _c.LicensePointer, context: int) -> int:
+    listing = _listings[context]
+    try:
+        return listing.take(license_of(license.contents, None))
+    except BaseException as error:
+        listing.fail(error)
+        return Hr.E_ABORT
+
+
+_LICENSE_CALLBACK = _c.LicenseCallback(_on_license)
