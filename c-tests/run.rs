@@ -8,6 +8,7 @@
 
 mod docs;
 mod harness;
+mod python;
 
 use std::fs;
 use std::path::Path;
