@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -12,6 +13,7 @@ from typing import Any, Optional
 import pytest
 
 import licbak
+from licbak import _listing
 
 
 class Memory:
@@ -43,6 +45,30 @@ class Stalled(Memory):
         assert self.go_on.wait(60)
         for number in range(2000):  # more than are taken at a time
             yield licbak.License(f"{number}.lic", b"content")
+
+
+class Long(Memory):
+    """A store that is still at work when progress is told."""
+
+    def enumerate(self) -> Iterator[licbak.License]:
+        for number in range(300_000):
+            yield licbak.License(f"{number}.lic", b"content")
+
+
+def make_many(backup: Path) -> int:
+    """Makes a backup of more licences than a list reads ahead, and tells of how many."""
+    count = 10_000
+    memory = Memory(*(licbak.License(f"{number:06}.lic", b"") for number in range(count)))
+    with licbak.Restorer(store=memory, backup=backup) as restorer:
+        return restorer.backup().licenses
+
+
+def wait_for_lists() -> None:
+    """Waits until the lists that have begun go on no more before they are read."""
+    for listing in tuple(_listing._listings.values()):
+        while len(listing._ready) < _listing._AHEAD:
+            time.sleep(0.001)
+    time.sleep(0.05)  # in which the next batch is filled, and waits
 
 
 @pytest.fixture

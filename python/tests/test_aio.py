@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Memory, Stalled
-from test_restorer import make_many
+from conftest import Long, Memory, Stalled, make_many, wait_for_lists
 
 import licbak
-from licbak import AsyncRestorer, License
+from licbak import AsyncRestorer, License, _listing, _operation
 
 
 def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
@@ -69,16 +70,16 @@ def test_progress_comes_in_the_loops_thread(store: Path, backup: Path) -> None:
     assert threads == {threading.get_ident()}
 
 
-def test_what_on_progress_raises_comes_out_of_the_call(store: Path, backup: Path) -> None:
+def test_what_on_progress_raises_comes_out_of_the_call(backup: Path) -> None:
     def veto(progress: licbak.Progress) -> None:
         raise KeyError("veto")
 
     async def main() -> None:
-        async with AsyncRestorer(store=store, backup=backup) as restorer:
+        async with AsyncRestorer(store=Long(), backup=backup) as restorer:
             with pytest.raises(KeyError, match="veto") as caught:
                 await restorer.backup(on_progress=veto)
             assert caught.traceback[-1].name == "veto"
-            await restorer.verify() if list(backup.iterdir()) else None
+            assert list(backup.iterdir()) == []
 
     asyncio.run(main())
 
@@ -157,31 +158,42 @@ def test_a_loop_that_is_closed_before_the_end(backup: Path) -> None:
     assert stalled.begun.wait(60)
     loop.close()
     del task
-    gc.collect()  # which cancels the operation, since nobody awaits it any more
+    gc.collect()
     stalled.go_on.set()
-    asyncio.run(restorer.aclose())
-    assert list(backup.iterdir()) == []
+    while _operation._running:
+        time.sleep(0.001)
+    assert asyncio.run(restorer.verify()).licenses == 2000
+    gone = weakref.ref(restorer)
+    del restorer
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_list_may_be_left_at_any_point(backup: Path) -> None:
-    make_many(backup, 10_000)
+    count = make_many(backup)
 
     async def main() -> None:
         async with AsyncRestorer(backup=backup) as restorer:
-            assert len([license async for license in restorer.licenses()]) == 10_000
+            assert len([license async for license in restorer.licenses()]) == count
             async for license in restorer.licenses():
                 assert license.name == "000000.lic"
                 break
 
             async def read() -> None:
                 async for _ in restorer.licenses():
-                    await asyncio.sleep(0)
+                    wait_for_lists()
+                    reading.set()
+                    await asyncio.sleep(60)
 
+            reading = asyncio.Event()
             task = asyncio.create_task(read())
-            await asyncio.sleep(0.01)
+            await reading.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            for _ in range(10):  # the loop ends what was left
+                await asyncio.sleep(0)
+            assert not _listing._listings
 
     asyncio.run(main())
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Stalled, run_script
+from conftest import Stalled, make_many, run_script
 from test_restorer import stalled_backup
 
 import licbak
@@ -128,18 +128,18 @@ loop.close()
 
 
 def test_the_program_ends_in_the_middle_of_a_list(backup: Path) -> None:
+    make_many(backup)
     script = """
-import sys
+import sys, time
 import licbak
+from licbak import _listing
 
-class Many:
-    def enumerate(self):
-        return [licbak.License(str(number), b"") for number in range(10_000)]
-
-restorer = licbak.Restorer(store=Many(), backup=sys.argv[1])
-restorer.backup()
-licenses = restorer.licenses()
+licenses = licbak.Restorer(backup=sys.argv[1]).licenses()
 next(licenses)
+[listing] = _listing._listings.values()
+while len(listing._ready) < _listing._AHEAD:
+    time.sleep(0.001)
+time.sleep(0.05)  # in which the next batch is filled, and waits
 """
     run_script(script, backup)
 

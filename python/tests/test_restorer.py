@@ -8,11 +8,14 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Stalled
+from conftest import Long, Stalled, make_many, wait_for_lists
 
 import licbak
+from licbak import _listing
+from licbak._host import license_of
 
 
 def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
@@ -81,24 +84,27 @@ def test_the_list_of_a_backup(store: Path, backup: Path) -> None:
     assert second.name == "music/Lied für Élise.lic" and second.content is None
 
 
-def make_many(backup: Path, count: int) -> None:
-    class Many:
-        def enumerate(self) -> list[licbak.License]:
-            return [licbak.License(f"{number:06}.lic", b"") for number in range(count)]
-
-    with licbak.Restorer(store=Many(), backup=backup) as restorer:
-        restorer.backup()
-
-
-def test_a_list_may_be_left_at_any_point(backup: Path) -> None:
-    make_many(backup, 10_000)  # more than are read ahead
+def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = make_many(backup)
     with licbak.Restorer(backup=backup) as restorer:
-        assert len(list(restorer.licenses())) == 10_000
+        assert len(list(restorer.licenses())) == count
+        read = 0
+
+        def counting(*arguments: Any) -> licbak.License:
+            nonlocal read
+            read += 1
+            return license_of(*arguments)
+
+        monkeypatch.setattr(_listing, "license_of", counting)
         for license in restorer.licenses():
             assert license.name == "000000.lic"
+            wait_for_lists()
             break
+        assert read < count and not _listing._listings
+
         left = restorer.licenses()
         next(left)
+        wait_for_lists()
         restorer.close()  # which ends the list
         with pytest.raises(licbak.Closed):
             list(left)
@@ -107,13 +113,13 @@ def test_a_list_may_be_left_at_any_point(backup: Path) -> None:
 
 
 def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
-    make_many(backup, 5_000)
+    count = make_many(backup)
     with licbak.Restorer(backup=backup) as restorer:
         for one, other in zip(restorer.licenses(), restorer.licenses()):
             assert one == other
         one = next(licenses := restorer.licenses())
         restorer.verify()
-        assert one.name == "000000.lic" and len(list(licenses)) == 4_999
+        assert one.name == "000000.lic" and len(list(licenses)) == count - 1
 
 
 def test_progress(store: Path, backup: Path) -> None:
@@ -178,32 +184,18 @@ def test_ctrl_c_is_raised_when_the_operation_has_ended(backup: Path) -> None:
 
 
 def test_ctrl_c_in_a_list(backup: Path) -> None:
-    make_many(backup, 10_000)
+    make_many(backup)
     with licbak.Restorer(backup=backup) as restorer, pytest.raises(KeyboardInterrupt):
         for _ in restorer.licenses():
             os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_what_on_progress_raises_comes_out_of_the_call(backup: Path) -> None:
-    class Veto(Exception):
-        pass
-
-    class Slow:
-        """Still at work when progress is told."""
-
-        def enumerate(self) -> Iterator[licbak.License]:
-            for number in range(2000):
-                yield licbak.License(f"{number}.lic", b"content")
-            assert seen.wait(60)
-
-    seen = threading.Event()
-
     def veto(progress: licbak.Progress) -> None:
-        seen.set()
-        raise Veto
+        raise KeyError("veto")
 
-    with licbak.Restorer(store=Slow(), backup=backup) as restorer:
-        with pytest.raises(Veto) as caught:
+    with licbak.Restorer(store=Long(), backup=backup) as restorer:
+        with pytest.raises(KeyError, match="veto") as caught:
             restorer.backup(on_progress=veto)
         assert caught.traceback[-1].name == "veto"
         assert list(backup.iterdir()) == []

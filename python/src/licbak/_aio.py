@@ -57,14 +57,12 @@ class AsyncRestorer(BaseRestorer):
     async def licenses(self) -> AsyncIterator[License]:
         """As `Restorer.licenses`, for `async for`."""
         listing = Listing(self._handle)
-        self._listings.add(listing)
         try:
             while batch := await asyncio.to_thread(listing.next_batch):
                 for license in batch:
                     yield license
         finally:
             listing.stop()
-            self._listings.discard(listing)
 
     async def aclose(self) -> None:
         """As `Restorer.close`: cancels what runs, waits for its end, and frees the restorer."""
@@ -116,8 +114,5 @@ class AsyncRestorer(BaseRestorer):
             except asyncio.CancelledError as error:  # its task is to end, but not before this has
                 cancelled = error
                 self.cancel()
-            except BaseException:  # nobody will await this any more
-                self.cancel()
-                raise
         if cancelled is not None:
             raise cancelled

@@ -146,6 +146,8 @@ def _load() -> ctypes.CDLL:
             f"licbak's library can't be loaded: {error}. Install a wheel of this package, or name "
             "the library in LICBAK_LIBRARY."
         ) from error
+    if not hasattr(library, "licbak_abi_version"):
+        raise ImportError(f"{library._name} is not licbak's library.")
     library.licbak_abi_version.restype = ctypes.c_uint32
     found = library.licbak_abi_version()
     if found != ABI_VERSION:

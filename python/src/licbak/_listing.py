@@ -16,6 +16,7 @@ from ._licenses import License
 _BATCH = 512
 _AHEAD = 4
 
+# Those whose thread has not ended. The library is given the keys.
 _listings: dict[int, Listing] = {}
 
 
@@ -27,7 +28,7 @@ class Listing:
     """
 
     def __init__(self, handle: int) -> None:
-        self._handle = handle
+        self.handle = handle
         self._process = os.getpid()
         self._changed = threading.Condition()
         self._ready: deque[list[License]] = deque()
@@ -36,11 +37,12 @@ class Listing:
         self._stopped = False
         self._ended = False
         self._thread = threading.Thread(target=self._list, name="licbak list", daemon=True)
+        _listings[id(self)] = self
         self._thread.start()
 
     def next_batch(self) -> list[License]:
         """Waits for more of the list; an empty batch is its end. Raises what it failed with."""
-        if os.getpid() != self._process:  # the thread has stayed in the parent
+        if self._is_in_parent():
             raise error_of(Hr.E_HANDLE, "")
         with self._changed:
             self._changed.wait_for(lambda: self._ready or self._ended or self._stopped)
@@ -55,15 +57,20 @@ class Listing:
 
     def stop(self) -> None:
         """Ends the thread, if it has not ended, and waits for it."""
+        if self._is_in_parent():
+            return
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         self._thread.join()
 
+    def _is_in_parent(self) -> bool:
+        """Whether this process was forked: the thread has stayed behind, and may hold the lock."""
+        return os.getpid() != self._process
+
     def _list(self) -> None:
-        _listings[id(self)] = self
         try:
-            check_call(self._handle, _c.list_backup(self._handle, _LICENSE_CALLBACK, id(self)))
+            check_call(self.handle, _c.list_backup(self.handle, _LICENSE_CALLBACK, id(self)))
             self._pass_on()
         except BaseException as error:
             self._failure = self._failure or error
@@ -91,6 +98,13 @@ class Listing:
             if batch:
                 self._ready.append(batch)
             self._changed.notify_all()
+
+
+def stop_all(handle: int) -> None:
+    """Ends all listings of this restorer: it could not be destroyed before."""
+    for listing in tuple(_listings.values()):
+        if listing.handle == handle:
+            listing.stop()
 
 
 def _on_license(license: _c.LicensePointer, context: int) -> int:

@@ -16,7 +16,7 @@ from ._c import Datatype, Flag
 from ._errors import check_call, error_of
 from ._host import HostStore
 from ._licenses import License, Source, Target
-from ._listing import Listing
+from ._listing import Listing, stop_all
 from ._operation import Operation, ProgressCallback
 from ._report import Result
 
@@ -56,9 +56,8 @@ class BaseRestorer:
         if handle.value is None:
             raise error_of(hr, "")
         self._handle = handle.value
-        self._listings: set[Listing] = set()
         self._host: Optional[HostStore] = None
-        self._close = weakref.finalize(self, _close, self._handle, self._listings)
+        self._close = weakref.finalize(self, _close, self._handle)
         if store is not None:
             self._set_store(store)
         if backup is not None:
@@ -109,9 +108,8 @@ class BaseRestorer:
         return error_of(_c.Hr.E_INVALIDARG, f"{name} can't be {shown!r}.")
 
 
-def _close(handle: int, listings: set[Listing]) -> None:
-    for listing in tuple(listings):  # destroy would wait for them, and they for their readers
-        listing.stop()
+def _close(handle: int) -> None:
+    stop_all(handle)
     _c.destroy(handle)
 
 
@@ -214,13 +212,11 @@ class Restorer(BaseRestorer):
             Error: What else failed, in its own class where there is one.
         """
         listing = Listing(self._handle)
-        self._listings.add(listing)
         try:
             while batch := listing.next_batch():
                 yield from batch
         finally:
             listing.stop()
-            self._listings.discard(listing)
 
     def close(self) -> None:
         """Cancels what runs, waits for its end, and frees the restorer: every call is `Closed`.
