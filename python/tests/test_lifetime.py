@@ -10,12 +10,15 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Optional
 
 import pytest
 from conftest import Stalled, make_many, run_script
 from test_restorer import stalled_backup
 
 import licbak
+from licbak import _listing
+from licbak._host import license_of
 
 STALLED = """
 import asyncio, sys, threading, time
@@ -89,6 +92,37 @@ def test_nothing_is_left_open(store: Path, backup: Path) -> None:
     while any(now > then for now, then in zip(resources(), before)):
         assert time.monotonic() < end, (resources(), before)
         time.sleep(0.001)
+
+
+def test_a_list_may_be_collected_on_its_own_thread(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Holder:
+        def __init__(self) -> None:
+            self.licenses = licbak.Restorer(backup=backup).licenses()
+            self.cycle = self
+
+    dropped = threading.Event()
+
+    def collecting(told: Any, content: Optional[bytes]) -> licbak.License:
+        license = license_of(told, content)
+        if license.name == "000600.lic":  # in the second batch
+            assert dropped.wait(60)
+            gc.collect()
+        return license
+
+    make_many(backup)
+    monkeypatch.setattr(_listing, "license_of", collecting)
+    gc.disable()
+    try:
+        holder = Holder()
+        next(holder.licenses)
+        del holder
+        dropped.set()
+        while _listing._listings:
+            time.sleep(0.001)
+    finally:
+        gc.enable()
 
 
 def test_the_program_ends_while_a_thread_waits_for_an_operation(backup: Path) -> None:

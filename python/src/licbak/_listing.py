@@ -62,7 +62,8 @@ class Listing:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # where garbage may be collected
+            self._thread.join()
 
     def _is_in_parent(self) -> bool:
         """Whether this process was forked: the thread has stayed behind, and may hold the lock."""
