@@ -29,6 +29,8 @@ class LibraryHook(BuildHookInterface[Any]):
             )
         given = os.environ.get("LICBAK_LIBRARY")
         library = Path(given).resolve() if given else build(Path(self.root).parent)
+        if not library.is_file():
+            raise SystemExit(f"LICBAK_LIBRARY names {library}, and there is no such file")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag(library)}"
         if version == "editable":  # the package is imported from where its sources are

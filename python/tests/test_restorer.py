@@ -112,6 +112,17 @@ def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.Monke
         next(restorer.licenses())
 
 
+def test_a_list_without_a_thread_to_be_had(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            next(restorer.licenses())
+
+
 def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
     count = make_many(backup)
     with licbak.Restorer(backup=backup) as restorer:

@@ -16,7 +16,8 @@ from ._licenses import License
 _BATCH = 512
 _AHEAD = 4
 
-# Those whose thread has not ended. The library is given the keys.
+# Those whose thread has not ended. The library is given the keys and calls a function that is never
+# freed.
 _listings: dict[int, Listing] = {}
 
 
@@ -38,7 +39,11 @@ class Listing:
         self._ended = False
         self._thread = threading.Thread(target=self._list, name="licbak list", daemon=True)
         _listings[id(self)] = self
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no thread to be had
+            del _listings[id(self)]
+            raise
 
     def next_batch(self) -> list[License]:
         """Waits for more of the list; an empty batch is its end. Raises what it failed with."""
@@ -74,7 +79,7 @@ class Listing:
             check_call(self.handle, _c.list_backup(self.handle, _LICENSE_CALLBACK, id(self)))
             self._pass_on()
         except BaseException as error:
-            self._failure = self._failure or error
+            self.fail(error)
         finally:
             del _listings[id(self)]
             with self._changed:
@@ -89,8 +94,9 @@ class Listing:
         return Hr.E_ABORT if self._stopped else Hr.S_OK
 
     def fail(self, error: BaseException) -> None:
-        """Keeps what went wrong in a callback for the reader."""
-        self._failure = error
+        """Keeps what went wrong for the reader; the first wins."""
+        if self._failure is None:
+            self._failure = error
 
     def _pass_on(self) -> None:
         batch, self._filling = self._filling, []
