@@ -10,6 +10,7 @@ mod cpp;
 mod docs;
 mod harness;
 mod packaging;
+mod python;
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,81 @@
+"""Puts liblicbak.so into the wheel, and names the wheel by what that file needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+# Of an ELF file's header, as wheels call them.
+MACHINES = {3: "i686", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+
+
+class LibraryHook(BuildHookInterface[Any]):
+    """Takes a finished library, or has cargo build the crate around this folder."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it builds; `version` is "standard" or "editable"."""
+        if self.target_name == "sdist":
+            raise SystemExit(
+                "licbak has no sdist: the library is built from the Rust crate around this folder. "
+                "Build a wheel from a checkout instead: pip wheel ./python"
+            )
+        given = os.environ.get("LICBAK_LIBRARY")
+        library = Path(given).resolve() if given else build(Path(self.root).parent)
+        if not library.is_file():
+            raise SystemExit(f"LICBAK_LIBRARY names {library}, and there is no such file")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform_tag(library)}"
+        if version == "editable":  # the package is imported from where its sources are
+            shutil.copyfile(library, Path(self.root, "src", "licbak", "liblicbak.so"))
+        else:
+            build_data["force_include"][str(library)] = "licbak/liblicbak.so"
+
+
+def build(crate: Path) -> Path:
+    """Builds the crate, and gives the library's path as cargo tells it."""
+    command = ["cargo", "build", "--release", "--locked", "--lib"]
+    command += ["--message-format", "json-render-diagnostics"]
+    try:
+        done = subprocess.run(command, cwd=crate, check=True, stdout=subprocess.PIPE)
+    except FileNotFoundError:
+        raise SystemExit(
+            "cargo is missing: install Rust, or name a finished liblicbak.so in LICBAK_LIBRARY"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"the library does not build ({error}); see above") from None
+    files = [
+        Path(file)
+        for line in done.stdout.splitlines()
+        for file in json.loads(line).get("filenames", [])
+        if Path(file).name == "liblicbak.so"
+    ]
+    if not files:
+        raise SystemExit("cargo has built no liblicbak.so: this package is for Linux")
+    return files[-1]
+
+
+def platform_tag(library: Path) -> str:
+    """The platform of a wheel with this library: its machine, and the oldest glibc that will do."""
+    content = library.read_bytes()
+    if content[:4] != b"\x7fELF":
+        raise SystemExit(f"{library} is no ELF file: this package is for Linux")
+    order = "<" if content[5] == 1 else ">"
+    (machine,) = struct.unpack_from(order + "H", content, 18)
+    if machine not in MACHINES:
+        raise SystemExit(
+            f"{library} is for machine {machine}, which hatch_build.py has no name for"
+        )
+    # The names of symbol versions stand as they are in the table of dynamic strings.
+    versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)", content)
+    if not versions:  # another libc, or none: good for this machine alone
+        return f"linux_{MACHINES[machine]}"
+    major, minor = max((int(major), int(minor)) for major, minor in versions)
+    return f"manylinux_{major}_{minor}_{MACHINES[machine]}"

@@ -1,0 +1,65 @@
+"""Backs up the licences that a program keeps into one file, and brings them back.
+
+    with licbak.Restorer(store="licences", backup="/mnt/stick") as restorer:
+        restorer.backup(overwrite=True)
+
+`Restorer` waits for its operations, `AsyncRestorer` awaits them. Every failure is an `Error`.
+"""
+
+from . import _c
+from ._aio import AsyncRestorer
+from ._errors import (
+    AccessDenied,
+    BackupCorrupt,
+    BackupExists,
+    Busy,
+    Canceled,
+    Closed,
+    DiskFull,
+    Error,
+    InvalidArgument,
+    NoBackup,
+    NoDirectory,
+    NotADirectory,
+    NothingBackedUp,
+)
+from ._licenses import Format, License, Right, Source, Store, Target
+from ._operation import ProgressCallback
+from ._report import LeftOut, Phase, Progress, Result
+from ._restorer import Restorer
+
+__version__: str = _c.version().decode()
+"""The version of the library, which is the package's."""
+
+__all__ = [
+    "AccessDenied",
+    "AsyncRestorer",
+    "BackupCorrupt",
+    "BackupExists",
+    "Busy",
+    "Canceled",
+    "Closed",
+    "DiskFull",
+    "Error",
+    "Format",
+    "InvalidArgument",
+    "LeftOut",
+    "License",
+    "NoBackup",
+    "NoDirectory",
+    "NotADirectory",
+    "NothingBackedUp",
+    "Phase",
+    "Progress",
+    "ProgressCallback",
+    "Restorer",
+    "Result",
+    "Right",
+    "Source",
+    "Store",
+    "Target",
+]
+
+for _name in __all__:  # tracebacks name them as programs do
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__

@@ -1,0 +1,206 @@
+"""The C side: the shared library, and what include/licbak.h declares, as ctypes sees it."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ABI_VERSION = 0
+
+
+class Hr(enum.IntEnum):
+    """The HRESULTs that this package tells apart, unsigned as the header writes them."""
+
+    S_OK = 0x00000000
+    S_FALSE = 0x00000001
+    E_NOTIMPL = 0x80004001
+    E_ABORT = 0x80004004
+    E_ACCESSDENIED = 0x80070005
+    E_HANDLE = 0x80070006
+    E_OUTOFMEMORY = 0x8007000E
+    E_INVALIDARG = 0x80070057
+    NS_E_DRM_BACKUP_EXISTS = 0xC00D2742
+    NS_E_DRM_BACKUP_CORRUPT = 0xC00D2743
+    NS_E_DRM_BACKUPRESTORE_BUSY = 0xC00D2744
+    NS_E_DRM_BUFFER_TOO_SMALL = 0xC00D275C
+    NS_E_DRM_OPERATION_CANCELED = 0xC00D2768
+    HRESULT_ERROR_FILE_NOT_FOUND = 0x80070002
+    HRESULT_ERROR_PATH_NOT_FOUND = 0x80070003
+    HRESULT_ERROR_TOO_MANY_OPEN_FILES = 0x80070004
+    HRESULT_ERROR_WRITE_PROTECT = 0x80070013
+    HRESULT_ERROR_WRITE_FAULT = 0x8007001D
+    HRESULT_ERROR_READ_FAULT = 0x8007001E
+    HRESULT_ERROR_NOT_SUPPORTED = 0x80070032
+    HRESULT_ERROR_DISK_FULL = 0x80070070
+    HRESULT_ERROR_FILE_TOO_LARGE = 0x800700DF
+    HRESULT_ERROR_DIRECTORY = 0x8007010B
+    HRESULT_ERROR_EMPTY = 0x800710D2
+
+
+def failed(hr: int) -> bool:
+    """Whether an HRESULT says that something failed."""
+    return hr >= 0x80000000
+
+
+class Status(enum.IntEnum):
+    """What an event is about."""
+
+    WMT_ERROR = 0
+    WMT_BACKUPRESTORE_END = 27
+    WMT_RESTRICTED_LICENSE = 31
+    STATUS_PROGRESS = 0x00010001
+    STATUS_LICENSE_KEPT = 0x00010002
+    STATUS_LICENSE_DAMAGED = 0x00010003
+    STATUS_LICENSE_LEFT_OUT = 0x00010004
+
+
+class Flag(enum.IntFlag):
+    """What an operation may be told at its start."""
+
+    WM_BACKUP_OVERWRITE = 0x001
+    DRY_RUN = 0x100
+    RESTORE_OVERWRITE = 0x200
+    BACKUP_FULL = 0x800
+
+
+class Datatype(enum.IntEnum):
+    """The types of properties."""
+
+    WMT_TYPE_DWORD = 0
+    WMT_TYPE_BINARY = 2
+
+
+class Progress(ctypes.Structure):
+    """`licbak_progress`."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("licenses_total", ctypes.c_uint64),
+        ("licenses_done", ctypes.c_uint64),
+        ("licenses_restricted", ctypes.c_uint64),
+        ("licenses_kept", ctypes.c_uint64),
+        ("licenses_damaged", ctypes.c_uint64),
+        ("content_bytes", ctypes.c_uint64),
+        ("backup_bytes", ctypes.c_uint64),
+        ("phase_done", ctypes.c_uint64),
+        ("phase_total", ctypes.c_uint64),
+        ("phase", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
+class License(ctypes.Structure):
+    """`licbak_license`."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("key_id", ctypes.c_char_p),
+        ("content", ctypes.c_void_p),
+        ("content_size", ctypes.c_size_t),
+        ("modified", ctypes.c_int64),
+        ("backup_right", ctypes.c_uint32),
+        ("format", ctypes.c_uint32),
+    )
+
+
+HRESULT = ctypes.c_uint32  # the header's int32_t, read unsigned
+HANDLE = ctypes.c_void_p
+CONTEXT = ctypes.c_void_p
+
+StatusCallback = ctypes.CFUNCTYPE(
+    HRESULT, ctypes.c_uint32, HRESULT, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, CONTEXT
+)
+LicenseCallback = ctypes.CFUNCTYPE(HRESULT, ctypes.POINTER(License), CONTEXT)
+Enumerate = ctypes.CFUNCTYPE(HRESULT, CONTEXT, LicenseCallback, CONTEXT)
+Get = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.c_char_p, LicenseCallback, CONTEXT)
+Put = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.POINTER(License))
+
+if TYPE_CHECKING:
+    LicensePointer = ctypes._Pointer[License]
+
+
+class Store(ctypes.Structure):
+    """`licbak_store`."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("context", ctypes.c_void_p),
+        ("enumerate", Enumerate),
+        ("get", Get),
+        ("put", Put),
+    )
+
+
+def _load() -> ctypes.CDLL:
+    """The library in the wheel, else the one that LICBAK_LIBRARY names, else the system's."""
+    bundled = Path(__file__).with_name("liblicbak.so")
+    path = str(bundled) if bundled.exists() else os.environ.get("LICBAK_LIBRARY")
+    try:
+        library = ctypes.CDLL(path or f"liblicbak.so.{ABI_VERSION}")
+    except OSError as error:
+        raise ImportError(
+            f"licbak's library can't be loaded: {error}. Install a wheel of this package, or name "
+            "the library in LICBAK_LIBRARY."
+        ) from error
+    if not hasattr(library, "licbak_abi_version"):
+        raise ImportError(f"{library._name} is not licbak's library.")
+    library.licbak_abi_version.restype = ctypes.c_uint32
+    found = library.licbak_abi_version()
+    if found != ABI_VERSION:
+        raise ImportError(
+            f"{library._name} has version {found} of the binary interface, and this package needs "
+            f"version {ABI_VERSION}."
+        )
+    return library
+
+
+def _declare(name: str, *arguments: Any, result: Any = HRESULT) -> Any:
+    function = _library[f"licbak_{name}"]
+    function.argtypes, function.restype = arguments, result
+    return function
+
+
+_library = _load()
+_OPERATION = (HANDLE, ctypes.c_uint32, StatusCallback, CONTEXT)
+
+version = _declare("version", result=ctypes.c_char_p)
+hresult_name = _declare("hresult_name", HRESULT, result=ctypes.c_char_p)
+hresult_message = _declare("hresult_message", HRESULT, result=ctypes.c_char_p)
+create = _declare("create", ctypes.POINTER(HANDLE))
+destroy = _declare("destroy", HANDLE)
+set_prop = _declare(
+    "set_prop", HANDLE, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t
+)
+set_store = _declare("set_store", HANDLE, ctypes.POINTER(Store))
+backup_licenses = _declare("backup_licenses", *_OPERATION)
+restore_licenses = _declare("restore_licenses", *_OPERATION)
+verify_backup = _declare("verify_backup", *_OPERATION)
+cancel = _declare("cancel", HANDLE)
+_wait = _declare("wait", HANDLE, ctypes.c_uint32, ctypes.POINTER(HRESULT))
+list_backup = _declare("list_backup", HANDLE, LicenseCallback, CONTEXT)
+_get_error_message = _declare(
+    "get_error_message", HANDLE, ctypes.c_char_p, ctypes.POINTER(ctypes.c_size_t)
+)
+
+
+def wait(handle: int) -> None:
+    """Waits until no operation runs."""
+    _wait(handle, 0xFFFFFFFF, ctypes.byref(HRESULT()))
+
+
+def error_message(handle: int) -> str:
+    """The sentence of the last call or operation of this restorer that failed."""
+    size = ctypes.c_size_t(0)
+    hr = _get_error_message(handle, None, ctypes.byref(size))
+    while not failed(hr):
+        buffer = ctypes.create_string_buffer(size.value)
+        hr = _get_error_message(handle, buffer, ctypes.byref(size))
+        if not failed(hr):
+            return buffer.value.decode()
+        if hr == Hr.NS_E_DRM_BUFFER_TOO_SMALL:  # another failure came in between
+            hr = Hr.S_OK
+    return ""

@@ -1,0 +1,139 @@
+"""The failures, as exceptions: one class for each that a program handles in a way of its own."""
+
+from __future__ import annotations
+
+import errno
+
+from . import _c
+from ._c import Hr
+from ._report import NOTHING, Result
+
+
+class Error(OSError):
+    """A failure that the library tells. `str()` is its sentence: what failed, on what, and why.
+
+    `errno` is set where the system has a number for it, else None.
+    """
+
+    hresult: int
+    """The HRESULT, unsigned: 0xC00D2742 and the like."""
+    result: Result
+    """What the operation had done until then, and told of single licences."""
+
+    def __init__(self, hresult: int, sentence: str, result: Result = NOTHING) -> None:
+        super().__init__(_ERRNOS.get(hresult), sentence)
+        self.hresult = int(hresult)
+        self.result = result
+
+    @property
+    def name(self) -> str:
+        """The HRESULT's name in the C header, "" for a number that is not of this library."""
+        return str(_c.hresult_name(self.hresult).decode())
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.hresult, self.strerror, self.result)
+
+
+class BackupExists(Error, FileExistsError):
+    """There is a backup, and it was not to be replaced."""
+
+
+class NothingBackedUp(Error):
+    """There is no licence to back up; an old backup stays as it is."""
+
+
+class NoBackup(Error, FileNotFoundError):
+    """There is no backup in the directory."""
+
+
+class NoDirectory(Error, FileNotFoundError):
+    """A directory is missing."""
+
+
+class NotADirectory(Error, NotADirectoryError):
+    """Something that must be a directory is none."""
+
+
+class BackupCorrupt(Error):
+    """The backup is truncated, altered, or not of this library.
+
+    `result.damaged` names the licences that are damaged, as far as that can be told.
+    """
+
+
+class Canceled(Error):
+    """The operation was canceled, by `cancel()` or `close()`."""
+
+
+class Busy(Error):
+    """Another operation is running on this restorer."""
+
+
+class Closed(Error):
+    """The restorer is closed, or was made before this process was forked."""
+
+
+class AccessDenied(Error, PermissionError):
+    """The user has no permission for a file or directory."""
+
+
+class DiskFull(Error):
+    """The disk or the quota is full."""
+
+
+class InvalidArgument(Error, ValueError):
+    """An argument is wrong: a level that zstd does not have, a path that is none."""
+
+
+_CLASSES: dict[int, type[Error]] = {
+    Hr.NS_E_DRM_BACKUP_EXISTS: BackupExists,
+    Hr.HRESULT_ERROR_EMPTY: NothingBackedUp,
+    Hr.HRESULT_ERROR_FILE_NOT_FOUND: NoBackup,
+    Hr.HRESULT_ERROR_PATH_NOT_FOUND: NoDirectory,
+    Hr.HRESULT_ERROR_DIRECTORY: NotADirectory,
+    Hr.NS_E_DRM_BACKUP_CORRUPT: BackupCorrupt,
+    Hr.NS_E_DRM_OPERATION_CANCELED: Canceled,
+    Hr.NS_E_DRM_BACKUPRESTORE_BUSY: Busy,
+    Hr.E_HANDLE: Closed,
+    Hr.E_ACCESSDENIED: AccessDenied,
+    Hr.HRESULT_ERROR_DISK_FULL: DiskFull,
+    Hr.E_INVALIDARG: InvalidArgument,
+}
+
+_ERRNOS: dict[int, int] = {
+    Hr.NS_E_DRM_BACKUP_EXISTS: errno.EEXIST,
+    Hr.HRESULT_ERROR_FILE_NOT_FOUND: errno.ENOENT,
+    Hr.HRESULT_ERROR_PATH_NOT_FOUND: errno.ENOENT,
+    Hr.HRESULT_ERROR_DIRECTORY: errno.ENOTDIR,
+    Hr.NS_E_DRM_OPERATION_CANCELED: errno.ECANCELED,
+    Hr.NS_E_DRM_BACKUPRESTORE_BUSY: errno.EBUSY,
+    Hr.E_HANDLE: errno.EBADF,
+    Hr.E_ACCESSDENIED: errno.EACCES,
+    Hr.E_OUTOFMEMORY: errno.ENOMEM,
+    Hr.E_INVALIDARG: errno.EINVAL,
+    Hr.HRESULT_ERROR_DISK_FULL: errno.ENOSPC,
+    Hr.HRESULT_ERROR_WRITE_PROTECT: errno.EROFS,
+    Hr.HRESULT_ERROR_TOO_MANY_OPEN_FILES: errno.EMFILE,
+    Hr.HRESULT_ERROR_FILE_TOO_LARGE: errno.EFBIG,
+    Hr.HRESULT_ERROR_READ_FAULT: errno.EIO,
+    Hr.HRESULT_ERROR_WRITE_FAULT: errno.EIO,
+    Hr.HRESULT_ERROR_NOT_SUPPORTED: errno.ENOTSUP,
+}
+
+
+def error_of(hr: int, sentence: str, result: Result = NOTHING) -> Error:
+    """The exception for a failure."""
+    if hr == Hr.E_HANDLE:
+        sentence = "The restorer is closed, or was made before this process was forked."
+    return _CLASSES.get(hr, Error)(
+        hr, sentence or _c.hresult_message(hr).decode() or f"Failed with {hr:#010x}.", result
+    )
+
+
+def check_call(handle: int, hr: int) -> None:
+    """Raises what a call on this restorer has failed with, if it has."""
+    if _c.failed(hr):
+        raise error_of(hr, _c.error_message(handle))

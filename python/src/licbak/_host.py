@@ -1,0 +1,125 @@
+"""A store of the program's own as the library sees it: C functions that lead to its methods."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any, Callable, Optional
+
+from . import _c
+from ._c import Hr
+from ._licenses import Format, License, Right
+
+# The library is given keys and calls functions that are never freed. A store lives as long as its
+# restorer or an operation on it.
+_stores: weakref.WeakValueDictionary[int, HostStore] = weakref.WeakValueDictionary()
+
+
+class HostStore:
+    """Leads the library's calls to a store, and keeps what its methods raise."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.raised: Optional[BaseException] = None
+
+    def functions(self) -> _c.Store:
+        """The C functions. Those that the store lacks are NULL."""
+        _stores[id(self)] = self
+        functions = _c.Store(struct_size=ctypes.sizeof(_c.Store), context=id(self))
+        for name, function in _FUNCTIONS:
+            if hasattr(self.store, name):
+                setattr(functions, name, function)
+        return functions
+
+    def take_raised(self) -> Optional[BaseException]:
+        """What a method has raised since this was asked last."""
+        raised, self.raised = self.raised, None
+        return raised
+
+    def call(self, function: Callable[[Any], int]) -> int:
+        """Gives the store to `function`; no exception gets further."""
+        try:
+            return function(self.store)
+        except BaseException as error:
+            self.raised = error
+            return Hr.E_ABORT
+
+
+def _call(context: int, function: Callable[[Any], int]) -> int:
+    host = _stores.get(context)
+    return Hr.E_HANDLE if host is None else host.call(function)
+
+
+def _enumerate(context: int, emit: Any, emit_context: int) -> int:
+    def give_all(store: Any) -> int:
+        for license in store.enumerate():
+            hr = _give(license, emit, emit_context)
+            if _c.failed(hr):
+                return hr
+        return Hr.S_OK
+
+    return _call(context, give_all)
+
+
+def _get(context: int, name: bytes, emit: Any, emit_context: int) -> int:
+    def give_one(store: Any) -> int:
+        license = store.get(name.decode())
+        return Hr.S_OK if license is None else _give(license, emit, emit_context)
+
+    return _call(context, give_one)
+
+
+def _put(context: int, license: _c.LicensePointer) -> int:
+    def put(store: Any) -> int:
+        told = license.contents
+        content = ctypes.string_at(told.content, told.content_size)
+        store.put(license_of(told, content))
+        return Hr.S_OK
+
+    return _call(context, put)
+
+
+_FUNCTIONS = (
+    ("enumerate", _c.Enumerate(_enumerate)),
+    ("get", _c.Get(_get)),
+    ("put", _c.Put(_put)),
+)
+
+
+def license_of(told: _c.License, content: Optional[bytes]) -> License:
+    """A licence that the library gives."""
+    return License(
+        name=told.name.decode(),
+        content=content,
+        key_id=told.key_id.decode() if told.key_id is not None else None,
+        modified_ns=told.modified,
+        right=Right(told.backup_right),
+        format=Format(told.format),
+        size=told.content_size,
+    )
+
+
+def _give(license: License, emit: Any, emit_context: int) -> int:
+    if license.content is None:
+        raise ValueError(f"The store gives the licence {license.name!r} without its content.")
+    content = bytes(license.content)
+    return int(
+        emit(
+            _c.License(
+                struct_size=ctypes.sizeof(_c.License),
+                name=_text(license.name),
+                key_id=None if license.key_id is None else _text(license.key_id),
+                content=ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p),
+                content_size=len(content),
+                modified=license.modified_ns,
+                backup_right=license.right,
+            ),
+            emit_context,
+        )
+    )
+
+
+def _text(text: str) -> bytes:
+    if "\0" in text:
+        raise ValueError(f"A licence's name or key ID has a NUL in it: {text!r}.")
+    return text.encode()

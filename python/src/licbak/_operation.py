@@ -1,0 +1,137 @@
+"""One operation of the library: from its start to its end."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Callable, Optional
+
+from . import _c
+from ._c import Hr, Status
+from ._errors import check_call, error_of
+from ._host import HostStore
+from ._report import NOTHING, LeftOut, Progress, Result
+
+ProgressCallback = Callable[[Progress], object]
+
+# An operation lives until its end has been told, whoever else forgets it. The library is given the
+# keys and calls a function that is never freed.
+_running: dict[int, Operation] = {}
+
+
+class Operation:
+    """What an operation has told so far.
+
+    `on_progress` is called on the library's thread. So is `on_end`, as the last of all; it must not
+    raise. `restorer` is kept from being collected meanwhile.
+    """
+
+    def __init__(
+        self,
+        restorer: object,
+        host: Optional[HostStore],
+        on_progress: Optional[ProgressCallback],
+        on_end: Callable[[], object],
+    ) -> None:
+        self._restorer = restorer
+        self._host = host
+        self._on_progress = on_progress
+        self._on_end = on_end
+        self.raised: Optional[BaseException] = None
+        """What a function of the program has raised: the outcome, whatever the library says."""
+        self._hr: int = Hr.S_OK
+        self._sentence = ""
+        self._restricted: list[str] = []
+        self._left_out: list[LeftOut] = []
+        self._kept: list[str] = []
+        self._damaged: list[str] = []
+        self._result = NOTHING
+
+    def begin(self, start: Any, handle: int, flags: int) -> None:
+        """Starts it, with one of the library's functions; raises if it does not begin."""
+        _running[id(self)] = self
+        hr = start(handle, flags, _STATUS_CALLBACK, id(self))
+        if hr == Hr.NS_E_DRM_BACKUPRESTORE_BUSY and not self._has_rival():
+            # The end of the one before has been told, but its thread has not left yet.
+            _c.wait(handle)
+            hr = start(handle, flags, _STATUS_CALLBACK, id(self))
+        if _c.failed(hr):
+            del _running[id(self)]
+            check_call(handle, hr)
+
+    def _has_rival(self) -> bool:
+        others = (other for other in tuple(_running.values()) if other is not self)
+        return any(other._restorer is self._restorer for other in others)
+
+    def take(self, status: int, hr: int, value: int, size: int) -> None:
+        """Takes an event."""
+        if status == Status.WMT_BACKUPRESTORE_END:
+            self._hr = hr
+            self._conclude(_c.Progress.from_address(value))
+        elif status == Status.STATUS_PROGRESS:
+            if self._on_progress is not None:
+                self._on_progress(Progress._of(_c.Progress.from_address(value)))
+        elif status == Status.WMT_ERROR:
+            self._sentence = _text(value, size)
+        elif status == Status.WMT_RESTRICTED_LICENSE:
+            self._restricted.append(_text(value, size))
+        elif status == Status.STATUS_LICENSE_LEFT_OUT:
+            name, _, reason = _text(value, size).rpartition(": ")
+            self._left_out.append(LeftOut(name, reason))
+        elif status == Status.STATUS_LICENSE_KEPT:
+            self._kept.append(_text(value, size))
+        elif status == Status.STATUS_LICENSE_DAMAGED:
+            self._damaged.append(_text(value, size))
+
+    def _conclude(self, figures: _c.Progress) -> None:
+        self._result = Result(
+            licenses=figures.licenses_done,
+            content_bytes=figures.content_bytes,
+            backup_bytes=figures.backup_bytes,
+            restricted=tuple(self._restricted),
+            left_out=tuple(self._left_out),
+            kept=tuple(self._kept),
+            damaged=tuple(self._damaged),
+        )
+        if self._host is not None:
+            self.stop_for(self._host.take_raised())
+
+    def stop_for(self, raised: Optional[BaseException]) -> None:
+        """Keeps what a function of the program has raised; the first wins."""
+        if self.raised is None:
+            self.raised = raised
+
+    def end(self) -> None:
+        """Lets go of everything: nothing comes any more."""
+        del _running[id(self)]
+        self._on_end()
+
+    def result(self) -> Result:
+        """What came of it, once it has ended; raises what it has failed with."""
+        if self.raised is not None:
+            try:
+                raise self.raised
+            finally:
+                self.raised = None  # its traceback holds this frame, and so itself
+        if _c.failed(self._hr):
+            raise error_of(self._hr, self._sentence, self._result)
+        return self._result
+
+
+def _on_status(status: int, hr: int, datatype: int, value: int, size: int, context: int) -> int:
+    operation = _running[context]
+    try:
+        operation.take(status, hr, value, size)
+        return Hr.S_OK
+    except BaseException as error:
+        operation.stop_for(error)
+        return Hr.E_ABORT
+    finally:
+        if status == Status.WMT_BACKUPRESTORE_END:
+            operation.end()
+
+
+_STATUS_CALLBACK = _c.StatusCallback(_on_status)
+
+
+def _text(value: int, size: int) -> str:
+    return ctypes.string_at(value, size).decode()

@@ -1,0 +1,250 @@
+"""The restorer, for programs that wait for its operations."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from . import _c
+from ._c import Datatype, Flag
+from ._errors import check_call, error_of
+from ._host import HostStore
+from ._licenses import License, Source, Target
+from ._listing import Listing, stop_all
+from ._operation import Operation, ProgressCallback
+from ._report import Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+class BaseRestorer:
+    """What restorers have in common: their settings, `cancel`, and a handle that is given back."""
+
+    def __init__(
+        self,
+        *,
+        store: Union[Path, Source, Target, None] = None,
+        backup: Optional[Path] = None,
+        threads: Optional[int] = None,
+        compression_level: Optional[int] = None,
+        leave_out_unstated: bool = False,
+    ) -> None:
+        """Makes a restorer; what is missing for an operation is told when it is called.
+
+        Args:
+            store: Where the licences are: a directory that holds nothing else, or an object with
+                the methods of `Source`, of `Target`, or of both.
+            backup: The directory that a backup is saved in, and found in.
+            threads: How many workers, 256 at most; None: as many as there are cores.
+            compression_level: A level of zstd; None: what has been measured to be best.
+            leave_out_unstated: Whether to leave out licences that state no backup right.
+
+        Raises:
+            InvalidArgument: A setting is out of range, or a path contains "://".
+        """
+        handle = _c.HANDLE()
+        hr = _c.create(ctypes.byref(handle))
+        if handle.value is None:
+            raise error_of(hr, "")
+        self._handle = handle.value
+        self._host: Optional[HostStore] = None
+        self._close = weakref.finalize(self, _close, self._handle)
+        if store is not None:
+            self._set_store(store)
+        if backup is not None:
+            self._set_path("BackupPath", backup)
+            self._set_path("RestorePath", backup)
+        if threads is not None:
+            self._set_number("Threads", threads)
+        if compression_level is not None:
+            self._set_number("CompressionLevel", compression_level)
+        if leave_out_unstated:
+            self._set_number("UnstatedRight", 1)
+
+    def cancel(self) -> bool:
+        """Ends the operation that runs, which then raises `Canceled`. From any thread.
+
+        Returns:
+            Whether it will; not if none runs, or if it is too late.
+        """
+        return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
+
+    def _set_store(self, store: Union[Path, Source, Target]) -> None:
+        if isinstance(store, (str, bytes, os.PathLike)):
+            self._set_path("StorePath", store)
+            return
+        if not any(hasattr(store, name) for name in ("enumerate", "get", "put")):
+            raise TypeError(
+                "store must be a path, or an object with the method enumerate, or get and put; "
+                f"it is a {type(store).__name__}"
+            )
+        self._host = HostStore(store)
+        check_call(self._handle, _c.set_store(self._handle, self._host.functions()))
+
+    def _set_path(self, name: str, path: Path) -> None:
+        self._set(name, Datatype.WMT_TYPE_BINARY, os.fsencode(path), path)
+
+    def _set_number(self, name: str, number: int) -> None:
+        try:
+            value = number.to_bytes(4, sys.byteorder, signed=True)
+        except OverflowError:
+            raise self._refusal(name, number) from None
+        self._set(name, Datatype.WMT_TYPE_DWORD, value, number)
+
+    def _set(self, name: str, datatype: Datatype, value: bytes, shown: object) -> None:
+        if _c.failed(_c.set_prop(self._handle, name.encode(), datatype, value, len(value))):
+            raise self._refusal(name, shown)
+
+    def _refusal(self, name: str, shown: object) -> Exception:
+        return error_of(_c.Hr.E_INVALIDARG, f"{name} can't be {shown!r}.")
+
+
+def _close(handle: int) -> None:
+    stop_all(handle)
+    _c.destroy(handle)
+
+
+def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
+    """The flags of a backup."""
+    return (
+        (Flag.WM_BACKUP_OVERWRITE if overwrite else 0)
+        | (Flag.BACKUP_FULL if full else 0)
+        | (Flag.DRY_RUN if dry_run else 0)
+    )
+
+
+def restore_flags(overwrite: bool, dry_run: bool) -> int:
+    """The flags of a restore."""
+    return (Flag.RESTORE_OVERWRITE if overwrite else 0) | (Flag.DRY_RUN if dry_run else 0)
+
+
+class Restorer(BaseRestorer):
+    """Backs up, restores, verifies and lists, and returns when that is done.
+
+    It may be used from any thread, for one operation at a time; another meanwhile is `Busy`. Ctrl-C
+    cancels the operation and is raised when that has ended.
+
+    `on_progress` is called on a thread of the library some tens of times a second at most, one call
+    at a time. What it raises ends the operation and comes out of the call.
+    """
+
+    def backup(
+        self,
+        *,
+        overwrite: bool = False,
+        full: bool = False,
+        dry_run: bool = False,
+        on_progress: Optional[ProgressCallback] = None,
+    ) -> Result:
+        """Saves all licences of the store into `licenses.tar.zst` in the backup's directory.
+
+        The file appears whole or not at all. When this returns it is on the disk.
+
+        Args:
+            overwrite: Replace the backup that is there.
+            full: Read every licence anew, and take nothing over from the backup that is there.
+            dry_run: Tell everything, write nothing.
+            on_progress: Told how far it is.
+
+        Raises:
+            BackupExists: There is a backup, and neither `overwrite` nor `dry_run`.
+            NothingBackedUp: The store has no licence that may be backed up; an old backup stays.
+            Error: What else failed, in its own class where there is one.
+        """
+        return self._run(_c.backup_licenses, backup_flags(overwrite, full, dry_run), on_progress)
+
+    def restore(
+        self,
+        *,
+        overwrite: bool = False,
+        dry_run: bool = False,
+        on_progress: Optional[ProgressCallback] = None,
+    ) -> Result:
+        """Completes the store with the licences of the backup, and deletes none.
+
+        The whole backup is checked first: a damaged one changes nothing. When this returns all is
+        on the disk. Canceled or failed, the store keeps what it got; run again, it is completed.
+
+        Args:
+            overwrite: Replace licences that the store holds in another version, which it keeps
+                otherwise (`Result.kept`).
+            dry_run: Tell everything, write nothing.
+            on_progress: Told how far it is.
+
+        Raises:
+            NoBackup: There is none.
+            BackupCorrupt: The backup is damaged.
+            Error: What else failed, in its own class where there is one.
+        """
+        return self._run(_c.restore_licenses, restore_flags(overwrite, dry_run), on_progress)
+
+    def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
+        """Reads every byte of the backup and compares every digest.
+
+        Args:
+            on_progress: Told how far it is.
+
+        Raises:
+            NoBackup: There is none.
+            BackupCorrupt: The backup is damaged; its `result.damaged` names the licences.
+            Error: What else failed, in its own class where there is one.
+        """
+        return self._run(_c.verify_backup, 0, on_progress)
+
+    def licenses(self) -> Iterator[License]:
+        """The licences of the backup, without their contents, in the backup's order.
+
+        They are read as they are asked for, by a thread that ends with the iteration. It may go on
+        while an operation runs.
+
+        Raises:
+            NoBackup: There is none.
+            BackupCorrupt: The list is damaged.
+            Error: What else failed, in its own class where there is one.
+        """
+        listing = Listing(self._handle)
+        try:
+            while batch := listing.next_batch():
+                yield from batch
+        finally:
+            listing.stop()
+
+    def close(self) -> None:
+        """Cancels what runs, waits for its end, and frees the restorer: every call is `Closed`.
+
+        Called inside `on_progress` or a method of the store it does not wait. A second call does
+        nothing. What is not closed is when it is collected, or when the program ends.
+        """
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
+        over = threading.Event()
+        operation = Operation(self, self._host, on_progress, over.set)
+        operation.begin(start, self._handle, flags)
+        try:
+            over.wait()  # here, and not in the library, where no signal would be heeded
+        except BaseException:
+            self.cancel()
+            over.wait()  # which another Ctrl-C would get out of
+            raise
+        return operation.result()

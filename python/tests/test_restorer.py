@@ -1,0 +1,249 @@
+"""The calls that wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Long, Stalled, make_many, wait_for_lists
+
+import licbak
+from licbak import _listing
+from licbak._host import license_of
+
+
+def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
+    os.utime(store / "film.lic", ns=(0, 1_600_000_000_123_456_789))
+    with licbak.Restorer(store=store, backup=backup, threads=2, compression_level=-5) as restorer:
+        saved = restorer.backup()
+        assert saved.licenses == 2 and saved.content_bytes == 16
+        assert saved.backup_bytes == (backup / "licenses.tar.zst").stat().st_size
+        link = licbak.LeftOut("link", "it is a symbolic link, and links are not followed")
+        assert saved.left_out == (link,)
+        assert restorer.verify().licenses == 2
+    other = tmp_path / "other"
+    with licbak.Restorer(store=other, backup=backup) as restorer:
+        assert restorer.restore(dry_run=True).licenses == 2 and not other.exists()
+        assert restorer.restore().kept == ()
+        assert (other / "film.lic").read_bytes() == b"a licence"
+        assert (other / "film.lic").stat().st_mtime_ns == 1_600_000_000_123_456_789
+        (other / "film.lic").write_bytes(b"used")
+        assert restorer.restore().kept == ("film.lic",)
+        assert (other / "film.lic").read_bytes() == b"used"
+        assert restorer.restore(overwrite=True).kept == ()
+        assert (other / "film.lic").read_bytes() == b"a licence"
+
+
+def test_an_old_backup_is_replaced_on_request_only(store: Path, backup: Path) -> None:
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        restorer.backup()
+        with pytest.raises(licbak.BackupExists):
+            restorer.backup()
+        restorer.backup(dry_run=True)
+        (store / "new.lic").write_bytes(b"new")
+        assert restorer.backup(overwrite=True, full=True).licenses == 3
+
+
+def test_a_dry_run_needs_no_backup_directory(store: Path) -> None:
+    with licbak.Restorer(store=store, leave_out_unstated=True) as restorer:
+        with pytest.raises(licbak.NothingBackedUp) as caught:
+            restorer.backup(dry_run=True)
+        result = caught.value.result
+        assert sorted(result.restricted) == ["Lied für Élise", "film"]
+        assert {name for name, _ in result.left_out} == {
+            "film.lic",
+            "link",
+            "music/Lied für Élise.lic",
+        }
+
+
+def test_paths_are_the_systems_bytes(store: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/b\xff\xfe"
+    os.mkdir(odd)
+    for path in (odd, os.fsdecode(odd), Path(os.fsdecode(odd))):
+        with licbak.Restorer(store=os.fsencode(store), backup=path) as restorer:
+            restorer.backup(overwrite=True)
+    assert os.listdir(odd) == [b"licenses.tar.zst"]
+
+
+def test_the_list_of_a_backup(store: Path, backup: Path) -> None:
+    os.utime(store / "film.lic", ns=(0, 1_600_000_000_123_456_789))
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        restorer.backup()
+        first, second = restorer.licenses()
+    assert first == licbak.License(
+        "film.lic", key_id="film", modified_ns=1_600_000_000_123_456_789, size=9
+    )
+    assert first.modified == datetime(2020, 9, 13, 12, 26, 40, 123456, timezone.utc)
+    assert second.name == "music/Lied für Élise.lic" and second.content is None
+
+
+def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer:
+        assert len(list(restorer.licenses())) == count
+        read = 0
+
+        def counting(*arguments: Any) -> licbak.License:
+            nonlocal read
+            read += 1
+            return license_of(*arguments)
+
+        monkeypatch.setattr(_listing, "license_of", counting)
+        for license in restorer.licenses():
+            assert license.name == "000000.lic"
+            wait_for_lists()
+            break
+        assert read < count and not _listing._listings
+
+        left = restorer.licenses()
+        next(left)
+        wait_for_lists()
+        restorer.close()  # which ends the list
+        with pytest.raises(licbak.Closed):
+            list(left)
+    with pytest.raises(licbak.Closed):
+        next(restorer.licenses())
+
+
+def test_a_list_without_a_thread_to_be_had(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            next(restorer.licenses())
+
+
+def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
+    count = make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer:
+        for one, other in zip(restorer.licenses(), restorer.licenses()):
+            assert one == other
+        one = next(licenses := restorer.licenses())
+        restorer.verify()
+        assert one.name == "000000.lic" and len(list(licenses)) == count - 1
+
+
+def test_progress(store: Path, backup: Path) -> None:
+    seen: list[licbak.Progress] = []
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        restorer.backup(on_progress=seen.append)
+    assert seen[-1].licenses_done == seen[-1].licenses_total == 2
+    assert seen[-1].content_bytes == 16
+    assert seen[-1].phase is licbak.Phase.COMMITTING
+
+
+def stalled_backup(
+    stalled: Stalled, restorer: licbak.Restorer
+) -> tuple[threading.Thread, list[BaseException]]:
+    """A backup on a thread, which has begun, and what it will raise."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            restorer.backup()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert stalled.begun.wait(60)
+    return thread, raised
+
+
+def test_cancel_from_another_thread(backup: Path) -> None:
+    stalled = Stalled()
+    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+        assert not restorer.cancel()
+        thread, raised = stalled_backup(stalled, restorer)
+        with pytest.raises(licbak.Busy):
+            restorer.verify()
+        assert restorer.cancel()
+        assert thread.is_alive()  # it ends when the store's method goes on
+        stalled.go_on.set()
+        thread.join()
+        assert [type(error) for error in raised] == [licbak.Canceled]
+        assert list(backup.iterdir()) == []
+
+
+def test_ctrl_c_is_raised_when_the_operation_has_ended(backup: Path) -> None:
+    ended = []
+
+    class Interrupting(Stalled):
+        def enumerate(self) -> Iterator[licbak.License]:
+            os.kill(os.getpid(), signal.SIGINT)
+            threading.Timer(0.2, self.go_on.set).start()
+            yield from super().enumerate()
+            ended.append("not canceled")
+
+    stalled = Interrupting()
+    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+        with pytest.raises(KeyboardInterrupt):
+            restorer.backup()
+        assert stalled.go_on.is_set() and ended == [] and list(backup.iterdir()) == []
+        with pytest.raises(licbak.NoBackup):
+            restorer.verify()  # not busy any more
+
+
+def test_ctrl_c_in_a_list(backup: Path) -> None:
+    make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer, pytest.raises(KeyboardInterrupt):
+        for _ in restorer.licenses():
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_on_progress_raises_comes_out_of_the_call(backup: Path) -> None:
+    def veto(progress: licbak.Progress) -> None:
+        raise KeyError("veto")
+
+    with licbak.Restorer(store=Long(), backup=backup) as restorer:
+        with pytest.raises(KeyError, match="veto") as caught:
+            restorer.backup(on_progress=veto)
+        assert caught.traceback[-1].name == "veto"
+        assert list(backup.iterdir()) == []
+
+
+def test_calls_inside_a_callback(store: Path, backup: Path, tmp_path: Path) -> None:
+    asked: list[object] = []
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+
+        def ask(progress: licbak.Progress) -> None:
+            with pytest.raises(licbak.Busy):
+                restorer.verify()
+            with licbak.Restorer(store=store, backup=tmp_path) as other:
+                asked.append(other.backup(overwrite=True).licenses)
+
+        restorer.backup(on_progress=ask)
+        restorer.verify()
+    assert set(asked) == {2}
+
+
+def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
+    with pytest.raises(licbak.InvalidArgument, match="CompressionLevel can't be 1000"):
+        licbak.Restorer(compression_level=1000)
+    with pytest.raises(ValueError, match="Threads can't be 4294967296"):
+        licbak.Restorer(threads=2**32)
+    with pytest.raises(licbak.InvalidArgument, match="BackupPath can't be 's3://bucket'"):
+        licbak.Restorer(backup="s3://bucket")
+    with pytest.raises(TypeError, match="it is a list"):
+        licbak.Restorer(store=[])  # type: ignore[arg-type]
+    with licbak.Restorer(store=store) as restorer, pytest.raises(licbak.Error, match="BackupPath"):
+        restorer.backup()
+
+
+def test_a_closed_restorer_stays_closed(store: Path, backup: Path) -> None:
+    restorer = licbak.Restorer(store=store, backup=backup)
+    restorer.close()
+    restorer.close()
+    with pytest.raises(licbak.Closed, match="closed"):
+        restorer.backup()
+    assert not restorer.cancel()

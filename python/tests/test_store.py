@@ -1,0 +1,186 @@
+"""Stores of the program's own."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from conftest import Memory
+
+import licbak
+from licbak import License, Right
+
+WALLET = (
+    License("a.lic", b"\0binary\0", key_id="key of a", modified_ns=1_600_000_000_000_000_001),
+    License("folder/b.lic", b"", right=Right.ALLOWED),
+    License("Élise.lic", b"c"),
+)
+
+
+def test_there_and_back(backup: Path) -> None:
+    with licbak.Restorer(store=Memory(*WALLET), backup=backup) as restorer:
+        assert restorer.backup().licenses == 3
+        listed = {license.name: license for license in restorer.licenses()}
+    assert listed["a.lic"].key_id == "key of a" and listed["a.lic"].size == 8
+    assert listed["folder/b.lic"].right is Right.ALLOWED
+    restored = Memory(License("Élise.lic", b"used"))
+    with licbak.Restorer(store=restored, backup=backup) as restorer:
+        assert restorer.restore().kept == ("Élise.lic",)
+    assert restored.licenses["a.lic"] == WALLET[0]
+    assert restored.licenses["folder/b.lic"].content == b""
+    assert restored.licenses["Élise.lic"].content == b"used"
+
+
+def test_what_the_issuer_denies_is_left_out(backup: Path) -> None:
+    memory = Memory(License("a", b"a", key_id="A", right=Right.DENIED), License("b", b"b"))
+    with licbak.Restorer(store=memory, backup=backup) as restorer:
+        result = restorer.backup()
+    assert result.restricted == ("A",) and result.licenses == 1
+    assert result.left_out == (licbak.LeftOut("a", "its issuer denies backup"),)
+
+
+def test_only_the_methods_that_are_needed_must_exist(backup: Path) -> None:
+    class OnlySource:
+        def enumerate(self) -> Iterator[License]:
+            yield License("a", b"a")
+
+    with licbak.Restorer(store=OnlySource(), backup=backup) as restorer:
+        restorer.backup()
+        with pytest.raises(licbak.Error) as caught:
+            restorer.restore()
+        assert caught.value.name == "LICBAK_E_NOTIMPL" and "get" in str(caught.value)
+
+    class OnlyGet:
+        def get(self, name: str) -> Optional[License]:
+            return None
+
+    with licbak.Restorer(store=OnlyGet(), backup=backup) as restorer:  # type: ignore[arg-type]
+        assert restorer.restore(dry_run=True).licenses == 1
+        with pytest.raises(licbak.Error, match="put"):
+            restorer.restore()
+
+
+class Odd(Exception):
+    def __bool__(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("method", ["enumerate", "get", "put"])
+@pytest.mark.parametrize("kind", [KeyError, Odd, SystemExit])
+def test_what_a_method_raises_comes_out_of_the_call(
+    method: str, kind: type[BaseException], backup: Path
+) -> None:
+    raised = kind("on purpose")
+
+    class Failing(Memory):
+        pass
+
+    def fail(*_: object) -> Any:
+        raise raised
+
+    with licbak.Restorer(store=Memory(*WALLET), backup=backup) as restorer:
+        restorer.backup()
+    setattr(Failing, method, fail)
+    with licbak.Restorer(store=Failing(), backup=backup) as restorer:
+        with pytest.raises(kind) as caught:
+            restorer.backup(overwrite=True) if method == "enumerate" else restorer.restore()
+        assert caught.value is raised and caught.traceback[-1].name == "fail"
+        assert restorer.verify().licenses == 3  # the old backup, and a restorer that works
+
+
+@pytest.mark.parametrize(
+    ("license", "kind", "words"),
+    [
+        (License("a"), ValueError, "without its content"),
+        (License("a\0b", b""), ValueError, "NUL"),
+        (License("a", b"", key_id="\0"), ValueError, "NUL"),
+        (License("\ud800", b""), UnicodeEncodeError, "surrogates"),
+        (License("../a", b""), licbak.Error, "'../a' can't be kept"),
+        (License("a", b"\0" * (16 * 2**20 + 1)), licbak.Error, "16 MiB"),
+        ("a", AttributeError, "content"),
+    ],
+)
+def test_a_licence_that_is_none(
+    license: Any, kind: type[BaseException], words: str, backup: Path
+) -> None:
+    with licbak.Restorer(store=Memory(), backup=backup) as restorer:
+        restorer._host.store.licenses["a"] = license  # type: ignore[union-attr]
+        with pytest.raises(kind, match=words):
+            restorer.backup()
+
+
+def test_the_same_name_twice(backup: Path) -> None:
+    class Twice:
+        def enumerate(self) -> list[License]:
+            return [License("a", b"1"), License("a", b"2")]
+
+    with licbak.Restorer(store=Twice(), backup=backup) as restorer:
+        with pytest.raises(licbak.Error) as caught:
+            restorer.backup()
+        assert caught.value.name == "LICBAK_HRESULT_ERROR_ALREADY_EXISTS"
+
+
+def test_a_generator_is_ended_where_the_library_stops_it(backup: Path) -> None:
+    left = []
+
+    class Bad:
+        def enumerate(self) -> Iterator[License]:
+            try:
+                yield License("..", b"")
+                yield License("b", b"")
+            finally:
+                left.append("cursor closed")
+
+    with licbak.Restorer(store=Bad(), backup=backup) as restorer, pytest.raises(licbak.Error):
+        restorer.backup()
+    assert left == ["cursor closed"]
+
+
+def test_rows_of_a_database(backup: Path) -> None:
+    class Rows:
+        """Called on a thread of the library, which sqlite3 must be told."""
+
+        def __init__(self) -> None:
+            self.db = sqlite3.connect(":memory:", check_same_thread=False)
+            self.db.execute("create table license (name text primary key, content blob)")
+
+        def enumerate(self) -> Iterator[License]:
+            for name, content in self.db.execute("select * from license order by name"):
+                yield License(name, content)
+
+        def get(self, name: str) -> Optional[License]:
+            query = "select content from license where name = ?"
+            row = self.db.execute(query, (name,)).fetchone()
+            return row and License(name, row[0])
+
+        def put(self, license: License) -> None:
+            query = "insert or replace into license values (?, ?)"
+            self.db.execute(query, (license.name, license.content))
+
+    rows = Rows()
+    rows.put(License("a", b"1"))
+    rows.put(License("b", b"2"))
+    store: licbak.Store = rows
+    licbak.Restorer(store=store, backup=backup).backup()
+    other = Rows()
+    licbak.Restorer(store=other, backup=backup).restore()
+    assert list(other.enumerate()) == list(rows.enumerate())
+
+
+def test_a_store_that_holds_its_restorer_is_collected(backup: Path) -> None:
+    class Program(Memory):
+        def __init__(self) -> None:
+            super().__init__(*WALLET)
+            self.restorer = licbak.Restorer(store=self, backup=backup)
+
+    program = Program()
+    program.restorer.backup()
+    gone = weakref.ref(program)
+    del program
+    gc.collect()
+    assert gone() is None
