@@ -188,6 +188,27 @@ fn header() {
     fs::remove_dir_all(&place).unwrap();
 }
 
+/// The table of the C programs that call every function has every function, and so will those that
+/// are still to come.
+#[test]
+fn every_function_is_in_the_table() {
+    let header = read(&stage().join("include/licbak.h"));
+    let table = read(&source("functions.h"));
+    let functions: Vec<&str> = header
+        .split("LICBAK_CALL ")
+        .filter_map(|declaration| declaration.split(';').next()?.split_once('('))
+        .filter(|(_, parameters)| parameters.replace("**", "").contains("licbak_restorer *"))
+        .map(|(function, _)| function)
+        .collect();
+    assert!(functions.contains(&"licbak_destroy"), "{functions:?}");
+    for function in functions {
+        assert!(
+            table.contains(&format!("X({function}, ")),
+            "functions.h lacks {function}"
+        );
+    }
+}
+
 // -- the library file
 
 #[test]
