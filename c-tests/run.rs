@@ -26,7 +26,7 @@ c_programs! {
     roundtrip backup names restore list
     outcomes damage
     events cancel lifetime
-    races moving hygiene
+    races moving hygiene stick
     host_store host_many host_misuse host_inside
 }
 
