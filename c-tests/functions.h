@@ -28,7 +28,7 @@ typedef struct arguments {
     X(licbak_cancel, (r)) \
     X(licbak_cancel_license_backup, (r)) \
     X(licbak_cancel_license_restore, (r)) \
-    X(licbak_wait, (r, 0, a->outcome)) \
+    X(licbak_wait, (r, LICBAK_WAIT_FOREVER, a->outcome)) \
     X(licbak_get_progress, (r, a->progress)) \
     X(licbak_get_error_message, (r, a->name, a->name_size)) \
     X(licbak_set_prop, (r, a->property, LICBAK_WMT_TYPE_STRING, (const uint8_t *)a->text, a->text != NULL)) \

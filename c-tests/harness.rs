@@ -65,6 +65,11 @@ pub fn expect(command: &mut Command) -> String {
 
 /// Runs a test program: it prints one closing line, after what it skipped and what it counted.
 pub fn expect_passed(name: &str, command: &mut Command) {
+    expect_passed_as("", name, command);
+}
+
+/// Says `note` before what it says.
+pub fn expect_passed_as(note: &str, name: &str, command: &mut Command) {
     let directory = scratch();
     let text = expect(command.current_dir(&directory).env("TMPDIR", &directory));
     let mut told = false;
@@ -74,7 +79,8 @@ pub fn expect_passed(name: &str, command: &mut Command) {
             .and_then(|rest| rest.strip_prefix(": "));
         let rest = rest.unwrap_or_else(|| panic!("unexpected output: {line}"));
         if rest.contains(": ") {
-            say(line); // "skipped: what (why)", or "what: figures"
+            // "skipped: what (why)", or "what: figures".
+            say(&format!("{note}{line}"));
         } else {
             assert!(rest.contains(" checks passed"), "unexpected output: {line}");
         }

@@ -25,7 +25,7 @@ c_programs! {
     calls props handles
     roundtrip backup names restore list
     outcomes damage
-    events cancel lifetime
+    events cancel lifetime reentry
     races moving hygiene stick
     host_store host_many host_misuse host_inside
 }
@@ -76,13 +76,14 @@ fn sanitized() {
         "list",
         "events",
         "lifetime",
+        "reentry",
         "host_store",
         "host_many",
         "host_misuse",
         "host_inside",
     ] {
         let program = build("cc", &format!("{name}.c"), &flags);
-        expect_passed(name, &mut Command::new(&program));
+        expect_passed_as("sanitized ", name, &mut Command::new(&program));
         remove_built(&program);
     }
 }
