@@ -2,9 +2,9 @@
 # Builds licbak and installs it for C programs. See --help.
 set -eu
 
-# What a program must link with besides liblicbak.a. It is what rustc prints for this crate by
-#   cargo rustc --release --lib --crate-type staticlib -- --print native-static-libs
-# and is checked at each installation: link_statically builds a program with it.
+# What a program must link with besides liblicbak.a; licbak.pc and CMake have it from here. A test
+# compares it with what rustc says of this crate (--print native-static-libs), and each installation
+# builds a program with it (link_statically).
 STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
 
 # The library's name in programs, set by build.rs. It rises with the ABI, not with the version.
@@ -18,9 +18,12 @@ Builds the library (cargo build --release) and installs below the prefix:
 
   lib/liblicbak.so.0.x.y     with the links liblicbak.so.0 and liblicbak.so
   lib/liblicbak.a
-  lib/pkgconfig/licbak.pc    relocatable: the whole prefix may be moved
-  include/licbak.h
+  lib/pkgconfig/licbak.pc    for pkg-config
+  lib/cmake/licbak/          for CMake: find_package(licbak)
+  include/licbak.h, and licbak.hpp for C++17
   bin/licbak                 the command-line tool
+
+The whole prefix may be moved afterwards.
 
   --prefix DIR    where everything goes, for instance /usr/local
   --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
@@ -103,11 +106,13 @@ resolve_directories() {
         libdir_in_prefix=${libdir#"$prefix"/}
         pc_prefix="\${pcfiledir}/../$(way_back "$libdir_in_prefix")"
         pc_libdir="\${prefix}/$libdir_in_prefix"
+        cmake_includedir=$(way_back "$libdir_in_prefix")/include
         rpath="\$ORIGIN/../$libdir_in_prefix"
         ;;
     *) # elsewhere: nothing can be relative
         pc_prefix=$prefix
         pc_libdir=$libdir
+        cmake_includedir=$prefix/include
         rpath=$libdir
         ;;
     esac
@@ -160,8 +165,8 @@ temporary=.licbak-install.$$
 
 # shellcheck disable=SC2154 # the directories are set by resolve_directories
 remove_temporaries() {
-    rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_include/$temporary" \
-        "$to_bin/$temporary"
+    rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_lib/cmake/licbak/$temporary" \
+        "$to_include/$temporary" "$to_bin/$temporary"
 }
 
 # put MODE FILE DIRECTORY NAME: never writes into the file that is there, which may be mapped.
@@ -174,6 +179,13 @@ put() {
 # put_link TEXT DIRECTORY NAME
 put_link() {
     ln -s "$1" "$2/$temporary"
+    mv -f "$2/$temporary" "$2/$3"
+}
+
+# put_text TEXT DIRECTORY NAME
+put_text() {
+    printf '%s\n' "$1" >"$2/$temporary"
+    chmod 644 "$2/$temporary"
     mv -f "$2/$temporary" "$2/$3"
 }
 
@@ -192,16 +204,28 @@ Cflags: -I\${includedir}
 EOF
 }
 
+# cmake_file TEMPLATE
+cmake_file() {
+    escaped_includedir=$(printf '%s\n' "$cmake_includedir" | sed 's/[\\,&]/\\&/g')
+    sed -e "s,@VERSION@,$version,g" -e "s,@SONAME@,$SONAME,g" -e "s,@STATIC_LIBS@,$STATIC_LIBS,g" \
+        -e "s,@INCLUDEDIR@,$escaped_includedir,g" "$1"
+}
+
 install_library() {
-    mkdir -p "$to_lib/pkgconfig" "$to_include"
+    mkdir -p "$to_lib/pkgconfig" "$to_lib/cmake/licbak" "$to_include"
     put 755 "$built/liblicbak.so" "$to_lib" "liblicbak.so.$version"
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
     put 644 "$built/liblicbak.a" "$to_lib" liblicbak.a
-    put 644 include/licbak.h "$to_include" licbak.h
-    pkg_config_file >"$to_lib/pkgconfig/$temporary"
-    chmod 644 "$to_lib/pkgconfig/$temporary"
-    mv -f "$to_lib/pkgconfig/$temporary" "$to_lib/pkgconfig/licbak.pc"
+    for header in licbak.h licbak.hpp; do
+        put 644 "include/$header" "$to_include" "$header"
+    done
+    text=$(pkg_config_file)
+    put_text "$text" "$to_lib/pkgconfig" licbak.pc
+    for file in licbakConfig.cmake licbakConfigVersion.cmake; do
+        text=$(cmake_file "cmake/$file.in")
+        put_text "$text" "$to_lib/cmake/licbak" "$file"
+    done
 }
 
 # compile OUTPUT LIBRARY...: the tool, with what is installed.

@@ -1,5 +1,6 @@
 /* Damaged backups: whatever byte is altered and wherever the file ends, verify and restore say CORRUPT and
  * the store is untouched. */
+#include "frames.h"
 #include "recorder.h"
 
 static int tried, accepted;
@@ -49,39 +50,25 @@ static void flip(uint8_t *bytes, size_t size, size_t at, int bit)
     bytes[at] ^= (uint8_t)(1 << bit);
 }
 
-static size_t little_endian(const uint8_t *bytes)
-{
-    return bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 24;
-}
-
 /* Single bits: a hundred anywhere, and each one where no digest of the backup reaches, which is the header of
  * the last frame and the seek table. Some of those bits a decoder of zstd ignores; a backup must not. */
 static void flip_bits(const char *backups)
 {
     char path[64];
-    size_t size;
     uint64_t state = 88172645463325252u;
     snprintf(path, sizeof path, "%s/licenses.tar.zst", backups);
-    uint8_t *bytes = read_file(path, &size);
+    frames f = read_frames(path);
     for (int i = 0; i < 100; i++) {
         uint64_t random = next_random(&state);
-        flip(bytes, size, (size_t)(random >> 8) % size, random & 7);
+        flip(f.bytes, f.size, (size_t)(random >> 8) % f.size, random & 7);
     }
-
-    /* The table: a header of 8 bytes, an entry a frame, a footer of 9: frames, flags, magic. */
-    const uint8_t *footer = bytes + size - 9;
-    size_t frames = little_endian(footer), entry = footer[4] & 0x80 ? 12 : 8;
-    size_t table = size - 9 - frames * entry - 8;
-    CHECK_INT(little_endian(bytes + table), 0x184D2A5E);
-    CHECK_INT(little_endian(footer + 5), 0x8F92EAB1);
-    size_t last_frame = table - little_endian(bytes + table + 8 + (frames - 1) * entry);
-    CHECK_INT(little_endian(bytes + last_frame), 0xFD2FB528);
-    for (size_t at = last_frame; at < size; at = at == last_frame + 17 ? table : at + 1) {
+    size_t last_frame = f.all[f.count - 1].start;
+    for (size_t at = last_frame; at < f.size; at = at == last_frame + 17 ? f.table : at + 1) {
         for (int bit = 0; bit < 8; bit++) {
-            flip(bytes, size, at, bit);
+            flip(f.bytes, f.size, at, bit);
         }
     }
-    free(bytes);
+    free_frames(&f);
 }
 
 /* A store that is not there yet is not made for a backup that is damaged. */

@@ -9,7 +9,7 @@
 
 /* What the functions get beside the restorer. All zero it is what a careless host gives: NULL everywhere. */
 typedef struct arguments {
-    const char *property, *text;
+    const char *property, *text, *key_id;
     uint8_t *value;
     char *name;
     size_t *count, *name_size, *size;
@@ -40,6 +40,7 @@ typedef struct arguments {
     X(licbak_remove_all_props, (r)) \
     X(licbak_backup_licenses, (r, a->backup_flags, a->status, a->context)) \
     X(licbak_restore_licenses, (r, 0, a->status, a->context)) \
+    X(licbak_restore_license, (r, a->key_id, 0, a->status, a->context)) \
     X(licbak_verify_backup, (r, 0, a->status, a->context)) \
     X(licbak_list_backup, (r, a->license, a->context)) \
     X(licbak_set_store, (r, a->store))

@@ -39,9 +39,9 @@ static struct output {
 };
 static const licbak_store no_store = {.struct_size = sizeof no_store};
 static const arguments nothing, suitable = {
-    .property = "StorePath", .text = "x", .value = output.value, .name = output.name, .count = &output.count,
-    .name_size = &output.name_size, .size = &output.size, .type = &output.type, .status = count_status,
-    .license = count_license, .outcome = &output.outcome, .progress = &output.progress, .store = &no_store,
+    .property = "StorePath", .text = "x", .key_id = "x", .value = output.value, .name = output.name,
+    .count = &output.count, .name_size = &output.name_size, .size = &output.size, .type = &output.type,
+    .status = count_status, .license = count_license, .outcome = &output.outcome, .progress = &output.progress, .store = &no_store,
 };
 
 /* Whether every function refuses such a handle; if not, `function` is the one that does not. */
@@ -269,8 +269,8 @@ static void two_million_values(void)
         snprintf(what, sizeof what, "%s(0x%jx) was accepted", functions[torture->accepted_by].name,
                  (uintmax_t)torture->first_accepted);
     }
-    figure("2,000,000 values, each into each of %d entry points with arguments and with NULLs: accepted %lu, crashed %d",
-           FUNCTION_COUNT, torture->accepted, crashed);
+    figure("2,000,000 values, each into each of %d entry points with arguments and with NULLs: accepted %lu, "
+           "crashed %d", FUNCTION_COUNT, torture->accepted, crashed);
     CHECK_TEXT(what, "");
     CHECK_INT(torture->next, 2000000);
     munmap(torture, sizeof *torture);

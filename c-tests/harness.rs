@@ -12,6 +12,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+pub const SANITIZE: &[&str] = &[
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+];
 pub const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs a command to its end or the time limit, and gives its status with all that it printed.
@@ -115,6 +120,19 @@ pub fn skip(what: &str, why: &str) {
 /// Whether this machine has a program of this name.
 pub fn has(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
+}
+
+/// Whether a compiler is there, and can build with the sanitizers.
+pub fn can_sanitize(compiler: &str) -> bool {
+    if !has(compiler) {
+        return false;
+    }
+    let probe = scratch();
+    fs::write(probe.join("probe.c"), "int main(void) { return 0; }\n").unwrap();
+    let mut command = Command::new(compiler);
+    let (status, _) = run(command.args(SANITIZE).arg("probe.c").current_dir(&probe));
+    fs::remove_dir_all(&probe).unwrap();
+    status.success()
 }
 
 pub fn source(name: &str) -> PathBuf {

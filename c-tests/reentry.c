@@ -99,7 +99,7 @@ static bool is_gone(const reentry *c)
 static bool is_start(int function)
 {
     return function == N_licbak_backup_licenses || function == N_licbak_restore_licenses ||
-           function == N_licbak_verify_backup;
+           function == N_licbak_restore_license || function == N_licbak_verify_backup;
 }
 
 /* The operation on the restorer that is called, NULL if there is none. */
@@ -176,8 +176,8 @@ static void act(reentry *c)
     licbak_progress progress = {.struct_size = sizeof progress};
     licbak_store store = store_of(&c->host);
     const arguments a = {
-        .property = "RestorePath", .text = "x", .value = (uint8_t *)value, .name = name, .count = &count,
-        .name_size = &name_size, .size = &size, .type = &type, .backup_flags = LICBAK_DRY_RUN, .status = on_status,
+        .property = "RestorePath", .text = "x", .key_id = "0", .value = (uint8_t *)value, .name = name,
+        .count = &count, .name_size = &name_size, .size = &size, .type = &type, .backup_flags = LICBAK_DRY_RUN, .status = on_status,
         .license = take, .context = &c->started, .outcome = &outcome, .progress = &progress, .store = &store,
     };
     licbak_restorer *r = c->state < IDLE ? c->self.r : c->other.r, *made = NULL;
@@ -293,7 +293,8 @@ static void begin_self(reentry *c)
 {
     const struct place *place = c->place;
     uint32_t flags = place->op == licbak_backup_licenses ? LICBAK_WM_BACKUP_OVERWRITE : 0;
-    c->self.r = restorer_for(place->store != NULL ? place->store : "unused", place->backups != NULL ? place->backups : "backups");
+    const char *backups = place->backups != NULL ? place->backups : "backups";
+    c->self.r = restorer_for(place->store != NULL ? place->store : "unused", backups);
     CHECK_HR(licbak_set_prop_string(c->self.r, "BackupPath", "out"), LICBAK_S_OK);
     c->self.acts = c;
     if (place->store == NULL) {

@@ -6,8 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cpp;
 mod docs;
 mod harness;
+mod packaging;
 
 use std::fs;
 use std::path::Path;
@@ -23,8 +25,8 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names restore list
-    outcomes damage
+    roundtrip backup names restore restore_license list
+    outcomes damage salvage rights
     events cancel lifetime reentry
     races moving hygiene stick
     host_store host_many host_misuse host_inside
@@ -49,25 +51,13 @@ fn unload() {
 /// bounds, leaks, and undefined behaviour of what the header lets a host write.
 #[test]
 fn sanitized() {
-    let flags = [
-        "-std=c11",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-        "-fno-omit-frame-pointer",
-    ];
-    let probe = scratch();
-    fs::write(probe.join("probe.c"), "int main(void) { return 0; }\n").unwrap();
-    let (status, _) = run(Command::new("cc")
-        .args(flags)
-        .arg("probe.c")
-        .current_dir(&probe));
-    fs::remove_dir_all(&probe).unwrap();
-    if !status.success() {
+    if !can_sanitize("cc") {
         return skip(
             "sanitized programs",
             "cc has no -fsanitize=address,undefined",
         );
     }
+    let flags = [&["-std=c11"], SANITIZE].concat();
     for name in [
         "calls",
         "props",
@@ -89,18 +79,6 @@ fn sanitized() {
 }
 
 // -- other languages
-
-#[test]
-fn cxx() {
-    if !has("c++") {
-        return skip("C++ programs", "no c++");
-    }
-    for standard in ["-std=c++11", "-std=c++14", "-std=c++17", "-std=c++20"] {
-        let program = build("c++", "cxx.cpp", &[standard]);
-        expect_passed("cxx", &mut Command::new(&program));
-        remove_built(&program);
-    }
-}
 
 #[test]
 fn plain_ctypes() {
@@ -263,42 +241,4 @@ fn links_of_the_library() {
         "{version}"
     );
     assert!(fs::symlink_metadata(lib.join(&file)).unwrap().is_file());
-}
-
-/// The install may be moved, and a program linked with what is in it then needs no shared library
-/// of ours.
-#[test]
-fn static_link_from_a_moved_install() {
-    let moved = scratch().join("moved to here");
-    let moved_plain = scratch().join("moved");
-    for prefix in [&moved, &moved_plain] {
-        expect(Command::new("cp").arg("-R").arg(stage()).arg(prefix));
-    }
-    assert!(
-        pkg_config(&moved, &["--cflags"]).concat().contains("here"),
-        "licbak.pc names the place it was made for"
-    );
-    for entry in fs::read_dir(moved_plain.join("lib")).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name().to_string_lossy().contains(".so") {
-            fs::remove_file(entry.path()).unwrap();
-        }
-    }
-    let program = moved_plain.join("props");
-    let mut command = Command::new("cc");
-    command
-        .args(["-std=c11", "-pthread", "-o"])
-        .arg(&program)
-        .args(STRICT)
-        .arg(source("props.c"));
-    expect(command.args(pkg_config(
-        &moved_plain,
-        &["--static", "--cflags", "--libs"],
-    )));
-    let needed = expect(Command::new("readelf").args(["-d", "-W"]).arg(&program));
-    assert!(!needed.contains("licbak"), "{needed}");
-    expect_passed("props", &mut Command::new(&program));
-    for path in [moved, moved_plain] {
-        fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    }
 }

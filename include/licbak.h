@@ -97,8 +97,8 @@
 #define LICBAK_BACKUP_FULL 0x00000800u
 
 /**
- * For licbak_restore_licenses: the user consents to binding the licences to this machine.
- * Accepted, and changes nothing in this version.
+ * For licbak_restore_licenses: the user consents to individualizing this machine, which the original
+ * may have to do before a restore. Accepted, and changes nothing in this version.
  */
 #define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
 
@@ -108,7 +108,7 @@
  */
 #define LICBAK_RESTORE_OVERWRITE 0x00000200u
 
-/** For a restore, of a later version: restore whatever is intact of a damaged backup. */
+/** For a restore: restore whatever is intact of a damaged backup. */
 #define LICBAK_RESTORE_SALVAGE 0x00000400u
 
 /** For a backup or a restore: tell everything, write nothing. */
@@ -751,12 +751,19 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
  * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
  *
+ * With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
+ * LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
+ * (LICBAK_STATUS_LICENSE_DAMAGED), if the end of the file, which has their names, is intact. If it is
+ * not, the licences are searched from the front; they may be older versions, and LICBAK_RESTORE_OVERWRITE
+ * does not count.
+ *
  * A store of the host's own is asked for each licence, once the backup is found right, and given
  * those that it is to keep.
  *
  * @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
  * A directory in StorePath that does not exist is made; its parent must exist.
- * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
+ * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
+ * LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
  * @param callback Told how it goes.
  * @param context Given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
@@ -779,6 +786,26 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * LICBAK_E_FAIL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *restorer,
+        uint32_t flags,
+        licbak_status_callback callback,
+        void *context);
+
+/**
+ * Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one, and all
+ * of them where there are several. Otherwise as licbak_restore_licenses.
+ *
+ * Of the backup only the end and a few frames are read, and what is read is checked, so that one
+ * licence out of a million comes at once.
+ *
+ * @param key_id What the licence unlocks, as its issuer names it and licbak_list_backup tells it.
+ * @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL, LICBAK_E_INVALIDARG if it is
+ * empty, longer than 1,024 bytes, no UTF-8 or has a control character.
+ *
+ * Outcomes, by the end: LICBAK_HRESULT_ERROR_NOT_FOUND if no licence has the key ID; and those of
+ * licbak_restore_licenses.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *restorer,
+        const char *key_id,
         uint32_t flags,
         licbak_status_callback callback,
         void *context);

@@ -40,6 +40,7 @@ pub enum Outcome {
     InvalidName,
     InvalidProperty,
     NotADirectory,
+    NotFound,
     NotImplemented,
     NotSupported,
     OutOfMemory,

@@ -30,6 +30,8 @@ mod error;
 #[cfg(test)]
 mod layers;
 mod license;
+#[cfg(fuzzing)]
+pub use license::parsers;
 mod location;
 mod store;
 mod sys;

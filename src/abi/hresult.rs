@@ -315,6 +315,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::InvalidArgument => LICBAK_E_INVALIDARG,
         Outcome::InvalidName => LICBAK_HRESULT_ERROR_INVALID_NAME,
         Outcome::InvalidProperty => LICBAK_NS_E_DRM_INVALID_PROPERTY,
+        Outcome::NotFound => LICBAK_HRESULT_ERROR_NOT_FOUND,
         Outcome::NotImplemented => LICBAK_E_NOTIMPL,
         Outcome::NotADirectory => LICBAK_HRESULT_ERROR_DIRECTORY,
         Outcome::NotSupported => LICBAK_HRESULT_ERROR_NOT_SUPPORTED,

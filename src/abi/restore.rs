@@ -1,15 +1,16 @@
 //! Restoring licences. The original's IWMLicenseRestore.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 use super::callback::StatusCallback;
 use super::guard::guard;
 use super::handle;
-use super::memory::invalid;
+use super::memory::{invalid, text, utf8};
 use super::types::*;
 use crate::engine::operation::Kind;
 use crate::engine::restore::{Options, plan};
 use crate::error::Result;
+use crate::license::name::is_key_id;
 
 /// Starts to restore all licences of the backup in RestorePath into the store. The original's
 /// IWMLicenseRestore::RestoreLicenses.
@@ -22,12 +23,19 @@ use crate::error::Result;
 /// owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
 /// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it.
 ///
+/// With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
+/// LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
+/// (LICBAK_STATUS_LICENSE_DAMAGED), if the end of the file, which has their names, is intact. If it is
+/// not, the licences are searched from the front; they may be older versions, and LICBAK_RESTORE_OVERWRITE
+/// does not count.
+///
 /// A store of the host's own is asked for each licence, once the backup is found right, and given
 /// those that it is to keep.
 ///
 /// @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
 /// A directory in StorePath that does not exist is made; its parent must exist.
-/// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_DRY_RUN, LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
+/// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
+/// LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
 /// @param callback Told how it goes.
 /// @param context Given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
@@ -60,17 +68,64 @@ pub unsafe extern "C" fn licbak_restore_licenses(
         restorer.attempt(|| {
             let options = options(flags)?;
             let listener = StatusCallback::new(callback, context)?;
-            restorer.start(Kind::Restore, listener, |settings| plan(settings, options))
+            restorer.start(Kind::Restore, listener, |settings| {
+                plan(settings, None, options)
+            })
+        })
+    })
+}
+
+/// Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one, and all
+/// of them where there are several. Otherwise as licbak_restore_licenses.
+///
+/// Of the backup only the end and a few frames are read, and what is read is checked, so that one
+/// licence out of a million comes at once.
+///
+/// @param key_id What the licence unlocks, as its issuer names it and licbak_list_backup tells it.
+/// @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL, LICBAK_E_INVALIDARG if it is
+/// empty, longer than 1,024 bytes, no UTF-8 or has a control character.
+///
+/// Outcomes, by the end: LICBAK_HRESULT_ERROR_NOT_FOUND if no licence has the key ID; and those of
+/// licbak_restore_licenses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_restore_license(
+    restorer: *mut licbak_restorer,
+    key_id: *const c_char,
+    flags: u32,
+    callback: licbak_status_callback,
+    context: *mut c_void,
+) -> licbak_hresult {
+    guard(|| {
+        let restorer = handle::find(restorer)?;
+        restorer.attempt(|| {
+            // SAFETY: the host gives a text.
+            let key_id = unsafe { text(key_id) }?;
+            let options = options(flags)?;
+            let listener = StatusCallback::new(callback, context)?;
+            let key_id = utf8(key_id)?.to_owned();
+            if !is_key_id(&key_id) {
+                return Err(invalid(
+                    "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
+                ));
+            }
+            restorer.start(Kind::Restore, listener, |settings| {
+                plan(settings, Some(key_id), options)
+            })
         })
     })
 }
 
 fn options(flags: u32) -> Result<Options> {
-    if flags & !(LICBAK_WM_RESTORE_INDIVIDUALIZE | LICBAK_RESTORE_OVERWRITE | LICBAK_DRY_RUN) != 0 {
+    const KNOWN: u32 = LICBAK_WM_RESTORE_INDIVIDUALIZE
+        | LICBAK_RESTORE_OVERWRITE
+        | LICBAK_RESTORE_SALVAGE
+        | LICBAK_DRY_RUN;
+    if flags & !KNOWN != 0 {
         return Err(invalid("A flag is none of a restore's."));
     }
     Ok(Options {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,
+        salvage: flags & LICBAK_RESTORE_SALVAGE != 0,
     })
 }

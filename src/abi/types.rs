@@ -23,13 +23,13 @@ pub const LICBAK_WM_BACKUP_OVERWRITE: u32 = 0x1;
 /// For licbak_backup_licenses: take nothing over from the backup that is there, but read every
 /// licence anew.
 pub const LICBAK_BACKUP_FULL: u32 = 0x800;
-/// For licbak_restore_licenses: the user consents to binding the licences to this machine.
-/// Accepted, and changes nothing in this version.
+/// For licbak_restore_licenses: the user consents to individualizing this machine, which the original
+/// may have to do before a restore. Accepted, and changes nothing in this version.
 pub const LICBAK_WM_RESTORE_INDIVIDUALIZE: u32 = 0x2;
 /// For licbak_restore_licenses: a licence of the backup replaces a different one of the same name
 /// in the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
 pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
-/// For a restore, of a later version: restore whatever is intact of a damaged backup.
+/// For a restore: restore whatever is intact of a damaged backup.
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;

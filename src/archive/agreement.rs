@@ -2,37 +2,62 @@
 //! were found.
 
 use super::index::{self, Record};
-use super::lines::{LicenseLine, parse_license, parse_sum, parse_time};
+use super::lines::{parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
+use crate::license::{BackupRight, Format};
 
 /// What the lists say of one licence.
-#[derive(Debug)]
-pub struct Listed<'a> {
-    pub line: LicenseLine<'a>,
+#[derive(Clone, Debug)]
+pub struct Expected {
+    pub name: String,
+    pub key_id: String,
+    pub right: BackupRight,
+    pub format: Format,
     pub modified: i64,
+    pub size: u64,
     pub digest: Digest,
     /// Of its member, in the decompressed stream.
     pub offset: u64,
 }
 
+impl Expected {
+    /// A licence by its line in `SHA256SUMS` and that in `licenses.jsonl`.
+    pub fn parse(sum: &[u8], line: &[u8], offset: u64) -> Result<Expected> {
+        let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
+        if line.name != name {
+            return Err(disagree(&format!("at {}", name.escape_debug())));
+        }
+        Ok(Expected {
+            modified: parse_time(line.modified.as_deref())?,
+            right: line.right(),
+            format: line.format(),
+            name: line.name.into_owned(),
+            key_id: line.key_id.into_owned(),
+            size: line.size,
+            digest,
+            offset,
+        })
+    }
+}
+
+fn disagree(what: &str) -> Fault {
+    Fault::Damaged(format!("its lists of licences disagree: {what}"))
+}
+
 /// Walks the lists in the order of the licences' members.
 pub struct Agreement<'r, R> {
-    places: &'r [Record],
+    /// The index in the order of the members, which is that of the lists.
+    places: Vec<Record>,
     next: usize,
     sums: Lines<'r, R>,
     lines: Lines<'r, R>,
 }
 
-/// The index in the order of the members, which is that of the lists.
-pub fn places(reader: &Reader<impl ReadAt>) -> Result<Vec<Record>> {
-    let mut records = reader.index()?;
-    records.sort_unstable_by_key(|record| record.member);
-    Ok(records)
-}
-
 impl<'r, R: ReadAt> Agreement<'r, R> {
-    pub fn new(reader: &'r Reader<R>, places: &'r [Record]) -> Result<Agreement<'r, R>> {
+    pub fn new(reader: &'r Reader<R>) -> Result<Agreement<'r, R>> {
+        let mut places = reader.index()?;
+        places.sort_unstable_by_key(|place| place.member);
         Ok(Agreement {
             places,
             next: 0,
@@ -49,35 +74,20 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
     }
 
     /// What the lists say of the next licence; it is an error where they disagree.
-    pub fn next(&mut self) -> Result<Listed<'_>> {
-        let disagree =
-            |what: &str| Fault::Damaged(format!("its lists of licences disagree: {what}"));
-        let place = self
-            .places
-            .get(self.next)
-            .ok_or_else(|| disagree("the index ends first"))?;
-        let (sum_at, sum) = self
-            .sums
-            .next()?
-            .ok_or_else(|| disagree("SHA256SUMS ends first"))?;
-        let (digest, name) = parse_sum(sum)?;
-        let (line_at, line) = self
-            .lines
-            .next()?
-            .ok_or_else(|| disagree("licenses.jsonl ends first"))?;
-        let line = parse_license(line)?;
-        let modified = parse_time(line.modified.as_deref())?;
-        let key = index::key(&line.key_id);
-        if line.name != name || (place.key, place.sum, place.line) != (key, sum_at, line_at) {
-            return Err(disagree(&format!("at {}", name.escape_debug())));
+    pub fn next(&mut self) -> Result<Expected> {
+        let place = self.places.get(self.next);
+        let place = place.ok_or_else(|| disagree("the index ends first"))?;
+        let sum = self.sums.next()?;
+        let (sum_at, sum) = sum.ok_or_else(|| disagree("SHA256SUMS ends first"))?;
+        let line = self.lines.next()?;
+        let (line_at, line) = line.ok_or_else(|| disagree("licenses.jsonl ends first"))?;
+        let expected = Expected::parse(sum, line, place.member)?;
+        let key = index::key(&expected.key_id);
+        if (place.key, place.sum, place.line) != (key, sum_at, line_at) {
+            return Err(disagree(&format!("at {}", expected.name.escape_debug())));
         }
         self.next += 1;
-        Ok(Listed {
-            line,
-            modified,
-            digest,
-            offset: place.member,
-        })
+        Ok(expected)
     }
 
     /// Whether all lists have ended together.

@@ -201,11 +201,16 @@ impl SeekTable {
         Ok(frame)
     }
 
-    /// Takes the next frame in.
+    /// Takes the next frame in, right behind the last one.
     pub fn push(&mut self, length: u32, content_size: u32) -> Result<()> {
+        self.push_at(self.end(), length, content_size)
+    }
+
+    /// Takes the next frame in, of a file that may have lost some before it.
+    pub fn push_at(&mut self, start: u64, length: u32, content_size: u32) -> Result<()> {
         self.spans.try_reserve(1)?;
         self.spans.push(Span {
-            start: self.end(),
+            start,
             length,
             content_start: self.content_size(),
             content_size,
@@ -312,7 +317,7 @@ impl Tail {
     }
 
     /// Fills `buffer` from `offset` in the file on.
-    fn read(&self, source: &impl ReadAt, buffer: &mut [u8], offset: u64) -> Result<()> {
+    pub fn read(&self, source: &impl ReadAt, buffer: &mut [u8], offset: u64) -> Result<()> {
         let known = offset
             .checked_sub(self.file_size - self.bytes.len() as u64)
             .and_then(|start| {

@@ -111,6 +111,8 @@ pub struct Member<'a> {
     pub content: usize,
     pub end: usize,
     pub size: u64,
+    /// Seconds since 1970 UTC.
+    pub modified: u64,
 }
 
 /// The member whose first block begins `bytes`; its content need not be in them. Regular files
@@ -119,7 +121,7 @@ pub fn parse(bytes: &[u8]) -> Result<Member<'_>> {
     let first = header_block(bytes, 0)?;
     if first.kind == b'0' {
         let path = first.path()?;
-        return member(path, BLOCK, first.size);
+        return member(path, BLOCK, first.size, &first);
     }
     if first.kind != b'x' {
         return Err(Fault::damaged("a member is no regular file"));
@@ -145,10 +147,15 @@ pub fn parse(bytes: &[u8]) -> Result<Member<'_>> {
         Some(path) => Cow::Borrowed(path),
         None => header.path()?,
     };
-    member(path, second + BLOCK, size)
+    member(path, second + BLOCK, size, &header)
 }
 
-fn member(path: Cow<'_, str>, content: usize, size: u64) -> Result<Member<'_>> {
+fn member<'a>(
+    path: Cow<'a, str>,
+    content: usize,
+    size: u64,
+    header: &Header,
+) -> Result<Member<'a>> {
     let end = size
         .checked_next_multiple_of(BLOCK as u64)
         .and_then(|size| content.checked_add(usize::try_from(size).ok()?));
@@ -158,6 +165,7 @@ fn member(path: Cow<'_, str>, content: usize, size: u64) -> Result<Member<'_>> {
         content,
         end,
         size,
+        modified: header.modified,
     })
 }
 
@@ -165,6 +173,7 @@ struct Header<'a> {
     block: &'a [u8; BLOCK],
     kind: u8,
     size: u64,
+    modified: u64,
 }
 
 fn header_block(bytes: &[u8], at: usize) -> Result<Header<'_>> {
@@ -180,7 +189,12 @@ fn header_block(bytes: &[u8], at: usize) -> Result<Header<'_>> {
     let size = parse_octal(field(124, 12))
         .ok_or_else(|| Fault::damaged("a member's size is no number"))?;
     let kind = field(156, 1).first().copied().unwrap_or_default();
-    Ok(Header { block, kind, size })
+    Ok(Header {
+        block,
+        kind,
+        size,
+        modified: parse_octal(field(136, 12)).unwrap_or_default(),
+    })
 }
 
 impl<'a> Header<'a> {
@@ -283,6 +297,7 @@ mod tests {
                     content: header.len(),
                     end: header.len() + 512,
                     size: 5,
+                    modified: 1,
                 };
                 assert_eq!(parse(&header).unwrap(), expected);
             }

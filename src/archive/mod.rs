@@ -10,10 +10,12 @@ pub mod frames;
 pub mod index;
 pub mod limits;
 pub mod lines;
+mod lookup;
 pub mod members;
 pub mod reader;
 #[cfg(test)]
 mod roundtrip;
+mod salvage;
 pub mod trailer;
 pub mod writer;
 

@@ -19,12 +19,12 @@ const KNOWN: [&str; 5] = [SUMS, LICENSES, RESTRICTED, INDEX, FRAMES];
 
 /// An opened backup whose trailer and frame digests have been checked.
 pub struct Reader<R> {
-    source: R,
-    tail: Tail,
-    table: SeekTable,
-    digests: Vec<Digest>,
-    trailer: Trailer,
-    license_frames: usize,
+    pub(super) source: R,
+    pub(super) tail: Tail,
+    pub(super) table: SeekTable,
+    pub(super) digests: Vec<Digest>,
+    pub(super) trailer: Trailer,
+    pub(super) license_frames: usize,
 }
 
 impl<R: ReadAt> Reader<R> {
@@ -70,6 +70,11 @@ impl<R: ReadAt> Reader<R> {
             self.table.span(frame)?,
             self.digests.get(frame),
         )
+    }
+
+    /// The frame that holds the byte `offset` of the decompressed stream.
+    pub fn frame_at(&self, offset: u64) -> Result<usize> {
+        self.table.frame_at(offset)
     }
 
     /// The member `name` from its beginning.
@@ -223,6 +228,11 @@ pub struct MemberReader<'r, R> {
 }
 
 impl<R: ReadAt> MemberReader<'_, R> {
+    /// Passes over some frames; such a member can't be finished.
+    pub fn skip(&mut self, frames: usize) {
+        self.frame += frames;
+    }
+
     /// The next part of the content, as much as one frame holds of it, and its offset in the
     /// decompressed stream.
     pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
@@ -328,6 +338,8 @@ pub struct Found<'a> {
     /// Of its first block, in the decompressed stream.
     pub offset: u64,
     pub name: std::borrow::Cow<'a, str>,
+    /// Seconds since 1970 UTC.
+    pub modified: u64,
     pub content: &'a [u8],
 }
 
@@ -359,6 +371,7 @@ pub fn licenses_in<E: From<Fault>>(
         visit(Found {
             offset: span.content_start + start as u64,
             name: name.into(),
+            modified: member.modified,
             content,
         })?;
         start += member.end;

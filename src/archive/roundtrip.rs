@@ -1,6 +1,6 @@
 //! Backups that are written and read again in memory.
 
-use super::agreement::{Agreement, places};
+use super::agreement::Agreement;
 use super::builder::FrameBuilder;
 use super::frames::{Compressor, FrameReader};
 use super::reader::{Reader, licenses_in};
@@ -35,7 +35,7 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
             .begin(&name, content.len() as u64, modified)
             .unwrap()
             .copy_from_slice(&content);
-        let statement = license::read(&name, builder.content());
+        let statement = license::read(&name, builder.content()).unwrap();
         match restricted(number) {
             true => builder.restrict(&name, &statement).unwrap(),
             false => builder.keep(&name, modified, &statement).unwrap(),
@@ -71,14 +71,13 @@ type Found = (String, Vec<u8>, i64);
 /// All licences and how many were left out, or the first fault.
 fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let reader = Reader::open(file)?;
-    let places = places(&reader)?;
-    let mut agreement = Agreement::new(&reader, &places)?;
+    let mut agreement = Agreement::new(&reader)?;
     let (mut memory, mut found) = (FrameReader::new()?, Vec::new());
     for frame in 0..reader.license_frames() {
         let span = reader.span(frame)?;
         licenses_in(reader.frame(frame, &mut memory)?, span, |license| {
             let listed = agreement.next()?;
-            let same = listed.line.name == license.name && listed.offset == license.offset;
+            let same = listed.name == license.name && listed.offset == license.offset;
             if !same || listed.digest != digest(license.content) {
                 return Err(Fault::damaged("a licence is not what the lists say"));
             }

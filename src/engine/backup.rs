@@ -489,7 +489,7 @@ impl Intake for Packing<'_> {
         if !fill(buffer)? {
             return Ok(false);
         }
-        let mut statement = license::read(name, self.builder.content());
+        let mut statement = license::read(name, self.builder.content())?;
         stated.correct(&mut statement);
         if statement
             .right

@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod backup;
+mod choice;
 pub mod events;
 pub mod list;
+mod lists;
 pub mod operation;
 pub mod pool;
 pub mod progress;

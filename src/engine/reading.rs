@@ -1,10 +1,12 @@
 //! A backup that is read: the file, and its faults in the words of an operation.
 
 use std::borrow::Borrow;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::archive::agreement::Expected;
 use crate::archive::reader::Reader;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
@@ -60,9 +62,51 @@ impl Backup {
         Ok(Arc::new(Backup { reader, path }))
     }
 
+    /// Opens what is left of the backup in the directory at `path`; `go_on` may end it.
+    pub fn open_damaged(path: &Path, go_on: impl Fn() -> Result<()>) -> Result<Arc<Backup>> {
+        let file = local::open(path)?;
+        let path = path.join(location::FILE);
+        let reader = Reader::open_damaged(Stored(file), || go_on().map_err(Stop::Error));
+        let reader = reader.map_err(|stop| stop.into_error(|fault| read_error(&path, fault)))?;
+        Ok(Arc::new(Backup { reader, path }))
+    }
+
+    /// All licences that can be found in it without its lists; `go_on` may end it.
+    pub fn search(&self, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
+        let found = self.reader.search(|| go_on().map_err(Stop::Error));
+        found.map_err(|stop| stop.into_error(|fault| self.error(fault)))
+    }
+
     /// What `fault` means to the operation that met it in this backup.
     pub fn error(&self, fault: Fault) -> Error {
         read_error(&self.path, fault)
+    }
+}
+
+impl fmt::Display for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The backup '{}'", self.path.display())
+    }
+}
+
+/// Why reading ends: the backup is not as it should be, or the operation is over.
+pub enum Stop {
+    Fault(Fault),
+    Error(Error),
+}
+
+impl Stop {
+    pub fn into_error(self, error: impl FnOnce(Fault) -> Error) -> Error {
+        match self {
+            Stop::Fault(fault) => error(fault),
+            Stop::Error(error) => error,
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault)
     }
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::choice::choose;
 use super::events::Notice;
-use super::operation::{Operation, Story};
-use super::pool::Pool;
+use super::operation::Story;
 use super::progress::{Count as _, Phase};
 use super::properties::Property;
-use super::reading::Backup;
 use super::restore_host::restore_to_host;
 use super::restorer::{Plan, Settings};
-use super::walk::{Expected, Visitor, walk};
+use super::walk::{Selection, Visitor, Walk};
+use crate::archive::agreement::Expected;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
 use crate::store;
@@ -25,6 +25,8 @@ pub struct Options {
     /// The backup's version replaces the store's.
     pub overwrite: bool,
     pub dry_run: bool,
+    /// Whatever is intact of a damaged backup is restored.
+    pub salvage: bool,
 }
 
 /// Where the licences go.
@@ -50,21 +52,28 @@ impl Destination {
     }
 }
 
-pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
+/// Plans the restore of all licences, or of those with one key ID.
+pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -> Result<Plan> {
     let path = settings.properties.path(Property::RestorePath)?;
     let destination = Destination::of(settings, options)?;
     let workers = settings.properties.workers();
     let story: Story = Box::new(move |operation, pool| {
         operation.counters.enter(Phase::Listing, 0);
-        let backup = Backup::open(&path)?;
-        match destination {
-            Destination::Host(host) => {
-                restore_to_host(operation, pool, workers, &backup, host.as_ref(), options)
-            }
-            Destination::Path(store) => {
-                restore_to_path(operation, pool, workers, &backup, &store, options)
-            }
-        }
+        let choice = choose(operation, &path, key_id.as_deref(), options.salvage)?;
+        // What is found in a ruin may be older than what the store has.
+        options.overwrite &= choice.damage.is_none();
+        let walk = Walk {
+            operation,
+            pool,
+            workers,
+            backup: &choice.backup,
+        };
+        let selection = choice.selection;
+        let damage = match destination {
+            Destination::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
+            Destination::Path(store) => restore_to_path(walk, selection, &store, options),
+        }?;
+        choice.damage.or(damage).map_or(Ok(()), Err)
     });
     Ok(Plan {
         threads: workers,
@@ -72,40 +81,37 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     })
 }
 
+/// Gives what is wrong with the backup, where that does not matter.
 fn restore_to_path(
-    operation: &Arc<Operation>,
-    pool: &Pool,
-    workers: usize,
-    backup: &Arc<Backup>,
+    walk: Walk,
+    selection: Selection,
     path: &Path,
     options: Options,
-) -> Result<()> {
+) -> Result<Option<Error>> {
+    let operation = walk.operation;
     let counters = &operation.counters;
     let placing = Arc::new(Placing {
         store: store::open_for_restore(path, options.overwrite, options.dry_run)?,
     });
     let (mut staged, mut same) = (Tally::default(), Count::default());
-    walk(
-        operation,
-        pool,
-        workers,
-        backup,
-        Phase::Checking,
-        Arc::clone(&placing),
-        |license, placed| {
-            match placed {
-                Placed::Staged => staged.add(license),
-                Placed::Same => same.add(license.size),
-                Placed::Kept => {
-                    counters.licenses_kept.add(1);
-                    operation.tell(Notice::Kept {
-                        name: license.name.clone(),
-                    });
-                }
+    let visitor = Arc::clone(&placing);
+    let damage = walk.see(Phase::Checking, selection, visitor, |license, placed| {
+        match placed {
+            Placed::Staged => staged.add(license),
+            Placed::Same => same.add(license.size),
+            Placed::Kept => {
+                counters.licenses_kept.add(1);
+                operation.tell(Notice::Kept {
+                    name: license.name.clone(),
+                });
             }
-            Ok(())
-        },
-    )?;
+        }
+        Ok(())
+    })?;
+    let damage = match damage {
+        Some(damage) if !options.salvage => return Err(damage),
+        damage => damage,
+    };
     let Some(Placing { mut store }) = Arc::into_inner(placing) else {
         return Err(Error::panicked(&"a worker holds the store"));
     };
@@ -119,7 +125,7 @@ fn restore_to_path(
     if options.dry_run {
         done(same);
         done(staged.all);
-        return Ok(());
+        return Ok(damage);
     }
     // Whatever the host objects to, it objects before anything has its place.
     operation.settle()?;
@@ -143,7 +149,8 @@ fn restore_to_path(
         operation.check()
     })?;
     counters.enter(Phase::Committing, 0);
-    store.sync()
+    store.sync()?;
+    Ok(damage)
 }
 
 struct Placing {

@@ -1,66 +1,56 @@
 //! Restores a backup into a host's own store.
 //!
 //! A host can't be asked to take back what it was given, so the backup is walked twice: once to find
-//! it right, once to give it.
+//! it right, once to give it. Where what is intact of a damaged one is wanted, once does.
 
 use std::sync::Arc;
 
 use super::events::Notice;
-use super::operation::Operation;
-use super::pool::Pool;
 use super::progress::{Count, Phase};
-use super::reading::Backup;
 use super::restore::Options;
 use super::verify::Looking;
-use super::walk::{Expected, Visitor, walk};
+use super::walk::{Selection, Visitor, Walk};
+use crate::archive::agreement::Expected;
 use crate::error::{Error, Outcome, Result};
 use crate::store::host::{Host, License};
 
+/// Gives what is wrong with the backup, where that does not matter.
 pub fn restore_to_host(
-    operation: &Arc<Operation>,
-    pool: &Pool,
-    workers: usize,
-    backup: &Arc<Backup>,
+    walk: Walk,
+    selection: Selection,
     host: &dyn Host,
     options: Options,
-) -> Result<()> {
-    let looking = Arc::new(Looking);
-    walk(
-        operation,
-        pool,
-        workers,
-        backup,
-        Phase::Checking,
-        looking,
-        |_, ()| Ok(()),
-    )?;
+) -> Result<Option<Error>> {
+    let operation = walk.operation;
+    if !options.salvage {
+        let (looking, selection) = (Arc::new(Looking), selection.clone());
+        let damage = walk.see(Phase::Checking, selection, looking, |_, ()| Ok(()))?;
+        damage.map_or(Ok(()), Err)?;
+    }
     // Whatever the host objects to, it objects before it is given anything.
     operation.settle()?;
     let counters = &operation.counters;
     let copying = Arc::new(Copying);
-    walk(
-        operation,
-        pool,
-        workers,
-        backup,
-        Phase::Working,
-        copying,
-        |license, content| {
-            match give(host, license, &content, options)? {
-                Given::Taken | Given::Same => {
-                    counters.licenses_done.add(1);
-                    counters.content_bytes.add(license.size);
-                }
-                Given::Kept => {
-                    counters.licenses_kept.add(1);
-                    operation.tell(Notice::Kept {
-                        name: license.name.clone(),
-                    });
-                }
+    let damage = walk.see(Phase::Working, selection, copying, |license, content| {
+        match give(host, license, &content, options)? {
+            Given::Taken | Given::Same => {
+                counters.licenses_done.add(1);
+                counters.content_bytes.add(license.size);
             }
-            Ok(())
-        },
-    )
+            Given::Kept => {
+                counters.licenses_kept.add(1);
+                operation.tell(Notice::Kept {
+                    name: license.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    })?;
+    match damage {
+        // It was right before.
+        Some(damage) if !options.salvage => Err(damage),
+        damage => Ok(damage),
+    }
 }
 
 /// What a host's store has under a licence's name.

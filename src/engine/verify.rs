@@ -9,7 +9,8 @@ use super::progress::{Count, Phase};
 use super::properties::Property;
 use super::reading::Backup;
 use super::restorer::{Plan, Settings};
-use super::walk::{Expected, Visitor, walk};
+use super::walk::{Selection, Visitor, Walk};
+use crate::archive::agreement::Expected;
 use crate::error::Result;
 
 pub fn plan(settings: &Settings) -> Result<Plan> {
@@ -25,19 +26,19 @@ pub fn plan(settings: &Settings) -> Result<Plan> {
 fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
     let backup = Backup::open(&path)?;
-    walk(
+    let walk = Walk {
         operation,
         pool,
         workers,
-        &backup,
-        Phase::Checking,
-        Arc::new(Looking),
-        |license, ()| {
-            operation.counters.licenses_done.add(1);
-            operation.counters.content_bytes.add(license.size);
-            Ok(())
-        },
-    )
+        backup: &backup,
+    };
+    let looking = Arc::new(Looking);
+    let damage = walk.see(Phase::Checking, Selection::All, looking, |license, ()| {
+        operation.counters.licenses_done.add(1);
+        operation.counters.content_bytes.add(license.size);
+        Ok(())
+    })?;
+    damage.map_or(Ok(()), Err)
 }
 
 /// Being right is all that is asked of a licence.

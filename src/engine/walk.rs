@@ -1,23 +1,23 @@
-//! One pass over a backup: every frame and every licence is checked, and whoever walks sees each
-//! licence that is right.
+//! One pass over a backup, or a part of it: frames and licences are checked, and whoever walks sees
+//! each licence that is right.
 
 use std::collections::HashSet;
+use std::iter::Peekable;
 use std::sync::Arc;
+use std::vec;
 
 use super::events::Notice;
+use super::lists::Lists;
 use super::operation::Operation;
 use super::pool::{Outlet, Pool, Work, ordered};
 use super::progress::{Count, Phase};
-use super::reading::{Backup, Stored};
-use crate::archive::agreement::{Agreement, places};
+use super::reading::{Backup, Stop};
+use crate::archive::agreement::Expected;
 use crate::archive::frames::FrameReader;
-use crate::archive::index::Record;
-use crate::archive::lines::{RestrictedLine, parse_json};
 use crate::archive::reader::licenses_in;
-use crate::archive::{Digest, Fault, RESTRICTED, digest};
+use crate::archive::{Fault, digest};
 use crate::error::{Error, Result};
-use crate::license::{BackupRight, Format, name};
-use crate::sys::files::File;
+use crate::license::name;
 
 /// Sees the licences of a backup, on the workers' threads.
 pub trait Visitor: Send + Sync + 'static {
@@ -34,60 +34,50 @@ pub trait Visitor: Send + Sync + 'static {
     ) -> Result<Self::Found>;
 }
 
-/// What the backup's lists say of a licence.
-#[derive(Debug)]
-pub struct Expected {
-    pub name: String,
-    pub key_id: String,
-    pub right: BackupRight,
-    pub format: Format,
-    pub modified: i64,
-    pub size: u64,
-    digest: Digest,
-    offset: u64,
+/// The licences of a backup that a walk is about.
+#[derive(Clone)]
+pub enum Selection {
+    /// All of it: every byte of the file is checked.
+    All,
+    /// Those in these places, in the order of the backup.
+    These(Vec<Expected>),
 }
 
-/// Walks the whole of `backup` with all `workers`. `found` learns, in order, of each licence that
-/// is right; damaged ones are told to the host and counted. What is wrong with the backup as a
-/// whole is an error, and so, at the end, is a damaged licence.
-pub fn walk<V: Visitor>(
-    operation: &Arc<Operation>,
-    pool: &Pool,
-    workers: usize,
-    backup: &Arc<Backup>,
-    phase: Phase,
-    visitor: Arc<V>,
-    mut found: impl FnMut(&Expected, V::Found) -> Result<()>,
-) -> Result<()> {
-    let (reader, fault) = (&backup.reader, |fault| backup.error(fault));
-    let counters = &operation.counters;
-    let total = reader.trailer().licenses;
-    counters.licenses_total.set(total);
-    counters.enter(phase, total);
-    let places: Vec<Record> = places(reader).map_err(fault)?;
-    let names = name::Set::default();
-    let hash = names.hasher();
-    let mut lists = Lists {
-        agreement: Agreement::new(reader, &places).map_err(fault)?,
-        names,
-        content_bytes: 0,
-    };
-    let checking = Checking {
-        operation: Arc::clone(operation),
-        backup: Arc::clone(backup),
-        visitor,
-    };
-    let frames = (0..reader.license_frames()).map(|frame| {
-        operation.check()?;
-        lists.frame(backup, frame).map_err(fault)
-    });
-    let (mut damaged, mut damage, mut superseded) = (0, None, HashSet::new());
-    ordered(
-        pool,
-        workers,
-        Arc::new(checking),
-        frames,
-        |checked: Checked<V::Found>| {
+/// What a walk works with.
+#[derive(Clone, Copy)]
+pub struct Walk<'w> {
+    pub operation: &'w Arc<Operation>,
+    pub pool: &'w Pool,
+    pub workers: usize,
+    pub backup: &'w Arc<Backup>,
+}
+
+impl Walk<'_> {
+    /// Walks the selection with all workers. `found` learns, in order, of each licence that is
+    /// right; damaged ones are told to the host and counted. Gives what is wrong with the backup as
+    /// far as that could be walked over; where its lists can't be followed, that is an error.
+    pub fn see<V: Visitor>(
+        &self,
+        phase: Phase,
+        selection: Selection,
+        visitor: Arc<V>,
+        mut found: impl FnMut(&Expected, V::Found) -> Result<()>,
+    ) -> Result<Option<Error>> {
+        let (operation, backup) = (self.operation, self.backup);
+        let counters = &operation.counters;
+        let mut jobs = Jobs::new(backup, selection)?;
+        let (total, hash) = (jobs.licenses(), jobs.hash());
+        counters.licenses_total.set(total);
+        counters.enter(phase, total);
+        let checking = Checking {
+            operation: Arc::clone(operation),
+            backup: Arc::clone(backup),
+            visitor,
+        };
+        let (mut damaged, mut damage, mut read) = (0, None, 0);
+        let mut superseded = HashSet::new();
+        let under_way = jobs.by_ref().map(|job| operation.check().and(job));
+        let take = |checked: Checked<V::Found>| {
             for (license, verdict) in checked.licenses {
                 operation.check()?;
                 match verdict {
@@ -100,96 +90,131 @@ pub fn walk<V: Visitor>(
                 }
                 counters.phase_done.add(1);
             }
-            for name in checked.superseded {
-                superseded.try_reserve(1)?;
-                superseded.insert(hash.of(&name));
+            if let Some(hash) = &hash {
+                superseded.try_reserve(checked.superseded.len())?;
+                superseded.extend(checked.superseded.iter().map(|name| hash.of(name)));
             }
             // Each has to be a name in the lists, of which there are so many.
             if superseded.len() as u64 > total {
-                return Err(fault(unlisted()));
+                return Err(backup.error(Fault::damaged("it has licences that are in no list")));
             }
             damage = damage.take().or(checked.damage);
-            counters.backup_bytes.set(checked.end);
+            read += checked.bytes;
+            counters.backup_bytes.set(read);
             Ok(())
-        },
-    )?;
-    lists.finish(backup, &superseded).map_err(fault)?;
-    reader.check_unknown().map_err(fault)?;
-    check_restricted(backup).map_err(fault)?;
-    counters.backup_bytes.set(reader.file_size());
-    if damaged == 0 && damage.is_none() {
-        return Ok(());
-    }
-    let why = damage.unwrap_or_else(|| "they are not what SHA256SUMS says".into());
-    Err(fault(Fault::Damaged(format!(
-        "{damaged} of its {total} licences can't be restored: {why}"
-    ))))
-}
-
-/// What the members after the licences say, walked beside them.
-struct Lists<'b> {
-    agreement: Agreement<'b, Stored<File>>,
-    names: name::Set,
-    content_bytes: u64,
-}
-
-impl Lists<'_> {
-    /// What is expected in `frame`.
-    fn frame(&mut self, backup: &Backup, frame: usize) -> Result<Job, Fault> {
-        let end = backup.reader.span(frame)?.content_end();
-        let mut licenses = Vec::new();
-        while self.agreement.has_next_before(end) {
-            let listed = self.agreement.next()?;
-            self.names.insert(&listed.line.name)?.map_err(|clash| {
-                Fault::Damaged(format!("a name clashes: {}: {clash}", listed.line.name))
-            })?;
-            self.content_bytes += listed.line.size;
-            licenses.try_reserve(1)?;
-            licenses.push(Expected {
-                right: listed.line.right(),
-                format: listed.line.format(),
-                name: listed.line.name.into_owned(),
-                key_id: listed.line.key_id.into_owned(),
-                modified: listed.modified,
-                size: listed.line.size,
-                digest: listed.digest,
-                offset: listed.offset,
-            });
+        };
+        ordered(self.pool, self.workers, Arc::new(checking), under_way, take)?;
+        if damaged > 0 || damage.is_some() {
+            let why = damage.unwrap_or_else(|| "they are not what SHA256SUMS says".into());
+            let what = format!("{damaged} of {total} licences can't be restored: {why}");
+            return Ok(Some(backup.error(Fault::Damaged(what))));
         }
-        Ok(Job { frame, licenses })
-    }
-
-    /// Whether the lists are whole, name nothing twice, and name a later version of everything they
-    /// pass over.
-    fn finish(self, backup: &Backup, superseded: &HashSet<u128>) -> Result<(), Fault> {
-        self.agreement.finish()?;
-        if !superseded.iter().all(|hash| self.names.contains(*hash)) {
-            return Err(unlisted());
-        }
-        match self.content_bytes == backup.reader.trailer().content_bytes {
-            true => Ok(()),
-            false => Err(Fault::damaged("its licences are not as large as it says")),
+        match jobs.finish(&superseded) {
+            Ok(size) => {
+                counters.backup_bytes.set(size.unwrap_or(read));
+                Ok(None)
+            }
+            Err(Fault::Damaged(what)) => Ok(Some(backup.error(Fault::Damaged(what)))),
+            Err(fault) => Err(backup.error(fault)),
         }
     }
 }
 
-fn unlisted() -> Fault {
-    Fault::damaged("it has licences that are in no list")
+/// What is expected in a frame.
+struct Job {
+    frame: usize,
+    licenses: Vec<Expected>,
 }
 
-fn check_restricted(backup: &Backup) -> Result<(), Fault> {
-    let mut lines = backup.reader.lines(RESTRICTED)?;
-    let mut count = 0;
-    while let Some((_, line)) = lines.next()? {
-        parse_json::<RestrictedLine>(line)?;
-        count += 1;
+/// The frames of a selection, in their order.
+struct Jobs<'b> {
+    backup: &'b Backup,
+    source: Source<'b>,
+}
+
+enum Source<'b> {
+    /// Every frame, and what the lists expect in it.
+    All {
+        lists: Box<Lists<'b>>,
+        frame: usize,
+    },
+    These(Peekable<vec::IntoIter<Expected>>),
+}
+
+impl<'b> Jobs<'b> {
+    fn new(backup: &'b Backup, selection: Selection) -> Result<Jobs<'b>> {
+        let source = match selection {
+            Selection::These(licenses) => Source::These(licenses.into_iter().peekable()),
+            Selection::All => Source::All {
+                lists: Box::new(Lists::new(&backup.reader).map_err(|fault| backup.error(fault))?),
+                frame: 0,
+            },
+        };
+        Ok(Jobs { backup, source })
     }
-    lines.finish()?;
-    match backup.reader.trailer().restricted == count {
-        true => Ok(()),
-        false => Err(Fault::damaged(
-            "its list of restricted licences is not as long as it says",
-        )),
+
+    fn licenses(&self) -> u64 {
+        match &self.source {
+            Source::All { .. } => self.backup.reader.trailer().licenses,
+            Source::These(licenses) => licenses.len() as u64,
+        }
+    }
+
+    /// What names of licences that are not expected are known by; None where they are no wonder.
+    fn hash(&self) -> Option<name::Hash> {
+        match &self.source {
+            Source::All { lists, .. } => Some(lists.hasher()),
+            Source::These(_) => None,
+        }
+    }
+
+    fn next_job(&mut self) -> Result<Option<Job>, Fault> {
+        let reader = &self.backup.reader;
+        match &mut self.source {
+            Source::All { frame, .. } if *frame == reader.license_frames() => Ok(None),
+            Source::All { lists, frame } => {
+                let job = Job {
+                    frame: *frame,
+                    licenses: lists.before(reader.span(*frame)?.content_end())?,
+                };
+                *frame += 1;
+                Ok(Some(job))
+            }
+            Source::These(left) => {
+                let Some(first) = left.peek() else {
+                    return Ok(None);
+                };
+                let frame = reader.frame_at(first.offset)?;
+                let end = reader.span(frame)?.content_end();
+                let mut licenses = Vec::new();
+                while let Some(license) = left.next_if(|license| license.offset < end) {
+                    licenses.try_reserve(1)?;
+                    licenses.push(license);
+                }
+                Ok(Some(Job { frame, licenses }))
+            }
+        }
+    }
+
+    /// Checks what is left to check when all licences have been: of everything the rest of the file,
+    /// whose size it gives.
+    fn finish(self, superseded: &HashSet<u128>) -> Result<Option<u64>, Fault> {
+        match self.source {
+            Source::These(_) => Ok(None),
+            Source::All { lists, .. } => {
+                lists.finish(superseded)?;
+                Ok(Some(self.backup.reader.file_size()))
+            }
+        }
+    }
+}
+
+impl Iterator for Jobs<'_> {
+    type Item = Result<Job>;
+
+    fn next(&mut self) -> Option<Result<Job>> {
+        let job = self.next_job();
+        job.map_err(|fault| self.backup.error(fault)).transpose()
     }
 }
 
@@ -199,11 +224,6 @@ struct Checking<V> {
     visitor: Arc<V>,
 }
 
-struct Job {
-    frame: usize,
-    licenses: Vec<Expected>,
-}
-
 struct Checked<F> {
     /// None: damaged.
     licenses: Vec<(Expected, Option<F>)>,
@@ -211,8 +231,8 @@ struct Checked<F> {
     superseded: Vec<String>,
     /// What is wrong with the frame.
     damage: Option<String>,
-    /// Where the frame ends in the file.
-    end: u64,
+    /// Of the frame in the file.
+    bytes: u64,
 }
 
 impl<V: Visitor> Work for Checking<V> {
@@ -242,7 +262,7 @@ impl<V: Visitor> Work for Checking<V> {
             licenses: Vec::new(),
             superseded: Vec::new(),
             damage: None,
-            end: span.start + u64::from(span.length),
+            bytes: u64::from(span.length),
         };
         checked.licenses.try_reserve_exact(job.licenses.len())?;
         let mut expected = job.licenses.into_iter().peekable();
@@ -291,16 +311,5 @@ impl<V: Visitor> Work for Checking<V> {
             .licenses
             .extend(expected.map(|license| (license, None)));
         outlet.send(checked)
-    }
-}
-
-enum Stop {
-    Fault(Fault),
-    Error(Error),
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
     }
 }

@@ -2,7 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+mod lcp;
 pub mod name;
+mod oma;
+#[cfg(any(test, fuzzing))]
+pub mod parsers;
+mod text;
+mod wmdrm;
+mod xml;
+mod xmr;
 
 use name::stem;
 
@@ -55,6 +63,10 @@ impl BackupRight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Opaque,
+    Wmdrm,
+    Xmr,
+    Lcp,
+    Oma,
 }
 
 macro_rules! words {
@@ -78,7 +90,7 @@ macro_rules! words {
 }
 
 words!(BackupRight { Unstated = 0 "unstated", Allowed = 1 "allowed", Denied = 2 "denied" });
-words!(Format { Opaque = 0 "opaque" });
+words!(Format { Opaque = 0 "opaque", Wmdrm = 1 "wmdrm", Xmr = 2 "xmr", Lcp = 3 "lcp", Oma = 4 "oma" });
 
 /// What is known of a licence besides its name and content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,12 +100,162 @@ pub struct Statement {
     pub right: BackupRight,
 }
 
-/// Reads what the licence `name` says of itself; what says nothing is opaque and goes by its file's
-/// stem.
-pub fn read(name: &str, _content: &[u8]) -> Statement {
-    Statement {
-        key_id: stem(name).to_owned(),
-        format: Format::Opaque,
-        right: BackupRight::Unstated,
+/// What a recogniser finds in a content.
+struct Said {
+    format: Format,
+    /// As it stands there, with whatever space is around it.
+    key_id: Option<String>,
+    right: BackupRight,
+}
+
+/// Content of more bytes is not looked into.
+const PARSED_MAX: usize = 1 << 20;
+
+/// Reads what the licence `name` says of itself. What says nothing that we understand, or is broken,
+/// is opaque and goes by its file's stem; the only error is lack of memory.
+pub fn read(name: &str, content: &[u8]) -> Result<Statement> {
+    let said = match content.len() <= PARSED_MAX {
+        true => recognise(content)?,
+        false => None,
+    };
+    let (format, key_id, right) = match said {
+        Some(said) => (said.format, said.key_id, said.right),
+        None => (Format::Opaque, None, BackupRight::Unstated),
+    };
+    let key_id = key_id.as_deref().map(str::trim);
+    let key_id = key_id.filter(|key_id| name::is_key_id(key_id));
+    Ok(Statement {
+        key_id: key_id.unwrap_or_else(|| stem(name)).to_owned(),
+        format,
+        right,
+    })
+}
+
+fn recognise(content: &[u8]) -> Result<Option<Said>> {
+    if content.starts_with(xmr::MAGIC) {
+        return Ok(xmr::read(content));
+    }
+    let Some(text) = text::decode(content)? else {
+        return Ok(None);
+    };
+    let document = text::document(&text);
+    if document.starts_with('{') {
+        return Ok(lcp::read(document));
+    }
+    let root = xml::root(document, &oma::NAMESPACES);
+    match root
+        .as_ref()
+        .map(|(path, version)| (path.as_str(), version.as_str()))
+    {
+        Some((wmdrm::ROOT, wmdrm::VERSION)) => Ok(wmdrm::read(document)),
+        Some((xmr::ROOT, xmr::VERSION)) => xmr::read_wrapped(document),
+        Some((oma::ROOT, _)) => Ok(oma::read(document)),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WMDRM: &str = "<LICENSE version='2.0.0.0'><LICENSORINFO><DATA><KID>Zm9v</KID>\
+                         <ONACTION type='Backup'/></DATA></LICENSORINFO></LICENSE>";
+
+    fn said(content: &[u8]) -> (Format, String, BackupRight) {
+        let Statement {
+            key_id,
+            format,
+            right,
+        } = read("a/stem.x", content).unwrap();
+        (format, key_id, right)
+    }
+
+    #[test]
+    fn each_format_is_known_by_its_content() {
+        let lcp = "{\"id\":\"u\",\"issued\":\"\",\"provider\":\"\",\"encryption\":{}}";
+        let oma = "<rights xmlns='http://odrl.net/1.1/ODRL-EX'/>";
+        let xmr = xmr::tests::license(&xmr::tests::object(1, 10, &[0; 16]));
+        let cases: [(&[u8], Format, &str, BackupRight); 7] = [
+            (
+                WMDRM.as_bytes(),
+                Format::Wmdrm,
+                "Zm9v",
+                BackupRight::Allowed,
+            ),
+            (lcp.as_bytes(), Format::Lcp, "u", BackupRight::Unstated),
+            (oma.as_bytes(), Format::Oma, "stem", BackupRight::Unstated),
+            (
+                &xmr,
+                Format::Xmr,
+                "AAAAAAAAAAAAAAAAAAAAAA==",
+                BackupRight::Unstated,
+            ),
+            (
+                b"<LICENSE version='1.0'/>",
+                Format::Opaque,
+                "stem",
+                BackupRight::Unstated,
+            ),
+            (b"SERVER x", Format::Opaque, "stem", BackupRight::Unstated),
+            (b"", Format::Opaque, "stem", BackupRight::Unstated),
+        ];
+        for (content, format, key_id, right) in cases {
+            assert_eq!(said(content), (format, key_id.to_owned(), right));
+        }
+    }
+
+    #[test]
+    fn an_id_that_breaks_the_rule_is_none() {
+        let long = "x".repeat(1025);
+        for bad in ["", " ", "a&#9;b", &long] {
+            let content = WMDRM.replace("Zm9v", bad);
+            assert_eq!(
+                said(content.as_bytes()),
+                (Format::Wmdrm, "stem".into(), BackupRight::Allowed)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_large_is_not_looked_into() {
+        let padded = |size: usize| WMDRM.to_owned() + &" ".repeat(size - WMDRM.len());
+        assert_eq!(said(padded(PARSED_MAX).as_bytes()).0, Format::Wmdrm);
+        assert_eq!(said(padded(PARSED_MAX + 1).as_bytes()).0, Format::Opaque);
+    }
+
+    #[test]
+    fn the_corpora_of_the_fuzz_targets_hold() {
+        let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        for (target, parse) in parsers::ALL {
+            let files: Vec<_> = std::fs::read_dir(corpora.join(target)).unwrap().collect();
+            assert!(files.len() >= 5, "{target}");
+            for file in files {
+                parse(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_contents_are_opaque_at_once() {
+        let wmdrm = |inner: &str| format!("<LICENSE version='2.0.0.0'>{inner}</LICENSE>");
+        let large = "x".repeat(PARSED_MAX - 100);
+        let attributes: String = (0..70_000).map(|i| format!(" a{i}=''")).collect();
+        let namespaces: String = (0..40_000).map(|i| format!(" xmlns:a{i}='u'")).collect();
+        let contents = [
+            format!("<LICENSE version='{large}'/>"),
+            format!("<{large}/>"),
+            wmdrm(&"<a>".repeat(300_000)),
+            format!(
+                "<!DOCTYPE a [<!ENTITY b '{}'>]><LICENSE version='2.0.0.0'>&b;</LICENSE>",
+                &large[200..]
+            ),
+            format!("<rights xmlns='http://odrl.net/1.1/ODRL-EX'{namespaces}/>"),
+            format!("{{\"id\":{}", "[".repeat(1_000_000)),
+        ];
+        for content in contents {
+            assert_eq!(said(content.as_bytes()).0, Format::Opaque, "{content:.60}");
+        }
+        let many = format!("<LICENSE{attributes} version='2.0.0.0'/>");
+        assert_eq!(said(many.as_bytes()).0, Format::Wmdrm);
     }
 }

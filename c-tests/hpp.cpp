@@ -1,0 +1,588 @@
+// licbak.hpp as a host would use it, and where it could go wrong: lifetimes, exceptions, the moment between two
+// operations. The other half of this program is hpp_other.cpp: the header must do in several translation units.
+#include <licbak.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+// In hpp_other.cpp.
+const std::error_category &category_of_the_other();
+std::size_t licenses_listed_by_the_other(const fs::path &backups);
+
+namespace {
+
+std::atomic<int> checks{0};
+fs::path root; // a new directory, and the working directory
+
+[[noreturn]] void fail(int line, const std::string &text)
+{
+    std::cerr << __FILE__ << ':' << line << ": " << text << std::endl;
+    fs::remove_all(root);
+    std::_Exit(1); // a thread of the library may be here
+}
+
+void check(bool condition, int line, const char *expression)
+{
+    ++checks;
+    if (!condition)
+        fail(line, std::string(expression) + ": expected true, got false");
+}
+
+#define CHECK(condition) check((condition), __LINE__, #condition)
+
+struct own_exception : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// What an expression throws, as one of `Exception`.
+template <class Exception, class Call>
+Exception caught(int line, Call &&call)
+{
+    ++checks;
+    try {
+        call();
+    } catch (const Exception &e) {
+        return e;
+    } catch (const std::exception &e) {
+        fail(line, std::string("another exception: ") + e.what());
+    }
+    fail(line, "nothing was thrown");
+}
+
+#define CAUGHT(Exception, expression) caught<Exception>(__LINE__, [&] { (void)(expression); })
+#define CHECK_FAILS(expression, expected) CHECK(CAUGHT(licbak::error, expression).code() == licbak::errc::expected)
+
+void write(const fs::path &path, std::string_view text)
+{
+    fs::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+    CHECK(fs::file_size(path) == text.size());
+}
+
+std::string read(const fs::path &path)
+{
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A place of its own for a test: a store of three licences and a link, of which a backup gives notice, and a
+// directory for the backup.
+struct place {
+    fs::path path, store = path / "store", backups = path / "backups";
+
+    explicit place(const char *name) : path(root / name)
+    {
+        write(store / "a.lic", "one");
+        write(store / "films/b.lic", "two");
+        write(store / "films/c.lic", "three");
+        fs::create_symlink("nowhere", store / "link");
+        fs::create_directory(backups);
+    }
+
+    ~place() { fs::remove_all(path); }
+    place(const place &) = delete;
+    place &operator=(const place &) = delete;
+
+    licbak::restorer restorer() const
+    {
+        licbak::restorer r;
+        r.set_store_path(store);
+        r.set_backup_path(backups);
+        r.set_restore_path(backups);
+        return r;
+    }
+
+    bool is_backed_up() const { return fs::exists(backups / "licenses.tar.zst"); }
+};
+
+// -- the main job
+
+void round_trip()
+{
+    const place p("round_trip");
+    licbak::restorer r = p.restorer();
+    r.set_threads(2);
+    r.set_compression_level(5);
+    const licbak::result dry = r.backup(licbak::backup_flags::dry_run | licbak::backup_flags::full).get();
+    CHECK(dry.figures.licenses_done == 3 && !p.is_backed_up());
+
+    std::uint64_t last = 0;
+    std::vector<std::string> left_out;
+    licbak::listener told;
+    told.on_progress = [&](const licbak_progress &figures) { last = figures.licenses_done; };
+    told.on_notice = [&](licbak::notice what, std::string_view text) {
+        CHECK(what == licbak::notice::left_out);
+        left_out.emplace_back(text);
+    };
+    const licbak::result saved = r.backup({}, told).get();
+    CHECK(saved.figures.licenses_done == 3 && last == 3);
+    CHECK(saved.figures.content_bytes == 11 && r.progress().content_bytes == 11);
+    CHECK(saved.left_out.size() == 1 && saved.left_out == left_out && saved.kept.empty());
+    CHECK(saved.left_out[0].rfind("link: ", 0) == 0);
+    CHECK(r.verify().get().figures.licenses_done == 3);
+
+    std::map<std::string, std::size_t> listed;
+    r.list([&](const licbak::license &found) {
+        CHECK(found.content.empty() && found.backup_right == licbak::right::unstated);
+        CHECK(found.modified.count() > 0 && !found.key_id.empty());
+        listed[std::string(found.name)] = found.size;
+    });
+    CHECK(listed == (std::map<std::string, std::size_t>{{"a.lic", 3}, {"films/b.lic", 3}, {"films/c.lic", 5}}));
+    CHECK(licenses_listed_by_the_other(p.backups) == 3);
+
+    fs::remove(p.store / "films/b.lic");
+    write(p.store / "a.lic", "newer");
+    const licbak::result restored = r.restore().get();
+    CHECK(restored.kept == std::vector<std::string>{"a.lic"} && restored.figures.licenses_kept == 1);
+    CHECK(read(p.store / "a.lic") == "newer" && read(p.store / "films/b.lic") == "two");
+    CHECK(r.restore(licbak::restore_flags::overwrite | licbak::restore_flags::dry_run).get().kept.empty());
+    CHECK(read(p.store / "a.lic") == "newer");
+    CHECK(r.restore(licbak::restore_flags::overwrite).get().kept.empty());
+    CHECK(read(p.store / "a.lic") == "one");
+
+    r.set_leave_out_unstated(true);
+    CHECK_FAILS(r.backup(licbak::backup_flags::dry_run).get(), empty);
+}
+
+void a_name_that_is_no_text()
+{
+    const place p("caf\xE9");
+    licbak::restorer r = p.restorer();
+    CHECK(r.backup().get().figures.licenses_done == 3);
+    CHECK(p.is_backed_up());
+    r.set_store_path(p.path / "\xFF\xFE");
+    CHECK(r.restore().get().figures.licenses_done == 3);
+    CHECK(read(p.path / "\xFF\xFE" / "films/c.lic") == "three");
+}
+
+void one_license_and_what_is_left()
+{
+    const place p("one");
+    licbak::restorer r = p.restorer();
+    (void)r.backup().get();
+    r.set_store_path(p.path / "restored");
+    CHECK(r.restore_license("b").get().figures.licenses_total == 1);
+    CHECK(read(p.path / "restored/films/b.lic") == "two" && !fs::exists(p.path / "restored/a.lic"));
+    CHECK_FAILS(r.restore_license("z").get(), not_found);
+    CHECK_FAILS(r.restore_license("").get(), invalid_argument);
+    CHECK_FAILS(r.restore_license(std::string("b\0", 2)).get(), invalid_argument);
+
+    const fs::path file = p.backups / "licenses.tar.zst";
+    fs::resize_file(file, fs::file_size(file) - 1);
+    CHECK_FAILS(r.restore().get(), backup_corrupt);
+    CHECK(!fs::exists(p.path / "restored/a.lic"));
+    CHECK_FAILS(r.restore(licbak::restore_flags::salvage).get(), backup_corrupt);
+    CHECK(read(p.path / "restored/a.lic") == "one" && r.progress().licenses_done == 3);
+}
+
+// -- failures
+
+void failures_are_errors()
+{
+    const place p("failures");
+    licbak::restorer r = p.restorer();
+    CHECK_FAILS(r.verify().get(), file_not_found);
+    CHECK_FAILS(r.list([](const licbak::license &) {}), file_not_found);
+    (void)r.backup().get();
+    const std::string before = read(p.backups / "licenses.tar.zst");
+
+    // Refused at once, with the sentence that names the place.
+    std::future<licbak::result> refused = r.backup();
+    const auto exists = CAUGHT(licbak::error, refused.get());
+    CHECK(exists.code() == licbak::errc::backup_exists && exists.code() == std::errc::file_exists);
+    CHECK(exists.code().value() == LICBAK_NS_E_DRM_BACKUP_EXISTS);
+    CHECK(std::string_view(exists.what()).find(p.backups.native()) != std::string_view::npos);
+    CHECK(read(p.backups / "licenses.tar.zst") == before);
+    // Begun, and ended so.
+    r.set_store_path(p.path / "missing");
+    const auto missing = CAUGHT(licbak::error, r.backup(licbak::backup_flags::overwrite).get());
+    CHECK(missing.code() == licbak::errc::path_not_found);
+    CHECK(missing.code() == std::errc::no_such_file_or_directory);
+    CHECK(std::string_view(missing.what()).find("missing") != std::string_view::npos);
+    CHECK(CAUGHT(std::system_error, r.backup().get()).code() == licbak::errc::backup_exists);
+
+    CHECK_FAILS(r.set_threads(257), invalid_argument);
+    CHECK_FAILS(r.set_store_path("s3://bucket"), invalid_argument);
+    CHECK(licbak_remove_prop(r.handle(), "StorePath") == LICBAK_S_OK);
+    CHECK_FAILS(r.restore().get(), invalid_property);
+    CHECK(!r.cancel());
+}
+
+void errors_and_conditions()
+{
+    using licbak::errc;
+    const std::pair<errc, std::errc> equal[] = {
+        {errc::access_denied, std::errc::permission_denied},
+        {errc::disk_full, std::errc::no_space_on_device},
+        {errc::out_of_memory, std::errc::not_enough_memory},
+        {errc::operation_canceled, std::errc::operation_canceled},
+        {errc::already_exists, std::errc::file_exists},
+        {errc::write_protect, std::errc::read_only_file_system},
+        {errc::read_fault, std::errc::io_error},
+        {errc::directory, std::errc::not_a_directory},
+        {errc::busy, std::errc::device_or_resource_busy},
+    };
+    for (const auto &[code, condition] : equal)
+        CHECK(make_error_code(code) == condition);
+    const std::error_code corrupt = errc::backup_corrupt;
+    CHECK(corrupt.default_error_condition().category() == licbak::category());
+    CHECK(corrupt == errc::backup_corrupt && corrupt != errc::backup_exists);
+    CHECK(corrupt.message() == licbak_hresult_message(LICBAK_NS_E_DRM_BACKUP_CORRUPT));
+    CHECK(std::string_view(licbak::category().name()) == "licbak");
+    CHECK(licbak::category().message(0x12345) == "HRESULT 0x00012345");
+    CHECK(licbak::category() == category_of_the_other());
+    CHECK(licbak::error(errc::disk_full).what() == licbak::category().message(LICBAK_HRESULT_ERROR_DISK_FULL));
+    const licbak::error said(errc::disk_full, "Full.");
+    CHECK(std::string_view(licbak::error(said).what()) == "Full."); // not the general words too
+    static_assert(std::is_nothrow_copy_constructible_v<licbak::error>);
+}
+
+// -- functions of the host that throw
+
+void exceptions_leave_no_callback()
+{
+    const place p("exceptions");
+    licbak::restorer r = p.restorer();
+    int calls = 0;
+    licbak::listener throwing;
+    throwing.on_notice = [&](licbak::notice, std::string_view text) {
+        ++calls;
+        throw own_exception(std::string(text));
+    };
+    CHECK(std::string_view(CAUGHT(own_exception, r.backup({}, throwing).get()).what()).rfind("link: ", 0) == 0);
+    CHECK(calls == 1 && !p.is_backed_up());
+
+    (void)r.backup().get();
+    write(p.store / "a.lic", "newer");
+    CHECK(CAUGHT(own_exception, r.restore({}, throwing).get()).what() == std::string("a.lic"));
+
+    // These may come too late to stop anything, but they come.
+    licbak::listener looking;
+    looking.on_progress = [](const licbak_progress &) { throw own_exception("seen enough"); };
+    (void)CAUGHT(own_exception, r.verify(looking).get());
+    looking.on_progress = [](const licbak_progress &) { throw 7; }; // no std::exception
+    CHECK(caught<std::exception_ptr>(__LINE__, [&] {
+        try {
+            (void)r.verify(looking).get();
+        } catch (int number) {
+            CHECK(number == 7);
+            throw std::exception_ptr();
+        }
+    }) == nullptr);
+    CHECK(CAUGHT(own_exception, r.list([](const licbak::license &l) { throw own_exception(std::string(l.name)); }))
+              .what() == std::string("a.lic"));
+    CHECK(r.verify().get().figures.licenses_done == 3); // and nothing of it stays
+}
+
+// Licences in memory; the tests have it fail.
+struct memory : licbak::store {
+    struct entry {
+        std::string key_id, content;
+        std::int64_t modified;
+        licbak::right right;
+
+        bool operator==(const entry &other) const
+        {
+            return key_id == other.key_id && content == other.content && modified == other.modified &&
+                   right == other.right;
+        }
+    };
+
+    std::map<std::string, entry, std::less<>> entries;
+    std::function<void(const std::string &function)> inside = [](const std::string &) {};
+
+    static licbak::license view(const std::string &name, const entry &e)
+    {
+        licbak::license l;
+        l.name = name;
+        l.key_id = e.key_id;
+        l.content = e.content;
+        l.modified = std::chrono::nanoseconds(e.modified);
+        l.backup_right = e.right;
+        return l;
+    }
+
+    void enumerate(const licbak::license_function &emit) override
+    {
+        inside("enumerate");
+        for (const auto &[name, e] : entries)
+            emit(view(name, e));
+    }
+
+    void get(std::string_view name, const licbak::license_function &emit) override
+    {
+        inside("get");
+        if (const auto found = entries.find(name); found != entries.end())
+            emit(view(found->first, found->second));
+    }
+
+    void put(const licbak::license &given) override
+    {
+        inside("put");
+        CHECK(given.size == given.content.size());
+        entries[std::string(given.name)] = {std::string(given.key_id), std::string(given.content),
+                                            given.modified.count(), given.backup_right};
+    }
+};
+
+std::shared_ptr<memory> three_licenses()
+{
+    auto store = std::make_shared<memory>();
+    store->entries["films/night"] = {"k1", std::string("\0\xFF two", 6), 1700000000000000001, licbak::right::allowed};
+    store->entries["seat"] = {"k2", "", 0, licbak::right::unstated};
+    store->entries["secret"] = {"k3", "x", 5, licbak::right::denied};
+    return store;
+}
+
+void host_store()
+{
+    const place p("host_store");
+    licbak::restorer r = p.restorer();
+    const auto store = three_licenses();
+    r.set_store(store);
+    std::vector<licbak::notice> notices;
+    licbak::listener told;
+    told.on_notice = [&](licbak::notice what, std::string_view) { notices.push_back(what); };
+    const licbak::result saved = r.backup({}, told).get();
+    CHECK(saved.figures.licenses_done == 2 && saved.figures.licenses_restricted == 1);
+    CHECK((notices == std::vector<licbak::notice>{licbak::notice::restricted, licbak::notice::left_out}));
+
+    auto expected = store->entries;
+    expected.erase("secret");
+    store->entries.clear();
+    CHECK(r.restore().get().figures.licenses_done == 2);
+    CHECK(store->entries == expected);
+    CHECK(r.restore().get().kept.empty()); // all the same
+
+    r.set_store(nullptr);
+    CHECK(store.use_count() == 1);
+    CHECK(r.backup(licbak::backup_flags::overwrite).get().figures.licenses_done == 3);
+}
+
+void host_store_that_throws()
+{
+    const place p("host_store_that_throws");
+    licbak::restorer r = p.restorer();
+    const auto store = three_licenses();
+    r.set_store(store);
+    std::string failing = "enumerate";
+    store->inside = [&](const std::string &function) {
+        if (function == failing)
+            throw own_exception(function);
+    };
+    CHECK(CAUGHT(own_exception, r.backup().get()).what() == failing);
+    CHECK(!p.is_backed_up());
+    failing = "";
+    (void)r.backup().get();
+    store->entries.erase("seat");
+    for (const char *function : {"get", "put"}) {
+        failing = function;
+        CHECK(CAUGHT(own_exception, r.restore().get()).what() == failing);
+    }
+    failing = "";
+    CHECK(r.restore().get().figures.licenses_done == 2);
+
+    // What emit throws is no exception of the host's: the sentence is the library's, whatever the host makes of it.
+    store->entries["..\\bad"] = {"", "", 0, licbak::right::unstated};
+    const auto invalid = CAUGHT(licbak::error, r.backup(licbak::backup_flags::overwrite).get());
+    CHECK(invalid.code() == licbak::errc::invalid_name);
+    CHECK(std::string_view(invalid.what()).find("bad") != std::string_view::npos);
+    // C would take a part of it for the whole.
+    store->entries = {{std::string("seat\0 2", 7), {"", "", 0, licbak::right::unstated}}};
+    CHECK_FAILS(r.backup(licbak::backup_flags::overwrite).get(), invalid_name);
+}
+
+// -- lifetimes
+
+// Emits until it is told to stop.
+struct endless : licbak::store {
+    std::promise<void> entered;
+
+    void enumerate(const licbak::license_function &emit) override
+    {
+        entered.set_value();
+        for (int i = 0;; i++) {
+            const std::string name = std::to_string(i);
+            licbak::license l;
+            l.name = name;
+            emit(l);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    void get(std::string_view, const licbak::license_function &) override {}
+    void put(const licbak::license &) override {}
+};
+
+// Starts what runs until it is stopped, and returns when it does run.
+std::future<licbak::result> start_endless(licbak::restorer &r)
+{
+    auto store = std::make_shared<endless>();
+    std::future<void> entered = store->entered.get_future();
+    r.set_store(std::move(store));
+    std::future<licbak::result> future = r.backup();
+    entered.get();
+    return future;
+}
+
+void cancel()
+{
+    const place p("cancel");
+    licbak::restorer r = p.restorer();
+    std::future<licbak::result> running = start_endless(r);
+    CHECK_FAILS(r.verify().get(), busy); // it does not wait for what runs
+    CHECK_FAILS(r.set_store(nullptr), busy);
+    std::thread([&] { CHECK(r.cancel()); }).join();
+    const auto canceled = CAUGHT(licbak::error, running.get());
+    CHECK(canceled.code() == std::errc::operation_canceled && canceled.what()[0] != '\0');
+    CHECK(!p.is_backed_up());
+}
+
+void destroyed_while_it_runs()
+{
+    const place p("destroyed");
+    std::future<licbak::result> future;
+    {
+        licbak::restorer r = p.restorer();
+        future = start_endless(r);
+    }
+    CHECK(future.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+    CHECK_FAILS(future.get(), operation_canceled);
+    CHECK(!p.is_backed_up());
+}
+
+void destroyed_inside()
+{
+    const place p("destroyed_inside");
+    std::optional<licbak::restorer> r(p.restorer());
+    licbak::listener told;
+    auto owned = std::make_shared<int>(0);
+    told.on_notice = [&r, owned](licbak::notice, std::string_view) {
+        ++*owned;
+        r.reset();
+        ++*owned; // and what the operation owns is still there
+    };
+    std::future<licbak::result> future = r->backup({}, std::move(told));
+    told = {};
+    CHECK_FAILS(future.get(), operation_canceled);
+    CHECK(!r.has_value() && *owned == 2);
+    CHECK(owned.use_count() == 1); // when the future is ready the functions are gone
+
+    r.emplace(p.restorer());
+    auto store = three_licenses();
+    store->inside = [&](const std::string &) { r.reset(); };
+    r->set_store(store);
+    future = r->backup();
+    const std::weak_ptr<licbak::store> kept = std::exchange(store, nullptr);
+    CHECK_FAILS(future.get(), operation_canceled);
+    CHECK(kept.expired());
+
+    r.emplace(p.restorer());
+    (void)r->backup().get();
+    CHECK_FAILS(r->list([&](const licbak::license &) { r.reset(); }), handle);
+}
+
+void dropped_future()
+{
+    const place p("dropped");
+    licbak::restorer r = p.restorer();
+    const auto sentinel = std::make_shared<int>();
+    licbak::listener told;
+    told.on_progress = [sentinel](const licbak_progress &) { throw own_exception("for nobody"); };
+    (void)start_endless(r); // does not block, or this test never ends
+    CHECK(r.cancel());
+    licbak_hresult outcome = LICBAK_S_OK;
+    CHECK(licbak_wait(r.handle(), LICBAK_WAIT_FOREVER, &outcome) == LICBAK_S_OK);
+    CHECK(outcome == LICBAK_NS_E_DRM_OPERATION_CANCELED);
+    r.set_store(nullptr);
+    (void)r.backup({}, std::move(told));
+    told = {};
+    CHECK(licbak_wait(r.handle(), LICBAK_WAIT_FOREVER, &outcome) == LICBAK_S_OK);
+    CHECK(sentinel.use_count() == 1);
+}
+
+void moved()
+{
+    const place p("moved");
+    licbak::restorer first = p.restorer();
+    std::future<licbak::result> future = start_endless(first);
+    licbak::restorer second(std::move(first));
+    CHECK_FAILS(first.verify().get(), handle); // NOLINT: of one that was moved from
+    CHECK_FAILS(first.cancel(), handle);
+    CHECK_FAILS(first.set_store(nullptr), handle);
+    CHECK(second.cancel());
+    CHECK_FAILS(future.get(), operation_canceled);
+
+    future = start_endless(second);
+    second = p.restorer(); // what ran there is canceled, and its end waited for
+    CHECK(future.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+    CHECK_FAILS(future.get(), operation_canceled);
+    first = std::move(second);
+    CHECK(first.backup().get().figures.licenses_done == 3);
+    static_assert(!std::is_copy_constructible_v<licbak::restorer>);
+    static_assert(std::is_nothrow_move_constructible_v<licbak::restorer>);
+}
+
+// -- the moment between two operations
+
+void many_in_a_row(const place &p, int rounds)
+{
+    licbak::restorer r = p.restorer();
+    for (int i = 0; i < rounds; i++) {
+        CHECK(r.backup(licbak::backup_flags::overwrite).get().figures.licenses_done == 3);
+        CHECK(r.verify().get().figures.licenses_done == 3);
+        r.set_store(nullptr);
+        CHECK(r.restore(licbak::restore_flags::dry_run).get().figures.licenses_done == 3);
+    }
+}
+
+void in_a_row()
+{
+    const place p("in_a_row");
+    many_in_a_row(p, 300);
+
+    // Also inside a function of another restorer, where licbak_wait is refused.
+    const place other("in_a_row_outside");
+    licbak::restorer outside = other.restorer();
+    licbak::listener told;
+    told.on_notice = [&](licbak::notice, std::string_view) {
+        many_in_a_row(p, 100);
+        CHECK_FAILS(outside.verify().get(), busy);
+    };
+    CHECK(outside.backup({}, told).get().figures.licenses_done == 3);
+}
+
+} // namespace
+
+int main()
+{
+    char directory[] = "licbak-hpp-XXXXXX";
+    CHECK(mkdtemp(directory) != nullptr);
+    root = fs::absolute(directory);
+    try {
+        round_trip();
+        a_name_that_is_no_text();
+        one_license_and_what_is_left();
+        failures_are_errors();
+        errors_and_conditions();
+        exceptions_leave_no_callback();
+        host_store();
+        host_store_that_throws();
+        cancel();
+        destroyed_while_it_runs();
+        destroyed_inside();
+        dropped_future();
+        moved();
+        in_a_row();
+    } catch (const std::exception &e) {
+        fail(__LINE__, std::string("an exception that no test expects: ") + e.what());
+    }
+    CHECK(fs::remove(root)); // each test has cleaned up
+    std::cout << "hpp: " << checks << " checks passed\n";
+}

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/**
+ * @file licbak.hpp
+ *
+ * licbak.h for C++17 and later: the same backup restorer, with destructors, exceptions and futures.
+ *
+ * @code
+ * licbak::restorer restorer;
+ * restorer.set_store_path("/var/lib/reader/licenses");
+ * restorer.set_backup_path("/mnt/stick");
+ * std::cout << restorer.backup().get().figures.licenses_done << " licences saved\n";
+ * @endcode
+ *
+ * licbak.h stays the manual of what an operation does and of its outcomes. What is different here:
+ *
+ * - Failures. Whatever fails throws licbak::error, whose what() is the library's sentence and whose
+ *   code() compares with licbak::errc and with std::errc. Of an operation everything comes by its
+ *   future, also that it was refused at once.
+ * - Functions of the host may throw. That ends the operation, and its future throws the very same
+ *   exception. It does so even where the operation could not be stopped any more, as in the last
+ *   figures of a backup that stands by then: no exception is lost.
+ * - Lifetime. What a running operation needs it owns: its functions and its store live until its end
+ *   has been told, also when the restorer is gone or nobody keeps the future, which never blocks. When
+ *   the future is ready the operation has let go of them.
+ * - Threads. A listener's functions are called on one thread of the library, a store's on another,
+ *   each one call at a time. A restorer may be used from any thread, also inside those functions, but
+ *   apart from cancel, progress and list by one thread at a time, as any object of the standard library.
+ *   A function of the host must not wait for the future of the operation that calls it.
+ *
+ * Link with -llicbak; with a C library that keeps threads apart (glibc before 2.34) also -pthread.
+ */
+
+#ifndef LICBAK_HPP
+#define LICBAK_HPP
+
+#include <licbak.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace licbak {
+
+// -- errors ---------------------------------------------------------------------------------------
+
+/** The failures of licbak.h that this version returns. A host's own HRESULTs are values of it too. */
+enum class errc : licbak_hresult {
+    not_implemented = LICBAK_E_NOTIMPL,
+    pointer = LICBAK_E_POINTER,
+    failed = LICBAK_E_FAIL,
+    illegal_method_call = LICBAK_E_ILLEGAL_METHOD_CALL,
+    unexpected = LICBAK_E_UNEXPECTED,
+    access_denied = LICBAK_E_ACCESSDENIED,
+    handle = LICBAK_E_HANDLE,
+    out_of_memory = LICBAK_E_OUTOFMEMORY,
+    invalid_argument = LICBAK_E_INVALIDARG,
+    license_store_error = LICBAK_NS_E_DRM_LICENSE_STORE_ERROR,
+    backup_exists = LICBAK_NS_E_DRM_BACKUP_EXISTS,
+    backup_corrupt = LICBAK_NS_E_DRM_BACKUP_CORRUPT,
+    busy = LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY,
+    invalid_property = LICBAK_NS_E_DRM_INVALID_PROPERTY,
+    buffer_too_small = LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
+    unsupported_property = LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY,
+    operation_canceled = LICBAK_NS_E_DRM_OPERATION_CANCELED,
+    file_not_found = LICBAK_HRESULT_ERROR_FILE_NOT_FOUND,
+    path_not_found = LICBAK_HRESULT_ERROR_PATH_NOT_FOUND,
+    too_many_open_files = LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES,
+    write_protect = LICBAK_HRESULT_ERROR_WRITE_PROTECT,
+    write_fault = LICBAK_HRESULT_ERROR_WRITE_FAULT,
+    read_fault = LICBAK_HRESULT_ERROR_READ_FAULT,
+    sharing_violation = LICBAK_HRESULT_ERROR_SHARING_VIOLATION,
+    lock_violation = LICBAK_HRESULT_ERROR_LOCK_VIOLATION,
+    not_supported = LICBAK_HRESULT_ERROR_NOT_SUPPORTED,
+    disk_full = LICBAK_HRESULT_ERROR_DISK_FULL,
+    invalid_name = LICBAK_HRESULT_ERROR_INVALID_NAME,
+    already_exists = LICBAK_HRESULT_ERROR_ALREADY_EXISTS,
+    file_too_large = LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
+    directory = LICBAK_HRESULT_ERROR_DIRECTORY,
+    not_found = LICBAK_HRESULT_ERROR_NOT_FOUND,
+    revision_mismatch = LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
+    empty = LICBAK_HRESULT_ERROR_EMPTY,
+};
+
+namespace detail {
+
+class hresult_category final : public std::error_category {
+public:
+    const char *name() const noexcept override { return "licbak"; }
+
+    std::string message(int hr) const override
+    {
+        const char *sentence = licbak_hresult_message(hr);
+        if (*sentence != '\0')
+            return sentence;
+        char number[32];
+        std::snprintf(number, sizeof number, "HRESULT 0x%08X", static_cast<unsigned>(hr));
+        return number;
+    }
+
+    // Only where the two mean the same; a corrupt backup, for one, has no equal among std::errc.
+    std::error_condition default_error_condition(int hr) const noexcept override
+    {
+        switch (static_cast<errc>(hr)) {
+        case errc::not_implemented: return std::errc::function_not_supported;
+        case errc::illegal_method_call: return std::errc::resource_deadlock_would_occur;
+        case errc::access_denied: return std::errc::permission_denied;
+        case errc::out_of_memory: return std::errc::not_enough_memory;
+        case errc::invalid_argument: return std::errc::invalid_argument;
+        case errc::backup_exists:
+        case errc::already_exists: return std::errc::file_exists;
+        case errc::busy: return std::errc::device_or_resource_busy;
+        case errc::operation_canceled: return std::errc::operation_canceled;
+        case errc::file_not_found:
+        case errc::path_not_found: return std::errc::no_such_file_or_directory;
+        case errc::too_many_open_files: return std::errc::too_many_files_open;
+        case errc::write_protect: return std::errc::read_only_file_system;
+        case errc::write_fault:
+        case errc::read_fault: return std::errc::io_error;
+        case errc::sharing_violation:
+        case errc::lock_violation: return std::errc::resource_unavailable_try_again;
+        case errc::not_supported: return std::errc::not_supported;
+        case errc::disk_full: return std::errc::no_space_on_device;
+        case errc::file_too_large: return std::errc::file_too_large;
+        case errc::directory: return std::errc::not_a_directory;
+        default: return {hr, *this};
+        }
+    }
+};
+
+} // namespace detail
+
+/** The category of all HRESULTs; message() is licbak_hresult_message. */
+inline const std::error_category &category() noexcept
+{
+    static const auto *only = new detail::hresult_category; // for ever: threads may outlive main
+    return *only;
+}
+
+inline std::error_code make_error_code(errc code) noexcept
+{
+    return {static_cast<int>(code), category()};
+}
+
+/** A failure: code() is the HRESULT, what() a sentence that says what failed, on what and why. */
+class error : public std::system_error {
+public:
+    /** Without a sentence what() is the one of the code. */
+    explicit error(errc code, const std::string &sentence = {})
+        : std::system_error(make_error_code(code)),
+          sentence_(sentence.empty() ? this->code().message() : sentence)
+    {
+    }
+
+    // The base class would add the general words of the code to the sentence.
+    const char *what() const noexcept override { return sentence_.what(); }
+
+private:
+    std::runtime_error sentence_; // a text that, as an exception must, copies without throwing
+};
+
+} // namespace licbak
+
+template <>
+struct std::is_error_code_enum<licbak::errc> : std::true_type {};
+
+namespace licbak {
+
+// -- licences and stores --------------------------------------------------------------------------
+
+/** What a licence says of its backup, LICBAK_RIGHT_*. */
+enum class right : std::uint32_t { unstated, allowed, denied };
+
+/** A licence on its way to a function or from it; what it views lives until that function returns. */
+struct license {
+    std::string_view name;    ///< unique in its store, '/' between parts
+    std::string_view key_id;  ///< from a host empty: read it from the content
+    std::string_view content; ///< its bytes; empty in a list
+    std::size_t size = 0;     ///< how many bytes, also in a list; not looked at from a host
+    std::chrono::nanoseconds modified{0}; ///< since 1970 UTC; 0: not known
+    right backup_right = right::unstated; ///< from a host unstated: read it from the content
+    std::uint32_t format = LICBAK_FORMAT_OPAQUE; ///< LICBAK_FORMAT_*; not looked at from a host
+};
+
+/** Takes a licence. */
+using license_function = std::function<void(const license &)>;
+
+/**
+ * A store of the host's own, see licbak_store. Its functions are called one at a time for one restorer.
+ * What they throw ends the operation and comes out of its future; what `emit` throws they let pass.
+ */
+class store {
+public:
+    virtual ~store() = default;
+    /** For a backup: emit every licence, always in the same order. */
+    virtual void enumerate(const license_function &emit) = 0;
+    /** For a restore: emit the licence of that name, or none. */
+    virtual void get(std::string_view name, const license_function &emit) = 0;
+    /** For a restore: keep the licence, in place of the one of that name. */
+    virtual void put(const license &given) = 0;
+};
+
+// -- operations -----------------------------------------------------------------------------------
+
+enum class backup_flags : std::uint32_t {
+    none = 0,
+    overwrite = LICBAK_WM_BACKUP_OVERWRITE, ///< replace the backup that is there
+    full = LICBAK_BACKUP_FULL,              ///< take nothing over from it, but read every licence anew
+    dry_run = LICBAK_DRY_RUN,               ///< tell everything, write nothing
+};
+
+enum class restore_flags : std::uint32_t {
+    none = 0,
+    overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
+    dry_run = LICBAK_DRY_RUN,             ///< tell everything, write nothing
+    salvage = LICBAK_RESTORE_SALVAGE,     ///< restore whatever is intact of a damaged backup; fails all the same
+};
+
+constexpr backup_flags operator|(backup_flags one, backup_flags other) noexcept
+{
+    return static_cast<backup_flags>(static_cast<std::uint32_t>(one) | static_cast<std::uint32_t>(other));
+}
+
+constexpr restore_flags operator|(restore_flags one, restore_flags other) noexcept
+{
+    return static_cast<restore_flags>(static_cast<std::uint32_t>(one) | static_cast<std::uint32_t>(other));
+}
+
+/** What an operation tells of single licences, each with a text. */
+enum class notice : licbak_status {
+    restricted = LICBAK_WMT_RESTRICTED_LICENSE, ///< its issuer denies backup; a key ID. left_out follows
+    left_out = LICBAK_STATUS_LICENSE_LEFT_OUT,  ///< not backed up; "name: reason"
+    kept = LICBAK_STATUS_LICENSE_KEPT,          ///< the store keeps its other version; a name
+    damaged = LICBAK_STATUS_LICENSE_DAMAGED,    ///< damaged in the backup; a name
+};
+
+/** The host's functions that an operation tells how it goes. Either may be left empty. */
+struct listener {
+    std::function<void(const licbak_progress &)> on_progress = nullptr; ///< tens of times a second at most
+    std::function<void(notice, std::string_view)> on_notice = nullptr;
+};
+
+/** What came of an operation that succeeded. */
+struct result {
+    licbak_progress figures{};
+    std::vector<std::string> left_out; ///< of a backup: "name: reason" of each
+    std::vector<std::string> kept;     ///< of a restore: names that the store keeps in another version
+};
+
+namespace detail {
+
+inline licbak_hresult emit_to_c(const license &given, licbak_license_callback emit, void *emit_context)
+{
+    const std::string name(given.name), key_id(given.key_id);
+    if ((name + key_id).find('\0') != std::string::npos) // where in C they would end
+        throw error(errc::invalid_name, "The name or the key ID of a licence has a NUL byte in it.");
+    const licbak_license l{sizeof l,
+                           name.c_str(),
+                           key_id.empty() ? nullptr : key_id.c_str(),
+                           reinterpret_cast<const std::uint8_t *>(given.content.data()),
+                           given.content.size(),
+                           given.modified.count(),
+                           static_cast<std::uint32_t>(given.backup_right),
+                           LICBAK_FORMAT_OPAQUE};
+    return emit(&l, emit_context);
+}
+
+inline license from_c(const licbak_license &l)
+{
+    const auto *content = reinterpret_cast<const char *>(l.content);
+    return {l.name,
+            l.key_id,
+            content == nullptr ? std::string_view() : std::string_view(content, l.content_size),
+            l.content_size,
+            std::chrono::nanoseconds(l.modified),
+            static_cast<right>(l.backup_right),
+            l.format};
+}
+
+// What the library ends with when a function of the host has thrown; the exception itself waits in C++.
+constexpr licbak_hresult thrown_hresult = LICBAK_E_ABORT;
+
+// Calls a function of the host for C: no exception goes further.
+template <class Call>
+licbak_hresult contain(std::exception_ptr &thrown, Call &&call) noexcept
+{
+    try {
+        call();
+        return LICBAK_S_OK;
+    } catch (...) {
+        thrown = std::current_exception();
+        return thrown_hresult;
+    }
+}
+
+// A store as C sees it.
+struct c_store {
+    std::shared_ptr<store> functions;
+    std::exception_ptr thrown; // until the end of the operation fetches it; the library orders the two
+
+    licbak_store c() noexcept { return {sizeof(licbak_store), this, enumerate, get, put}; }
+
+    static licbak_hresult LICBAK_CALL enumerate(void *context, licbak_license_callback emit,
+                                                void *emit_context) noexcept
+    {
+        return emitting(context, emit, emit_context,
+                        [](store &s, const license_function &give) { s.enumerate(give); });
+    }
+
+    static licbak_hresult LICBAK_CALL get(void *context, const char *name, licbak_license_callback emit,
+                                          void *emit_context) noexcept
+    {
+        return emitting(context, emit, emit_context,
+                        [name](store &s, const license_function &give) { s.get(name, give); });
+    }
+
+    static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *given) noexcept
+    {
+        auto &self = *static_cast<c_store *>(context);
+        return contain(self.thrown, [&] { self.functions->put(from_c(*given)); });
+    }
+
+    template <class Call>
+    static licbak_hresult emitting(void *context, licbak_license_callback emit, void *emit_context,
+                                   Call &&call) noexcept
+    {
+        auto &self = *static_cast<c_store *>(context);
+        licbak_hresult refused = LICBAK_S_OK;
+        std::exception_ptr thrown;
+        const licbak_hresult hr = contain(thrown, [&] {
+            call(*self.functions, [&](const license &given) {
+                refused = emit_to_c(given, emit, emit_context);
+                if (LICBAK_FAILED(refused))
+                    throw error(static_cast<errc>(refused)); // takes the host out of its loop, no more
+            });
+        });
+        if (LICBAK_FAILED(refused))
+            return refused; // the library knows why, better than an exception that followed
+        self.thrown = thrown;
+        return hr;
+    }
+};
+
+// The sentence of a restorer's last failure.
+inline std::string last_sentence(licbak_restorer *handle)
+{
+    std::string text;
+    std::size_t size = 0;
+    while (licbak_get_error_message(handle, text.data(), &size) == LICBAK_NS_E_DRM_BUFFER_TOO_SMALL)
+        text.resize(size); // again if it has grown meanwhile
+    return text.c_str();
+}
+
+inline void check(licbak_hresult hr)
+{
+    if (LICBAK_FAILED(hr))
+        throw error(static_cast<errc>(hr));
+}
+
+// What a running operation owns, and the callback's context. It destroys itself at the end.
+struct operation {
+    listener told;
+    std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
+    std::shared_ptr<std::atomic<int>> untold;
+    std::promise<result> outcome;
+    result gathered;
+    std::string sentence;
+    std::exception_ptr thrown;
+
+    static licbak_hresult LICBAK_CALL tell(licbak_status status, licbak_hresult hr, licbak_datatype,
+                                           const std::uint8_t *value, std::size_t size,
+                                           void *context) noexcept
+    {
+        auto *self = static_cast<operation *>(context);
+        if (status == LICBAK_WMT_BACKUPRESTORE_END) {
+            self->gathered.figures = *reinterpret_cast<const licbak_progress *>(value);
+            end(std::unique_ptr<operation>(self), hr);
+            return LICBAK_S_OK;
+        }
+        if (self->thrown != nullptr)
+            return thrown_hresult; // a function that threw is called no more
+        return contain(self->thrown, [&] { self->hear(status, value, size); });
+    }
+
+    void hear(licbak_status status, const std::uint8_t *value, std::size_t size)
+    {
+        const std::string_view text(reinterpret_cast<const char *>(value), size);
+        switch (status) {
+        case LICBAK_STATUS_PROGRESS:
+            if (told.on_progress)
+                told.on_progress(*reinterpret_cast<const licbak_progress *>(value));
+            return;
+        case LICBAK_WMT_ERROR: sentence = text; return;
+        case LICBAK_STATUS_LICENSE_LEFT_OUT: gathered.left_out.emplace_back(text); break;
+        case LICBAK_STATUS_LICENSE_KEPT: gathered.kept.emplace_back(text); break;
+        case LICBAK_WMT_RESTRICTED_LICENSE:
+        case LICBAK_STATUS_LICENSE_DAMAGED: break;
+        default: return; // the beginning, or of a later version
+        }
+        if (told.on_notice)
+            told.on_notice(static_cast<notice>(status), text);
+    }
+
+    // In this order: the host's functions are gone before the future is ready, and the end counts as told
+    // before anyone whom the future wakes can ask.
+    static void end(std::unique_ptr<operation> self, licbak_hresult hr)
+    {
+        std::exception_ptr failure = std::exchange(self->thrown, nullptr);
+        if (self->store != nullptr) {
+            std::exception_ptr by_store = std::exchange(self->store->thrown, nullptr);
+            if (failure == nullptr)
+                failure = by_store;
+        }
+        if (failure == nullptr && LICBAK_FAILED(hr))
+            contain(failure, [&] { throw error(static_cast<errc>(hr), self->sentence); });
+        std::promise<result> outcome = std::move(self->outcome);
+        result gathered = std::move(self->gathered);
+        const auto untold = std::move(self->untold);
+        self.reset();
+        --*untold;
+        if (failure != nullptr)
+            outcome.set_exception(failure);
+        else
+            outcome.set_value(std::move(gathered));
+    }
+};
+
+struct destroy {
+    void operator()(licbak_restorer *handle) const noexcept { licbak_destroy(handle); }
+};
+
+} // namespace detail
+
+// -- the restorer ---------------------------------------------------------------------------------
+
+/**
+ * A backup restorer, see licbak_restorer. Its destructor cancels what runs and waits for it; inside a
+ * function of the host it returns at once, and the operation ends by itself. One that has been moved
+ * from throws errc::handle whatever it is asked.
+ */
+class restorer {
+public:
+    restorer()
+    {
+        licbak_restorer *made = nullptr;
+        detail::check(licbak_create(&made));
+        handle_.reset(made);
+    }
+
+    restorer(restorer &&) noexcept = default;
+
+    // What was here before goes with `other`, as it would by the destructor.
+    restorer &operator=(restorer other) noexcept
+    {
+        store_.swap(other.store_);
+        handle_.swap(other.handle_);
+        untold_.swap(other.untold_);
+        return *this;
+    }
+
+    // Settings: an operation takes them as they are when it starts. Paths may have any name that the
+    // system allows.
+
+    /** The folder of licences. */
+    void set_store_path(const std::filesystem::path &path) { set_path("StorePath", path); }
+
+    /** The directory that a backup is saved in. */
+    void set_backup_path(const std::filesystem::path &path) { set_path("BackupPath", path); }
+
+    /** The directory in which restore, verify and list find a backup. */
+    void set_restore_path(const std::filesystem::path &path) { set_path("RestorePath", path); }
+
+    /** How many workers, 256 at most; 0: as many as there are cores. */
+    void set_threads(std::uint32_t count) { set_number("Threads", count); }
+
+    /** A zstd level, in place of the one that has been measured to be best. */
+    void set_compression_level(std::int32_t level)
+    {
+        set_number("CompressionLevel", static_cast<std::uint32_t>(level));
+    }
+
+    /** Whether a licence that states no backup right is left out; otherwise it is backed up. */
+    void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0); }
+
+    /** Puts a store of the host's own in the place of the folder; nullptr goes back to the folder. */
+    void set_store(std::shared_ptr<store> functions)
+    {
+        std::shared_ptr<detail::c_store> next;
+        if (functions != nullptr)
+            next.reset(new detail::c_store{std::move(functions), nullptr});
+        const licbak_store c = next != nullptr ? next->c() : licbak_store{};
+        const bool all_told = untold_ != nullptr && *untold_ == 0;
+        detail::check(when_idle(all_told, handle(), [&](licbak_restorer *asked) {
+            return licbak_set_store(asked, next != nullptr ? &c : nullptr);
+        }));
+        store_ = std::move(next);
+    }
+
+    // Operations: each starts, runs by itself, and makes its future ready once. One at a time: where
+    // another runs still the future throws errc::busy. The next one may start as soon as the future of
+    // the one before is ready.
+
+    /** Saves all licences of the store into licenses.tar.zst, see licbak_backup_licenses. */
+    [[nodiscard]] std::future<result> backup(backup_flags flags = backup_flags::none, listener told = {})
+    {
+        return start(licbak_backup_licenses, static_cast<std::uint32_t>(flags), std::move(told));
+    }
+
+    /** Completes the store from the backup, see licbak_restore_licenses. */
+    [[nodiscard]] std::future<result> restore(restore_flags flags = restore_flags::none, listener told = {})
+    {
+        return start(licbak_restore_licenses, static_cast<std::uint32_t>(flags), std::move(told));
+    }
+
+    /** Restores only the licences of one key ID, see licbak_restore_license. */
+    [[nodiscard]] std::future<result> restore_license(const std::string &key_id,
+                                                      restore_flags flags = restore_flags::none, listener told = {})
+    {
+        // In C it would end at a NUL; no licence has such a key ID, nor an empty one.
+        const char *const c = key_id.find('\0') == std::string::npos ? key_id.c_str() : "";
+        const auto function = [c](licbak_restorer *asked, std::uint32_t bits, licbak_status_callback tell,
+                                  void *context) { return licbak_restore_license(asked, c, bits, tell, context); };
+        return start(function, static_cast<std::uint32_t>(flags), std::move(told));
+    }
+
+    /** Reads every byte of the backup, see licbak_verify_backup; fails with errc::backup_corrupt. */
+    [[nodiscard]] std::future<result> verify(listener told = {})
+    {
+        return start(licbak_verify_backup, 0, std::move(told));
+    }
+
+    /** Ends what runs with errc::operation_canceled; false if nothing runs, or it is too late. */
+    bool cancel()
+    {
+        const licbak_hresult hr = licbak_cancel(handle());
+        detail::check(hr);
+        return hr == LICBAK_S_OK;
+    }
+
+    /** How far the operation is that runs, or how far the last one came. */
+    licbak_progress progress() const
+    {
+        licbak_progress figures{};
+        figures.struct_size = sizeof figures;
+        detail::check(licbak_get_progress(handle(), &figures));
+        return figures;
+    }
+
+    /** Gives `each` the licences of the backup, on this thread and without their contents. */
+    void list(const license_function &each)
+    {
+        struct reader {
+            const license_function &each;
+            std::exception_ptr thrown;
+        } reading{each, nullptr};
+        licbak_restorer *const asked = handle(); // *this may be destroyed in `each`
+        const licbak_hresult hr = licbak_list_backup(
+            asked,
+            [](const licbak_license *found, void *context) noexcept -> licbak_hresult {
+                auto &r = *static_cast<reader *>(context);
+                return detail::contain(r.thrown, [&] { r.each(detail::from_c(*found)); });
+            },
+            &reading);
+        if (reading.thrown != nullptr)
+            std::rethrow_exception(reading.thrown);
+        if (LICBAK_FAILED(hr))
+            throw error(static_cast<errc>(hr), detail::last_sentence(asked));
+    }
+
+    /** The restorer for licbak.h, which has what is not here; not to be destroyed. */
+    licbak_restorer *handle() const noexcept { return handle_.get(); }
+
+private:
+    void set_path(const char *name, const std::filesystem::path &path)
+    {
+        // The system's own bytes: a name need not be text.
+        const auto &native = path.native();
+        detail::check(licbak_set_prop(handle(), name, LICBAK_WMT_TYPE_BINARY,
+                                      reinterpret_cast<const std::uint8_t *>(native.c_str()),
+                                      native.size() * sizeof(std::filesystem::path::value_type)));
+    }
+
+    void set_number(const char *name, std::uint32_t number)
+    {
+        detail::check(licbak_set_prop(handle(), name, LICBAK_WMT_TYPE_DWORD,
+                                      reinterpret_cast<const std::uint8_t *>(&number), sizeof number));
+    }
+
+    template <class Function>
+    std::future<result> start(Function function, std::uint32_t flags, listener told)
+    {
+        // One that was moved from has no count; the library will refuse it.
+        const auto untold = untold_ != nullptr ? untold_ : std::make_shared<std::atomic<int>>(0);
+        auto started = std::make_unique<detail::operation>();
+        started->told = std::move(told);
+        started->store = store_;
+        started->untold = untold;
+        std::future<result> future = started->outcome.get_future();
+
+        // From here on without *this, which a function of the host may destroy before this one returns.
+        licbak_restorer *const asked = handle();
+        const bool all_told = (*untold)++ == 0;
+        const licbak_hresult hr = when_idle(all_told, asked, [&](licbak_restorer *idle) {
+            return function(idle, flags, detail::operation::tell, started.get());
+        });
+        if (LICBAK_SUCCEEDED(hr)) {
+            started.release(); // the library's now, and perhaps gone already
+            return future;
+        }
+        --*untold;
+        started->outcome.set_exception(
+            std::make_exception_ptr(error(static_cast<errc>(hr), detail::last_sentence(asked))));
+        return future;
+    }
+
+    /*
+     * A future becomes ready inside the last callback, and to the library the restorer is busy until that
+     * has returned, a moment later. Whoever got the value must not meet that moment. So where every end
+     * has been told and the restorer is busy all the same, the moment is waited out; where an operation
+     * runs still, busy is the answer. Inside a function of the host licbak_wait is refused, so there it is
+     * asked again; that function is never the last callback, which calls nothing more of the host's once
+     * the end counts as told.
+     */
+    template <class Call>
+    static licbak_hresult when_idle(bool all_told, licbak_restorer *asked, Call &&call)
+    {
+        licbak_hresult hr = call(asked);
+        while (all_told && hr == LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY) {
+            licbak_hresult ignored = LICBAK_S_OK;
+            if (licbak_wait(asked, LICBAK_WAIT_FOREVER, &ignored) != LICBAK_S_OK)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            hr = call(asked);
+        }
+        return hr;
+    }
+
+    // In this order: the library must be done with the store before that goes.
+    std::shared_ptr<detail::c_store> store_;
+    std::unique_ptr<licbak_restorer, detail::destroy> handle_;
+    // How many operations have not had their end told; one that is only tried counts too.
+    std::shared_ptr<std::atomic<int>> untold_ = std::make_shared<std::atomic<int>>(0);
+};
+
+} // namespace licbak
+
+#endif // LICBAK_HPP

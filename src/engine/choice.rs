@@ -1,0 +1,98 @@
+//! Which licences of a backup a restore is about: all, those of a key ID, or what is left of a damaged
+//! one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::lists::Lists;
+use super::operation::Operation;
+use super::reading::Backup;
+use super::walk::Selection;
+use crate::archive::agreement::Expected;
+use crate::error::{Error, Outcome, Result};
+
+pub struct Choice {
+    pub backup: Arc<Backup>,
+    pub selection: Selection,
+    /// What is wrong with a backup of which only parts are left.
+    pub damage: Option<Error>,
+}
+
+/// Opens the backup in the directory at `path` and finds in it what is asked for. With `salvage` a
+/// damaged backup is searched from its front.
+pub fn choose(
+    operation: &Operation,
+    path: &Path,
+    key_id: Option<&str>,
+    salvage: bool,
+) -> Result<Choice> {
+    let opened = Backup::open(path).and_then(|backup| match salvage {
+        true => check_lists(operation, &backup).map(|()| backup),
+        false => Ok(backup),
+    });
+    let backup = match opened {
+        Err(error) if salvage && error.outcome == Outcome::BackupCorrupt => {
+            return search(operation, path, key_id, error);
+        }
+        opened => opened?,
+    };
+    let selection = match key_id {
+        None => Selection::All,
+        Some(key_id) => Selection::These(find(&backup, key_id)?),
+    };
+    Ok(Choice {
+        backup,
+        selection,
+        damage: None,
+    })
+}
+
+fn find(backup: &Backup, key_id: &str) -> Result<Vec<Expected>> {
+    let found = backup.reader.find(key_id);
+    let found = found.map_err(|fault| backup.error(fault))?;
+    if found.is_empty() {
+        let sentence = format!(
+            "{backup} has no licence with the key ID '{key_id}'. List it to see those that it has."
+        );
+        return Err(Error::new(Outcome::NotFound, sentence));
+    }
+    Ok(found)
+}
+
+/// Whether everything behind the licences is right.
+fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
+    let (reader, fault) = (&backup.reader, |fault| backup.error(fault));
+    let mut lists = Lists::new(reader).map_err(fault)?;
+    for frame in 0..reader.license_frames() {
+        operation.check()?;
+        let span = reader.span(frame).map_err(fault)?;
+        lists.before(span.content_end()).map_err(fault)?;
+    }
+    lists.finish(&Default::default()).map_err(fault)
+}
+
+/// Looks for licences without the help of what is behind them.
+fn search(
+    operation: &Operation,
+    path: &Path,
+    key_id: Option<&str>,
+    damage: Error,
+) -> Result<Choice> {
+    let backup = Backup::open_damaged(path, || operation.check())?;
+    let mut found = backup.search(|| operation.check())?;
+    found.retain(|license| key_id.is_none_or(|key_id| license.key_id == key_id));
+    if found.is_empty() {
+        return Err(damage);
+    }
+    let sentence = format!(
+        "{} {} licences were found in what is left of it. They may be older versions, and go only \
+         where the store has none of their names.",
+        damage.sentence(),
+        found.len()
+    );
+    Ok(Choice {
+        backup,
+        selection: Selection::These(found),
+        damage: Some(Error::new(damage.outcome, sentence)),
+    })
+}

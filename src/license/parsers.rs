@@ -1,0 +1,50 @@
+//! Each parser on whatever content, for the targets in fuzz/. What must hold: no panic, a key ID that
+//! keeps the rule, and that a content which is recognised as a whole says the same.
+
+use super::{Result, Said, name, read, text};
+
+#[cfg(test)]
+type Parser = fn(&[u8]);
+
+/// By the names of their targets.
+#[cfg(test)]
+pub const ALL: [(&str, Parser); 4] = [("wmdrm", wmdrm), ("xmr", xmr), ("lcp", lcp), ("oma", oma)];
+
+fn document(content: &[u8], parse: impl Fn(&str) -> Result<Option<Said>>) {
+    if let Ok(Some(text)) = text::decode(content) {
+        check(content, parse(text::document(&text)));
+    }
+}
+
+fn check(content: &[u8], said: Result<Option<Said>>) {
+    let (Ok(said), Ok(statement)) = (said, read("name", content)) else {
+        return;
+    };
+    assert!(name::is_key_id(&statement.key_id));
+    if let Some(said) = said
+        && said.format == statement.format
+    {
+        assert_eq!(said.right, statement.right);
+    }
+}
+
+/// [`super::wmdrm`].
+pub fn wmdrm(content: &[u8]) {
+    document(content, |document| Ok(super::wmdrm::read(document)));
+}
+
+/// [`super::xmr`], binary and wrapped.
+pub fn xmr(content: &[u8]) {
+    check(content, Ok(super::xmr::read(content)));
+    document(content, super::xmr::read_wrapped);
+}
+
+/// [`super::lcp`].
+pub fn lcp(content: &[u8]) {
+    document(content, |document| Ok(super::lcp::read(document)));
+}
+
+/// [`super::oma`].
+pub fn oma(content: &[u8]) {
+    document(content, |document| Ok(super::oma::read(document)));
+}

@@ -1,0 +1,74 @@
+//! The text of a content, whatever it is encoded in.
+
+use std::borrow::Cow;
+
+use crate::error::Result;
+
+/// A content as text; None: it is none. UTF-16 is known by its byte order mark, or by beginning with
+/// `<`.
+pub fn decode(content: &[u8]) -> Result<Option<Cow<'_, str>>> {
+    Ok(match content {
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => utf16(content, u16::from_le_bytes)?.map(Cow::Owned),
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => utf16(content, u16::from_be_bytes)?.map(Cow::Owned),
+        _ => std::str::from_utf8(content).ok().map(Cow::Borrowed),
+    })
+}
+
+fn utf16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Option<String>> {
+    let (pairs, rest) = content.as_chunks();
+    if !rest.is_empty() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    // A unit takes three bytes of UTF-8 at most.
+    text.try_reserve_exact(3 * pairs.len())?;
+    for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        match character {
+            Ok(character) => text.push(character),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(text))
+}
+
+/// The document in a text: without a byte order mark and space before it, and the NULs that some
+/// programs end it with.
+pub fn document(text: &str) -> &str {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    text.trim_start().trim_end_matches('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn all_encodings_are_read() {
+        let text = "<é\u{1F511}>";
+        let marked = format!("\u{FEFF} \r\n{text}\0\0");
+        for text in [text, &marked] {
+            let contents = [
+                encoded(text, u16::to_le_bytes),
+                encoded(text, u16::to_be_bytes),
+                text.as_bytes().to_vec(),
+            ];
+            for content in contents {
+                let decoded = decode(&content).unwrap().unwrap();
+                assert_eq!(document(&decoded), "<é\u{1F511}>");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_text_is_none() {
+        let odd = &encoded("<a/>", u16::to_le_bytes)[..7];
+        let lone = [b'<', 0, 0, 0xD8];
+        for content in [odd, &lone, &[0xFF, 0xFE, 0], &[b'<', 0xFF]] {
+            assert!(decode(content).unwrap().is_none(), "{content:?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Walks an XML document: element by element, with the path from its root.
+//!
+//! A document type declaration is passed over and no entity of its own is known, so there is nothing
+//! to expand. What is not well-formed, nests too deep or names an unknown entity is no document.
+
+use std::borrow::Cow;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{NamespaceResolver, ResolveResult};
+use quick_xml::{Reader, XmlVersion};
+
+/// How deep elements may nest: several times what a licence does.
+const DEPTH_MAX: usize = 64;
+
+/// Where elements of a document come from.
+pub struct Namespace {
+    pub uri: &'static str,
+    /// How a path writes it; an element of no namespace has no prefix in a path.
+    pub prefix: &'static str,
+}
+
+/// What a path writes for a namespace that its reader does not know.
+const UNKNOWN: &str = "?:";
+
+/// Something in a document, at the path that it is told with.
+pub enum Node<'n> {
+    Element(&'n BytesStart<'n>),
+    /// A part of an element's text; one text may come in several.
+    Text(Cow<'n, str>),
+}
+
+impl Node<'_> {
+    /// The value of an element's attribute, by its name as it is written.
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        let Node::Element(element) = self else {
+            return None;
+        };
+        // Looking for an attribute that stands twice would compare each with each.
+        let mut attributes = element.attributes();
+        let mut found = attributes.with_checks(false).flatten();
+        let attribute = found.find(|attribute| attribute.key.as_ref() == name)?;
+        attribute.normalized_value(XmlVersion::Implicit1_0).ok()
+    }
+}
+
+/// The root element's path and its `version`.
+pub fn root(document: &str, namespaces: &[Namespace]) -> Option<(String, String)> {
+    let mut root = None;
+    // Stops at the first element, and with an error at what is not well-formed before it.
+    walk(document, namespaces, |path, node| {
+        let version = node.attribute("version").unwrap_or_default();
+        root.get_or_insert_with(|| (path.to_owned(), version.into_owned()));
+        Next::Stop
+    });
+    root
+}
+
+/// Where a walk goes on.
+pub enum Next {
+    /// With what is in the element.
+    Into,
+    /// Behind the element; what is in it must only nest as it ought to.
+    Past,
+    Stop,
+}
+
+/// Tells `visit` the elements and texts of a document in order, each with the path of its element,
+/// like `rights/o:asset`. None: it is no document, or the walk was stopped.
+pub fn walk(
+    document: &str,
+    namespaces: &[Namespace],
+    mut visit: impl FnMut(&str, Node) -> Next,
+) -> Option<()> {
+    let mut reader = Reader::from_str(document);
+    reader.config_mut().expand_empty_elements = true;
+    // Who knows no namespace is spared their declarations.
+    let mut resolver = (!namespaces.is_empty()).then(NamespaceResolver::default);
+    let (mut path, mut depth, mut over) = (String::new(), 0, false);
+    loop {
+        let text = match reader.read_event().ok()? {
+            Event::Start(element) => {
+                if over || depth == DEPTH_MAX {
+                    return None;
+                }
+                if depth > 0 {
+                    path.push('/');
+                }
+                depth += 1;
+                path.push_str(match &mut resolver {
+                    None => "",
+                    Some(resolver) => {
+                        resolver.push(&element).ok()?;
+                        prefix(&resolver.resolve_element(element.name()).0, namespaces)
+                    }
+                });
+                path.push_str(element.local_name().as_ref());
+                match visit(&path, Node::Element(&element)) {
+                    Next::Into => continue,
+                    Next::Past => reader.read_to_end(element.name()).ok()?,
+                    Next::Stop => return None,
+                };
+                leave(&mut path, &mut resolver);
+                depth -= 1;
+                over = depth == 0;
+                continue;
+            }
+            Event::End(_) => {
+                leave(&mut path, &mut resolver);
+                depth -= 1;
+                over = depth == 0;
+                continue;
+            }
+            Event::Eof => return over.then_some(()),
+            Event::Text(text) => text.xml10_content(),
+            Event::CData(text) => text.xml10_content(),
+            Event::GeneralRef(reference) => match reference.resolve_char_ref().ok()? {
+                Some(character) => Cow::Owned(character.to_string()),
+                None => Cow::Borrowed(predefined(&reference.xml10_content())?),
+            },
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => continue,
+            Event::Empty(_) => return None, // is expanded
+        };
+        match depth {
+            0 if text.trim().is_empty() => {}
+            0 => return None,
+            _ => {
+                if let Next::Stop = visit(&path, Node::Text(text)) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn leave(path: &mut String, resolver: &mut Option<NamespaceResolver>) {
+    path.truncate(path.rfind('/').unwrap_or(0));
+    if let Some(resolver) = resolver {
+        resolver.pop();
+    }
+}
+
+fn prefix(namespace: &ResolveResult, namespaces: &[Namespace]) -> &'static str {
+    match namespace {
+        ResolveResult::Unbound => "",
+        ResolveResult::Bound(uri) => {
+            let known = namespaces.iter().find(|known| known.uri == uri.as_ref());
+            known.map_or(UNKNOWN, |known| known.prefix)
+        }
+        ResolveResult::Unknown(_) => UNKNOWN,
+    }
+}
+
+/// The entities that every document has. XML 1.0, 4.6.
+fn predefined(name: &str) -> Option<&'static str> {
+    quick_xml::escape::resolve_xml_entity(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACES: [Namespace; 1] = [Namespace {
+        uri: "urn:one",
+        prefix: "o:",
+    }];
+
+    fn told(document: &str) -> Option<String> {
+        let mut told = String::new();
+        walk(document, &NAMESPACES, |path, node| {
+            match &node {
+                Node::Element(_) => told.push_str(&format!("<{path}>")),
+                Node::Text(text) => told.push_str(text),
+            }
+            if let Some(value) = node.attribute("id") {
+                told.push_str(&format!("[{value}]"));
+            }
+            match path.ends_with("/past") {
+                true => Next::Past,
+                false => Next::Into,
+            }
+        })?;
+        Some(told)
+    }
+
+    #[test]
+    fn elements_come_with_their_paths() {
+        let document = "\u{feff}<?xml version='1.0'?><!DOCTYPE a SYSTEM 'x'><!-- c --><a id='&lt;1'>x\
+                        <p:b xmlns:p='urn:one'><c xmlns='urn:two'/></p:b><past>y<past/></past><past/>&#x41;&amp;<![CDATA[<]]></a> ";
+        let document = document.trim_start_matches('\u{feff}');
+        assert_eq!(
+            told(document).as_deref(),
+            Some("<a>[<1]x<a/o:b><a/o:b/?:c><a/past><a/past>A&<")
+        );
+    }
+
+    #[test]
+    fn what_is_no_document_is_none() {
+        let deep = "<a>".repeat(100_000);
+        let deep_and_closed = "<a>".repeat(65) + &"</a>".repeat(65);
+        let bomb = "<!DOCTYPE a [<!ENTITY b 'bbbbbbbb'><!ENTITY c '&b;&b;&b;'>]><a>&c;</a>";
+        let documents = [
+            "",
+            "x",
+            "<a>",
+            "<a></b>",
+            "<a/><a/>",
+            "<a/>x",
+            "</a>",
+            "<a>&b;</a>",
+            bomb,
+            &deep,
+            &deep_and_closed,
+            "<a><![CDATA[</a>",
+            "<a><past></a>",
+            "<a><past>",
+            "<!-- <a/>",
+            "<a>]",
+            "<a &>",
+        ];
+        for document in documents {
+            assert_eq!(told(document), None, "{document:.80}");
+        }
+        let most = "<a>".repeat(64) + &"</a>".repeat(64);
+        assert!(told(&most).is_some());
+    }
+
+    #[test]
+    fn a_root_is_known_by_its_beginning() {
+        let version = |document| root(document, &NAMESPACES);
+        let expected = Some(("LICENSE".to_owned(), "2.0.0.0".to_owned()));
+        assert_eq!(version("<LICENSE version=\"2.0.0.0\"><broken"), expected);
+        assert_eq!(version("<!-- <LICENSE version='2.0.0.0'/> -->"), None);
+    }
+}
