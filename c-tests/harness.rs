@@ -87,7 +87,10 @@ pub fn expect_passed_as(note: &str, name: &str, command: &mut Command) {
             // "skipped: what (why)", or "what: figures".
             say(&format!("{note}{line}"));
         } else {
-            assert!(rest.contains(" checks passed"), "unexpected output: {line}");
+            assert!(
+                rest.ends_with(" checks passed"),
+                "unexpected output: {line}"
+            );
         }
         told |= rest.starts_with("skipped: ") || !rest.contains(": ");
     }
