@@ -2,7 +2,8 @@
  *
  * A program calls begin("name") first and returns finish() last. Between the two its working directory is
  * a new, empty one, so tests speak of "store" and "backups"; it is removed at the end. A check that fails
- * prints the place, the expression, what was expected and what came, and ends the process with 1.
+ * prints the place, the expression, what was expected and what came, and ends the process with 1. What a test
+ * has counted it prints in between, with figure().
  *
  * Include this header (or one that includes it) before any other.
  */
@@ -180,6 +181,18 @@ static inline int finish(void)
     check_clean();
     printf("%s: %lu checks passed\n", check_program, atomic_load(&check_count));
     return 0;
+}
+
+/* Prints what a test has counted: "what: figures". A check that fails after it leaves it on the screen. */
+static inline void figure(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%s: ", check_program);
+    vprintf(format, arguments);
+    printf("\n");
+    fflush(stdout);
+    va_end(arguments);
 }
 
 /* Names what this machine or user cannot test. */

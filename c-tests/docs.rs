@@ -11,7 +11,7 @@ fn project() -> &'static Path {
 }
 
 /// Those of [`licenses`] that are not to be in a backup, see examples-c/README.md.
-const DENIED: &[&str] = &[
+pub const DENIED: &[&str] = &[
     "rental-blue-canal.xml",
     "subscription-basic.xml",
     "ringtone-marimba-trial.dr",
@@ -50,7 +50,7 @@ fn same_tree(one: &Path, other: &Path) {
 }
 
 /// What `store` gives back, but for those licences whose issuers deny backup.
-fn same_licenses(store: &Path, denied: &[&str], restored: &Path) {
+pub fn same_licenses(store: &Path, denied: &[&str], restored: &Path) {
     let mut diff = Command::new("diff");
     let exclusions = denied.iter().flat_map(|name| ["-x", name]);
     expect(diff.arg("-r").args(exclusions).args([store, restored]));

@@ -1,5 +1,6 @@
 /* Events: what comes, in which order, and what a callback's answer and slowness do. The recorder checks the
- * rules that hold for each run; here are those that need a callback of a certain kind. */
+ * rules that hold for each run; here are those that need a callback of a certain kind. What a callback may call
+ * is reentry.c's. */
 #include "stall.h"
 
 /* -- order ----------------------------------------------------------------------------------------------- */
@@ -154,107 +155,6 @@ static void too_late_to_fail(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* -- calls from a callback ------------------------------------------------------------------------------- */
-
-static licbak_hresult LICBAK_CALL count_license(const licbak_license *license, void *context)
-{
-    licbak_restorer *r = *(licbak_restorer **)context;
-    licbak_hresult outcome;
-    CHECK_HR(licbak_wait(r, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_set_prop_string(r, "RestorePath", "backups"), LICBAK_S_OK);
-    CHECK(license->name != NULL);
-    return LICBAK_S_OK;
-}
-
-static licbak_hresult call_everything(recorder *rec, const event *e)
-{
-    licbak_restorer *r = rec->restorer, *other = rec->other;
-    licbak_hresult outcome;
-    CHECK_HR(licbak_wait(r, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_wait(other, FOREVER, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_wait(NULL, FOREVER, &outcome), LICBAK_E_HANDLE);
-
-    /* On this restorer nothing can start, not even while END is told; on another everything can. */
-    recorder none = {0};
-    CHECK_HR(licbak_backup_licenses(r, LICBAK_WM_BACKUP_OVERWRITE, record, &none), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_HR(licbak_restore_licenses(r, 0, record, &none), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_HR(licbak_verify_backup(r, 0, record, &none), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_INT(none.count, 0);
-
-    licbak_progress progress = {.struct_size = sizeof progress};
-    CHECK_HR(licbak_get_progress(r, &progress), LICBAK_S_OK);
-    size_t size = 0;
-    licbak_datatype type;
-    CHECK_HR(licbak_get_prop_by_name(r, "StorePath", &type, NULL, &size), LICBAK_S_OK);
-    CHECK_HR(licbak_get_error_message(r, NULL, &size), LICBAK_S_OK);
-    CHECK_HR(licbak_remove_prop(r, "Threads"), LICBAK_S_OK);
-    CHECK_HR(licbak_list_backup(r, count_license, &r), LICBAK_S_OK);
-    CHECK_HR(licbak_list_backup(other, count_license, &other), LICBAK_S_OK);
-
-    licbak_restorer *fresh = NULL;
-    CHECK_HR(licbak_create(&fresh), LICBAK_S_OK);
-    CHECK_HR(licbak_destroy(fresh), LICBAK_S_OK);
-    CHECK_HR(licbak_cancel(other), LICBAK_S_FALSE);
-    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
-        CHECK_HR(licbak_cancel(r), LICBAK_S_FALSE); /* after the commit point */
-    }
-    return LICBAK_S_OK;
-}
-
-static void calls_inside(void)
-{
-    licbak_restorer *r = restorer_for("store", "backups"), *other = restorer_for("store", "backups");
-    recorder rec = {.react = call_everything, .other = other};
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
-    CHECK_HR(run(licbak_verify_backup, r, 0, &rec), LICBAK_S_OK);
-    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
-    forget(&rec);
-    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-    CHECK_HR(licbak_destroy(other), LICBAK_S_OK);
-}
-
-static licbak_hresult LICBAK_CALL wait_is_illegal(const licbak_license *license, void *context)
-{
-    licbak_hresult outcome;
-    (void)license;
-    CHECK_HR(licbak_wait(context, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    return LICBAK_S_OK;
-}
-
-/* A list's callback is a function of the host's too, though it runs on the host's own thread. */
-static void calls_inside_a_list(void)
-{
-    licbak_hresult outcome = LICBAK_E_FAIL;
-    licbak_restorer *r = restorer_for("store", "backups");
-    CHECK_HR(licbak_list_backup(r, wait_is_illegal, r), LICBAK_S_OK);
-    CHECK_HR(licbak_wait(r, 0, &outcome), LICBAK_S_OK); /* and outside it is allowed again */
-    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-}
-
-static licbak_hresult start_another(recorder *rec, const event *e)
-{
-    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
-        recorder *next = rec->other;
-        start(licbak_verify_backup, next->restorer, 0, next);
-    }
-    return LICBAK_S_OK;
-}
-
-/* One operation's END starts the next, on another restorer. */
-static void chained(void)
-{
-    licbak_restorer *r = restorer_for("store", "backups"), *other = restorer_for("store", "backups");
-    recorder next = {.restorer = other}, rec = {.react = start_another, .other = &next};
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
-    CHECK_HR(end(other, &next), LICBAK_S_OK);
-    CHECK_INT(final_figures(&next).licenses_done, 20);
-    forget(&rec);
-    forget(&next);
-    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-    CHECK_HR(licbak_destroy(other), LICBAK_S_OK);
-}
-
 int main(void)
 {
     begin("events");
@@ -268,8 +168,5 @@ int main(void)
     harmless_answers();
     failures_end_it();
     too_late_to_fail();
-    calls_inside();
-    calls_inside_a_list();
-    chained();
     return finish();
 }

@@ -68,28 +68,33 @@ pub fn expect(command: &mut Command) -> String {
     text
 }
 
-/// Runs a test program: it prints its closing line alone, beside what it skipped.
+/// Runs a test program: it prints one closing line, after what it skipped and what it counted.
 pub fn expect_passed(name: &str, command: &mut Command) {
+    expect_passed_as("", name, command);
+}
+
+/// Says `note` before what it says.
+pub fn expect_passed_as(note: &str, name: &str, command: &mut Command) {
     let directory = scratch();
     let text = expect(command.current_dir(&directory).env("TMPDIR", &directory));
-    let skipped = format!("{name}: skipped: ");
-    let closing = format!("{name}: ");
-    let mut passed = false;
+    let mut told = false;
     for line in text.lines() {
-        if line.starts_with(&skipped) {
-            say(line);
+        let rest = line
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(": "));
+        let rest = rest.unwrap_or_else(|| panic!("unexpected output: {line}"));
+        if rest.contains(": ") {
+            // "skipped: what (why)", or "what: figures".
+            say(&format!("{note}{line}"));
         } else {
             assert!(
-                line.starts_with(&closing) && line.contains(" checks passed"),
+                rest.ends_with(" checks passed"),
                 "unexpected output: {line}"
             );
-            passed = true;
         }
+        told |= rest.starts_with("skipped: ") || !rest.contains(": ");
     }
-    assert!(
-        passed || text.contains(&skipped),
-        "{name} printed no closing line"
-    );
+    assert!(told, "{name} printed no closing line\n{text}");
     fs::remove_dir(&directory).expect("a test program leaves its directory empty");
 }
 

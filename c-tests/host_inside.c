@@ -1,4 +1,5 @@
-/* A host that calls back into the library from inside its store's functions, or stops it there, or blocks. */
+/* A host that stops the library from inside its store's functions, or blocks there. What else it may call is
+ * reentry.c's. */
 #include "host.h"
 
 #define CANCELED LICBAK_NS_E_DRM_OPERATION_CANCELED
@@ -9,68 +10,6 @@ static licbak_license numbered(int number)
     static char name[32];
     snprintf(name, sizeof name, "%d", number);
     return (licbak_license){sizeof(licbak_license), name, NULL, (const uint8_t *)"x", 1, 1, 0, 0};
-}
-
-/* -- calls from inside ----------------------------------------------------------------------------------- */
-
-static licbak_hresult LICBAK_CALL list_inside(const licbak_license *license, void *context)
-{
-    licbak_hresult outcome;
-    (void)license;
-    CHECK_HR(licbak_wait(((host *)context)->restorer, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    return LICBAK_S_OK;
-}
-
-static licbak_hresult call_everything(host *h, const char *function, const char *name)
-{
-    licbak_restorer *r = h->restorer, *second = NULL;
-    licbak_progress progress = {.struct_size = sizeof progress};
-    licbak_hresult outcome;
-    recorder none = {0};
-    licbak_store store = store_of(h);
-    size_t size = 0;
-    (void)function, (void)name;
-    CHECK_HR(licbak_wait(r, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL);
-    CHECK_HR(licbak_set_store(r, &store), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_HR(licbak_set_store(r, NULL), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_HR(licbak_backup_licenses(r, 0, record, &none), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-    CHECK_HR(licbak_get_progress(r, &progress), LICBAK_S_OK);
-    CHECK_HR(licbak_get_error_message(r, NULL, &size), LICBAK_S_OK);
-    CHECK_HR(licbak_set_prop_string(r, "StorePath", "anywhere"), LICBAK_S_OK);
-    CHECK_HR(licbak_get_prop_count(r, &size), LICBAK_S_OK);
-    CHECK_HR(licbak_list_backup(r, list_inside, h), LICBAK_S_OK);
-
-    CHECK_HR(licbak_create(&second), LICBAK_S_OK);
-    CHECK_HR(licbak_wait(second, 0, &outcome), LICBAK_E_ILLEGAL_METHOD_CALL); /* of any restorer */
-    CHECK_HR(licbak_set_store(second, &store), LICBAK_S_OK);
-    CHECK_HR(licbak_destroy(second), LICBAK_S_OK);
-    return LICBAK_S_OK;
-}
-
-static licbak_hresult set_store_in_events(recorder *rec, const event *e)
-{
-    (void)e;
-    CHECK_HR(licbak_set_store(rec->restorer, NULL), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY); /* in END too */
-    return LICBAK_S_OK;
-}
-
-static void calls_from_inside(void)
-{
-    host h = {.inside = call_everything}, empty = {.inside = call_everything};
-    recorder rec = {.react = set_store_in_events};
-    host_add(&h, "one", NULL, "1", 1, LICBAK_RIGHT_UNSTATED);
-    host_add(&h, "two", NULL, "2", 1, LICBAK_RIGHT_UNSTATED);
-    make_dir("twice");
-    h.inside = NULL;
-    CHECK_HR(run_host(licbak_backup_licenses, &h, "twice", 0, &rec), LICBAK_S_OK);
-    h.inside = call_everything;
-    CHECK_HR(run_host(licbak_backup_licenses, &h, "twice", LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
-    CHECK_HR(run_host(licbak_restore_licenses, &empty, "twice", 0, &rec), LICBAK_S_OK);
-    CHECK_SAME_HOST(&empty, &h);
-    host_forget(&h);
-    host_forget(&empty);
-    forget(&rec);
 }
 
 /* -- cancel and destroy ---------------------------------------------------------------------------------- */
@@ -339,7 +278,6 @@ int main(void)
     CHECK_HR(run_host(licbak_backup_licenses, &many, "many", 0, &rec), LICBAK_S_OK);
     host_forget(&many);
     forget(&rec);
-    calls_from_inside();
     stopped_inside();
     stopped_while_held();
     destroying_each_other();

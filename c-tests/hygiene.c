@@ -1,50 +1,12 @@
 /* What a host has before an operation it has after it: threads, descriptors, signals, umask, locale, and a
  * standard output that nobody else has written to. */
+#include "process.h"
 #include "recorder.h"
 
 #include <locale.h>
 #include <signal.h>
 
 /* -- what a process has ----------------------------------------------------------------------------------- */
-
-static char *descriptors(void)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    CHECK(stream != NULL);
-    for (int fd = 0; fd < 1024; fd++) {
-        char path[64], target[PATH_MAX];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        ssize_t length = readlink(path, target, sizeof target);
-        if (length >= 0) {
-            fprintf(stream, "%d %.*s\n", fd, (int)length, target);
-        }
-    }
-    fclose(stream);
-    return text;
-}
-
-static int threads(void)
-{
-    DIR *directory = opendir("/proc/self/task");
-    CHECK(directory != NULL);
-    int count = -2; /* . and .. */
-    while (readdir(directory) != NULL) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-/* The kernel lists a thread that has been joined for a moment still. */
-static void check_one_thread(void)
-{
-    for (int i = 0; i < 1000 && threads() > 1; i++) {
-        sleep_ms(1);
-    }
-    CHECK_INT(threads(), 1);
-}
 
 static char *process_state(void)
 {
@@ -113,7 +75,7 @@ static void work(licbak_restorer *r, const char *before_descriptors)
         char *now = descriptors(); /* no destroy needed: an idle restorer has nothing open */
         CHECK_TEXT(now, before_descriptors);
         free(now);
-        check_one_thread();
+        CHECK_INT(threads_settled(1), 1);
     }
     CHECK(licbak_list_backup(r, stop_listing, NULL) < 0); /* of the damaged one */
     CHECK_HR(licbak_set_prop_string(r, "RestorePath", "backups"), LICBAK_S_OK);
@@ -125,7 +87,7 @@ static void work(licbak_restorer *r, const char *before_descriptors)
     char *now = descriptors();
     CHECK_TEXT(now, before_descriptors);
     free(now);
-    check_one_thread();
+    CHECK_INT(threads_settled(1), 1);
     forget(&rec);
 }
 
@@ -148,7 +110,7 @@ static void destroyed_inside(const char *before_descriptors)
     while (!atomic_load(&rec.ended) || atomic_load(&rec.inside)) {
         sleep_ms(1);
     }
-    check_one_thread();
+    CHECK_INT(threads_settled(1), 1);
     char *now = descriptors();
     CHECK_TEXT(now, before_descriptors);
     free(now);

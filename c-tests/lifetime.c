@@ -165,77 +165,7 @@ static void destroyed_at_any_moment(void)
     CHECK_HR(verify("backups"), LICBAK_S_OK);
 }
 
-/* -- destroy from inside --------------------------------------------------------------------------------- */
-
-static licbak_hresult destroy_itself(recorder *rec, const event *e)
-{
-    size_t count;
-    licbak_status when = *(licbak_status *)rec->other;
-    if (e->status == when && rec->restorer != NULL) {
-        licbak_restorer *r = rec->restorer;
-        rec->restorer = NULL;
-        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-        CHECK_HR(licbak_destroy(r), LICBAK_E_HANDLE);
-        CHECK_HR(licbak_get_prop_count(r, &count), LICBAK_E_HANDLE);
-    }
-    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
-        sem_post(&rec->gate->reached);
-    }
-    return LICBAK_S_OK;
-}
-
-/* From each kind of callback: it returns at once, END still comes, and the recorder sees nothing after it. */
-static void destroyed_inside(void)
-{
-    static licbak_status when[] = {LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_STATUS_LICENSE_LEFT_OUT,
-                                   LICBAK_WMT_BACKUPRESTORE_END};
-    for (int i = 0; i < 3; i++) {
-        gate g;
-        gate_init(&g);
-        recorder rec = {.react = destroy_itself, .gate = &g, .other = &when[i]};
-        make_dir("inside");
-        licbak_restorer *r = restorer_for(STALLING, "inside");
-        start(licbak_backup_licenses, r, 0, &rec);
-        wait_for(&g.reached);
-        while (!atomic_load(&rec.ended) || atomic_load(&rec.inside)) {
-            sleep_ms(1);
-        }
-        licbak_hresult hr = rec.events[rec.count - 1].hr;
-        CHECK_HR(hr, when[i] == LICBAK_WMT_BACKUPRESTORE_END ? LICBAK_S_OK : CANCELED);
-        CHECK_TEXT(entries("inside"), hr == LICBAK_S_OK ? "licenses.tar.zst" : "");
-        sleep_ms(20);
-        CHECK_INT(rec.events[rec.count - 1].status, LICBAK_WMT_BACKUPRESTORE_END);
-        remove_tree("inside");
-        forget(&rec);
-    }
-}
-
-static licbak_hresult destroy_own_in_error(recorder *rec, const event *e)
-{
-    if (e->status == LICBAK_WMT_ERROR) {
-        CHECK_HR(licbak_destroy(rec->restorer), LICBAK_S_OK);
-    }
-    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
-        sem_post(&rec->gate->reached);
-    }
-    return LICBAK_S_OK;
-}
-
-/* The failure came first, so END says it still. */
-static void destroyed_inside_an_error(void)
-{
-    gate g;
-    gate_init(&g);
-    recorder rec = {.react = destroy_own_in_error, .gate = &g};
-    licbak_restorer *r = restorer_for("absent", "backups");
-    start(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec);
-    wait_for(&g.reached);
-    while (!atomic_load(&rec.ended) || atomic_load(&rec.inside)) {
-        sleep_ms(1);
-    }
-    CHECK_HR(rec.events[rec.count - 1].hr, LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
-    forget(&rec);
-}
+/* -- destroy from inside: of the own restorer see reentry.c ----------------------------------------------- */
 
 struct pair {
     pthread_barrier_t both;
@@ -292,20 +222,7 @@ struct listing {
     licbak_restorer *r;
     gate *gate;
     atomic_bool returned;
-    int count;
 };
-
-static licbak_hresult LICBAK_CALL destroy_in_list(const licbak_license *license, void *context)
-{
-    struct listing *l = context;
-    size_t count;
-    (void)license;
-    if (l->count++ == 0) {
-        CHECK_HR(licbak_destroy(l->r), LICBAK_S_OK);
-    }
-    CHECK_HR(licbak_get_prop_count(l->r, &count), LICBAK_E_HANDLE);
-    return LICBAK_S_OK;
-}
 
 static licbak_hresult LICBAK_CALL hold_in_list(const licbak_license *license, void *context)
 {
@@ -328,20 +245,15 @@ static void *list_held(void *argument)
 
 static void destroyed_while_it_lists(void)
 {
-    struct listing inside = {.r = restorer_for("store", "backups")};
-    licbak_list_backup(inside.r, destroy_in_list, &inside);
-    CHECK(inside.count > 0);
-    CHECK_HR(licbak_destroy(inside.r), LICBAK_E_HANDLE);
-
     gate g;
     gate_init(&g);
-    struct listing outside = {.r = restorer_for("store", "backups"), .gate = &g};
+    struct listing l = {.r = restorer_for("store", "backups"), .gate = &g};
     pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, list_held, &outside) == 0);
+    CHECK(pthread_create(&thread, NULL, list_held, &l) == 0);
     wait_for(&g.reached);
     sem_post(&g.open);
-    CHECK_HR(licbak_destroy(outside.r), LICBAK_S_OK);
-    CHECK(atomic_load(&outside.returned)); /* it has waited for the host's function */
+    CHECK_HR(licbak_destroy(l.r), LICBAK_S_OK);
+    CHECK(atomic_load(&l.returned)); /* it has waited for the host's function */
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
@@ -356,8 +268,6 @@ int main(void)
     many_waiters();
     destroyed_while_it_runs();
     destroyed_at_any_moment();
-    destroyed_inside();
-    destroyed_inside_an_error();
     destroying_each_other();
     destroyed_while_it_lists();
     return finish();

@@ -28,8 +28,8 @@ c_programs! {
     calls props handles
     roundtrip backup names restore restore_license list
     outcomes damage salvage rights
-    events cancel lifetime
-    races moving hygiene
+    events cancel lifetime reentry
+    races moving hygiene stick
     host_store host_many host_misuse host_inside
 }
 
@@ -67,13 +67,14 @@ fn sanitized() {
         "list",
         "events",
         "lifetime",
+        "reentry",
         "host_store",
         "host_many",
         "host_misuse",
         "host_inside",
     ] {
         let program = build("cc", &format!("{name}.c"), &flags);
-        expect_passed(name, &mut Command::new(&program));
+        expect_passed_as("sanitized ", name, &mut Command::new(&program));
         remove_built(&program);
     }
 }
@@ -165,6 +166,27 @@ fn header() {
         }
     }
     fs::remove_dir_all(&place).unwrap();
+}
+
+/// The table of the C programs that call every function has every function, and so will those that
+/// are still to come.
+#[test]
+fn every_function_is_in_the_table() {
+    let header = read(&stage().join("include/licbak.h"));
+    let table = read(&source("functions.h"));
+    let functions: Vec<&str> = header
+        .split("LICBAK_CALL ")
+        .filter_map(|declaration| declaration.split(';').next()?.split_once('('))
+        .filter(|(_, parameters)| parameters.replace("**", "").contains("licbak_restorer *"))
+        .map(|(function, _)| function)
+        .collect();
+    assert!(functions.contains(&"licbak_destroy"), "{functions:?}");
+    for function in functions {
+        assert!(
+            table.contains(&format!("X({function}, ")),
+            "functions.h lacks {function}"
+        );
+    }
 }
 
 // -- the library file

@@ -256,8 +256,6 @@ int main(void)
     free_frames(&f);
     into_a_directory();
 
-    check_clean();
-    printf("salvage: %lu checks passed (%d parts destroyed, licences of the others lost: %d)\n",
-           atomic_load(&check_count), destroyed, lost);
-    return 0;
+    figure("backups of which a part is destroyed: parts %d, licences of the others lost %d", destroyed, lost);
+    return finish();
 }

@@ -7,7 +7,7 @@ use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::store::{Placed, tree};
-use crate::sys::files::{Dir, Errno, Facts, Kind, Lock, hidden_name, is_hidden_name, user};
+use crate::sys::files::{Dir, Errno, Facts, File, Kind, Lock, hidden_name, is_hidden_name, user};
 
 /// The hidden folder's name, before sixteen hexadecimal digits.
 const STAGING: &str = ".licbak-restore.";
@@ -75,6 +75,7 @@ impl Restore {
         if !dry_run {
             restore.remove_stale();
             restore.staging = Some(restore.make_staging()?);
+            restore.check_moves()?;
         }
         Ok(restore)
     }
@@ -111,6 +112,34 @@ impl Restore {
                 });
             }
         }
+    }
+
+    /// Finds out, before any licence is written, whether one can get its place without the risk of
+    /// replacing another. Where it may replace one, it can.
+    fn check_moves(&self) -> Result<()> {
+        let Some(staging) = self.staging.as_ref().filter(|_| !self.replace) else {
+            return Ok(());
+        };
+        let (name, folder) = ("file", "folder");
+        let moved = || -> Result<(), Errno> {
+            staging.folder.create(name)?;
+            staging.folder.make_folder(folder)?;
+            let into = staging.folder.folder(folder)?;
+            move_new(&staging.folder, name, &into, false)?;
+            into.remove_file(name)?;
+            staging.folder.remove_folder(folder)
+        };
+        moved().map_err(|errno| match errno {
+            Errno::PERM | Errno::NOTSUP | Errno::NOSYS => {
+                let sentence = format!(
+                    "The file system of '{}' can't name a file without the risk of replacing another. Ask for the \
+                     store's licences to be replaced, or restore into a store on another file system.",
+                    self.path.display()
+                );
+                Error::new(Outcome::NotSupported, sentence)
+            }
+            errno => self.write_error("make a folder in the store", "", errno),
+        })
     }
 
     /// Removes what killed restores of this user have left.
@@ -159,13 +188,14 @@ impl Restore {
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
         if let Some(staging) = &self.staging {
+            // The backup has no name twice, and the names are good: what is wrong is wrong here alone.
             let failed = |errno| match errno {
-                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => Error::new(
-                    Outcome::BackupCorrupt,
-                    format!(
-                        "The backup has '{name}' twice, or a licence and a folder of this name."
-                    ),
-                ),
+                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => {
+                    self.bad_name(name, "takes this name for another of the backup's")
+                }
+                Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
+                    self.bad_name(name, "can't have such a name")
+                }
                 errno => self.write_error("write the licence", name, errno),
             };
             let directory = match &mut cursor.staging {
@@ -174,7 +204,9 @@ impl Restore {
                     .insert(make_below(&staging.folder, folder, staging.masked).map_err(failed)?),
             };
             let mode = staging.masked.then_some(0o600);
-            stage(directory, file, content, modified, old, mode).map_err(failed)?;
+            let file = directory.create(file).map_err(failed)?;
+            fill(&file, content, modified, old, mode)
+                .map_err(|errno| self.write_error("write the licence", name, errno))?;
         }
         Ok(Placed::Staged)
     }
@@ -258,8 +290,11 @@ impl Restore {
     /// and is kept.
     fn publish_file(&self, from: &Dir, name: &str, into: &Dir) -> Result<Option<u64>, Errno> {
         let size = from.facts_of(name)?.size;
+        if self.replace {
+            from.rename(name, into, name)?;
+            return Ok(Some(size));
+        }
         match move_new(from, name, into, false) {
-            Err(Errno::EXIST) if self.replace => from.rename(name, into, name)?,
             Err(Errno::EXIST) if !same(from, into, name)? => return Ok(None),
             Err(Errno::EXIST) => {}
             moved => moved?,
@@ -274,6 +309,14 @@ impl Restore {
         };
         root.sync_file_system()
             .map_err(|errno| self.write_error("bring to the disk what is in the store", "", errno))
+    }
+
+    fn bad_name(&self, name: &str, why: &str) -> Error {
+        let sentence = format!(
+            "Cannot write the licence '{}': the file system {why}. Restore into a store on another file system.",
+            self.path.join(name).display()
+        );
+        Error::new(Outcome::InvalidName, sentence)
     }
 
     fn in_the_way(&self, name: &str) -> Error {
@@ -372,16 +415,14 @@ fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
     ))
 }
 
-/// Writes a licence beside the store, with what is to be kept of the file that it replaces.
-fn stage(
-    directory: &Dir,
-    name: &str,
+/// Writes a licence into its new file, with what is to be kept of the one that it replaces.
+fn fill(
+    file: &File,
     content: &[u8],
     modified: i64,
     old: Option<Facts>,
     mode: Option<u32>,
 ) -> Result<(), Errno> {
-    let file = directory.create(name)?;
     file.write_all(content)?;
     if let Some(mode) = mode {
         file.set_mode(mode)?;
