@@ -40,8 +40,10 @@ static inline int loop_device(const char *image, char path[32])
     if (device >= 0) {
         CHECK(ioctl(device, LOOP_SET_STATUS64, &info) == 0);
     }
+    int error = errno; /* for a skip to tell */
     close(control);
     close(file);
+    errno = error;
     return device;
 }
 

@@ -399,6 +399,60 @@ void host_store_that_throws()
     CHECK_FAILS(r.backup(licbak::backup_flags::overwrite).get(), invalid_name);
 }
 
+// Goes on where a licence was not taken.
+struct stubborn : licbak::store {
+    std::vector<std::string> names;
+
+    void enumerate(const licbak::license_function &emit) override
+    {
+        for (const std::string &name : names) {
+            licbak::license l;
+            l.name = name;
+            try {
+                emit(l);
+            } catch (const std::exception &) {
+            }
+        }
+    }
+    void get(std::string_view, const licbak::license_function &) override {}
+    void put(const licbak::license &) override {}
+};
+
+void no_license_is_missing_silently()
+{
+    const place p("stubborn");
+    licbak::restorer r = p.restorer();
+    auto store = std::make_shared<stubborn>();
+    r.set_store(store);
+    for (const std::string &bad : {std::string("b\0c", 3), std::string("../bad"), std::string("a")}) {
+        store->names = {"a", bad, "d"};
+        const auto error = CAUGHT(licbak::error, r.backup().get());
+        CHECK(error.code() == (bad == "a" ? licbak::errc::already_exists : licbak::errc::invalid_name));
+        CHECK(!p.is_backed_up());
+    }
+}
+
+// What was started by the C functions is waited for no longer than a moment.
+void started_in_c()
+{
+    const place p("in_c");
+    licbak::restorer r = p.restorer();
+    (void)r.backup().get();
+    std::promise<void> open;
+    const auto hold = [](licbak_status, licbak_hresult, licbak_datatype, const std::uint8_t *, std::size_t,
+                         void *gate) -> licbak_hresult {
+        static_cast<std::shared_future<void> *>(gate)->wait();
+        return LICBAK_S_OK;
+    };
+    std::shared_future<void> gate = open.get_future().share();
+    licbak_hresult outcome = LICBAK_E_FAIL;
+    CHECK(licbak_wait(r.handle(), LICBAK_WAIT_FOREVER, &outcome) == LICBAK_S_OK);
+    CHECK(licbak_verify_backup(r.handle(), 0, hold, &gate) == LICBAK_S_OK);
+    CHECK_FAILS(r.verify().get(), busy);
+    open.set_value();
+    CHECK(licbak_wait(r.handle(), LICBAK_WAIT_FOREVER, &outcome) == LICBAK_S_OK && outcome == LICBAK_S_OK);
+}
+
 // -- lifetimes
 
 // Emits until it is told to stop.
@@ -574,6 +628,8 @@ int main()
         exceptions_leave_no_callback();
         host_store();
         host_store_that_throws();
+        no_license_is_missing_silently();
+        started_in_c();
         cancel();
         destroyed_while_it_runs();
         destroyed_inside();

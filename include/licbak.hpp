@@ -228,7 +228,10 @@ enum class restore_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
     dry_run = LICBAK_DRY_RUN,             ///< tell everything, write nothing
-    salvage = LICBAK_RESTORE_SALVAGE,     ///< restore whatever is intact of a damaged backup; fails all the same
+    individualize = LICBAK_WM_RESTORE_INDIVIDUALIZE, ///< accepted, and changes nothing in this version
+    /** Restore whatever is intact of a damaged backup. It fails all the same, with errc::backup_corrupt;
+        progress() then tells how much was restored, and notice::damaged what is lost. */
+    salvage = LICBAK_RESTORE_SALVAGE,
 };
 
 constexpr backup_flags operator|(backup_flags one, backup_flags other) noexcept
@@ -340,19 +343,24 @@ struct c_store {
                                    Call &&call) noexcept
     {
         auto &self = *static_cast<c_store *>(context);
-        licbak_hresult refused = LICBAK_S_OK;
-        std::exception_ptr thrown;
+        licbak_hresult refused = LICBAK_S_OK; // by the library
+        std::exception_ptr unsent, thrown;    // out of handing one over; out of the host's function
         const licbak_hresult hr = contain(thrown, [&] {
             call(*self.functions, [&](const license &given) {
-                refused = emit_to_c(given, emit, emit_context);
+                // After the first that was not taken none is: what a host makes of the exception must not
+                // decide whether the backup lacks a licence.
+                if (LICBAK_SUCCEEDED(refused) && unsent == nullptr)
+                    contain(unsent, [&] { refused = emit_to_c(given, emit, emit_context); });
+                if (unsent != nullptr)
+                    std::rethrow_exception(unsent);
                 if (LICBAK_FAILED(refused))
                     throw error(static_cast<errc>(refused)); // takes the host out of its loop, no more
             });
         });
         if (LICBAK_FAILED(refused))
             return refused; // the library knows why, better than an exception that followed
-        self.thrown = thrown;
-        return hr;
+        self.thrown = unsent != nullptr ? unsent : thrown;
+        return unsent != nullptr ? thrown_hresult : hr;
     }
 };
 
@@ -476,7 +484,7 @@ public:
     // Settings: an operation takes them as they are when it starts. Paths may have any name that the
     // system allows.
 
-    /** The folder of licences. */
+    /** The folder of licences, or an SQLite database. */
     void set_store_path(const std::filesystem::path &path) { set_path("StorePath", path); }
 
     /** The directory that a backup is saved in. */
@@ -497,7 +505,7 @@ public:
     /** Whether a licence that states no backup right is left out; otherwise it is backed up. */
     void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0); }
 
-    /** Puts a store of the host's own in the place of the folder; nullptr goes back to the folder. */
+    /** Puts a store of the host's own in the place of the path; nullptr goes back to the path. */
     void set_store(std::shared_ptr<store> functions)
     {
         std::shared_ptr<detail::c_store> next;
@@ -582,7 +590,7 @@ public:
             throw error(static_cast<errc>(hr), detail::last_sentence(asked));
     }
 
-    /** The restorer for licbak.h, which has what is not here; not to be destroyed. */
+    /** The restorer for licbak.h, which has properties that are not here; not to be destroyed. */
     licbak_restorer *handle() const noexcept { return handle_.get(); }
 
 private:
@@ -631,8 +639,9 @@ private:
     /*
      * A future becomes ready inside the last callback, and to the library the restorer is busy until that
      * has returned, a moment later. Whoever got the value must not meet that moment. So where every end
-     * has been told and the restorer is busy all the same, the moment is waited out; where an operation
-     * runs still, busy is the answer. Inside a function of the host licbak_wait is refused, so there it is
+     * has been told and the restorer is busy all the same, the moment is waited out, with patience for a
+     * loaded machine; where an operation runs still, also one that was started by handle(), busy is the
+     * answer. Inside a function of the host licbak_wait is refused, so there it is
      * asked again; that function is never the last callback, which calls nothing more of the host's once
      * the end counts as told.
      */
@@ -640,9 +649,9 @@ private:
     static licbak_hresult when_idle(bool all_told, licbak_restorer *asked, Call &&call)
     {
         licbak_hresult hr = call(asked);
-        while (all_told && hr == LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY) {
+        for (int tries = 0; all_told && hr == LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY && tries < 1000; ++tries) {
             licbak_hresult ignored = LICBAK_S_OK;
-            if (licbak_wait(asked, LICBAK_WAIT_FOREVER, &ignored) != LICBAK_S_OK)
+            if (licbak_wait(asked, 1, &ignored) != LICBAK_S_OK)
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             hr = call(asked);
         }
