@@ -257,7 +257,7 @@ fn examples() {
     };
     let licenses = licenses();
     let store = licenses.to_str().unwrap();
-    let cases: [(&str, &[&str], &[&str]); 8] = [
+    let cases: [(&str, &[&str], &[&str]); 9] = [
         ("01_back_up", &[store, "one"], &["nowhere", "two"]),
         ("02_restore", &["one", "restored"], &["two", "restored"]),
         (
@@ -274,6 +274,11 @@ fn examples() {
         ),
         ("06_host_memory", &["five"], &["nowhere"]),
         (CPP, &[store, "six"], &[store, "six"]), // which has a backup by then
+        (
+            "08_one_license",
+            &["one", "lost", "cadworks"],
+            &["one", "lost", "cad"],
+        ),
     ];
     for directory in ["one", "two", "three", "four", "five", "six", "among"] {
         fs::create_dir(place.join(directory)).unwrap();
@@ -298,6 +303,17 @@ fn examples() {
     let seats = "seats/engineering";
     same_tree(&licenses.join(seats), &place.join("among").join(seats));
     assert_eq!(fs::read_dir(place.join("among")).unwrap().count(), 2); // and the other file
+    let seat = "seats/engineering/cadworks.lic";
+    let lost = expect(
+        Command::new("find")
+            .args([".", "-type", "f"])
+            .current_dir(place.join("lost")),
+    );
+    assert_eq!(lost, format!("./{seat}\n"));
+    assert_eq!(
+        read(&place.join("lost").join(seat)),
+        read(&licenses.join(seat))
+    );
     fs::remove_dir_all(place).unwrap();
 }
 
