@@ -233,7 +233,7 @@ compile() {
     output=$1
     shift
     # shellcheck disable=SC2086 # CC, CFLAGS and LDFLAGS are lists of words
-    $CC -std=c11 ${CFLAGS:--O2} -I"$to_include" -o "$output" examples-c/licbak.c \
+    $CC -std=c11 ${CFLAGS:--O2} -I"$to_include" -o "$output" examples-c/licbak*.c \
         ${LDFLAGS:-} "$@"
 }
 

@@ -11,6 +11,7 @@ mod docs;
 mod harness;
 mod packaging;
 mod python;
+mod tool;
 
 use std::fs;
 use std::path::Path;

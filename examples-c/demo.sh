@@ -90,6 +90,10 @@ run licbak verify "$work/backup"
 show "licbak list $work/backup | head -n 8"
 licbak list "$work/backup" | head -n 8
 
+say "Bring back one licence that was lost, by its key ID"
+run licbak restore --key-id cadworks "$work/backup" "$work/one"
+run diff "$work/one/seats/engineering/cadworks.lic" "$store/seats/engineering/cadworks.lic"
+
 say "Restore into an empty directory: the same licences, byte for byte"
 mkdir "$work/restored"
 run licbak restore "$work/backup" "$work/restored"

@@ -1,14 +1,17 @@
 /* licbak: back up licence files, restore, verify and list them, from the command line.
  *
- * A whole program on the public header alone (C11 and POSIX). The main thread starts an
- * operation and waits; what is shown meanwhile comes from the status callback alone, so that
- * no two threads ever draw. Results go to stdout, progress, events and errors to stderr.
+ * A whole program on the public header alone (C11 and POSIX): the commands and the command line
+ * are here, what is shown of an operation is in licbak_show.c, and lists are in licbak_list.c.
+ * The main thread starts an operation and waits; what is shown meanwhile comes from the status
+ * callback alone, so that no two threads ever draw. Results go to stdout, progress, events and
+ * errors to stderr.
  *
- *     cc licbak.c -o licbak $(pkg-config --cflags --libs licbak)
+ *     cc licbak*.c -o licbak $(pkg-config --cflags --libs licbak)
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <licbak.h>
 #include <signal.h>
@@ -16,59 +19,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "licbak_list.h"
+#include "licbak_show.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 
 enum {
-    OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, QUIET = 64,
-    HELP = 128
+    OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
+    SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024,
+    WITH_VALUE = THREADS | LEVEL | KEY_ID
 };
 
 struct arguments {
     unsigned given; /* of the options */
     int32_t threads, level;
+    const char *key_id;
     const char *paths[2];
     int path_count;
 };
 
 struct errand {
     licbak_restorer *restorer;
-    licbak_hresult hr;   /* once a failure, every later step does nothing */
-    const char *working; /* what the working phase is called here */
-    bool quiet, has_cursor;
-    uint32_t told_phase; /* the last one told as a plain line */
-    uint64_t left_out;
-    licbak_progress progress; /* the newest */
+    licbak_hresult hr; /* once a failure, every later step does nothing */
 };
-
-/* ---- Words and numbers ---------------------------------------------------------------- */
-
-/* Names of links, and paths in sentences, may hold anything, so also what would drive a
- * terminal: control characters, of which those called C1 are two bytes in UTF-8. */
-static void put_safely(FILE *stream, const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        const bool c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
-        fputc(*at < 0x20 || *at == 0x7F || c1 ? '?' : *at, stream);
-        at += c1;
-    }
-}
-
-static const char *format_bytes(uint64_t bytes, char text[16])
-{
-    static const char units[] = "KMGTPE";
-    double amount = (double)bytes / 1024;
-    size_t unit = 0;
-    for (; amount >= 1024; unit++)
-        amount /= 1024;
-    if (bytes < 1024)
-        snprintf(text, 16, "%u B", (unsigned)bytes);
-    else
-        snprintf(text, 16, "%.1f %ciB", amount, units[unit]);
-    return text;
-}
 
 /* ---- Failures ------------------------------------------------------------------------- */
 
@@ -80,8 +55,6 @@ static void tell_failure(licbak_hresult hr, const char *about, const char *sente
     fprintf(stderr, "licbak: %s%s", about, *about != '\0' ? ": " : "");
     put_safely(stderr, sentence);
     fprintf(stderr, " (%s%s0x%08" PRIX32 ")\n", name, *name != '\0' ? ", " : "", (uint32_t)hr);
-    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
-        fputs("licbak: say --overwrite to replace it\n", stderr);
 }
 
 /* A start, an operation or a list that failed has left its sentence with the restorer. */
@@ -94,141 +67,6 @@ static void fail(struct errand *errand, licbak_hresult hr)
         tell_failure(hr, "", licbak_hresult_message(hr));
     else
         tell_failure(hr, "", sentence);
-}
-
-/* ---- What is shown while an operation runs -------------------------------------------- */
-
-static bool stderr_has_cursor(void)
-{
-    const char *terminal = getenv("TERM");
-    return isatty(STDERR_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
-}
-
-static int terminal_columns(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-static void clear_bar(const struct errand *errand)
-{
-    if (errand->has_cursor && !errand->quiet)
-        fputs("\r\033[K", stderr);
-    fflush(stderr);
-}
-
-static const char *phase_name(const struct errand *errand)
-{
-    static const char *const names[] = {"starting", "listing", "checking", NULL, "committing"};
-    const uint32_t phase = errand->progress.phase;
-    const bool is_own = phase >= sizeof names / sizeof *names || names[phase] == NULL;
-    return is_own ? errand->working : names[phase];
-}
-
-/* How much of the phase is done, 0 to 1; 0 also while its end is not known. */
-static double share_done(const licbak_progress *progress)
-{
-    if (progress->phase_total == 0 || progress->phase_done > progress->phase_total)
-        return progress->phase_total == 0 ? 0 : 1;
-    return (double)progress->phase_done / (double)progress->phase_total;
-}
-
-/* " 53%, 16 of 30 licences, 12.3 KiB": as much of it as is known yet. */
-static void describe_progress(const licbak_progress *progress, char *text, size_t capacity)
-{
-    char percent[16] = "", total[32] = "", bytes[16];
-    if (progress->phase_total > 0)
-        snprintf(percent, sizeof percent, "%3d%%, ", (int)(100 * share_done(progress)));
-    if (progress->licenses_total > 0)
-        snprintf(total, sizeof total, " of %" PRIu64, progress->licenses_total);
-    snprintf(text, capacity, "%s%" PRIu64 "%s licences, %s", percent, progress->licenses_done,
-             total, format_bytes(progress->content_bytes, bytes));
-}
-
-/* One line, never wider than the terminal: the bar is the first to go. */
-static void draw_bar(const struct errand *errand)
-{
-    enum { widest = 40, narrowest = 8 };
-    static const char full[] = "########################################";
-    static const char empty[] = "----------------------------------------";
-    const int columns = terminal_columns() - 1; /* in the last one it might wrap */
-    char text[128], bar[128] = "", line[384];
-    describe_progress(&errand->progress, text, sizeof text);
-    int width = columns - (int)(strlen(phase_name(errand)) + strlen(text) + strlen(" [] "));
-    if (width > widest)
-        width = widest;
-    if (width >= narrowest && errand->progress.phase_total > 0) {
-        const int filled = (int)(share_done(&errand->progress) * width);
-        snprintf(bar, sizeof bar, "[%.*s%.*s] ", filled, full, width - filled, empty);
-    }
-    snprintf(line, sizeof line, "%s %s%s", phase_name(errand), bar, text);
-    fprintf(stderr, "\r%.*s\033[K", columns, line);
-    fflush(stderr);
-}
-
-/* For a log: one line when a phase begins. */
-static void tell_phase(struct errand *errand)
-{
-    if (errand->progress.phase == errand->told_phase)
-        return;
-    errand->told_phase = errand->progress.phase;
-    fprintf(stderr, "%s", phase_name(errand));
-    if (errand->progress.licenses_total > 0)
-        fprintf(stderr, ": %" PRIu64 " licences", errand->progress.licenses_total);
-    fputc('\n', stderr);
-}
-
-static void take_progress(struct errand *errand, const uint8_t *value, size_t size)
-{
-    /* The struct grows with the library: this program takes the part that it knows. */
-    if (size > sizeof errand->progress)
-        size = sizeof errand->progress;
-    memcpy(&errand->progress, value, size);
-}
-
-static const char *event_name(licbak_status status)
-{
-    switch (status) {
-    case LICBAK_WMT_RESTRICTED_LICENSE: return "restricted"; /* its key ID, for the issuer */
-    case LICBAK_STATUS_LICENSE_LEFT_OUT: return "left out";
-    case LICBAK_STATUS_LICENSE_KEPT: return "kept";
-    case LICBAK_STATUS_LICENSE_DAMAGED: return "damaged";
-    default: return NULL;
-    }
-}
-
-static void tell_event(struct errand *errand, licbak_status status, const uint8_t *value)
-{
-    if (status == LICBAK_STATUS_LICENSE_LEFT_OUT)
-        errand->left_out++;
-    if (event_name(status) == NULL ||
-        (errand->quiet && status != LICBAK_STATUS_LICENSE_DAMAGED))
-        return;
-    clear_bar(errand);
-    fprintf(stderr, "%s: ", event_name(status));
-    put_safely(stderr, (const char *)value);
-    fputc('\n', stderr);
-}
-
-static licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
-                                              licbak_datatype type, const uint8_t *value,
-                                              size_t size, void *context)
-{
-    struct errand *errand = context;
-    (void)hr, (void)type;
-    if (status == LICBAK_STATUS_PROGRESS) {
-        take_progress(errand, value, size);
-        if (!errand->quiet && errand->has_cursor)
-            draw_bar(errand);
-        else if (!errand->quiet)
-            tell_phase(errand);
-    } else if (status == LICBAK_WMT_BACKUPRESTORE_END) {
-        take_progress(errand, value, size);
-        clear_bar(errand);
-    } else {
-        tell_event(errand, status, value); /* WMT_ERROR's sentence is left to fail() */
-    }
-    return LICBAK_S_OK;
 }
 
 /* ---- Running an operation ------------------------------------------------------------- */
@@ -263,24 +101,6 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
     return hr < 0 ? hr : outcome;
 }
 
-static void tell_summary(const struct errand *errand, const char *done)
-{
-    const licbak_progress *progress = &errand->progress;
-    char bytes[16];
-    printf("%s %" PRIu64 " %s (%s", done, progress->licenses_done,
-           progress->licenses_done == 1 ? "licence" : "licences",
-           format_bytes(progress->content_bytes, bytes));
-    if (progress->backup_bytes > 0)
-        printf(", %s compressed", format_bytes(progress->backup_bytes, bytes));
-    putchar(')');
-    if (errand->left_out > 0)
-        printf("; %" PRIu64 " left out", errand->left_out);
-    if (progress->licenses_kept > 0)
-        printf("; %" PRIu64 " kept", progress->licenses_kept);
-    putchar('\n');
-    fflush(stdout); /* before what stderr says of the next operation */
-}
-
 /* ---- The commands --------------------------------------------------------------------- */
 
 typedef licbak_hresult (LICBAK_CALL *operation)(licbak_restorer *restorer, uint32_t flags,
@@ -297,23 +117,27 @@ struct command {
 
 static const struct command commands[] = {
     {"backup", "[OPTION]... STORE BACKUP_DIR", "back up the licences below STORE",
-     "Every file below the folder STORE is a licence, and is saved in the one file\n"
-     "BACKUP_DIR/licenses.tar.zst. A backup that is there already stays, unless told otherwise.\n",
+     "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
+     "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
+     "there already stays, unless told otherwise.\n",
      OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up"},
     {"restore", "[OPTION]... BACKUP_DIR STORE", "restore the licences of a backup into STORE",
      "What STORE lacks is written, nothing is deleted. A licence that STORE holds in another\n"
-     "version is kept, unless told otherwise. Of a damaged backup nothing is restored.\n",
-     OVERWRITE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
+     "version is kept, unless told otherwise. Of a damaged backup nothing is restored, unless told\n"
+     "otherwise. STORE is a folder or an SQLite database; one that does not exist is made, a\n"
+     "database where its name ends in .db, .sqlite or .sqlite3.\n",
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore"},
     {"verify", "[OPTION]... BACKUP_DIR", "check every byte of a backup",
      "Each damaged licence is named; any damage at all is a failure.\n",
      QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL},
     {"list", "[OPTION]... BACKUP_DIR", "print the licences of a backup",
-     "One licence a line: size in bytes, key ID, name.\n",
-     0, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL},
+     "One licence a line: its format, whether its issuer allows backup, its size in bytes, its key\n"
+     "ID, its name.\n",
+     JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
@@ -341,51 +165,55 @@ static void set_path(struct errand *errand, const char *name, const char *path)
     set_property(errand, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path));
 }
 
-static void run_operation(struct errand *errand, const struct command *command,
-                          unsigned given)
+static licbak_hresult start(licbak_restorer *restorer, const struct command *command,
+                            const struct arguments *arguments, struct show *show)
 {
+    const unsigned given = arguments->given;
     const uint32_t flags = (given & OVERWRITE ? command->overwrite_flag : 0) |
                            (given & FULL ? LICBAK_BACKUP_FULL : 0) |
+                           (given & SALVAGE ? LICBAK_RESTORE_SALVAGE : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
+    if (given & KEY_ID)
+        return licbak_restore_license(restorer, arguments->key_id, flags, show_status, show);
+    return command->operation(restorer, flags, show_status, show);
+}
+
+static void tell_way_out(licbak_hresult hr, unsigned options_left)
+{
+    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
+        fputs("licbak: say --overwrite to replace it\n", stderr);
+    if (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (options_left & SALVAGE))
+        fputs("licbak: say --salvage to restore what is intact of it\n", stderr);
+}
+
+static void run_operation(struct errand *errand, const struct command *command,
+                          const struct arguments *arguments)
+{
+    const unsigned given = arguments->given;
+    struct show show = begin_show(command->working, (given & QUIET) != 0);
     if (errand->hr < 0)
         return;
-    errand->working = command->working;
-    errand->told_phase = 0;
-    errand->left_out = 0;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
-    licbak_hresult hr = command->operation(errand->restorer, flags, show_status, errand);
+    licbak_hresult hr = start(errand->restorer, command, arguments, &show);
     if (hr >= 0)
         hr = wait_or_cancel(errand->restorer);
-    if (hr < 0)
+    /* What a salvage has brought back is a result, though it has failed all the same. */
+    if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
+        tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
+                     (given & (KEY_ID | SALVAGE)) == 0);
+    if (hr < 0) {
         fail(errand, hr);
-    else if (!errand->quiet)
-        tell_summary(errand, given & DRY_RUN ? command->would_do : command->done);
+        tell_way_out(hr, command->options & ~given);
+    }
 }
 
-/* In columns of a terminal, near enough: one for each character of UTF-8. */
-static int text_width(const char *text)
-{
-    int width = 0;
-    for (; *text != '\0'; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
-    return width;
-}
-
-static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void *context)
-{
-    const int padding = 40 - text_width(license->key_id);
-    (void)context;
-    printf("%8zu  %s%*s  %s\n", license->content_size, license->key_id,
-           padding > 0 ? padding : 0, "", license->name);
-    return LICBAK_S_OK;
-}
-
-static void list(struct errand *errand)
+static void list(struct errand *errand, bool as_json)
 {
     if (errand->hr < 0)
         return;
-    const licbak_hresult hr = licbak_list_backup(errand->restorer, print_row, NULL);
+    const licbak_hresult hr =
+        as_json ? list_json(errand->restorer) : list_columns(errand->restorer);
     if (hr < 0)
         fail(errand, hr);
 }
@@ -393,7 +221,7 @@ static void list(struct errand *errand)
 static int run_command(const struct command *command, const struct arguments *arguments)
 {
     const unsigned given = arguments->given;
-    struct errand errand = {.quiet = (given & QUIET) != 0, .has_cursor = stderr_has_cursor()};
+    struct errand errand = {0};
     const licbak_hresult created = licbak_create(&errand.restorer);
     if (created < 0)
         fail(&errand, created);
@@ -404,12 +232,13 @@ static int run_command(const struct command *command, const struct arguments *ar
     if (given & LEVEL)
         set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4);
     if (command->operation != NULL)
-        run_operation(&errand, command, given);
+        run_operation(&errand, command, arguments);
     else
-        list(&errand);
+        list(&errand, (given & JSON) != 0);
     if (given & VERIFY) {
+        const struct arguments verify = {.given = given & QUIET};
         set_path(&errand, "RestorePath", arguments->paths[1]);
-        run_operation(&errand, find_command("verify"), 0);
+        run_operation(&errand, find_command("verify"), &verify);
     }
     licbak_destroy(errand.restorer);
     if (errand.hr == LICBAK_HRESULT_ERROR_EMPTY)
@@ -425,10 +254,13 @@ static const struct option {
 } options[] = {
     {OVERWRITE, "--overwrite", "", "replace what is there: a backup, or licences that differ"},
     {FULL, "--full", "", "take nothing over from the backup that is there"},
+    {SALVAGE, "--salvage", "", "restore what is intact of a damaged backup, and fail all the same"},
     {DRY_RUN, "--dry-run", "", "tell everything, write nothing"},
     {VERIFY, "--verify", "", "then read the backup back and check all of it"},
     {THREADS, "--threads", "N", "workers, at most 256; 0: one for each core (the default)"},
     {LEVEL, "--level", "N", "zstd compression level"},
+    {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it"},
+    {JSON, "--json", "", "an object a line: name, key_id, format, right, size, modified"},
     {QUIET, "--quiet", "", "tell nothing but errors"},
     {HELP, "--help", "", "print this"},
 };
@@ -488,11 +320,14 @@ static const char *take_option(const struct command *command, char ***next,
     const unsigned option = find_option((*next)[0]) & (command->options | HELP);
     const char *value = (*next)[1] != NULL ? (*next)[1] : "";
     arguments->given |= option;
-    *next += (option & (THREADS | LEVEL)) != 0 && *value != '\0';
+    *next += (option & WITH_VALUE) != 0 && *value != '\0';
     switch (option) {
     case 0: return "no such option";
     case THREADS: return take_number(value, &arguments->threads);
     case LEVEL: return take_number(value, &arguments->level);
+    case KEY_ID:
+        arguments->key_id = value;
+        return *value == '\0' ? "needs a key ID" : NULL;
     default: return NULL;
     }
 }
@@ -550,8 +385,20 @@ static int run_word(const char *word, char **rest)
     return print_help(stderr, EXIT_USAGE);
 }
 
+/* Else a backup that is being written could get the number of a stream that the caller has closed,
+ * and this program's words in the middle. Written to, these fail as a closed one does. */
+static void occupy_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_streams();
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* whole lines, also where others write there */
     const int exit_code =
         argc < 2 ? print_help(stderr, EXIT_USAGE) : run_word(argv[1], argv + 2);

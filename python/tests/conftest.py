@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -69,6 +71,15 @@ def wait_for_lists() -> None:
         while len(listing._ready) < _listing._AHEAD:
             time.sleep(0.001)
     time.sleep(0.05)  # in which the next batch is filled, and waits
+
+
+def is_collected(gone: weakref.ref[Any]) -> bool:
+    """Whether something goes; the library's thread may let go of it a little after the call."""
+    end = time.monotonic() + 60
+    while gone() is not None and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.001)
+    return gone() is None
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Long, Memory, Stalled, make_many, wait_for_lists
+from conftest import Long, Memory, Stalled, is_collected, make_many, wait_for_lists
 
 import licbak
 from licbak import AsyncRestorer, License, _listing, _operation
@@ -27,6 +27,28 @@ def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
             assert [license.size async for license in restorer.licenses()] == [9, 7]
         async with AsyncRestorer(store=tmp_path / "other", backup=backup) as restorer:
             assert (await restorer.restore()).licenses == 2
+
+    asyncio.run(main())
+
+
+def test_one_licence_and_a_salvage(store: Path, backup: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            await restorer.backup()
+        async with AsyncRestorer(store=tmp_path / "other", backup=backup) as restorer:
+            assert (await restorer.restore_license("film")).licenses == 1
+            with pytest.raises(licbak.NotFound):
+                await restorer.restore_license("Film")
+            assert (await restorer.restore(salvage=True)).licenses == 2
+            file = backup / "licenses.tar.zst"
+            file.write_bytes(file.read_bytes()[:-1])  # the end, which has all names
+            (tmp_path / "other" / "film.lic").unlink()
+            with pytest.raises(licbak.BackupCorrupt):
+                await restorer.restore_license("film")
+            with pytest.raises(licbak.BackupCorrupt) as caught:
+                await restorer.restore_license("film", salvage=True)
+            assert caught.value.result.licenses == 1
+            assert (tmp_path / "other" / "film.lic").exists()
 
     asyncio.run(main())
 
@@ -122,9 +144,12 @@ def test_a_timeout(backup: Path) -> None:
     async def main() -> None:
         stalled = Stalled()
         async with AsyncRestorer(store=stalled, backup=backup) as restorer:
+            task = asyncio.create_task(restorer.backup())
+            while not stalled.begun.is_set():
+                await asyncio.sleep(0)
             asyncio.get_running_loop().call_later(0.1, stalled.go_on.set)
             with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(restorer.backup(), 0.01)
+                await asyncio.wait_for(task, 0.01)
             assert stalled.go_on.is_set()
 
     asyncio.run(main())
@@ -165,8 +190,7 @@ def test_a_loop_that_is_closed_before_the_end(backup: Path) -> None:
     assert asyncio.run(restorer.verify()).licenses == 2000
     gone = weakref.ref(restorer)
     del restorer
-    gc.collect()
-    assert gone() is None
+    assert is_collected(gone)
 
 
 def test_a_list_may_be_left_at_any_point(backup: Path) -> None:

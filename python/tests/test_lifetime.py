@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Stalled, make_many, run_script
+from conftest import Stalled, is_collected, make_many, run_script
 from test_restorer import stalled_backup
 
 import licbak
@@ -71,8 +71,7 @@ def test_a_restorer_is_kept_while_its_operation_runs_and_no_longer(backup: Path)
     assert gone() is not None
     stalled.go_on.set()
     thread.join()
-    gc.collect()
-    assert gone() is None and raised == []
+    assert is_collected(gone) and raised == []
 
 
 def test_nothing_is_left_open(store: Path, backup: Path) -> None:

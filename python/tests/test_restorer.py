@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from conftest import Long, Stalled, make_many, wait_for_lists
 
 import licbak
-from licbak import _listing
+from licbak import Format, Right, _listing
 from licbak._host import license_of
 
 
@@ -247,3 +248,73 @@ def test_a_closed_restorer_stays_closed(store: Path, backup: Path) -> None:
     with pytest.raises(licbak.Closed, match="closed"):
         restorer.backup()
     assert not restorer.cancel()
+
+
+def test_one_licence_by_its_key_id(store: Path, backup: Path, tmp_path: Path) -> None:
+    (store / "music" / "film.lic").write_bytes(b"a second of that key ID")
+    other = tmp_path / "other"
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        restorer.backup()
+    with licbak.Restorer(store=other, backup=backup) as restorer:
+        assert restorer.restore_license("film", dry_run=True).licenses == 2 and not other.exists()
+        assert restorer.restore_license("Lied für Élise").licenses == 1
+        assert os.listdir(other) == ["music"]
+        (other / "film.lic").write_bytes(b"used")
+        assert restorer.restore_license("film").kept == ("film.lic",)
+        assert restorer.restore_license("film", overwrite=True).kept == ()
+        assert (other / "film.lic").read_bytes() == b"a licence"
+
+        with pytest.raises(licbak.NotFound, match="'Film'") as caught:
+            restorer.restore_license("Film")
+        assert isinstance(caught.value, LookupError) and caught.value.errno is None
+        with pytest.raises(licbak.InvalidArgument, match="control characters"):
+            restorer.restore_license("fi\nlm")
+        with pytest.raises(ValueError, match="NUL"):
+            restorer.restore_license("film\0")
+
+
+def test_what_is_left_of_a_damaged_backup(store: Path, backup: Path, tmp_path: Path) -> None:
+    noise = random.Random(1)
+    for name in ("early.lic", "large.lic", "late.lic"):  # each in a part of the file of its own
+        (store / name).write_bytes(noise.randbytes(1_500_000))
+    other = tmp_path / "other"
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        restorer.backup()
+    with licbak.Restorer(store=other, backup=backup) as restorer:
+        assert restorer.restore(salvage=True, dry_run=True).licenses == 5  # nothing is damaged
+        damage(backup, 2_000_000)
+        with pytest.raises(licbak.BackupCorrupt):
+            restorer.restore()
+        assert not other.exists()
+        with pytest.raises(licbak.BackupCorrupt) as caught:
+            restorer.restore(salvage=True)
+        result = caught.value.result
+        back = {path.name for path in other.rglob("*.lic")}
+        assert "large.lic" in result.damaged and "large.lic" not in back
+        assert {"early.lic", "late.lic"} <= back
+        assert result.licenses == len(back) == 5 - len(result.damaged)
+        with pytest.raises(licbak.BackupCorrupt) as caught:
+            restorer.restore_license("large", salvage=True)
+        assert caught.value.result.damaged == ("large.lic",)
+
+
+def damage(backup: Path, offset: int) -> None:
+    with open(backup / "licenses.tar.zst", "r+b") as file:
+        file.seek(offset)
+        file.write(bytes(100))
+
+
+def test_a_licence_tells_its_format_and_its_right(backup: Path) -> None:
+    licences = Path(__file__).parents[2] / "examples-c" / "licenses"
+    with licbak.Restorer(store=licences, backup=backup) as restorer:
+        restorer.backup()
+        found = {license.name: license for license in restorer.licenses()}
+    kinds = {
+        "books/winter-syntax.lcpl": (Format.LCP, Right.UNSTATED),
+        "media/windows-media/radio-hour.xml": (Format.WMDRM, Right.ALLOWED),
+        "media/streaming/concert-riverside.xmr": (Format.XMR, Right.UNSTATED),
+        "media/phone/ringtone-harp.dr": (Format.OMA, Right.UNSTATED),
+        "seats/engineering/cadworks.lic": (Format.OPAQUE, Right.UNSTATED),
+    }
+    assert {name: (found[name].format, found[name].right) for name in kinds} == kinds
+    assert found["media/windows-media/radio-hour.xml"].key_id == "EATmFOAmVEe73iI4n9T6LA=="

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import sqlite3
 import weakref
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Memory
+from conftest import Memory, is_collected
 
 import licbak
 from licbak import License, Right
@@ -141,6 +141,27 @@ def test_a_generator_is_ended_where_the_library_stops_it(backup: Path) -> None:
     assert left == ["cursor closed"]
 
 
+def test_the_path_of_a_database(backup: Path, tmp_path: Path) -> None:
+    path = tmp_path / "seats.db"
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("create table seat (id integer primary key, token blob)")
+        db.execute("insert into seat values (1, x'00ff'), (2, x'')")
+        db.execute(
+            "create view license as select 'seats/' || id as name, token as content, "
+            "'key ' || id as key_id from seat"
+        )
+    with licbak.Restorer(store=str(path), backup=backup) as restorer:
+        assert restorer.backup().licenses == 2
+        assert [license.key_id for license in restorer.licenses()] == ["key 1", "key 2"]
+    other = tmp_path / "other.sqlite"
+    with licbak.Restorer(store=other, backup=backup) as restorer:
+        assert restorer.restore_license("key 1").licenses == 1
+        assert restorer.restore().licenses == 2
+    with contextlib.closing(sqlite3.connect(other)) as db:
+        rows = db.execute("select name, content, key_id from license order by name").fetchall()
+    assert rows == [("seats/1", b"\0\xff", "key 1"), ("seats/2", b"", "key 2")]
+
+
 def test_rows_of_a_database(backup: Path) -> None:
     class Rows:
         """Called on a thread of the library, which sqlite3 must be told."""
@@ -182,5 +203,4 @@ def test_a_store_that_holds_its_restorer_is_collected(backup: Path) -> None:
     program.restorer.backup()
     gone = weakref.ref(program)
     del program
-    gc.collect()
-    assert gone() is None
+    assert is_collected(gone)

@@ -21,6 +21,7 @@ from ._errors import (
     NoBackup,
     NoDirectory,
     NotADirectory,
+    NotFound,
     NothingBackedUp,
 )
 from ._licenses import Format, License, Right, Source, Store, Target
@@ -48,6 +49,7 @@ __all__ = [
     "NoBackup",
     "NoDirectory",
     "NotADirectory",
+    "NotFound",
     "NothingBackedUp",
     "Phase",
     "Progress",

@@ -13,7 +13,7 @@ from ._licenses import License
 from ._listing import Listing
 from ._operation import Operation, ProgressCallback
 from ._report import Progress, Result
-from ._restorer import BaseRestorer, backup_flags, restore_flags
+from ._restorer import BaseRestorer, backup_flags, restore_flags, restore_license_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,11 +44,26 @@ class AsyncRestorer(BaseRestorer):
         self,
         *,
         overwrite: bool = False,
+        salvage: bool = False,
         dry_run: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.restore`."""
-        return await self._run(_c.restore_licenses, restore_flags(overwrite, dry_run), on_progress)
+        flags = restore_flags(overwrite, salvage, dry_run)
+        return await self._run(_c.restore_licenses, flags, on_progress)
+
+    async def restore_license(
+        self,
+        key_id: str,
+        *,
+        overwrite: bool = False,
+        salvage: bool = False,
+        dry_run: bool = False,
+        on_progress: Optional[ProgressCallback] = None,
+    ) -> Result:
+        """As `Restorer.restore_license`."""
+        flags = restore_flags(overwrite, salvage, dry_run)
+        return await self._run(restore_license_of(key_id), flags, on_progress)
 
     async def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
         """As `Restorer.verify`."""

@@ -37,6 +37,7 @@ class Hr(enum.IntEnum):
     HRESULT_ERROR_DISK_FULL = 0x80070070
     HRESULT_ERROR_FILE_TOO_LARGE = 0x800700DF
     HRESULT_ERROR_DIRECTORY = 0x8007010B
+    HRESULT_ERROR_NOT_FOUND = 0x80070490
     HRESULT_ERROR_EMPTY = 0x800710D2
 
 
@@ -63,6 +64,7 @@ class Flag(enum.IntFlag):
     WM_BACKUP_OVERWRITE = 0x001
     DRY_RUN = 0x100
     RESTORE_OVERWRITE = 0x200
+    RESTORE_SALVAGE = 0x400
     BACKUP_FULL = 0x800
 
 
@@ -178,6 +180,7 @@ set_prop = _declare(
 set_store = _declare("set_store", HANDLE, ctypes.POINTER(Store))
 backup_licenses = _declare("backup_licenses", *_OPERATION)
 restore_licenses = _declare("restore_licenses", *_OPERATION)
+restore_license = _declare("restore_license", HANDLE, ctypes.c_char_p, *_OPERATION[1:])
 verify_backup = _declare("verify_backup", *_OPERATION)
 cancel = _declare("cancel", HANDLE)
 _wait = _declare("wait", HANDLE, ctypes.c_uint32, ctypes.POINTER(HRESULT))

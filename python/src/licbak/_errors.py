@@ -60,8 +60,13 @@ class NotADirectory(Error, NotADirectoryError):
 class BackupCorrupt(Error):
     """The backup is truncated, altered, or not of this library.
 
-    `result.damaged` names the licences that are damaged, as far as that can be told.
+    `result.damaged` names the licences that are damaged, as far as that can be told. After a
+    restore with `salvage`, `result.licenses` counts those that have come back.
     """
+
+
+class NotFound(Error, LookupError):
+    """No licence of the backup has this key ID."""
 
 
 class Canceled(Error):
@@ -95,6 +100,7 @@ _CLASSES: dict[int, type[Error]] = {
     Hr.HRESULT_ERROR_PATH_NOT_FOUND: NoDirectory,
     Hr.HRESULT_ERROR_DIRECTORY: NotADirectory,
     Hr.NS_E_DRM_BACKUP_CORRUPT: BackupCorrupt,
+    Hr.HRESULT_ERROR_NOT_FOUND: NotFound,
     Hr.NS_E_DRM_OPERATION_CANCELED: Canceled,
     Hr.NS_E_DRM_BACKUPRESTORE_BUSY: Busy,
     Hr.E_HANDLE: Closed,

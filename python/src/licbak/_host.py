@@ -107,8 +107,8 @@ def _give(license: License, emit: Any, emit_context: int) -> int:
         emit(
             _c.License(
                 struct_size=ctypes.sizeof(_c.License),
-                name=_text(license.name),
-                key_id=None if license.key_id is None else _text(license.key_id),
+                name=c_text(license.name),
+                key_id=None if license.key_id is None else c_text(license.key_id),
                 content=ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p),
                 content_size=len(content),
                 modified=license.modified_ns,
@@ -119,7 +119,8 @@ def _give(license: License, emit: Any, emit_context: int) -> int:
     )
 
 
-def _text(text: str) -> bytes:
+def c_text(text: str) -> bytes:
+    """A name or key ID for the library, which would read it up to a NUL."""
     if "\0" in text:
         raise ValueError(f"A licence's name or key ID has a NUL in it: {text!r}.")
     return text.encode()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from . import _c
 from ._c import Datatype, Flag
 from ._errors import check_call, error_of
-from ._host import HostStore
+from ._host import HostStore, c_text
 from ._licenses import License, Source, Target
 from ._listing import Listing, stop_all
 from ._operation import Operation, ProgressCallback
@@ -41,8 +41,9 @@ class BaseRestorer:
         """Makes a restorer; what is missing for an operation is told when it is called.
 
         Args:
-            store: Where the licences are: a directory that holds nothing else, or an object with
-                the methods of `Source`, of `Target`, or of both.
+            store: Where the licences are: a directory that holds nothing else, an SQLite database
+                with a table `license`, or an object with the methods of `Source`, of `Target`, or
+                of both.
             backup: The directory that a backup is saved in, and found in.
             threads: How many workers, 256 at most; None: as many as there are cores.
             compression_level: A level of zstd; None: what has been measured to be best.
@@ -122,9 +123,19 @@ def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
     )
 
 
-def restore_flags(overwrite: bool, dry_run: bool) -> int:
+def restore_flags(overwrite: bool, salvage: bool, dry_run: bool) -> int:
     """The flags of a restore."""
-    return (Flag.RESTORE_OVERWRITE if overwrite else 0) | (Flag.DRY_RUN if dry_run else 0)
+    return (
+        (Flag.RESTORE_OVERWRITE if overwrite else 0)
+        | (Flag.RESTORE_SALVAGE if salvage else 0)
+        | (Flag.DRY_RUN if dry_run else 0)
+    )
+
+
+def restore_license_of(key_id: str) -> Any:
+    """The function that starts a restore of the licences with this key ID."""
+    key = c_text(key_id)
+    return lambda handle, *rest: _c.restore_license(handle, key, *rest)
 
 
 class Restorer(BaseRestorer):
@@ -166,17 +177,22 @@ class Restorer(BaseRestorer):
         self,
         *,
         overwrite: bool = False,
+        salvage: bool = False,
         dry_run: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Completes the store with the licences of the backup, and deletes none.
 
-        The whole backup is checked first: a damaged one changes nothing. When this returns all is
-        on the disk. Canceled or failed, the store keeps what it got; run again, it is completed.
+        The whole backup is checked first: a damaged one changes nothing, unless `salvage`. When
+        this returns all is on the disk. Canceled or failed, a directory keeps what it got and a
+        database nothing; run again, it is completed.
 
         Args:
             overwrite: Replace licences that the store holds in another version, which it keeps
                 otherwise (`Result.kept`).
+            salvage: Restore whatever is intact of a damaged backup, and raise `BackupCorrupt` all
+                the same: its `result` tells what came back and what is lost. Where the end of the
+                file is lost, nothing has the names any more, and `overwrite` does not count.
             dry_run: Tell everything, write nothing.
             on_progress: Told how far it is.
 
@@ -185,7 +201,36 @@ class Restorer(BaseRestorer):
             BackupCorrupt: The backup is damaged.
             Error: What else failed, in its own class where there is one.
         """
-        return self._run(_c.restore_licenses, restore_flags(overwrite, dry_run), on_progress)
+        flags = restore_flags(overwrite, salvage, dry_run)
+        return self._run(_c.restore_licenses, flags, on_progress)
+
+    def restore_license(
+        self,
+        key_id: str,
+        *,
+        overwrite: bool = False,
+        salvage: bool = False,
+        dry_run: bool = False,
+        on_progress: Optional[ProgressCallback] = None,
+    ) -> Result:
+        """Restores the licences that have this key ID: mostly one, and all of them where several.
+
+        Little of the backup is read, however large it is. Otherwise as `restore`.
+
+        Args:
+            key_id: What the licence unlocks, as in `License.key_id` of `licenses()`.
+            overwrite: As for `restore`.
+            salvage: As for `restore`.
+            dry_run: As for `restore`.
+            on_progress: As for `restore`.
+
+        Raises:
+            NotFound: No licence of the backup has the key ID.
+            InvalidArgument: No licence can have it.
+            Error: As for `restore`.
+        """
+        flags = restore_flags(overwrite, salvage, dry_run)
+        return self._run(restore_license_of(key_id), flags, on_progress)
 
     def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
         """Reads every byte of the backup and compares every digest.

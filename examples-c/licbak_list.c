@@ -1,0 +1,120 @@
+/* The list of a backup, see licbak_list.h. Rows are printed as they come, however many there are: the
+ * columns are as wide as most licences need, and a longer key ID only moves the name behind it. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "licbak_list.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "licbak_show.h"
+
+/* The words are those that the backup itself has in its licenses.jsonl. */
+
+static const char *format_word(uint32_t format)
+{
+    switch (format) {
+    case LICBAK_FORMAT_WMDRM: return "wmdrm";
+    case LICBAK_FORMAT_XMR: return "xmr";
+    case LICBAK_FORMAT_LCP: return "lcp";
+    case LICBAK_FORMAT_OMA: return "oma";
+    default: return "opaque"; /* also one that a later library knows */
+    }
+}
+
+static const char *right_word(uint32_t right)
+{
+    switch (right) {
+    case LICBAK_RIGHT_ALLOWED: return "allowed";
+    case LICBAK_RIGHT_DENIED: return "denied";
+    default: return "unstated";
+    }
+}
+
+/* ---- Columns -------------------------------------------------------------------------- */
+
+enum { key_id_width = 40 };
+
+/* In columns of a terminal, near enough: one for each character of UTF-8. */
+static int text_width(const char *text)
+{
+    int width = 0;
+    for (; *text != '\0'; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void *context)
+{
+    const int padding = key_id_width - text_width(license->key_id);
+    (void)context;
+    printf("%-6s  %-8s  %8zu  ", format_word(license->format),
+           right_word(license->backup_right), license->content_size);
+    put_safely(stdout, license->key_id);
+    printf("%*s  ", padding > 0 ? padding : 0, "");
+    put_safely(stdout, license->name);
+    putchar('\n');
+    return LICBAK_S_OK;
+}
+
+licbak_hresult list_columns(licbak_restorer *restorer)
+{
+    if (isatty(STDOUT_FILENO)) /* a pipe gets nothing but licences */
+        printf("%-6s  %-8s  %8s  %-*s  %s\n", "FORMAT", "RIGHT", "SIZE", key_id_width, "KEY ID",
+               "NAME");
+    return licbak_list_backup(restorer, print_row, NULL);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------- */
+
+static void put_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned)*text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
+
+/* RFC 3339, UTC. A time before 1970 is negative, and its nanoseconds count forwards all the same. */
+static void put_json_time(int64_t modified)
+{
+    enum { second = 1000000000 };
+    const int nanoseconds = (int)((modified % second + second) % second);
+    const time_t seconds = (time_t)((modified - nanoseconds) / second);
+    struct tm utc;
+    char text[32];
+    if (modified == 0 || gmtime_r(&seconds, &utc) == NULL) {
+        fputs("null", stdout);
+        return;
+    }
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    printf("\"%s.%09dZ\"", text, nanoseconds);
+}
+
+static licbak_hresult LICBAK_CALL print_object(const licbak_license *license, void *context)
+{
+    (void)context;
+    fputs("{\"name\":", stdout);
+    put_json_text(license->name);
+    fputs(",\"key_id\":", stdout);
+    put_json_text(license->key_id);
+    printf(",\"format\":\"%s\",\"right\":\"%s\",\"size\":%zu,\"modified\":",
+           format_word(license->format), right_word(license->backup_right),
+           license->content_size);
+    put_json_time(license->modified);
+    puts("}");
+    return LICBAK_S_OK;
+}
+
+licbak_hresult list_json(licbak_restorer *restorer)
+{
+    return licbak_list_backup(restorer, print_object, NULL);
+}

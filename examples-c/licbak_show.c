@@ -1,0 +1,203 @@
+/* What the user sees of an operation; see licbak_show.h. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "licbak_show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* ---- Words and numbers ---------------------------------------------------------------- */
+
+/* What drives a terminal are control characters, of which those called C1 are two bytes in UTF-8. */
+void put_safely(FILE *stream, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+        const bool c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
+        fputc(*at < 0x20 || *at == 0x7F || c1 ? '?' : *at, stream);
+        at += c1;
+    }
+}
+
+static const char *licenses_word(uint64_t count)
+{
+    return count == 1 ? "licence" : "licences";
+}
+
+static const char *format_bytes(uint64_t bytes, char text[16])
+{
+    static const char units[] = "KMGTPE";
+    double amount = (double)bytes / 1024;
+    size_t unit = 0;
+    for (; amount >= 1024; unit++)
+        amount /= 1024;
+    if (bytes < 1024)
+        snprintf(text, 16, "%u B", (unsigned)bytes);
+    else
+        snprintf(text, 16, "%.1f %ciB", amount, units[unit]);
+    return text;
+}
+
+/* ---- The bar, or lines for a log ------------------------------------------------------- */
+
+static bool stderr_has_cursor(void)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(STDERR_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+struct show begin_show(const char *working, bool quiet)
+{
+    return (struct show){.working = working, .quiet = quiet, .has_cursor = stderr_has_cursor()};
+}
+
+static int terminal_columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+static void clear_bar(const struct show *show)
+{
+    if (show->has_cursor && !show->quiet)
+        fputs("\r\033[K", stderr);
+    fflush(stderr);
+}
+
+static const char *phase_name(const struct show *show)
+{
+    static const char *const names[] = {"starting", "listing", "checking", NULL, "committing"};
+    const uint32_t phase = show->progress.phase;
+    const bool is_own = phase >= sizeof names / sizeof *names || names[phase] == NULL;
+    return is_own ? show->working : names[phase];
+}
+
+/* How much of the phase is done, 0 to 1; 0 also while its end is not known. */
+static double share_done(const licbak_progress *progress)
+{
+    if (progress->phase_total == 0 || progress->phase_done > progress->phase_total)
+        return progress->phase_total == 0 ? 0 : 1;
+    return (double)progress->phase_done / (double)progress->phase_total;
+}
+
+/* " 53%, 16 of 30 licences, 12.3 KiB": as much of it as is known yet. */
+static void describe_progress(const licbak_progress *progress, char *text, size_t capacity)
+{
+    char percent[16] = "", total[32] = "", bytes[16];
+    if (progress->phase_total > 0)
+        snprintf(percent, sizeof percent, "%3d%%, ", (int)(100 * share_done(progress)));
+    if (progress->licenses_total > 0)
+        snprintf(total, sizeof total, " of %" PRIu64, progress->licenses_total);
+    snprintf(text, capacity, "%s%" PRIu64 "%s %s, %s", percent, progress->licenses_done, total,
+             licenses_word(progress->licenses_total), format_bytes(progress->content_bytes, bytes));
+}
+
+/* One line, never wider than the terminal: the bar is the first to go. */
+static void draw_bar(const struct show *show)
+{
+    enum { widest = 40, narrowest = 8 };
+    static const char full[] = "########################################";
+    static const char empty[] = "----------------------------------------";
+    const int columns = terminal_columns() - 1; /* in the last one it might wrap */
+    char text[128], bar[128] = "", line[384];
+    describe_progress(&show->progress, text, sizeof text);
+    int width = columns - (int)(strlen(phase_name(show)) + strlen(text) + strlen(" [] "));
+    if (width > widest)
+        width = widest;
+    if (width >= narrowest && show->progress.phase_total > 0) {
+        const int filled = (int)(share_done(&show->progress) * width);
+        snprintf(bar, sizeof bar, "[%.*s%.*s] ", filled, full, width - filled, empty);
+    }
+    snprintf(line, sizeof line, "%s %s%s", phase_name(show), bar, text);
+    fprintf(stderr, "\r%.*s\033[K", columns, line);
+    fflush(stderr);
+}
+
+/* For a log: one line when a phase begins. */
+static void tell_phase(struct show *show)
+{
+    if (show->progress.phase == show->told_phase)
+        return;
+    show->told_phase = show->progress.phase;
+    fprintf(stderr, "%s", phase_name(show));
+    if (show->progress.licenses_total > 0)
+        fprintf(stderr, ": %" PRIu64 " %s", show->progress.licenses_total,
+                licenses_word(show->progress.licenses_total));
+    fputc('\n', stderr);
+}
+
+static void take_progress(struct show *show, const uint8_t *value, size_t size)
+{
+    /* The struct grows with the library: this program takes the part that it knows. */
+    if (size > sizeof show->progress)
+        size = sizeof show->progress;
+    memcpy(&show->progress, value, size);
+}
+
+static const char *event_name(licbak_status status)
+{
+    switch (status) {
+    case LICBAK_WMT_RESTRICTED_LICENSE: return "restricted"; /* its key ID, for the issuer */
+    case LICBAK_STATUS_LICENSE_LEFT_OUT: return "left out";
+    case LICBAK_STATUS_LICENSE_KEPT: return "kept";
+    case LICBAK_STATUS_LICENSE_DAMAGED: return "damaged";
+    default: return NULL;
+    }
+}
+
+static void tell_event(struct show *show, licbak_status status, const uint8_t *value)
+{
+    if (status == LICBAK_STATUS_LICENSE_LEFT_OUT)
+        show->left_out++;
+    if (event_name(status) == NULL ||
+        (show->quiet && status != LICBAK_STATUS_LICENSE_DAMAGED))
+        return;
+    clear_bar(show);
+    fprintf(stderr, "%s: ", event_name(status));
+    put_safely(stderr, (const char *)value);
+    fputc('\n', stderr);
+}
+
+licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
+                                       licbak_datatype type, const uint8_t *value, size_t size,
+                                       void *context)
+{
+    struct show *show = context;
+    (void)hr, (void)type;
+    if (status == LICBAK_STATUS_PROGRESS) {
+        take_progress(show, value, size);
+        if (!show->quiet && show->has_cursor)
+            draw_bar(show);
+        else if (!show->quiet)
+            tell_phase(show);
+    } else if (status == LICBAK_WMT_BACKUPRESTORE_END) {
+        take_progress(show, value, size);
+        clear_bar(show);
+    } else {
+        tell_event(show, status, value); /* WMT_ERROR's sentence stays with the restorer */
+    }
+    return LICBAK_S_OK;
+}
+
+/* ---- The result ----------------------------------------------------------------------- */
+
+void tell_summary(const struct show *show, const char *done, bool is_whole)
+{
+    const licbak_progress *progress = &show->progress;
+    char bytes[16];
+    printf("%s %" PRIu64 " %s (%s", done, progress->licenses_done,
+           licenses_word(progress->licenses_done), format_bytes(progress->content_bytes, bytes));
+    if (is_whole && progress->backup_bytes > 0)
+        printf(", %s compressed", format_bytes(progress->backup_bytes, bytes));
+    putchar(')');
+    if (show->left_out > 0)
+        printf("; %" PRIu64 " left out", show->left_out);
+    if (progress->licenses_kept > 0)
+        printf("; %" PRIu64 " kept", progress->licenses_kept);
+    if (progress->licenses_damaged > 0)
+        printf("; %" PRIu64 " lost", progress->licenses_damaged);
+    putchar('\n');
+    fflush(stdout); /* before what stderr says next */
+}
