@@ -117,6 +117,33 @@ static void destroyed_inside(const char *before_descriptors)
     forget(&rec);
 }
 
+/* A process may run without standard streams, and write to them all the same. */
+static licbak_hresult talk(recorder *rec, const event *e)
+{
+    (void)rec, (void)e;
+    for (int stream = 0; stream <= STDERR_FILENO; stream++) {
+        if (write(stream, "talk", 4) < 0 && errno != EBADF) {
+            return LICBAK_E_FAIL; /* of what the library has there only reading is allowed */
+        }
+    }
+    return LICBAK_S_OK;
+}
+
+static void without_streams(void *unused)
+{
+    (void)unused;
+    recorder rec = {.react = talk};
+    check_stderr = dup(STDERR_FILENO);
+    for (int stream = 0; stream <= STDERR_FILENO; stream++) {
+        close(stream);
+    }
+    licbak_restorer *r = restorer_for("linked", "silent");
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 1); /* told while the file is being written */
+    CHECK_HR(licbak_set_prop_string(r, "StorePath", "silent-store"), LICBAK_S_OK);
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+}
+
 int main(void)
 {
     begin("hygiene");
@@ -154,6 +181,12 @@ int main(void)
     CHECK_TEXT(after_state, before_state);
     CHECK_TEXT(after_descriptors, before_descriptors);
     CHECK_INT(size_of("silence"), 0);
+    make_dir("silent");
+    make_store("linked", 50);
+    CHECK(symlink("nowhere", "linked/a-link") == 0);
+    in_child(without_streams, NULL);
+    CHECK_HR(verify("silent"), LICBAK_S_OK);
+    CHECK_INT(system("diff -rq -x a-link linked silent-store"), 0);
     free(before_state);
     free(after_state);
     free(before_descriptors);

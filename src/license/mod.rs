@@ -103,7 +103,6 @@ pub struct Statement {
 /// What a recogniser finds in a content.
 struct Said {
     format: Format,
-    /// As it stands there, with whatever space is around it.
     key_id: Option<String>,
     right: BackupRight,
 }
@@ -122,8 +121,7 @@ pub fn read(name: &str, content: &[u8]) -> Result<Statement> {
         Some(said) => (said.format, said.key_id, said.right),
         None => (Format::Opaque, None, BackupRight::Unstated),
     };
-    let key_id = key_id.as_deref().map(str::trim);
-    let key_id = key_id.filter(|key_id| name::is_key_id(key_id));
+    let key_id = key_id.as_deref().filter(|key_id| name::is_key_id(key_id));
     Ok(Statement {
         key_id: key_id.unwrap_or_else(|| stem(name)).to_owned(),
         format,

@@ -47,7 +47,7 @@ pub fn read(document: &str) -> Option<Said> {
     })?;
     Some(Said {
         format: Format::Oma,
-        key_id: Some(key_id),
+        key_id: Some(xml::trimmed(&key_id).to_owned()),
         right,
     })
 }

@@ -150,6 +150,11 @@ fn prefix(namespace: &ResolveResult, namespaces: &[Namespace]) -> &'static str {
     }
 }
 
+/// A text without the space around it. XML 1.0, 2.3.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
 /// The entities that every document has. XML 1.0, 4.6.
 fn predefined(name: &str) -> Option<&'static str> {
     quick_xml::escape::resolve_xml_entity(name)

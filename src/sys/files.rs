@@ -127,6 +127,16 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     }
 }
 
+/// A file that is written to, with a descriptor above those of the standard streams: in a process that
+/// runs without these, what it says to its standard error would go into the file.
+fn writable(descriptor: OwnedFd) -> Result<File, Errno> {
+    const FIRST: i32 = 3;
+    match descriptor.as_raw_fd() < FIRST {
+        true => rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST).map(File),
+        false => Ok(File(descriptor)),
+    }
+}
+
 /// Whether this user could write to what is at `path`; the error tells why not.
 pub fn check_writable(path: &Path) -> Result<(), Errno> {
     rustix::fs::access(
@@ -219,14 +229,14 @@ impl Dir {
     /// Like [`Dir::file`], for writing too: some file systems lock nothing else.
     pub fn own_file(&self, name: &str) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).map(File)
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).and_then(writable)
     }
 
     /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
     pub fn create(&self, name: &str) -> Result<File, Errno> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).map(File)
+        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).and_then(writable)
     }
 
     /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
@@ -236,7 +246,7 @@ impl Dir {
             return Err(Errno::NOTSUP);
         }
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        retry_on_intr(|| rustix::fs::openat(&self.0, ".", flags, PRIVATE)).map(File)
+        retry_on_intr(|| rustix::fs::openat(&self.0, ".", flags, PRIVATE)).and_then(writable)
     }
 
     /// Gives the unnamed `file` the name `name`, which must not exist.
