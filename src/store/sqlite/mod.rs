@@ -4,6 +4,7 @@
 //! The file may be anybody's: the schema is not trusted, sizes are bounded, and SQLite is told to look
 //! closely at what it reads.
 
+mod damage;
 pub mod restore;
 pub mod snapshot;
 

@@ -64,7 +64,7 @@ impl Restore {
                 .connection
                 .pragma_update(None, "journal_mode", "WAL")
                 .map_err(failed)?,
-            None => database.check()?,
+            None => database.check_all()?,
         }
         let begin = if dry_run { "BEGIN" } else { "BEGIN IMMEDIATE" };
         database.connection.execute_batch(begin).map_err(failed)?;
@@ -165,20 +165,6 @@ fn unsaid<'s>(
     let key_id = (said.key_id != stated.key_id).then_some(stated.key_id.as_str());
     let right = (said.right != stated.right).then_some(stated.right.number());
     Ok((key_id, right))
-}
-
-impl Database {
-    /// Refuses a database that is damaged.
-    fn check(&self) -> Result<()> {
-        let failed = |error: rusqlite::Error| self.failure("check", &error);
-        let check = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-        match check.map_err(failed)?.as_str() {
-            "ok" => Ok(()),
-            found => Err(self.unfit(format_args!("it is damaged ({found})"))),
-        }
-    }
 }
 
 impl Table {
