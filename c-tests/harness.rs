@@ -232,6 +232,7 @@ pub fn python(script: &str) -> Command {
     command
         .arg("-B")
         .arg(source(script))
-        .env("LICBAK_SO", library());
+        .env("LICBAK_SO", library())
+        .env("LICBAK_TOOL", stage().join("bin/licbak"));
     command
 }

@@ -128,6 +128,22 @@ fn readers() {
     fs::remove_dir_all(&place).unwrap();
 }
 
+// -- databases as stores
+
+macro_rules! python_programs {
+    ($($name:ident)*) => { $(
+        #[test]
+        fn $name() {
+            let name = stringify!($name);
+            expect_passed(name, &mut python(&format!("{name}.py")));
+        }
+    )* };
+}
+
+python_programs! {
+    sqlite_store sqlite_errors sqlite_restore sqlite_writers sqlite_hostile
+}
+
 // -- the header
 
 /// Alone, and twice, in every language that a host may be written in.

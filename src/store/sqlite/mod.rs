@@ -4,6 +4,7 @@
 //! The file may be anybody's: the schema is not trusted, sizes are bounded, and SQLite is told to look
 //! closely at what it reads.
 
+mod damage;
 pub mod restore;
 pub mod snapshot;
 
@@ -20,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::GoOn;
-use crate::sys::files::{self, Facts, Kind};
+use crate::sys::files::{self, Dir, Errno, Facts, Kind};
 
 /// How long another's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,14 +34,14 @@ const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
 /// that: to close a file takes the process's locks on it away, also those of another restorer.
 pub fn is_database(path: &Path) -> bool {
     let is_file = |facts: Facts| facts.kind == Kind::File && facts.size > 0;
-    is_named_database(path)
-        || files::facts_at(path).is_ok_and(is_file)
-            && connect(path).is_ok_and(|connection| {
-                // Reads the header.
-                connection
-                    .pragma_query_value(None, "schema_version", |_| Ok(()))
-                    .is_ok()
-            })
+    is_named_database(path) || files::facts_at(path).is_ok_and(is_file) && !is_foreign(path)
+}
+
+/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one.
+fn is_foreign(path: &Path) -> bool {
+    let read = connect(path)
+        .and_then(|connection| connection.pragma_query_value(None, "schema_version", |_| Ok(())));
+    read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
 }
 
 /// Whether a store that is to be made at `path` is a database.
@@ -50,11 +51,8 @@ pub fn is_named_database(path: &Path) -> bool {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // A name that begins so would be taken for a URI.
-    let plain = match path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
-        true => Path::new(".").join(path),
-        false => path.to_owned(),
-    };
+    // So that no name is taken for a URI, or for no file at all.
+    let plain = Path::new(".").join(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(plain, flags)
 }
@@ -173,7 +171,11 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outcome::LockViolation,
         ErrorCode::OutOfMemory => return Error::out_of_memory(),
         ErrorCode::DiskFull => Outcome::DiskFull,
-        ErrorCode::TooBig => Outcome::FileTooLarge,
+        ErrorCode::TooBig => {
+            let sentence =
+                format!("Cannot {doing}: it has a value far over the 16 MiB of a licence.");
+            return Error::new(Outcome::FileTooLarge, sentence);
+        }
         ErrorCode::PermissionDenied => Outcome::AccessDenied,
         ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(path),
         ErrorCode::SystemIoFailure => match code.extended_code {
@@ -182,7 +184,7 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
                 Outcome::ReadFault
             }
             ffi::SQLITE_IOERR_SHORT_READ => Outcome::LicenseStoreError,
-            _ => Outcome::WriteFault,
+            _ => write_fault(),
         },
         _ => Outcome::LicenseStoreError,
     };
@@ -190,15 +192,26 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
     Error::reasoned(outcome, doing, message)
 }
 
+/// Why SQLite has just failed to write. It calls everything but a full disk an I/O error, so the system's
+/// last error is asked for, where it says more.
+fn write_fault() -> Outcome {
+    let errno = Errno::from_io_error(&std::io::Error::last_os_error());
+    match errno.map(|errno| Outcome::of_system(Access::Write, errno)) {
+        Some(outcome @ (Outcome::DiskFull | Outcome::FileTooLarge)) => outcome,
+        _ => Outcome::WriteFault,
+    }
+}
+
 /// Why SQLite could not open the database or what stands beside it, or write there.
 fn barred(path: &Path) -> Outcome {
-    let places = [path, parent(path)];
-    let error = places
-        .into_iter()
-        .find_map(|place| files::check_writable(place).err());
-    error.map_or(Outcome::LicenseStoreError, |errno| {
-        Outcome::of_system(Access::Write, errno)
-    })
+    let directory = parent(path);
+    let error = files::check_writable(path)
+        .and_then(|()| files::check_writable(directory))
+        .and_then(|()| Dir::open(directory).map(drop));
+    error.map_or_else(
+        |errno| Outcome::of_system(Access::Write, errno),
+        |()| Outcome::LicenseStoreError,
+    )
 }
 
 /// The directory that `path` is in.

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::{Database, Table, parent};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement};
 use crate::store::{GoOn, Placed};
 use crate::sys::files::{self, Dir, Errno};
+
+/// The row of a name: found by the table's own index, which may take several names for one.
+const THIS_NAME: &str = "name = ?1 AND name = ?1 COLLATE BINARY";
 
 /// A database while it is restored into.
 pub struct Restore {
@@ -64,9 +67,11 @@ impl Restore {
                 .connection
                 .pragma_update(None, "journal_mode", "WAL")
                 .map_err(failed)?,
-            None => database.check()?,
+            None => database.check_all()?,
         }
-        let begin = if dry_run { "BEGIN" } else { "BEGIN IMMEDIATE" };
+        // Another's lock is waited for here, once, and not with every page that has to be written. (In WAL
+        // mode others read on.)
+        let begin = if dry_run { "BEGIN" } else { "BEGIN EXCLUSIVE" };
         database.connection.execute_batch(begin).map_err(failed)?;
         restore.table = database.table()?;
         match restore.table {
@@ -99,8 +104,8 @@ impl Restore {
         let connection = &database.connection;
         let doing = || format!("restore the licence '{name}' into");
         let failed = |error: rusqlite::Error| database.failure(&doing(), &error);
-        let compare = "SELECT content IS ?2 FROM license WHERE name = ?1 COLLATE BINARY";
-        let mut compare = connection.prepare_cached(compare).map_err(failed)?;
+        let compare = format!("SELECT content IS ?2 FROM license WHERE {THIS_NAME}");
+        let mut compare = connection.prepare_cached(&compare).map_err(failed)?;
         let is_same = compare.query_row(params![name, content], |row| row.get::<_, bool>(0));
         let write = match is_same.optional().map_err(failed)? {
             Some(true) => return Ok(Placed::Same),
@@ -111,9 +116,18 @@ impl Restore {
         if !self.dry_run {
             let (key_id, right) = unsaid(name, content, stated)?;
             let mut write = connection.prepare_cached(&write).map_err(failed)?;
-            write
-                .execute(params![name, content, key_id, right])
-                .map_err(failed)?;
+            let mut values: Vec<&dyn ToSql> = vec![&name, &content];
+            if table.has_key_id {
+                values.push(&key_id);
+            }
+            if table.has_right {
+                values.push(&right);
+            }
+            let written = write.execute(values.as_slice());
+            if written.map_err(failed)? == 0 {
+                let reason = format_args!("a trigger keeps the licence '{name}' out");
+                return Err(database.unfit(reason));
+            }
         }
         Ok(Placed::Staged)
     }
@@ -167,38 +181,37 @@ fn unsaid<'s>(
     Ok((key_id, right))
 }
 
-impl Database {
-    /// Refuses a database that is damaged.
-    fn check(&self) -> Result<()> {
-        let failed = |error: rusqlite::Error| self.failure("check", &error);
-        let check = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-        match check.map_err(failed)?.as_str() {
-            "ok" => Ok(()),
-            found => Err(self.unfit(format_args!("it is damaged ({found})"))),
-        }
-    }
-}
-
 impl Table {
+    /// The columns that there are, in the order of their values.
+    fn columns(self) -> impl Iterator<Item = &'static str> {
+        let columns = [
+            ("name", true),
+            ("content", true),
+            ("key_id", self.has_key_id),
+            ("backup_right", self.has_right),
+        ];
+        columns
+            .into_iter()
+            .filter_map(|(column, is_there)| is_there.then_some(column))
+    }
+
     fn insert(self) -> String {
-        let (columns, values) = match (self.has_key_id, self.has_right) {
-            (true, true) => ("name, content, key_id, backup_right", "?1, ?2, ?3, ?4"),
-            (true, false) => ("name, content, key_id", "?1, ?2, ?3"),
-            (false, true) => ("name, content, backup_right", "?1, ?2, ?4"),
-            (false, false) => ("name, content", "?1, ?2"),
-        };
-        format!("INSERT INTO license({columns}) VALUES ({values})")
+        let columns: Vec<_> = self.columns().collect();
+        let values: Vec<_> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        // Whatever the table says of conflicts, nothing else is deleted, and nothing left out.
+        format!("INSERT OR ABORT INTO license({columns}) VALUES ({values})")
     }
 
     fn update(self) -> String {
-        let key_id = if self.has_key_id { ", key_id = ?3" } else { "" };
-        let right = if self.has_right {
-            ", backup_right = ?4"
-        } else {
-            ""
-        };
-        format!("UPDATE license SET content = ?2{key_id}{right} WHERE name = ?1 COLLATE BINARY")
+        let numbered = self.columns().zip(1..);
+        let set: Vec<_> = numbered
+            .skip(1)
+            .map(|(column, at)| format!("{column} = ?{at}"))
+            .collect();
+        format!(
+            "UPDATE OR ABORT license SET {} WHERE {THIS_NAME}",
+            set.join(", ")
+        )
     }
 }

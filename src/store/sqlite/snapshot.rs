@@ -18,7 +18,7 @@ use crate::sys::locks::Mutex;
 pub struct Snapshot {
     /// Of one thread at a time.
     database: Mutex<Database>,
-    table: Table,
+    query: String,
 }
 
 impl Snapshot {
@@ -32,9 +32,11 @@ impl Snapshot {
         let table = database
             .table()?
             .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
+        let query = database.query(table)?;
+        database.check_what_is_read(&query)?;
         Ok(Snapshot {
             database: Mutex::new(database),
-            table,
+            query,
         })
     }
 }
@@ -75,27 +77,35 @@ impl Database {
         Database::new(copy, &self.path, Arc::clone(&self.go_on))
     }
 
-    /// Gives every licence to `gathering`, sorted by the bytes of its name.
-    fn gather(&self, table: Table, gathering: &mut Gathering) -> Result<()> {
+    /// What gives every licence, sorted by the bytes of its name.
+    fn query(&self, table: Table) -> Result<String> {
         let column = |has, column| if has { column } else { "NULL" };
-        let query = format!(
+        Ok(format!(
             "SELECT name, content, {}, {} FROM license ORDER BY name COLLATE {}",
             column(table.has_key_id, "key_id"),
             column(table.has_right, "backup_right"),
             self.collation()?,
-        );
+        ))
+    }
+
+    /// Gives every licence to `gathering`.
+    fn gather(&self, query: &str, gathering: &mut Gathering) -> Result<()> {
         let mut last = String::new();
+        let row_after = |last: &str| match last {
+            "" => "the first row".to_owned(),
+            last => format!("the row after '{last}'"),
+        };
         let failed = |error: rusqlite::Error, last: &str| {
-            self.failure(&format!("read the licence after '{last}' in"), &error)
+            self.failure(&format!("read {} in", row_after(last)), &error)
         };
         let mut statement = self
             .connection
-            .prepare(&query)
+            .prepare(query)
             .map_err(|error| failed(error, ""))?;
         let mut rows = statement.query([]).map_err(|error| failed(error, ""))?;
         while let Some(row) = rows.next().map_err(|error| failed(error, &last))? {
             let license = license(row).map_err(|what| {
-                self.unfit(format!("the row after '{last}' is no licence: {what}"))
+                self.unfit(format!("{} is no licence: {what}", row_after(&last)))
             })?;
             gathering.add(&license)?;
             license.name.clone_into(&mut last);
@@ -178,7 +188,7 @@ impl store::Snapshot for Snapshot {
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let mut gathering = Gathering::new("database", feed);
-        self.database.lock().gather(self.table, &mut gathering)?;
+        self.database.lock().gather(&self.query, &mut gathering)?;
         gathering.finish()
     }
 

@@ -1,0 +1,231 @@
+"""What the tests of databases as stores share.
+
+Python's own sqlite3 makes the databases and looks at them; the library runs in processes of its own, since who
+closes a file takes away all locks that the process has on it. LICBAK_TOOL names the tool, LICBAK_SO the library.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+
+HERE = pathlib.Path(__file__).resolve().parent
+TABLE = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, key_id TEXT, backup_right INTEGER)"
+
+ERROR, BEGIN, END, RESTRICTED = 0, 21, 27, 31
+KEPT, DAMAGED, LEFT_OUT = 0x10002, 0x10003, 0x10004
+RESTORE_OVERWRITE, RESTORE_SALVAGE, DRY_RUN = 0x200, 0x400, 0x100
+WM_BACKUP_OVERWRITE = 0x1
+
+LIMIT = 120  # seconds after which a process of the library hangs
+
+NAME = pathlib.Path(sys.argv[0]).stem
+checks = 0
+
+
+# -- checks ---------------------------------------------------------------------------------------------------
+
+
+def fail(what):
+    frame = sys._getframe(1)
+    while pathlib.Path(frame.f_code.co_filename).name == "databases.py":
+        frame = frame.f_back
+    sys.exit(f"{NAME}:{frame.f_lineno}: {what}")
+
+
+def check(value, expected, what="it"):
+    global checks
+    checks += 1
+    if value != expected:
+        fail(f"{what}: expected {expected!r:.600}, got {value!r:.600}")
+
+
+def check_that(condition, what):
+    check(bool(condition), True, what)
+
+
+def check_words(text, *words):
+    for word in words:
+        check_that(word in text, f"{word!r} in {text!r:.900}")
+
+
+def skip(what, why):
+    print(f"{NAME}: skipped: {what} ({why})", flush=True)
+
+
+def tell(what, figures):
+    print(f"{NAME}: {what}: {figures}", flush=True)
+
+
+def finish():
+    print(f"{NAME}: {checks} checks passed", flush=True)
+
+
+@contextlib.contextmanager
+def place():
+    """A new directory with an empty one for backups in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = pathlib.Path(directory)
+        (root / "backups").mkdir()
+        yield root
+
+
+# -- the library, in other processes --------------------------------------------------------------------------
+
+
+class Process:
+    """A child that is killed when it hangs; `memory` has its peak in KiB when it has ended."""
+
+    def __init__(self, command, **options):
+        self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", **options)
+        self.hung = False
+        self.timer = threading.Timer(LIMIT, self._hang)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def _hang(self):
+        self.hung = True
+        self.popen.kill()
+
+    def signal(self, number):
+        """Sends a signal; it stays there to be waited for, also when it has ended."""
+        os.kill(self.popen.pid, number)
+
+    def end(self):
+        """What it still has to say; sets `returncode` and `memory`."""
+        text = self.popen.stdout.read()
+        _, status, usage = os.wait4(self.popen.pid, 0)
+        self.timer.cancel()
+        self.popen.stdout.close()
+        self.returncode = self.popen.returncode = os.waitstatus_to_exitcode(status)
+        self.memory = usage.ru_maxrss
+        if self.hung:
+            fail(f"{self.popen.args} hangs\n{text}")
+        return text
+
+
+class Run(Process):
+    """The tool; when it has ended, `code` is its outcome's name and `text` all that it said."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__([os.environ["LICBAK_TOOL"], *arguments], stderr=subprocess.STDOUT, **options)
+
+    def end(self):
+        self.text = super().end()
+        named = re.search(r"\(([A-Z_]+), 0x[0-9A-F]{8}\)", self.text)
+        if self.returncode < 0:
+            self.code = signal.Signals(-self.returncode).name
+        elif self.returncode == 0:
+            self.code = "S_OK"
+        else:
+            self.code = named.group(1).removeprefix("HRESULT_") if named else self.text
+        return self
+
+
+def tool(*arguments, **options):
+    return Run(*arguments, **options).end()
+
+
+def back_up(store, backups, *options, **more):
+    return tool("backup", "--overwrite", *options, store, backups, **more)
+
+
+def restore(backups, store, *options, **more):
+    return tool("restore", *options, backups, store, **more)
+
+
+class Child(Process):
+    """A process that has loaded the library, see operations.py."""
+
+    def __init__(self, **options):
+        super().__init__([sys.executable, "-B", HERE / "operations.py"], stdin=subprocess.PIPE, **options)
+
+    def ask(self, operation, store=None, backups=None, **request):
+        paths = {"StorePath": store, "BackupPath": backups, "RestorePath": backups}
+        properties = {name: str(path) for name, path in paths.items() if path is not None}
+        self.write({"operation": operation, "properties": properties, **request})
+
+    def write(self, line):
+        with contextlib.suppress(BrokenPipeError):  # its death shows at the answer
+            self.popen.stdin.write(json.dumps(line) + "\n")
+            self.popen.stdin.flush()
+
+    def answer(self):
+        line = self.popen.stdout.readline()
+        if not line:
+            self.end()
+            fail(f"the library's process has died ({self.returncode})")
+        return json.loads(line)
+
+    def end(self):
+        self.popen.stdin.close()
+        return super().end()
+
+
+def operate(operation, store=None, backups=None, **request):
+    """One operation in a process of its own."""
+    child = Child()
+    child.ask(operation, store, backups, **request)
+    answer = child.answer()
+    child.end()
+    return answer
+
+
+def texts(answer, status):
+    return [text for event, text in answer["events"] if event == status]
+
+
+# -- databases ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(path, **options):
+    """A connection that commits when nothing went wrong, and is closed."""
+    connection = sqlite3.connect(path, **options)
+    try:
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def make(path, rows=(), *statements, table=TABLE, before=(), **options):
+    """A database: what sets it up, the table, more statements, and rows of name, content, key_id, right."""
+    with opened(path, **options) as connection:
+        for statement in [*before, table, *statements]:
+            connection.execute(statement)
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            connection.executemany(f"INSERT INTO license VALUES ({marks})", rows)
+    return path
+
+
+def query(path, question, *values):
+    with opened(path) as connection:
+        return connection.execute(question, values).fetchall()
+
+
+def licenses_of(path):
+    """Name -> content."""
+    return dict(query(path, "SELECT name, content FROM license"))
+
+
+def files_below(directory):
+    """Name -> content of each file."""
+    files = [path for path in pathlib.Path(directory).rglob("*") if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def restored(backups):
+    """What a backup holds, restored into a directory that did not exist."""
+    with tempfile.TemporaryDirectory() as directory:
+        run = restore(backups, os.path.join(directory, "restored"))
+        check(run.code, "S_OK", run.text)
+        return files_below(os.path.join(directory, "restored"))

@@ -1,0 +1,235 @@
+"""Databases that are damaged, or made to do harm: an operation ends, with a code, in bounded memory; nothing runs."""
+
+import os
+import random
+import resource
+import signal
+import time
+
+from databases import *
+
+STORE_ERROR, CANCELED = "NS_E_DRM_LICENSE_STORE_ERROR", "NS_E_DRM_OPERATION_CANCELED"
+MEMORY = 400 << 10  # KiB that a process may take, whatever it is given
+SORTED = 640 << 20  # bytes of data that it may have while SQLite sorts values just under its limit of 64 MiB
+ROWS = [(f"{i:03}", b"%03d" % i * (5 if i % 5 else 400), f"key {i}", i % 2) for i in range(60)]
+
+# -- damage ---------------------------------------------------------------------------------------------------
+
+
+def original(path, mode):
+    """Several pages of every kind: inner ones, leaves, indexes, chains of overflow, free ones."""
+    before = ["PRAGMA page_size = 512", "PRAGMA auto_vacuum = NONE", f"PRAGMA journal_mode = {mode}"]
+    make(path, ROWS, "CREATE TABLE other(a)", before=before)
+    with opened(path) as connection:
+        connection.execute("INSERT INTO other VALUES (zeroblob(9000))")
+        connection.execute("CREATE INDEX by_key ON license(key_id)")
+    with opened(path) as connection:
+        connection.execute("DELETE FROM other")
+    return path.read_bytes()
+
+
+def damaged(data, choose):
+    """One to three changed bytes, most of them where pages begin, or a truncation."""
+    data = bytearray(data)
+    if choose.random() < 0.1:
+        return data[: choose.randrange(len(data))]
+    for _ in range(choose.randint(1, 3)):
+        page = choose.randrange(0, len(data), 512)
+        reach = choose.choice([100 if page == 0 else 12, 40, 512])
+        at = page + choose.randrange(reach)
+        data[at] = choose.choice([0, 1, 0x7F, 0x80, 0xFF, data[at] ^ 1 << choose.randrange(8)])
+    return data
+
+
+def damage():
+    """A backup that succeeds all the same has every licence, and a restore leaves what SQLite finds right."""
+    choose = random.Random(1)
+    with place() as root:
+        good = make(root / "good.db", [("new", b"new", None, None), *ROWS])
+        check(back_up(good, root / "backups").code, "S_OK")
+        for mode in "DELETE", "WAL":
+            data = original(root / f"{mode}.db", mode)
+            check_that(len(data) > 40 * 512, "a database of many pages")
+            child, counts = Child(), {}
+            for number in range(250):
+                store = root / "x.db"
+                store.write_bytes(damaged(data, choose))
+                for operation, flags in ("backup_licenses", DRY_RUN), ("restore_licenses", 0):
+                    child.ask(operation, store, root / "backups", flags=flags)
+                    told = child.answer()
+                    what = f"{operation} of damage {number} in {mode}: {told['code']}: {told['sentence']}"
+                    check_that(told["code"].startswith(("S_OK", "ERROR_", "NS_E_")), what)
+                    counts[told["code"]] = counts.get(told["code"], 0) + 1
+                    if told["code"] == "S_OK" and operation == "backup_licenses":
+                        check(told["figures"]["done"] + told["figures"]["restricted"], len(ROWS), what)
+                    elif told["code"] == "S_OK":
+                        check(query(store, "SELECT content FROM license WHERE name = 'new'"), [(b"new",)], what)
+                    if told["code"] == "ERROR_LOCK_VIOLATION":
+                        fail(what)
+                for path in root.glob("x.db*"):
+                    path.unlink()
+            child.end()
+            check_that(child.memory < MEMORY, f"{child.memory} KiB")
+            told = ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))
+            tell(f"operations on damaged databases in {mode}", f"{told}; {child.memory >> 10} MiB")
+
+
+def damaged_log():
+    """The log of a host that died: what is intact at its begin counts, as SQLite has it."""
+    choose = random.Random(2)
+    with place() as root:
+        original(root / "live.db", "WAL")
+        host = sqlite3.connect(root / "live.db", isolation_level=None)
+        host.execute("UPDATE license SET content = content || x'00'")
+        host.execute("UPDATE license SET content = CAST(content AS BLOB)")
+        data, log = (root / "live.db").read_bytes(), (root / "live.db-wal").read_bytes()
+        host.close()
+        child = Child()
+        for number in range(60):
+            (root / "x.db").write_bytes(data)
+            bad = bytearray(log)
+            at = choose.randrange(len(log) if number % 2 else 56)
+            bad[at] ^= 1 << choose.randrange(8)
+            (root / "x.db-wal").write_bytes(bad)
+            child.ask("backup_licenses", root / "x.db", root / "backups", flags=DRY_RUN)
+            told = child.answer()
+            check_that(told["code"].startswith(("S_OK", "ERROR_", "NS_E_")), f"{number}: {told}")
+            if told["code"] == "S_OK":
+                check(told["figures"]["done"], len(ROWS), "the licences")
+            for path in root.glob("x.db*"):
+                path.unlink()
+        child.end()
+
+
+# -- views ----------------------------------------------------------------------------------------------------
+
+ENDLESS = (
+    "CREATE VIEW license AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n{})"
+    " SELECT 'n' || i AS name, {} AS content FROM n{}"
+)
+
+
+def viewing(path, view, *statements):
+    return make(path, [], *statements, view, table="CREATE TABLE t(a)")
+
+
+def endless():
+    """A view that never ends, or never gives a row, is canceled at once."""
+    with place() as root:
+        temporary = root / "temporary"
+        temporary.mkdir()
+        for what, view in {
+            "rows": ENDLESS.format("", "x''", ""),
+            "no rows": ENDLESS.format("", "x''", " WHERE i < 0"),
+        }.items():
+            for mode in "WAL", "DELETE":
+                store = viewing(root / f"{what} {mode}.db", view, f"PRAGMA journal_mode = {mode}")
+                run = Run("backup", store, root / "backups", env={**os.environ, "SQLITE_TMPDIR": str(temporary)})
+                time.sleep(0.3)
+                run.signal(signal.SIGINT)
+                run.end()
+                check(run.code, CANCELED, f"{what} in {mode}: {run.text}")
+                check_that(run.memory < MEMORY, f"{run.memory} KiB")
+        check(list(temporary.iterdir()) + list((root / "backups").iterdir()), [], "what is left behind")
+
+
+def large_values():
+    """What SQLite's sorter has mapped of its temporary file does not count, so the limit is one on data."""
+    def little_memory():
+        resource.setrlimit(resource.RLIMIT_DATA, (SORTED, SORTED))
+
+    with place() as root:
+        for what, value, words in [
+            ("zeros", "zeroblob(500000000)", "the first row"),
+            ("text", "hex(zeroblob(200000000))", "the first row"),
+            ("printf", "CAST(printf('%900000000d', 1) AS BLOB)", "the first row"),
+            ("under the limit", "zeroblob(60000000)", "'n1'"),
+            ("one of many", "CASE i WHEN 5 THEN zeroblob(17000000) ELSE zeroblob(16000000) END", "'n5'"),
+        ]:
+            store = viewing(root / f"{what}.db", ENDLESS.format(" WHERE i < 5", value, ""))
+            run = back_up(store, root / "backups", preexec_fn=little_memory)
+            check(run.code, "ERROR_FILE_TOO_LARGE", f"{what}: {run.text}")
+            check_words(run.text, words, "16 MiB")
+        long_name = viewing(root / "name.db", "CREATE VIEW license AS SELECT hex(zeroblob(5000000)) name, x'' content")
+        run = back_up(long_name, root / "backups", preexec_fn=little_memory)
+        check(run.code, "ERROR_INVALID_NAME", run.text[:1000])
+        check_that(len(run.text) < 20000, f"{len(run.text)} bytes of text")
+
+
+def many_rows():
+    count = 1_000_000
+    with place() as root:
+        store = viewing(root / "x.db", ENDLESS.format(f" WHERE i < {count}", "CAST(i AS BLOB)", ""))
+        child = Child()
+        child.ask("backup_licenses", store, root / "backups", flags=DRY_RUN)
+        told = child.answer()
+        child.end()
+        check((told["code"], told["figures"]["done"]), ("S_OK", count), told["sentence"])
+        check_that(child.memory < MEMORY, f"{child.memory} KiB")
+        tell("a view of a million rows", f"{child.memory >> 10} MiB")
+
+
+def harm():
+    """What a schema would like to do: nothing of it happens."""
+    with place() as root:
+        marks = [root / "written", root / "attached.db"]
+        check(back_up(make(root / "good.db", [("a", b"a", None, None)]), root / "backups").code, "S_OK")
+        for number, value in enumerate(
+            [
+                "load_extension('/tmp/evil.so')",
+                "readfile('/etc/passwd')",
+                f"writefile('{marks[0]}', 'x')",
+                "fts3_tokenizer('simple')",
+                "(SELECT sql FROM sqlite_dbpage)",
+                "(SELECT content FROM pragma_journal_mode('OFF'))",
+                "(SELECT file FROM pragma_database_list)",
+            ]
+        ):
+            store = viewing(root / f"{number}.db", f"CREATE VIEW license AS SELECT 'a' AS name, {value} AS content")
+            run = back_up(store, root / "backups")
+            check(run.code, STORE_ERROR, f"{value}: {run.text}")
+            trigger = f"CREATE TRIGGER t AFTER INSERT ON license BEGIN SELECT {value}; END"
+            store = make(root / f"trigger {number}.db", [], trigger)
+            run = restore(root / "backups", store)
+            check(run.code, STORE_ERROR, f"{trigger}: {run.text}")
+        for number, statement in enumerate(
+            [
+                f"ATTACH '{marks[1]}' AS evil",
+                f"VACUUM INTO '{marks[1]}'",
+                "PRAGMA writable_schema = ON",
+            ]
+        ):
+            store = make(root / f"statement {number}.db")
+            with opened(store) as connection:  # SQLite itself would not make such a trigger
+                connection.execute("PRAGMA writable_schema = ON")
+                connection.execute(
+                    "INSERT INTO sqlite_master VALUES ('trigger', 't', 'license', 0, ?)",
+                    [f"CREATE TRIGGER t AFTER INSERT ON license BEGIN {statement}; END"],
+                )
+            check(restore(root / "backups", store).code, STORE_ERROR, statement)
+        recursive = make(
+            root / "recursive.db",
+            [],
+            "CREATE TRIGGER t AFTER INSERT ON license BEGIN INSERT INTO license(name, content)"
+            " VALUES (new.name || 'x', x''); END",
+        )
+        check(restore(root / "backups", recursive).code, "S_OK", "a trigger that would go on for ever")
+        schema = "INSERT INTO sqlite_schema VALUES ('table', 'evil', 'evil', 0, 'CREATE TABLE evil(a)')"
+        store = make(root / "schema.db", [], "CREATE TABLE t(a)")
+        with opened(store) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute(
+                "INSERT INTO sqlite_master VALUES ('trigger', 't', 'license', 0, ?)",
+                [f"CREATE TRIGGER t AFTER INSERT ON license BEGIN {schema}; END"],
+            )
+        check(restore(root / "backups", store).code, STORE_ERROR, "a trigger that writes the schema")
+        check([mark for mark in marks if mark.exists()], [], "what was done")
+
+
+def main():
+    for test in damage, damaged_log, endless, large_values, many_rows, harm:
+        test()
+    finish()
+
+
+main()

@@ -1,0 +1,262 @@
+"""A restore into a database: what it writes, what it leaves alone, and that it keeps all or nothing."""
+
+import os
+import random
+import signal
+import stat
+
+from databases import *
+
+STORE_ERROR, CORRUPT = "NS_E_DRM_LICENSE_STORE_ERROR", "NS_E_DRM_BACKUP_CORRUPT"
+ROWS = [("absent", b"1", None, None), ("different", b"backup's", None, None), ("same", b"3", None, None)]
+
+
+def digest_of(path):
+    """All that a database holds, for comparisons; its files may differ in how."""
+    with opened(path) as connection:
+        return list(connection.iterdump())
+
+
+def backed_up(root, rows=ROWS):
+    source = root / "source.db"
+    source.unlink(missing_ok=True)
+    run = back_up(make(source, rows), root / "backups")
+    check(run.code, "S_OK", run.text)
+    return root / "backups"
+
+
+# -- licence by licence ---------------------------------------------------------------------------------------
+
+
+def licence_by_licence():
+    rich = (
+        "CREATE TABLE license(id INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB NOT NULL, key_id TEXT,"
+        " backup_right INTEGER, uses INTEGER DEFAULT 7)"
+    )
+    others = [
+        "INSERT INTO license VALUES (40, 'same', x'33', NULL, 1, 1), (41, 'different', x'3131', 'k', 2, 2),"
+        " (42, 'only here', x'', 'o', 0, 3)",
+        "CREATE TABLE log(entry TEXT)",
+        "INSERT INTO log VALUES ('first')",
+        "CREATE INDEX by_key ON license(key_id)",
+        "CREATE VIEW used AS SELECT name FROM license WHERE uses > 1",
+        "CREATE TRIGGER logs AFTER INSERT ON license BEGIN INSERT INTO log VALUES ('+ ' || new.name); END",
+        "CREATE TRIGGER too AFTER UPDATE ON license BEGIN INSERT INTO log VALUES ('~ ' || new.name); END",
+    ]
+    here, kept, added = (42, "only here", b"", "o", 0, 3), (41, "different", b"11", "k", 2, 2), (43, "absent", b"1")
+    with place() as root:
+        backups = backed_up(root)
+        for mode in "DELETE", "WAL":
+            store = make(root / f"{mode}.db", [], *others, table=rich, before=[f"PRAGMA journal_mode = {mode}"])
+            os.chmod(store, 0o640)
+            schema = query(store, "SELECT sql FROM sqlite_master")
+            before = digest_of(store)
+            for flags in DRY_RUN, DRY_RUN | RESTORE_OVERWRITE:
+                told = operate("restore_licenses", store, backups, flags=flags)
+                check((told["code"], texts(told, KEPT)), ("S_OK", ["different"] if flags == DRY_RUN else []), "dry run")
+                check(digest_of(store), before, "a dry run writes")
+            told = operate("restore_licenses", store, backups)
+            check((told["code"], texts(told, KEPT)), ("S_OK", ["different"]), "what is kept")
+            check((told["figures"]["done"], told["figures"]["kept"]), (2, 1), "the figures")
+            rows = [(40, "same", b"3", None, 1, 1), kept, here, (*added, None, None, 7)]
+            check(query(store, "SELECT * FROM license ORDER BY id"), rows, "the rows")
+            check(query(store, "SELECT entry FROM log"), [("first",), ("+ absent",)], "what the triggers saw")
+            told = operate("restore_licenses", store, backups, flags=RESTORE_OVERWRITE)
+            check((told["code"], texts(told, KEPT), told["figures"]["done"]), ("S_OK", [], 3), "overwritten")
+            rows[1] = (41, "different", b"backup's", None, None, 2)
+            check(query(store, "SELECT * FROM license ORDER BY id"), rows, "the rows")
+            check(query(store, "SELECT entry FROM log")[2:], [("~ different",)], "what the triggers saw")
+            check(query(store, "SELECT sql FROM sqlite_master"), schema, "the schema")
+            check(query(store, "PRAGMA journal_mode"), [(mode.lower(),)], "the mode")
+            check(query(store, "PRAGMA integrity_check"), [("ok",)], "the database")
+            check(stat.S_IMODE(store.stat().st_mode), 0o640, "the file's mode")
+            again = operate("restore_licenses", store, backups)
+            check((again["code"], again["figures"]["done"], again["figures"]["kept"]), ("S_OK", 3, 0), "again")
+
+
+def one_licence():
+    rows = [("a.lic", b"a", "urn:1", None), ("b.lic", b"b", "urn:2", 1), ("c.lic", b"c", "urn:2", None)]
+    with place() as root:
+        backups = backed_up(root, rows)
+        for store in make(root / "some.db"), root / "new.db":
+            told = operate("restore_license", store, backups, key_id="urn:none")
+            check(told["code"], "ERROR_NOT_FOUND")
+            check(store.exists(), store.name == "some.db", "a database for nothing")
+            told = operate("restore_license", store, backups, key_id="urn:2")
+            check(told["code"], "S_OK", told["sentence"])
+            check(query(store, "SELECT * FROM license ORDER BY name"), rows[1:], "those of the key ID")
+
+
+def a_new_one():
+    with place() as root:
+        backups = backed_up(root)
+        old_mask = os.umask(0)
+        try:
+            for name in "new.db", "new.sqlite", "new.sqlite3":
+                run = restore(backups, root / name, "--dry-run")
+                check((run.code, (root / name).exists()), ("S_OK", False), f"dry run: {run.text}")
+                check(restore(backups, root / name).code, "S_OK")
+                check([path.name for path in root.glob("new*")], [name], "what is made")
+                check(licenses_of(root / name), {name: content for name, content, *_ in ROWS}, name)
+                check(query(root / name, "PRAGMA journal_mode"), [("wal",)], "the mode")
+                check(query(root / name, "SELECT sql FROM sqlite_master WHERE sql <> ''"), [(TABLE,)], "the schema")
+                check(stat.S_IMODE((root / name).stat().st_mode), 0o600, "the file's mode")
+                (root / name).unlink()
+        finally:
+            os.umask(old_mask)
+        for name in "new.DB", "new.db3", "new":
+            check(restore(backups, root / name).code, "S_OK")
+            check((root / name).is_dir(), True, f"{name} is a directory")
+        for parent in "gone", "source.db":
+            for option in (), ("--dry-run",):
+                run = restore(backups, root / parent / "new.db", *option)
+                check(run.code, "ERROR_PATH_NOT_FOUND" if parent == "gone" else "ERROR_DIRECTORY", run.text)
+                check_words(run.text, f"{root}/{parent}")
+        os.symlink(root / "nowhere.db", root / "dangling.db")
+        run = restore(backups, root / "dangling.db")
+        check(run.code, "ERROR_PATH_NOT_FOUND", run.text)
+
+
+# -- all or nothing -------------------------------------------------------------------------------------------
+
+
+def refusing(root, backups, store, code, *words, options=("--overwrite",)):
+    """A restore that fails and changes nothing that the database holds."""
+    before = digest_of(store)
+    run = restore(backups, store, *options)
+    check(run.code, code, run.text)
+    check_words(run.text, f"'{store}'", *words)
+    check(digest_of(store), before, f"what is kept after {run.text}")
+
+
+def refused():
+    with place() as root:
+        backups = backed_up(root)
+        view = "CREATE VIEW license AS SELECT 'a' name, x'' content"
+        view = make(root / "view.db", [], view, table="CREATE TABLE t(a)")
+        refusing(root, backups, view, "ERROR_NOT_SUPPORTED", "view")
+        lacking = make(root / "lacking.db", table="CREATE TABLE license(name TEXT)")
+        refusing(root, backups, lacking, STORE_ERROR, "name and content")
+        no_deletion = "CREATE TRIGGER t BEFORE DELETE ON license BEGIN SELECT RAISE(FAIL, 'deleted'); END"
+        old = "INSERT INTO license(name, content) VALUES ('old', x'00')"
+        for columns, statements, words in [
+            ("name TEXT PRIMARY KEY, content BLOB CHECK (length(content) < 5)", [], ["'different'", "CHECK"]),
+            ("name TEXT PRIMARY KEY, content BLOB, extra NOT NULL", [], ["'absent'", "NOT NULL", "extra"]),
+            ("name TEXT PRIMARY KEY, content BLOB, shelf DEFAULT 7 REFERENCES shelves(id)", ["CREATE TABLE shelves(id"
+             " PRIMARY KEY)"], ["FOREIGN KEY"]),
+            ("name TEXT PRIMARY KEY, content AS (x'00')", [], ["'absent'", "content"]),
+            ("name TEXT PRIMARY KEY, content BLOB, one DEFAULT 1 UNIQUE", [old], ["'absent'", "UNIQUE"]),
+            ("name TEXT PRIMARY KEY, content BLOB, one DEFAULT 1 UNIQUE ON CONFLICT REPLACE", [old, no_deletion],
+             ["'absent'", "UNIQUE"]),
+            ("name TEXT PRIMARY KEY, content BLOB, one DEFAULT 1 UNIQUE ON CONFLICT IGNORE", [old],
+             ["'absent'", "UNIQUE"]),
+            ("name TEXT COLLATE NOCASE PRIMARY KEY ON CONFLICT REPLACE, content BLOB",
+             [old.replace("old", "SAME")], ["'same'", "UNIQUE"]),
+            ("name TEXT PRIMARY KEY, content BLOB", ["CREATE TRIGGER t BEFORE INSERT ON license WHEN new.name = 'same'"
+             " BEGIN SELECT RAISE(IGNORE); END"], ["'same'", "trigger"]),
+            ("name TEXT PRIMARY KEY, content BLOB", ["CREATE TRIGGER t BEFORE INSERT ON license WHEN new.name = 'same'"
+             " BEGIN SELECT RAISE(FAIL, 'no such seat'); END"], ["'same'", "no such seat"]),
+        ]:
+            store = root / "constrained.db"
+            make(store, [], *statements, table=f"CREATE TABLE license({columns})")
+            refusing(root, backups, store, STORE_ERROR, *words)
+            store.unlink()
+
+
+def damaged_backup():
+    """Nothing is written; with SALVAGE what is intact is."""
+    random.seed(1)
+    rows = [(f"{i:05}", random.randbytes(2000), None, None) for i in range(3000)]
+    with place() as root:
+        backups = backed_up(root, rows)
+        whole = (backups / "licenses.tar.zst").read_bytes()
+        old = make(root / "old.db", [("old", b"old", None, None), (rows[5][0], b"other", None, None)])
+        bytes_before = old.read_bytes()
+        for at in 100, len(whole) // 2, len(whole) - 5000:
+            data = bytearray(whole)
+            data[at : at + 4] = b"\0\0\0\0"
+            (backups / "licenses.tar.zst").write_bytes(data)
+            for store in old, root / "new.db":
+                run = restore(backups, store, "--overwrite")
+                check(run.code, CORRUPT, run.text)
+            check((old.read_bytes(), (root / "new.db").exists()), (bytes_before, False), "what is written")
+        (backups / "licenses.tar.zst").write_bytes(whole[: len(whole) // 2])
+        check(restore(backups, old).code, CORRUPT)
+        check(old.read_bytes(), bytes_before, "what is written")
+
+        data = bytearray(whole)
+        data[len(whole) // 2 : len(whole) // 2 + 4] = b"\0\0\0\0"
+        (backups / "licenses.tar.zst").write_bytes(data)
+        for store in old, root / "new.db":
+            told = operate("restore_licenses", store, backups, flags=RESTORE_SALVAGE | RESTORE_OVERWRITE)
+            check(told["code"], CORRUPT)
+            lost = texts(told, DAMAGED)
+            check_that(0 < len(lost) < len(rows), f"some are lost: {len(lost)}")
+            intact = {name: content for name, content, *_ in rows if name not in lost}
+            have = licenses_of(store)
+            have.pop("old", None)
+            check_that(have == intact, "the intact ones are there")
+            check(query(store, "PRAGMA integrity_check"), [("ok",)], "the database")
+
+
+def damaged_database():
+    with place() as root:
+        backups = backed_up(root)
+        store = make(root / "x.db", [(f"{i:04}", bytes(3000), None, None) for i in range(50)], "CREATE TABLE o(a)")
+        data = bytearray(store.read_bytes())
+        size = int.from_bytes(data[16:18], "big")
+        data[size + 3 : size + 5] = b"\xff\xff"  # the number of cells in the root of the table
+        (root / "broken.db").write_bytes(data)
+        for option in (), ("--dry-run",):
+            run = restore(backups, root / "broken.db", *option)
+            check(run.code, STORE_ERROR, run.text)
+            check((root / "broken.db").read_bytes(), bytes(data), "a damaged database")
+        check([path.name for path in root.glob("broken*")], ["broken.db"], "what is left behind")
+
+
+def canceled():
+    """A callback that fails in the middle, and Ctrl-C at once: all or nothing."""
+    rows = [(f"{i:05}", b"new", None, None) for i in range(9000)]
+    old = [(name, b"old", None, None) for name, *_ in rows]
+    with place() as root:
+        backups = backed_up(root, rows)
+        store = make(root / "old.db", old)
+        before = store.read_bytes()
+        for store in root / "old.db", root / "new.db":
+            told = operate("restore_licenses", store, backups, fail_at=BEGIN)
+            check(told["code"], "0xa0000001", "the outcome")
+            if store.exists():
+                check(licenses_of(store), dict(row[:2] for row in old), "what is kept")
+        # All are kept, and so many told that the restore waits for the callback, which then fails.
+        for how, code in ("fail_at", "0xa0000001"), ("cancel_at", "NS_E_DRM_OPERATION_CANCELED"):
+            told = operate("restore_licenses", root / "old.db", backups, **{how: KEPT})
+            check((told["code"], told["figures"]["done"]), (code, 0), "the outcome")
+            check((root / "old.db").read_bytes(), before, "what is written")
+        child = Child()
+        child.ask("restore_licenses", root / "old.db", backups, hold_at=KEPT)
+        check(child.answer(), "held")
+        child.signal(signal.SIGTERM)
+        child.end()
+        check(child.returncode, -signal.SIGTERM, "the library handles no signal")
+        check(licenses_of(root / "old.db"), dict(row[:2] for row in old), "what is kept")
+        outcomes = {}
+        for number in range(4):
+            run = Run("restore", "--overwrite", backups, root / "old.db")
+            run.popen.stdout.readline()  # "checking: …"
+            run.signal(signal.SIGINT)
+            run.end()
+            now = licenses_of(root / "old.db")
+            check_that(run.code in ("S_OK", "NS_E_DRM_OPERATION_CANCELED"), run.text)
+            check(set(now.values()), {b"new"} if run.code == "S_OK" else {b"old"}, f"what is kept after {run.code}")
+            outcomes[run.code] = outcomes.get(run.code, 0) + 1
+            query(root / "old.db", "UPDATE license SET content = ?", b"old")
+        tell("restores that were interrupted", ", ".join(f"{count} ended {code}" for code, count in outcomes.items()))
+
+
+def main():
+    for test in licence_by_licence, one_licence, a_new_one, refused, damaged_backup, damaged_database, canceled:
+        test()
+    finish()
+
+
+main()

@@ -1,0 +1,79 @@
+//! Whether a database is damaged. SQLite reads what it can of a damaged one, and may miss rows without a word.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+
+use super::Database;
+use crate::error::Result;
+use crate::sys::locks::Mutex;
+
+impl Database {
+    /// Refuses a database that is damaged anywhere: to write into it would damage more.
+    pub fn check_all(&self) -> Result<()> {
+        let mut found = self.ask("quick_check", &1);
+        // Other tables may need collations, functions or modules that only their host has.
+        if found.as_ref().is_err_and(is_unknown) && self.table()?.is_some() {
+            found = self.ask("quick_check", &"license");
+        }
+        self.judge(found)
+    }
+
+    /// Refuses a database that is damaged in what `query` reads: its tables, and that their indexes lead to
+    /// every row. The rest may be as large and as damaged as it likes.
+    pub fn check_what_is_read(&mut self, query: &str) -> Result<()> {
+        for table in self.tables_read(query)? {
+            self.judge(self.ask("integrity_check", &table))?;
+        }
+        Ok(())
+    }
+
+    /// The tables that `query` reads, also through views.
+    fn tables_read(&mut self, query: &str) -> Result<BTreeSet<String>> {
+        let tables = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&tables);
+        let authorizer = move |context: AuthContext| {
+            if let AuthAction::Read { table_name, .. } = context.action {
+                seen.lock().insert(table_name.to_owned());
+            }
+            Authorization::Allow
+        };
+        let connection = &mut self.connection;
+        let prepared = connection
+            .authorizer(Some(authorizer))
+            .and_then(|()| connection.prepare(query).map(drop));
+        let removed = connection.authorizer(None::<fn(AuthContext) -> Authorization>);
+        prepared
+            .and(removed)
+            .map_err(|error| self.failure("read", &error))?;
+        let tables = std::mem::take(&mut *tables.lock());
+        Ok(tables)
+    }
+
+    /// The first thing that one of SQLite's checks finds, or "ok".
+    fn ask(&self, check: &str, what: &dyn rusqlite::ToSql) -> rusqlite::Result<String> {
+        let mut found = None;
+        self.connection.pragma(None, check, what, |row| {
+            found.get_or_insert(row.get::<_, String>(0)?);
+            Ok(())
+        })?;
+        Ok(found.unwrap_or_else(|| "ok".to_owned()))
+    }
+
+    fn judge(&self, found: rusqlite::Result<String>) -> Result<()> {
+        match found.as_deref() {
+            Ok("ok") => Ok(()),
+            Ok(found) => Err(self.unfit(format_args!("it is damaged ({found})"))),
+            Err(error) if is_unknown(error) => Ok(()),
+            Err(error) => Err(self.failure("check", error)),
+        }
+    }
+}
+
+/// Whether SQLite refuses what it was told, rather than what it has found.
+fn is_unknown(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{SqlInputError, SqliteFailure};
+    matches!(error, SqlInputError { error, .. } | SqliteFailure(error, _) if error.code == ErrorCode::Unknown)
+}
