@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
+use super::name::KEY_ID_MAX;
 use super::{BackupRight, Format, Said};
 
 #[derive(Deserialize)]
@@ -33,7 +34,7 @@ pub fn read(document: &str) -> Option<Said> {
     let document: Document = serde_json::from_str(document).ok()?;
     Some(Said {
         format: Format::Lcp,
-        key_id: Some(document.id.into_owned()),
+        key_id: (document.id.len() <= KEY_ID_MAX).then(|| document.id.into_owned()),
         right: BackupRight::Unstated,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! OMA-Download-REL-V1_0 and OMA-TS-DRM-REL-V2_0: both write ODRL 1.1.
 
+use super::name::KEY_ID_MAX;
 use super::{BackupRight, Format, Said, xml};
 
 pub const ROOT: &str = "ex:rights";
@@ -25,29 +26,34 @@ const KEY_ID: &str = "ex:rights/ex:agreement/ex:asset/ex:context/dd:uid";
 /// What counts uses down. A restored copy would fill it up again, so that the backup is denied: by
 /// our reading, since neither version has a permission for backups. Version 2 counts uses of some
 /// length too.
-const COUNTS: [&str; 2] = ["/dd:count", "/oma:timed-count"];
-const CONSTRAINT: &str = "/ex:constraint/";
+const COUNTS: [&str; 2] = ["dd:count", "oma:timed-count"];
+const CONSTRAINT: &str = "ex:constraint";
 
 pub fn read(document: &str) -> Option<Said> {
-    let (mut key_id, mut assets, mut right) = (String::new(), 0, BackupRight::Unstated);
+    let (mut key_id, mut assets) = (xml::Gathered::new(KEY_ID_MAX), 0);
+    let mut right = BackupRight::Unstated;
     xml::walk(document, &NAMESPACES, |path, node| {
         match node {
             xml::Node::Element(_) if path == KEY_ID => assets += 1,
-            xml::Node::Element(_) => {
-                let counts = COUNTS.iter().any(|count| path.ends_with(count));
-                if counts && path.contains(CONSTRAINT) {
+            xml::Node::Element(_) if right == BackupRight::Unstated => {
+                let (above, element) = path.rsplit_once('/').unwrap_or_default();
+                let counts = COUNTS
+                    .iter()
+                    .any(|count| element.eq_ignore_ascii_case(count));
+                if counts && above.split('/').any(|element| element == CONSTRAINT) {
                     right = BackupRight::Denied;
                 }
             }
+            xml::Node::Element(_) => {}
             // Of several assets the first speaks.
-            xml::Node::Text(text) if path == KEY_ID && assets == 1 => key_id.push_str(&text),
+            xml::Node::Text(text) if path == KEY_ID && assets == 1 => key_id.push(&text),
             xml::Node::Text(_) => {}
         }
         xml::Next::Into
     })?;
     Some(Said {
         format: Format::Oma,
-        key_id: Some(xml::trimmed(&key_id).to_owned()),
+        key_id: key_id.get().map(str::to_owned),
         right,
     })
 }
@@ -85,6 +91,10 @@ mod tests {
             ),
             (
                 "<r:constraint><o:timed-count o:timer='9'>3</o:timed-count></r:constraint>",
+                BackupRight::Denied,
+            ),
+            (
+                "<r:constraint><COUNT>3</COUNT></r:constraint>",
                 BackupRight::Denied,
             ),
             ("<count>3</count>", BackupRight::Unstated),

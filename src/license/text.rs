@@ -4,14 +4,21 @@ use std::borrow::Cow;
 
 use crate::error::Result;
 
-/// A content as text; None: it is none. UTF-16 is known by its byte order mark, or by beginning with
-/// `<`.
+/// A content as text; None: it is none. UTF-16 is known by its byte order mark, or by beginning as
+/// an XML document does.
 pub fn decode(content: &[u8]) -> Result<Option<Cow<'_, str>>> {
     Ok(match content {
-        [0xFF, 0xFE, ..] | [b'<', 0, ..] => utf16(content, u16::from_le_bytes)?.map(Cow::Owned),
-        [0xFE, 0xFF, ..] | [0, b'<', ..] => utf16(content, u16::from_be_bytes)?.map(Cow::Owned),
+        [0xFF, 0xFE, ..] => utf16(content, u16::from_le_bytes)?.map(Cow::Owned),
+        [0xFE, 0xFF, ..] => utf16(content, u16::from_be_bytes)?.map(Cow::Owned),
+        [first, 0, ..] if begins(*first) => utf16(content, u16::from_le_bytes)?.map(Cow::Owned),
+        [0, first, ..] if begins(*first) => utf16(content, u16::from_be_bytes)?.map(Cow::Owned),
         _ => std::str::from_utf8(content).ok().map(Cow::Borrowed),
     })
+}
+
+/// Whether an XML document can begin so.
+fn begins(byte: u8) -> bool {
+    byte == b'<' || byte.is_ascii_whitespace()
 }
 
 fn utf16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Option<String>> {
@@ -31,11 +38,12 @@ fn utf16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The document in a text: without a byte order mark and space before it, and the NULs that some
+/// The document in a text: without a byte order mark and the space around it, and the NULs that some
 /// programs end it with.
 pub fn document(text: &str) -> &str {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    text.trim_start().trim_end_matches('\0')
+    text.trim_start()
+        .trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace())
 }
 
 #[cfg(test)]
@@ -50,7 +58,8 @@ mod tests {
     fn all_encodings_are_read() {
         let text = "<é\u{1F511}>";
         let marked = format!("\u{FEFF} \r\n{text}\0\0");
-        for text in [text, &marked] {
+        let padded = format!("\n{text}\n\0 \0");
+        for text in [text, &marked, &padded] {
             let contents = [
                 encoded(text, u16::to_le_bytes),
                 encoded(text, u16::to_be_bytes),

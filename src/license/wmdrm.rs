@@ -2,6 +2,7 @@
 //!
 //! [MS-DRM], Digital Rights Management License Protocol, 2.2.3.2.4.2.
 
+use super::name::KEY_ID_MAX;
 use super::{BackupRight, Format, Said, xml};
 
 pub const ROOT: &str = "LICENSE";
@@ -10,20 +11,20 @@ pub const VERSION: &str = "2.0.0.0";
 /// The key ID. [MS-DRM] 2.2.3.2.4.2 has the element in its schema.
 const KEY_ID: &str = "LICENSE/LICENSORINFO/DATA/KID";
 
-/// What grants the backup: an action of that type, unless its condition is always false. Without one
-/// the issuer denies it.
+/// What grants the backup: an action of that type, whose conditions, if there are any, are always true.
+/// Without one the issuer denies it.
 ///
 /// That the right is called "Backup" stands in [MS-DRM] 2.2.3.1.3.1 (ACTION), and that it is not
 /// granted by default in the Windows Media Rights Manager SDK (WMRMRights.AllowBackupRestore). In
 /// doubt is where a licence says so: [MS-DRM] 2.2.1.7 leaves the format of rights to the issuer's
 /// software, and no licence of such software may be published. ONACTION with its type is our reading.
-/// Conditions are small programs; only constants are understood here, and any other counts as a grant.
+/// Conditions are small programs; only constants are understood here, and any other is no grant.
 const GRANT: Grant = Grant {
     action: "LICENSE/LICENSORINFO/DATA/ONACTION",
     attribute: "type",
     right: "Backup",
     condition: "LICENSE/LICENSORINFO/DATA/ONACTION/CONDITION",
-    never: ["0", "false"],
+    always: ["1", "true"],
 };
 
 struct Grant {
@@ -31,43 +32,78 @@ struct Grant {
     attribute: &'static str,
     right: &'static str,
     condition: &'static str,
-    never: [&'static str; 2],
+    always: [&'static str; 2],
+}
+
+/// What the actions read so far say of the right.
+#[derive(Default)]
+struct Actions {
+    is_granted: bool,
+    /// Of the action that is being read, if it is about the right: whether its conditions hold so far.
+    holds: Option<bool>,
+    /// The condition that is being read.
+    condition: Option<xml::Gathered>,
+}
+
+impl Actions {
+    fn begin(&mut self, action: &str) {
+        self.end_action();
+        self.holds = action
+            .trim()
+            .eq_ignore_ascii_case(GRANT.right)
+            .then_some(true);
+    }
+
+    fn begin_condition(&mut self) {
+        self.end_condition();
+        // Longer than any constant.
+        self.condition = self.holds.map(|_| xml::Gathered::new(16));
+    }
+
+    fn end_condition(&mut self) {
+        if let (Some(holds), Some(condition)) = (&mut self.holds, self.condition.take()) {
+            let is = |always: &&str| {
+                condition
+                    .get()
+                    .is_some_and(|c| c.eq_ignore_ascii_case(always))
+            };
+            *holds &= GRANT.always.iter().any(is);
+        }
+    }
+
+    fn end_action(&mut self) {
+        self.end_condition();
+        self.is_granted |= self.holds.take() == Some(true);
+    }
 }
 
 pub fn read(document: &str) -> Option<Said> {
-    let mut key_id = String::new();
-    // The conditions of actions that would grant the backup, and whether the last action is one.
-    let (mut conditions, mut grants) = (Vec::<String>::new(), false);
+    let (mut key_id, mut key_ids) = (xml::Gathered::new(KEY_ID_MAX), 0);
+    let mut actions = Actions::default();
     xml::walk(document, &[], |path, node| {
         match &node {
             xml::Node::Element(_) if path == GRANT.action => {
-                let action = node.attribute(GRANT.attribute).unwrap_or_default();
-                grants = action.trim().eq_ignore_ascii_case(GRANT.right);
-                if grants {
-                    conditions.push(String::new());
-                }
+                actions.begin(&node.attribute(GRANT.attribute).unwrap_or_default());
             }
+            xml::Node::Element(_) if path == GRANT.condition => actions.begin_condition(),
+            xml::Node::Element(_) if path == KEY_ID => key_ids += 1,
             // Most of a licence is of no interest.
             xml::Node::Element(_) if !leads_to_what_is_read(path) => return xml::Next::Past,
-            xml::Node::Text(text) if path == KEY_ID => key_id.push_str(text),
-            xml::Node::Text(text) if grants && path == GRANT.condition => {
-                if let Some(condition) = conditions.last_mut() {
-                    condition.push_str(text);
+            xml::Node::Text(text) if path == KEY_ID && key_ids == 1 => key_id.push(text),
+            xml::Node::Text(text) if path == GRANT.condition => {
+                if let Some(condition) = &mut actions.condition {
+                    condition.push(text);
                 }
             }
             _ => {}
         }
         xml::Next::Into
     })?;
-    let granted = |condition: &String| {
-        let condition = condition.trim();
-        let never = |constant: &&str| condition.eq_ignore_ascii_case(constant);
-        !GRANT.never.iter().any(never)
-    };
+    actions.end_action();
     Some(Said {
         format: Format::Wmdrm,
-        key_id: Some(xml::trimmed(&key_id).to_owned()),
-        right: match conditions.iter().any(granted) {
+        key_id: key_id.get().map(str::to_owned),
+        right: match actions.is_granted {
             true => BackupRight::Allowed,
             false => BackupRight::Denied,
         },
@@ -111,7 +147,24 @@ mod tests {
             ),
             (
                 "<ONACTION type='Backup'><CONDITION>False</CONDITION></ONACTION>\
-                 <ONACTION type='Backup'><CONDITION>machine.count > 1</CONDITION></ONACTION>",
+                 <ONACTION type='Backup'><CONDITION> True </CONDITION></ONACTION>",
+                BackupRight::Allowed,
+            ),
+            (
+                "<ONACTION type='Backup'><CONDITION>machine.count > 1</CONDITION></ONACTION>",
+                BackupRight::Denied,
+            ),
+            (
+                "<ONACTION type='Backup'><CONDITION>1</CONDITION><CONDITION>0</CONDITION></ONACTION>",
+                BackupRight::Denied,
+            ),
+            (
+                "<ONACTION type='Backup'><CONDITION/></ONACTION>",
+                BackupRight::Denied,
+            ),
+            ("<z:ONACTION type='Backup'/>", BackupRight::Denied),
+            (
+                "<ONACTION type='Backup'/><KID>second</KID>",
                 BackupRight::Allowed,
             ),
             ("<ONACTION>Backup</ONACTION>", BackupRight::Denied),

@@ -9,8 +9,9 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-/// How deep elements may nest: several times what a licence does.
+/// How deep elements may nest, and how long a path of names may be: several times what a licence has.
 const DEPTH_MAX: usize = 64;
+const PATH_MAX: usize = 4096;
 
 /// Where elements of a document come from.
 pub struct Namespace {
@@ -43,13 +44,26 @@ impl Node<'_> {
     }
 }
 
-/// The root element's path and its `version`.
-pub fn root(document: &str, namespaces: &[Namespace]) -> Option<(String, String)> {
+/// A root element.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Its name as it is written.
+    pub name: String,
+    pub path: String,
+    pub version: String,
+}
+
+pub fn root(document: &str, namespaces: &[Namespace]) -> Option<Root> {
     let mut root = None;
     // Stops at the first element, and with an error at what is not well-formed before it.
     walk(document, namespaces, |path, node| {
-        let version = node.attribute("version").unwrap_or_default();
-        root.get_or_insert_with(|| (path.to_owned(), version.into_owned()));
+        if let Node::Element(element) = &node {
+            root.get_or_insert_with(|| Root {
+                name: element.name().as_ref().to_owned(),
+                path: path.to_owned(),
+                version: node.attribute("version").unwrap_or_default().into_owned(),
+            });
+        }
         Next::Stop
     });
     root
@@ -65,7 +79,7 @@ pub enum Next {
 }
 
 /// Tells `visit` the elements and texts of a document in order, each with the path of its element,
-/// like `rights/o:asset`. None: it is no document, or the walk was stopped.
+/// like `rights/o:asset`; without `namespaces`, names are as they are written. None: it is no document, or the walk was stopped.
 pub fn walk(
     document: &str,
     namespaces: &[Namespace],
@@ -86,14 +100,21 @@ pub fn walk(
                     path.push('/');
                 }
                 depth += 1;
-                path.push_str(match &mut resolver {
-                    None => "",
+                let (written, local) = (element.name(), element.local_name());
+                let name = match &mut resolver {
+                    None => written.as_ref(),
                     Some(resolver) => {
                         resolver.push(&element).ok()?;
-                        prefix(&resolver.resolve_element(element.name()).0, namespaces)
+                        let (namespace, _) = resolver.resolve_element(element.name());
+                        path.push_str(prefix(&namespace, namespaces));
+                        local.as_ref()
                     }
-                });
-                path.push_str(element.local_name().as_ref());
+                };
+                // A slash is none of a name's characters, and would make a path of its own.
+                if name.contains('/') || path.len() + name.len() > PATH_MAX {
+                    return None;
+                }
+                path.push_str(name);
                 match visit(&path, Node::Element(&element)) {
                     Next::Into => continue,
                     Next::Past => reader.read_to_end(element.name()).ok()?,
@@ -149,6 +170,42 @@ fn prefix(namespace: &ResolveResult, namespaces: &[Namespace]) -> &'static str {
         ResolveResult::Unknown(_) => UNKNOWN,
     }
 }
+
+/// A text that is gathered from its parts, as far as it is no longer than what is looked for.
+pub struct Gathered {
+    text: String,
+    most: usize,
+    is_over: bool,
+}
+
+impl Gathered {
+    pub fn new(most: usize) -> Gathered {
+        Gathered {
+            text: String::new(),
+            most,
+            is_over: false,
+        }
+    }
+
+    pub fn push(&mut self, part: &str) {
+        let part = match self.text.is_empty() {
+            true => part.trim_start_matches(SPACE),
+            false => part,
+        };
+        self.is_over |= self.text.len() + part.trim_end_matches(SPACE).len() > self.most;
+        if !self.is_over {
+            self.text.push_str(part.get(..self.most).unwrap_or(part));
+        }
+    }
+
+    /// The text without the space around it; None if it is too long.
+    pub fn get(&self) -> Option<&str> {
+        (!self.is_over).then(|| trimmed(&self.text))
+    }
+}
+
+/// XML 1.0, 2.3.
+const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// A text without the space around it. XML 1.0, 2.3.
 pub fn trimmed(text: &str) -> &str {
@@ -231,9 +288,37 @@ mod tests {
 
     #[test]
     fn a_root_is_known_by_its_beginning() {
-        let version = |document| root(document, &NAMESPACES);
-        let expected = Some(("LICENSE".to_owned(), "2.0.0.0".to_owned()));
-        assert_eq!(version("<LICENSE version=\"2.0.0.0\"><broken"), expected);
-        assert_eq!(version("<!-- <LICENSE version='2.0.0.0'/> -->"), None);
+        let found = root(
+            "<LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken",
+            &NAMESPACES,
+        )
+        .unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.path.as_str()),
+            ("LICENSE", "o:LICENSE")
+        );
+        assert_eq!(found.version, "2.0.0.0");
+        assert_eq!(
+            root("<!-- <LICENSE version='2.0.0.0'/> -->", &NAMESPACES),
+            None
+        );
+        assert_eq!(root("<A/B/>", &NAMESPACES), None);
+    }
+
+    #[test]
+    fn texts_are_gathered_as_far_as_they_can_be_of_use() {
+        let gathered = |parts: &[&str]| {
+            let mut gathered = Gathered::new(5);
+            parts.iter().for_each(|part| gathered.push(part));
+            gathered.get().map(str::to_owned)
+        };
+        let space = " ".repeat(100);
+        assert_eq!(gathered(&["\n a", "b", "cd \t"]).as_deref(), Some("abcd"));
+        assert_eq!(
+            gathered(&[&space, "abcde", &space]).as_deref(),
+            Some("abcde")
+        );
+        assert_eq!(gathered(&["abc", "def"]), None);
+        assert_eq!(gathered(&[]).as_deref(), Some(""));
     }
 }
