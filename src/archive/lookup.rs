@@ -8,11 +8,17 @@ use super::{Fault, INDEX, LICENSES, ReadAt, Result, SUMS, limits, lines};
 
 impl<R: ReadAt> Reader<R> {
     /// What the lists say of the licences whose key ID is `key_id`, in the order of the backup: a
-    /// frame of the index, and for each licence one of `SHA256SUMS` and one of `licenses.jsonl`.
-    pub fn find(&self, key_id: &str) -> Result<Vec<Expected>> {
+    /// frame of the index, and for each licence one of `SHA256SUMS` and one of `licenses.jsonl`. `go_on` is
+    /// asked for each.
+    pub fn find<E: From<Fault>>(
+        &self,
+        key_id: &str,
+        mut go_on: impl FnMut() -> Result<(), E>,
+    ) -> Result<Vec<Expected>, E> {
         let (mut sums, mut lines) = (List::new(self, SUMS)?, List::new(self, LICENSES)?);
         let mut found = Vec::new();
         for record in self.records(index::key(key_id))? {
+            go_on()?;
             let expected = Expected::parse(
                 sums.line(record.sum)?,
                 lines.line(record.line)?,
@@ -20,7 +26,7 @@ impl<R: ReadAt> Reader<R> {
             )?;
             // The index holds a part of a hash, which others may share.
             if expected.key_id == key_id {
-                found.try_reserve(1)?;
+                found.try_reserve(1).map_err(Fault::from)?;
                 found.push(expected);
             }
         }
@@ -48,6 +54,14 @@ impl<R: ReadAt> Reader<R> {
             }
             let records = records.iter().map(Record::from_bytes);
             for record in records.filter(|record| record.key == key) {
+                // Lists follow the members, so that all three go forward: a list that does not may be
+                // endless, and one that jumps costs a frame for each line.
+                let is_behind = |last: &Record| {
+                    last.member < record.member && last.sum < record.sum && last.line < record.line
+                };
+                if !found.last().is_none_or(is_behind) {
+                    return Err(Fault::damaged("the index is not what it should be"));
+                }
                 found.try_reserve(1)?;
                 found.push(record);
             }
@@ -171,7 +185,9 @@ mod tests {
             assert!(opening <= 3, "{opening}");
             for number in [1, count / 2 + 1, count - 1] {
                 backup.reads.set(0);
-                let found = reader.find(&number.to_string()).unwrap();
+                let found = reader
+                    .find(&number.to_string(), || Ok::<(), Fault>(()))
+                    .unwrap();
                 assert_eq!(found.len(), 1, "{number} of {count}");
                 let frame = reader.frame_at(found[0].offset).unwrap();
                 reader
@@ -186,7 +202,7 @@ mod tests {
     fn all_of_a_key_id_are_found_and_none_of_another() {
         let backup = backup(100_000);
         let reader = Reader::open(&backup).unwrap();
-        let found = reader.find("tenth").unwrap();
+        let found = reader.find("tenth", || Ok::<(), Fault>(())).unwrap();
         assert_eq!(found.len(), 10_000);
         assert!(
             found
@@ -196,6 +212,11 @@ mod tests {
         assert!(found.is_sorted_by_key(|license| license.offset));
         // One of index, and the lists once through.
         assert!(backup.reads.get() < 100, "{}", backup.reads.get());
-        assert!(reader.find("eleventh").unwrap().is_empty());
+        assert!(
+            reader
+                .find("eleventh", || Ok::<(), Fault>(()))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! What can be read of a backup whose end is lost: frames from the front, and in them the licences.
 //!
-//! Nothing but a frame's checksum vouches for what is found so. Where the seek table or the digests
-//! of the frames survive they are used.
+//! Nothing but a frame's checksum vouches for what is found so. Where the seek table survives it is
+//! used.
 
 use super::agreement::Expected;
-use super::frames::{FrameReader, SeekTable, Tail};
+use super::frames::{FrameReader, SeekTable, Span, Tail};
 use super::reader::{Found, Reader, licenses_in};
 use super::trailer::Trailer;
 use super::{Fault, ReadAt, Result, digest, limits};
@@ -32,29 +32,67 @@ impl<R: ReadAt> Reader<R> {
         })
     }
 
-    /// All licences in intact frames. Of those with one name the last counts, as for tar.
+    /// All licences in intact frames. Of those with one name the last counts, as for tar; but what was
+    /// found behind a gap, which may be within a destroyed frame, counts for nothing else.
     pub fn search<E: From<Fault>>(
         &self,
         mut go_on: impl FnMut() -> Result<(), E>,
     ) -> Result<Vec<Expected>, E> {
-        let mut memory = FrameReader::new()?;
-        let mut found = Vec::new();
-        for frame in 0..self.table.spans().len() {
+        let (mut memory, mut names) = (FrameReader::new()?, name::Set::default());
+        let (mut found, mut behind_gaps) = (Vec::new(), Vec::new());
+        // From the end, so that the first of a name is its last.
+        for frame in (0..self.table.spans().len()).rev() {
             go_on()?;
-            let read = self.frame(frame, &mut memory).and_then(|content| {
-                licenses_in(content, self.span(frame)?, |license| {
-                    found.try_reserve(1)?;
-                    found.push(describe(&license)?);
-                    Ok(())
-                })
-            });
-            match read {
-                // Destroyed, or one of the frames behind the licences.
-                Ok(()) | Err(Fault::Damaged(_)) => {}
-                Err(fault) => return Err(fault.into()),
+            match self.is_behind_gap(frame) {
+                true => behind_gaps.push(frame),
+                false => self.search_frame(frame, &mut memory, &mut names, &mut found)?,
             }
         }
-        Ok(latest(found)?)
+        for frame in behind_gaps {
+            go_on()?;
+            self.search_frame(frame, &mut memory, &mut names, &mut found)?;
+        }
+        found.sort_unstable_by_key(|license: &Expected| license.offset);
+        Ok(found)
+    }
+
+    /// Whether the frame does not follow another, and what is before it is lost.
+    fn is_behind_gap(&self, frame: usize) -> bool {
+        let spans = self.table.spans();
+        let start = spans.get(frame).map_or(0, |span| span.start);
+        let before = frame.checked_sub(1).and_then(|before| spans.get(before));
+        start != before.map_or(0, |before| before.start + u64::from(before.length))
+    }
+
+    /// Adds the licences of a frame whose names are new.
+    fn search_frame(
+        &self,
+        frame: usize,
+        memory: &mut FrameReader,
+        names: &mut name::Set,
+        found: &mut Vec<Expected>,
+    ) -> Result<()> {
+        let span = self.span(frame)?;
+        let mut described = Vec::new();
+        let read = self.frame(frame, memory).and_then(|content| {
+            licenses_in(content, span, |license| {
+                described.try_reserve(1)?;
+                described.push(describe(&license)?);
+                Ok(())
+            })
+        });
+        match read {
+            // Destroyed, or one of the frames behind the licences.
+            Ok(()) | Err(Fault::Damaged(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+        for license in described.into_iter().rev() {
+            if names.insert(&license.name)?.is_ok() {
+                found.try_reserve(1)?;
+                found.push(license);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -75,37 +113,40 @@ fn describe(license: &Found) -> Result<Expected> {
     })
 }
 
-/// Those that no later one stands in for, or clashes with.
-fn latest(mut found: Vec<Expected>) -> Result<Vec<Expected>> {
-    let mut names = name::Set::default();
-    let mut kept = Vec::new();
-    kept.try_reserve_exact(found.len())?;
-    while let Some(license) = found.pop() {
-        if names.insert(&license.name)?.is_ok() {
-            kept.push(license);
-        }
-    }
-    kept.reverse();
-    Ok(kept)
-}
-
 /// Looks for frames where there is no table of them: one behind the other, and behind what is none the
-/// next that looks like one.
+/// next that is one. What looks like one must decompress, or a damaged length would hide those behind it.
 fn scan<E: From<Fault>>(
     source: &impl ReadAt,
     tail: &Tail,
     go_on: &mut impl FnMut() -> Result<(), E>,
 ) -> Result<SeekTable, E> {
     let (mut table, mut at) = (SeekTable::default(), 0);
+    let (mut memory, mut window) = (FrameReader::new()?, Window::default());
     while at < tail.file_size() {
         go_on()?;
-        match frame(source, tail, at)? {
+        let found = match frame(source, tail, at)? {
             Some((length, content_size)) => {
-                table.push_at(at, length, content_size)?;
-                at += u64::from(length);
+                let span = Span {
+                    start: at,
+                    length,
+                    content_start: 0,
+                    content_size,
+                };
+                match memory.read(source, tail, span, None) {
+                    Ok(_) => Some(span),
+                    Err(Fault::Damaged(_)) => None,
+                    Err(fault) => return Err(fault.into()),
+                }
             }
-            None => at = next_magic(source, tail, at + 1)?,
-        }
+            None => None,
+        };
+        at = match found {
+            Some(span) => {
+                table.push_at(at, span.length, span.content_size)?;
+                at + u64::from(span.length)
+            }
+            None => window.next_magic(source, tail, at + 1)?,
+        };
     }
     Ok(table)
 }
@@ -119,7 +160,7 @@ fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)
     let Some((size, mut length)) = frame_header(header) else {
         return Ok(None);
     };
-    loop {
+    for _ in 0..BLOCKS_MAX {
         let Some([low, middle, high]) = bytes(source, tail, at + length)? else {
             return Ok(None);
         };
@@ -139,7 +180,11 @@ fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)
             return Ok(is_whole.then_some((end as u32, size)));
         }
     }
+    Ok(None)
 }
+
+/// A block holds 128 KiB at most, and no writer has a reason for many that hold less.
+const BLOCKS_MAX: usize = 1024;
 
 const RAW: u32 = 0;
 const REPEATED_BYTE: u32 = 1;
@@ -172,23 +217,39 @@ fn frame_header(header: [u8; 13]) -> Option<(u32, u64)> {
     is_possible.then_some((size as u32, length))
 }
 
-/// Where the next frame could begin, or the end of the file.
-fn next_magic(source: &impl ReadAt, tail: &Tail, mut at: u64) -> Result<u64> {
-    const PART: usize = 64 << 10;
-    let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
-    let mut buffer = Vec::new();
-    loop {
-        let left = tail.file_size().saturating_sub(at);
-        if left < magic.len() as u64 {
-            return Ok(tail.file_size());
+/// A part of the file, in which frames are looked for.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// Where the next frame could begin from `at` on, or the end of the file.
+    fn next_magic(&mut self, source: &impl ReadAt, tail: &Tail, mut at: u64) -> Result<u64> {
+        const PART: u64 = 64 << 10;
+        let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
+        loop {
+            let left = tail.file_size().saturating_sub(at);
+            if left < magic.len() as u64 {
+                return Ok(tail.file_size());
+            }
+            let within = at.checked_sub(self.start).map(|within| within as usize);
+            let known = within
+                .and_then(|within| self.bytes.get(within..))
+                .unwrap_or_default();
+            if known.len() < magic.len() {
+                self.bytes.clear();
+                self.start = at;
+                tail.read(source, sized(&mut self.bytes, left.min(PART) as usize)?, at)?;
+                continue;
+            }
+            if let Some(place) = known.windows(magic.len()).position(|four| four == magic) {
+                return Ok(at + place as u64);
+            }
+            // The magic may begin in the last three bytes.
+            at += (known.len() - (magic.len() - 1)) as u64;
         }
-        let part = sized(&mut buffer, left.min(PART as u64) as usize)?;
-        tail.read(source, part, at)?;
-        if let Some(place) = part.windows(magic.len()).position(|four| four == magic) {
-            return Ok(at + place as u64);
-        }
-        // The magic may begin in the last three bytes.
-        at += (part.len() - (magic.len() - 1)) as u64;
     }
 }
 
@@ -256,31 +317,84 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    fn frame_of(licenses: &[(&str, &str)]) -> Vec<u8> {
+        let mut content = Vec::new();
+        for (name, text) in licenses {
+            let path = format!("licenses/{name}");
+            content.extend_from_slice(&super::super::members::header(&path, text.len() as u64, 7));
+            content.extend_from_slice(text.as_bytes());
+            content.resize(content.len().next_multiple_of(512), 0);
+        }
+        Compressor::new(None)
+            .unwrap()
+            .compress(&content, Vec::new())
+            .unwrap()
+            .bytes
+    }
+
+    /// Name, size and time of what is found in a file without an end.
+    fn found(parts: &[&[u8]]) -> Vec<(String, u64, i64)> {
+        let file = parts.concat();
+        let go_on = || Ok::<(), Fault>(());
+        let reader = Reader::open_damaged(&file, go_on).unwrap();
+        let found = reader.search(go_on).unwrap().into_iter();
+        found
+            .map(|license| (license.name, license.size, license.modified))
+            .collect()
+    }
+
+    fn expected(licenses: &[(&str, u64)]) -> Vec<(String, u64, i64)> {
+        let license = |(name, size): &(&str, u64)| (String::from(*name), *size, 7_000_000_000);
+        licenses.iter().map(license).collect()
+    }
+
     #[test]
     fn of_one_name_the_last_counts() {
-        let license = |name: &str, offset| Expected {
-            offset,
-            ..describe(&Found {
-                offset,
-                name: name.into(),
-                modified: 0,
-                content: b"",
-            })
-            .unwrap()
-        };
-        let found = [
-            ("a", 1),
-            ("b", 2),
-            ("c/d", 3),
-            ("a", 4),
-            ("b/c", 5),
-            ("c", 6),
-        ];
-        let kept = latest(found.map(|(name, offset)| license(name, offset)).into()).unwrap();
-        let kept: Vec<_> = kept
-            .iter()
-            .map(|license| (license.name.as_str(), license.offset))
+        let (first, second) = (
+            frame_of(&[("a", "1"), ("b", "22"), ("c/d", "333")]),
+            frame_of(&[("a", "4444"), ("c", "55555")]),
+        );
+        assert_eq!(
+            found(&[&first, &second]),
+            expected(&[("b", 2), ("a", 4), ("c", 5)])
+        );
+    }
+
+    #[test]
+    fn what_is_found_in_a_ruin_replaces_nothing() {
+        let (good, evil) = (
+            frame_of(&[("a", "1")]),
+            frame_of(&[("a", "evil"), ("b", "22")]),
+        );
+        assert_eq!(
+            found(&[&good, b"ruin", &evil, b"ruin"]),
+            expected(&[("a", 1), ("b", 2)])
+        );
+        assert_eq!(
+            found(&[b"ruin", &evil, &good]),
+            expected(&[("b", 2), ("a", 1)])
+        );
+    }
+
+    #[test]
+    fn a_damaged_length_hides_no_other_frame() {
+        let frames: Vec<_> = (0..6)
+            .map(|n| frame_of(&[(&format!("{n}"), &"x".repeat(n * 40))]))
             .collect();
-        assert_eq!(kept, [("a", 4), ("b/c", 5), ("c", 6)]);
+        for byte in 0..12 {
+            for bit in 0..8 {
+                let mut damaged = frames.clone();
+                damaged[1][byte] ^= 1 << bit;
+                let parts: Vec<&[u8]> = damaged.iter().map(Vec::as_slice).collect();
+                let names: Vec<_> = found(&parts).into_iter().map(|(name, ..)| name).collect();
+                let others = ["0", "2", "3", "4", "5"];
+                assert!(
+                    others
+                        .iter()
+                        .all(|other| names.iter().any(|name| name == other)),
+                    "byte {byte} bit {bit}: {names:?}"
+                );
+            }
+        }
     }
 }

@@ -26,30 +26,33 @@ pub fn choose(
     key_id: Option<&str>,
     salvage: bool,
 ) -> Result<Choice> {
-    let opened = Backup::open(path).and_then(|backup| match salvage {
-        true => check_lists(operation, &backup).map(|()| backup),
-        false => Ok(backup),
-    });
-    let backup = match opened {
-        Err(error) if salvage && error.outcome == Outcome::BackupCorrupt => {
-            return search(operation, path, key_id, error);
+    let backup = match Backup::open(path) {
+        Err(damage) if is_salvaged(salvage, &damage) => {
+            return search(operation, path, key_id, damage);
         }
         opened => opened?,
     };
     let selection = match key_id {
-        None => Selection::All,
-        Some(key_id) => Selection::These(find(&backup, key_id)?),
+        Some(key_id) => find(operation, &backup, key_id).map(Selection::These),
+        None if salvage => check_lists(operation, &backup).map(|()| Selection::All),
+        None => Ok(Selection::All),
     };
-    Ok(Choice {
-        backup,
-        selection,
-        damage: None,
-    })
+    match selection {
+        Err(damage) if is_salvaged(salvage, &damage) => search(operation, path, key_id, damage),
+        selection => Ok(Choice {
+            backup,
+            selection: selection?,
+            damage: None,
+        }),
+    }
 }
 
-fn find(backup: &Backup, key_id: &str) -> Result<Vec<Expected>> {
-    let found = backup.reader.find(key_id);
-    let found = found.map_err(|fault| backup.error(fault))?;
+fn is_salvaged(salvage: bool, error: &Error) -> bool {
+    salvage && error.outcome == Outcome::BackupCorrupt
+}
+
+fn find(operation: &Operation, backup: &Backup, key_id: &str) -> Result<Vec<Expected>> {
+    let found = backup.find(key_id, || operation.check())?;
     if found.is_empty() {
         let sentence = format!(
             "{backup} has no licence with the key ID '{key_id}'. List it to see those that it has."
@@ -59,7 +62,8 @@ fn find(backup: &Backup, key_id: &str) -> Result<Vec<Expected>> {
     Ok(found)
 }
 
-/// Whether everything behind the licences is right.
+/// Whether the lists of licences are right. What else there is behind the licences may be damaged: with
+/// these all of them are found.
 fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
     let (reader, fault) = (&backup.reader, |fault| backup.error(fault));
     let mut lists = Lists::new(reader).map_err(fault)?;
@@ -68,7 +72,7 @@ fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
         let span = reader.span(frame).map_err(fault)?;
         lists.before(span.content_end()).map_err(fault)?;
     }
-    lists.finish(&Default::default()).map_err(fault)
+    lists.finish_lists().map_err(fault)
 }
 
 /// Looks for licences without the help of what is behind them.

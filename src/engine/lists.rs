@@ -48,6 +48,11 @@ impl<'b> Lists<'b> {
         Ok(licenses)
     }
 
+    /// Whether the lists of licences are whole.
+    pub fn finish_lists(self) -> Result<(), Fault> {
+        self.agreement.finish()
+    }
+
     /// Whether the lists are whole, name a later version of everything that they pass over, and all
     /// other members are what the trailer says.
     pub fn finish(self, superseded: &HashSet<u128>) -> Result<(), Fault> {

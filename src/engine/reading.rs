@@ -71,6 +71,12 @@ impl Backup {
         Ok(Arc::new(Backup { reader, path }))
     }
 
+    /// What its lists say of the licences with a key ID; `go_on` may end it.
+    pub fn find(&self, key_id: &str, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
+        let found = self.reader.find(key_id, || go_on().map_err(Stop::Error));
+        found.map_err(|stop| stop.into_error(|fault| self.error(fault)))
+    }
+
     /// All licences that can be found in it without its lists; `go_on` may end it.
     pub fn search(&self, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
         let found = self.reader.search(|| go_on().map_err(Stop::Error));

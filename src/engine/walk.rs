@@ -70,6 +70,7 @@ impl Walk<'_> {
         counters.licenses_total.set(total);
         counters.enter(phase, total);
         let checking = Checking {
+            keeps_names: hash.is_some(),
             operation: Arc::clone(operation),
             backup: Arc::clone(backup),
             visitor,
@@ -219,6 +220,8 @@ impl Iterator for Jobs<'_> {
 }
 
 struct Checking<V> {
+    /// Whether names of licences that are not expected are kept.
+    keeps_names: bool,
     operation: Arc<Operation>,
     backup: Arc<Backup>,
     visitor: Arc<V>,
@@ -282,7 +285,10 @@ impl<V: Visitor> Work for Checking<V> {
                     }
                     let Some(this) = expected.next_if(|expected| expected.offset == license.offset)
                     else {
-                        checked.superseded.push(license.name.into_owned());
+                        if self.keeps_names {
+                            checked.superseded.try_reserve(1).map_err(Fault::from)?;
+                            checked.superseded.push(license.name.into_owned());
+                        }
                         return Ok(());
                     };
                     let right = license.name == this.name
