@@ -229,6 +229,23 @@ impl Dir {
         retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).map(File)
     }
 
+    /// Whether files here keep their inode numbers, and show each change in their times: what is known
+    /// to do so, on disks of this machine.
+    pub fn shows_changes(&self) -> bool {
+        // linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
+        const KNOWN: [i64; 8] = [
+            0xEF53,      // ext2, ext3, ext4
+            0x5846_5342, // XFS
+            0x9123_683E, // btrfs
+            0xF2F5_2010, // F2FS
+            0x0102_1994, // tmpfs
+            0x794C_7630, // overlayfs
+            0x2FC1_2FC1, // ZFS
+            0xCA45_1A4E, // bcachefs
+        ];
+        rustix::fs::fstatfs(&self.0).is_ok_and(|facts| KNOWN.contains(&facts.f_type))
+    }
+
     /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
     /// too where [`Dir::name_unnamed`] could not name it later.
     pub fn create_unnamed(&self) -> Result<File, Errno> {
@@ -353,6 +370,45 @@ impl File {
             bytes = bytes.get(written..).ok_or(Errno::IO)?;
         }
         Ok(())
+    }
+
+    /// Appends the bytes of `from` at `offset`, sharing blocks where the file system can.
+    pub fn append_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
+        while length > 0 {
+            let part = usize::try_from(length).unwrap_or(usize::MAX).min(1 << 30);
+            match rustix::fs::copy_file_range(&from.0, Some(&mut offset), &self.0, None, part) {
+                // The file has become shorter.
+                Ok(0) => return Err(Errno::IO),
+                Ok(copied) => length -= copied as u64,
+                Err(Errno::INTR) => {}
+                Err(Errno::XDEV | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
+                    return self.append_read_from(from, offset, length);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn append_read_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
+        let mut buffer = [0; 64 << 10];
+        while length > 0 {
+            let part = length.min(buffer.len() as u64) as usize;
+            let part = buffer.get_mut(..part).ok_or(Errno::IO)?;
+            if from.read_full_at(part, offset)? < part.len() {
+                return Err(Errno::IO);
+            }
+            self.write_all(part)?;
+            offset += part.len() as u64;
+            length -= part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file to `size` bytes, behind which the next write goes.
+    pub fn cut(&self, size: u64) -> Result<(), Errno> {
+        rustix::fs::ftruncate(&self.0, size)?;
+        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
     }
 
     /// Brings content and attributes to the disk.
