@@ -30,6 +30,7 @@ c_programs! {
     outcomes damage salvage rights
     events cancel lifetime reentry
     races moving hygiene stick
+    repeat repeat_stop
     host_store host_many host_misuse host_inside
 }
 

@@ -158,6 +158,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let target = Target::open(path, request.options.overwrite)?;
     let draft = target.draft()?;
     let store = request.store.open(operation, backups)?;
+    let shows_changes = store.shows_changes();
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let compressor = Compressor::new(request.rules.level).map_err(|fault| request.error(fault))?;
     let mut writer = Writer::new(Stored(&draft.file), spool, compressor);
@@ -167,7 +168,11 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
         request: &request,
         writer: &mut writer,
     };
-    let repeated = match request.old()? {
+    let old = match shows_changes {
+        true => request.old(operation)?,
+        false => None,
+    };
+    let repeated = match old {
         None => false,
         Some(old) => repeat(&mut gathering, &mut saving, &old, &target, &draft)?,
     };
@@ -211,10 +216,10 @@ impl Request {
     }
 
     /// What licences can be taken over from.
-    fn old(&self) -> Result<Option<Arc<Old>>> {
+    fn old(&self, operation: &Operation) -> Result<Option<Arc<Old>>> {
         match &self.backup {
             Some(path) if self.options.overwrite && !self.options.full => {
-                Old::open(path, self.rules.leave_out_unstated)
+                Old::open(path, self.rules.leave_out_unstated, operation)
             }
             _ => Ok(None),
         }

@@ -373,6 +373,9 @@ impl Intake for Packing<'_> {
             self.builder
                 .keep(name, modified, &statement, state.as_ref())
                 .map_err(packing)?;
+            if let Some(old) = &self.reading.old {
+                old.renew(name);
+            }
             return Ok(true);
         }
         self.builder.restrict(name, &statement).map_err(packing)?;

@@ -25,11 +25,14 @@ use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt, STATE, digest};
 use crate::buffer::sized;
 use crate::error::{Outcome, Result};
-use crate::license::name;
+use crate::license::{self, name};
 use crate::sys::files::{Errno, File, user};
 
 /// Where more than one byte in so many would be of old versions, the backup is written afresh.
 const DEAD: u64 = 4;
+/// How much is copied until it is looked whether to go on: blocks can be shared from such a step to the
+/// next, as it is a multiple of their size.
+const COPIED: u64 = 32 << 20;
 
 /// What has become of a licence of the old backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,7 @@ enum Fate {
     /// Nothing is known yet; in the end: it is gone from the store.
     Unseen,
     Unchanged,
+    /// It was read again, and follows in a new frame.
     Changed,
     /// It must not be in a backup any more.
     Restricted,
@@ -68,6 +72,10 @@ impl Known {
         let fate = usize::from(self.fate.load(Ordering::Relaxed));
         Fate::ALL.get(fate).copied().unwrap_or(Fate::Restricted)
     }
+
+    fn set(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::Relaxed);
+    }
 }
 
 /// An old version that is still in a frame.
@@ -88,7 +96,11 @@ pub struct Old {
 
 impl Old {
     /// The backup in the directory at `path`, if it can be used.
-    pub fn open(path: &Path, leave_out_unstated: bool) -> Result<Option<Arc<Old>>> {
+    pub fn open(
+        path: &Path,
+        leave_out_unstated: bool,
+        operation: &Operation,
+    ) -> Result<Option<Arc<Old>>> {
         let backup = match Backup::open(path) {
             Err(error) if error.outcome == Outcome::OutOfMemory => return Err(error),
             Err(_) => return Ok(None),
@@ -107,19 +119,31 @@ impl Old {
             known: Vec::new(),
             superseded: HashMap::new(),
         };
-        match old.read(leave_out_unstated) {
-            Ok(()) if ours => Ok(Some(Arc::new(old))),
-            Err(fault @ Fault::OutOfMemory) => Err(old.backup.error(fault)),
+        if !ours {
+            return Ok(None);
+        }
+        match old.read(leave_out_unstated, || operation.check()) {
+            Ok(()) => Ok(Some(Arc::new(old))),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(old.backup.error(fault)),
             // What is damaged, or has no states, is no help, but no hindrance either.
-            Ok(()) | Err(_) => Ok(None),
+            Err(_) => Ok(None),
         }
     }
 
-    fn read(&mut self, leave_out_unstated: bool) -> Result<(), Fault> {
+    /// Reads the lists; `go_on` may end it.
+    fn read(
+        &mut self,
+        leave_out_unstated: bool,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<(), Stop> {
         let backup = Arc::clone(&self.backup);
         let mut walk = Walk::new(&backup.reader)?;
         while let Some((frame, licenses)) = walk.next()? {
-            self.known.try_reserve(licenses.len())?;
+            go_on()?;
+            self.known
+                .try_reserve(licenses.len())
+                .map_err(Fault::from)?;
             for (license, state) in licenses {
                 let fate = match license.right.is_restricted(leave_out_unstated) {
                     true => Fate::Restricted,
@@ -138,7 +162,7 @@ impl Old {
         self.known.sort_unstable_by_key(|known| known.name);
         let is_twice = |pair: &[Known]| matches!(pair, [one, other] if one.name == other.name);
         match self.known.windows(2).any(is_twice) {
-            true => Err(Fault::damaged("it names a licence twice")),
+            true => Err(Fault::damaged("it names a licence twice").into()),
             false => Ok(()),
         }
     }
@@ -175,9 +199,18 @@ impl Old {
             return false;
         }
         let same = known.state.is_some() && state().map(|state| self.state(&state)) == known.state;
-        let fate = if same { Fate::Unchanged } else { Fate::Changed };
-        known.fate.store(fate as u8, Ordering::Relaxed);
+        if same {
+            known.set(Fate::Unchanged);
+        }
         same
+    }
+
+    /// Notes that the licence `name` is in the new backup in a version that was read now. Not before that
+    /// is known: what vanishes while it is read is gone, and so must its old versions be.
+    pub fn renew(&self, name: &str) {
+        if let Some(known) = self.find(name).filter(|known| known.fate() == Fate::Unseen) {
+            known.set(Fate::Changed);
+        }
     }
 
     /// Whether the licence `name` was found unchanged.
@@ -188,7 +221,7 @@ impl Old {
     /// Notes that the licence `name` must not be in the new backup, in no version.
     pub fn restrict(&self, name: &str) {
         if let Some(known) = self.find(name) {
-            known.fate.store(Fate::Restricted as u8, Ordering::Relaxed);
+            known.set(Fate::Restricted);
         }
     }
 }
@@ -261,7 +294,7 @@ impl TakeOver<'_> {
             let span = reader.span(number)?;
             let mut is_right = self.is_kept(number);
             if is_right && number >= copied_to {
-                copied_to = self.copy_run(draft, number)?;
+                copied_to = self.copy_run(operation, draft, number)?;
             }
             if is_right {
                 is_right = is_copy(reader, draft, writer.written(), number, &mut buffer)?;
@@ -291,19 +324,25 @@ impl TakeOver<'_> {
 
     /// Appends the frames from `first` on that are kept in a row; they are to be looked at. Gives the
     /// first that was not copied.
-    fn copy_run(&self, draft: &File, first: usize) -> Result<usize, Fault> {
+    fn copy_run(&self, operation: &Operation, draft: &File, first: usize) -> Result<usize, Stop> {
         let reader = &self.old.backup.reader;
-        let (mut end, start) = (first, reader.span(first)?.start);
+        let (mut end, mut start) = (first, reader.span(first)?.start);
         let mut length = 0;
         while self.is_kept(end) {
             length += u64::from(reader.span(end)?.length);
             end += 1;
         }
-        match draft.append_from(&reader.source().0, start, length) {
-            // The old backup can't be read: that shows in what was copied.
-            Ok(()) | Err(Errno::IO) => Ok(end),
-            Err(errno) => Err(io::Error::from(errno).into()),
+        while length > 0 {
+            operation.check()?;
+            let part = length.min(COPIED);
+            match draft.append_from(&reader.source().0, start, part) {
+                Ok(()) => (start, length) = (start + part, length - part),
+                // The old backup can't be read: that shows in what was copied.
+                Err(Errno::IO) => break,
+                Err(errno) => return Err(Fault::from(io::Error::from(errno)).into()),
+            }
         }
+        Ok(end)
     }
 
     /// Takes a frame that was copied into the new backup, with its licences that have not changed.
@@ -397,6 +436,9 @@ impl<'b> Walk<'b> {
             let line: StateLine = parse_json(line)?;
             match line.superseded_in {
                 None => self.ahead = Some((line.name.clone().into_owned(), line.state())),
+                Some(_) if line.size > license::SIZE_MAX => {
+                    return Err(Fault::damaged("an old version is too large"));
+                }
                 Some(frame) => {
                     let in_frame = self.superseded.entry(frame).or_default();
                     in_frame.try_reserve(1)?;

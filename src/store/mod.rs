@@ -32,6 +32,11 @@ pub trait Snapshot: Send + Sync {
     /// How many batches may wait to be read.
     fn batches_ahead(&self) -> usize;
 
+    /// Whether there are licences in it that need not be read to know that they have not changed.
+    fn shows_changes(&self) -> bool {
+        false
+    }
+
     /// Gives everything in the store to `feed`, in order.
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 

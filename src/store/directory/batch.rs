@@ -119,7 +119,15 @@ impl NameBatch {
         whole: &str,
         intake: &mut dyn Intake,
     ) -> Result<()> {
-        if intake.takes_over(whole, &|| directory.facts_of(name)) {
+        let facts = || {
+            let facts = directory.facts_of(name)?;
+            // What is no licence any more, however much it is as it was, is looked at again.
+            match self.is_backup(directory, name, &facts) {
+                Ok(false) => Ok(facts),
+                Ok(true) | Err(_) => Err(Errno::NOENT),
+            }
+        };
+        if intake.takes_over(whole, &facts) {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
@@ -164,10 +172,7 @@ impl NameBatch {
                 size: before.size,
                 modified: before.modified,
                 stated: &Stated::NOTHING,
-                facts: self
-                    .listing
-                    .shows_changes(&before, asked)
-                    .then_some(&before),
+                facts: self.listing.has_settled(&before, asked).then_some(&before),
             };
             if intake.license(&described, &mut fill)? {
                 return Ok(());

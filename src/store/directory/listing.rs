@@ -23,7 +23,7 @@ pub struct Listing {
     pub(super) root: Dir,
     pub(super) backups: Backups,
     /// The device of the store, where its files show each change in their times.
-    shows_changes: Option<u64>,
+    device: Option<u64>,
     /// What each folder was just before it was listed.
     stamps: Mutex<BTreeMap<String, Stamp>>,
 }
@@ -58,7 +58,7 @@ impl Listing {
     pub fn new(root: Dir, backups: Backups) -> Listing {
         let device = root.facts().map(|facts| facts.identity.device);
         Listing {
-            shows_changes: device.ok().filter(|_| root.shows_changes()),
+            device: device.ok().filter(|_| root.shows_changes()),
             root,
             backups,
             stamps: Mutex::default(),
@@ -68,10 +68,10 @@ impl Listing {
     /// Whether a file with these `facts`, asked for at `asked`, has the content that it had whenever it
     /// has the same. What is written to within the grain of its times might not show it: three seconds
     /// are more than any file system's, and than clocks are apart.
-    pub(super) fn shows_changes(&self, facts: &Facts, asked: i64) -> bool {
+    pub(super) fn has_settled(&self, facts: &Facts, asked: i64) -> bool {
         const SETTLED: i64 = 3_000_000_000;
         let latest = facts.modified.max(facts.changed);
-        self.shows_changes == Some(facts.identity.device) && asked.saturating_sub(latest) >= SETTLED
+        self.device == Some(facts.identity.device) && asked.saturating_sub(latest) >= SETTLED
     }
 
     /// Lists the folders in `start` and all that is below them and was not listed before. `is_new`
@@ -152,7 +152,13 @@ impl Snapshot for Listing {
         BATCHES_AHEAD
     }
 
+    fn shows_changes(&self) -> bool {
+        self.device.is_some()
+    }
+
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        // It may be the second time.
+        self.stamps.lock().clear();
         self.list_from(vec![String::new()], |_, _| true, feed)
     }
 
