@@ -1,7 +1,6 @@
 /* A repeated backup that is disturbed: by a store that moves under it, and by all that may end it. Whatever
  * happens, what stands there is the old backup or a new one that is right.
  */
-#include "disk.h"
 #include "repeat.h"
 
 enum { LINKS = 12000, STILL = 600, MOVING = 12, RUNS = 30, KILLS = 36 };

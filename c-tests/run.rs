@@ -30,7 +30,7 @@ c_programs! {
     outcomes damage salvage rights
     events cancel lifetime reentry
     races moving hygiene stick
-    repeat repeat_stop
+    repeat repeat_generations repeat_stop repeat_rights repeat_damage
     host_store host_many host_misuse host_inside
 }
 
