@@ -92,6 +92,11 @@ fn versions() {
     expect_passed("versions", &mut python("versions.py"));
 }
 
+#[test]
+fn repeat_hostile() {
+    expect_passed("repeat_hostile", &mut python("repeat_hostile.py"));
+}
+
 /// A store that needs every kind of tar header and several frames, backed up by Python and read by
 /// everyone.
 #[test]
