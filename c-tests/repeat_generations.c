@@ -52,11 +52,15 @@ static void write_one(const entry *e)
     make_text(path_at(e), e->number);
 }
 
+/* A name that is taken gets another content. */
 static void add_one(void)
 {
-    CHECK(count < ROOM);
-    store[count] = (entry){(int)pick(12), next_number++};
-    write_one(&store[count++]);
+    entry new = {(int)pick(12), next_number++};
+    if (!exists(path_at(&new))) {
+        CHECK(count < ROOM);
+        store[count++] = new;
+    }
+    write_one(&new);
 }
 
 static void remove_one(size_t at)
@@ -85,8 +89,11 @@ static void change_one(void)
         CHECK(chmod(from, pick(2) == 0 ? 0600 : 0640) == 0);
         break;
     case 5:
-        store[at].folder = (int)pick(12);
-        CHECK(rename(from, path_at(&store[at])) == 0);
+        old.folder = (int)pick(12);
+        if (!exists(path_at(&old))) {
+            store[at] = old;
+            CHECK(rename(from, path_at(&old)) == 0);
+        }
         break;
     case 6:
         remove_one(at);
@@ -95,20 +102,6 @@ static void change_one(void)
         add_one();
         if (pick(3) == 0 && next_number > LICENSES) {
             next_number -= (unsigned)pick(3); /* the name of one that may be there, or have been */
-        }
-    }
-}
-
-/* The picture of the store is the store itself; two entries may have come to have one name. */
-static void drop_doubles(void)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = i + 1; j < count;) {
-            if (store[i].folder == store[j].folder && store[i].number == store[j].number) {
-                store[j] = store[--count];
-            } else {
-                j++;
-            }
         }
     }
 }
@@ -146,7 +139,6 @@ static void generations(void)
         for (size_t n = 0; n < changes; n++) {
             change_one();
         }
-        drop_doubles();
         partial += repeat_read("store", "backups", 0) < count;
         check_whole("backups", "store");
         check_salvaged("backups", "store");

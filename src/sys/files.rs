@@ -469,3 +469,37 @@ fn fill(
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_appended_from_another_file_whatever_the_file_system_can() {
+        let path = std::env::temp_dir().join(format!("licbak-append-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Dir::make(&path).unwrap();
+        let directory = Dir::open(&path).unwrap();
+        let content: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
+        let from = directory.create("from").unwrap();
+        from.write_all(&content).unwrap();
+        type Append = fn(&File, &File, u64, u64) -> Result<(), Errno>;
+        let ways: [Append; 2] = [File::append_from, File::append_read_from];
+        for (number, append) in ways.into_iter().enumerate() {
+            let name = number.to_string();
+            let to = directory.create(&name).unwrap();
+            to.write_all(b"before").unwrap();
+            append(&to, &from, 1000, 250_000).unwrap();
+            append(&to, &from, 7, 0).unwrap();
+            to.write_all(b"behind").unwrap();
+            let expected = [b"before", &content[1000..251_000], b"behind"].concat();
+            assert!(std::fs::read(path.join(&name)).unwrap() == expected);
+            // What is not there can't be copied, and what was is cut off again.
+            assert_eq!(append(&to, &from, 299_999, 2), Err(Errno::IO));
+            to.cut(6).unwrap();
+            to.write_all(b"!").unwrap();
+            assert_eq!(std::fs::read(path.join(&name)).unwrap(), b"before!");
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
