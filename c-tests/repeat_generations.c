@@ -69,14 +69,17 @@ static void remove_one(size_t at)
     store[at] = store[--count];
 }
 
-/* Anything that can become of a licence; names come again, so that a new licence has an old one's. */
-static void change_one(void)
+/* Of what can become of a licence the first five leave its name; the others make frames anew. */
+enum { STAYS = 5, ANYTHING = 8 };
+
+/* Names come again, so that a new licence has an old one's. */
+static void change_one(int kinds)
 {
     size_t at = pick(count);
     entry old = store[at];
     char from[128];
     snprintf(from, sizeof from, "%s", path_at(&old));
-    switch (pick(8)) {
+    switch (pick((size_t)kinds)) {
     case 0:
     case 1:
     case 2:
@@ -135,9 +138,9 @@ static void generations(void)
     long long largest = 0;
     size_t partial = 0, most_frames = 0;
     for (int i = 0; i < GENERATIONS; i++) {
-        size_t changes = i % 10 == 9 ? count / 3 : 1 + pick(40);
+        size_t changes = i % 13 == 12 ? count / 3 : i % 3 == 2 ? 1 + pick(3) : 1 + pick(60);
         for (size_t n = 0; n < changes; n++) {
-            change_one();
+            change_one(i % 3 == 2 ? ANYTHING : STAYS);
         }
         partial += repeat_read("store", "backups", 0) < count;
         check_whole("backups", "store");
@@ -153,21 +156,23 @@ static void generations(void)
         size_t frames = frames_in(BACKUP);
         most_frames = frames > most_frames ? frames : most_frames;
     }
-    CHECK(partial > GENERATIONS / 2);
+    CHECK(partial > GENERATIONS / 8); /* a fast machine has more that is too young to be relied on */
     figure("generations: %d, of them with something taken over %zu, at most %zu frames, at most %lld%% of a full backup",
            GENERATIONS, partial, most_frames, largest);
 }
 
-/* A licence more each time, and nothing else: no byte of an old version is ever carried along. Each comes with a
- * folder of its own, so that it is old enough to be relied on when it comes. */
+/* Licences that are old enough to be relied on when they come to the store: each comes with a folder of its own. */
 static void make_growth(void)
 {
-    for (unsigned i = 0; i < GROWTH; i++) {
+    static const char *const heaps[] = {"growth", "replacing"};
+    for (unsigned i = 0; i < 2 * GROWTH; i++) {
         char path[64];
-        snprintf(path, sizeof path, "growth/%03u/key-%u.lic", i, i);
+        snprintf(path, sizeof path, "%s/%03u/key-%u.lic", heaps[i / GROWTH], i % GROWTH, i % GROWTH);
         make_text(path, i);
     }
 }
+
+/* A licence more each time, and nothing else: no byte of an old version is ever carried along. */
 
 static void slow_growth(void)
 {
@@ -186,6 +191,30 @@ static void slow_growth(void)
            frames_in("grown-backups/licenses.tar.zst"), factor("grown", "grown-backups"));
 }
 
+/* Each licence gets another content in turn: old versions gather in a frame that is never made anew, until they
+ * are too many. */
+static void wear_out(void)
+{
+    long long largest = 0;
+    const uint32_t full = LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL;
+    CHECK_HR(backup("grown", "grown-backups", full), LICBAK_S_OK);
+    for (int i = 0; i < GROWTH; i++) {
+        char from[64], to[64];
+        snprintf(from, sizeof from, "replacing/%03d", i);
+        snprintf(to, sizeof to, "grown/%03d", i);
+        remove_tree(to);
+        CHECK(rename(from, to) == 0);
+        if (i % 10 == 9) {
+            CHECK_HR(backup("grown", "grown-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+            check_backup("grown-backups", "grown");
+            long long now = factor("grown", "grown-backups");
+            largest = now > largest ? now : largest;
+        }
+    }
+    CHECK(largest > 110); /* they do gather */
+    figure("old versions: at most %lld%% of a full backup", largest);
+}
+
 int main(void)
 {
     begin("repeat_generations");
@@ -199,6 +228,7 @@ int main(void)
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
     generations();
     slow_growth();
+    wear_out();
     leave_memory(memory);
     return finish();
 }
