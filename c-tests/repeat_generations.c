@@ -156,7 +156,8 @@ static void generations(void)
         size_t frames = frames_in(BACKUP);
         most_frames = frames > most_frames ? frames : most_frames;
     }
-    CHECK(partial > GENERATIONS / 8); /* a fast machine has more that is too young to be relied on */
+    /* What is too young to be relied on is more on a fast machine, and less is taken over. */
+    CHECK(partial > GENERATIONS / 8);
     figure("generations: %d, of them with something taken over %zu, at most %zu frames, at most %lld%% of a full backup",
            GENERATIONS, partial, most_frames, largest);
 }
