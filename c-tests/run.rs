@@ -31,6 +31,7 @@ c_programs! {
     outcomes damage salvage rights
     events cancel lifetime reentry
     races moving hygiene stick
+    repeat repeat_generations repeat_stop repeat_rights repeat_damage
     host_store host_many host_misuse host_inside
 }
 
@@ -90,6 +91,11 @@ fn plain_ctypes() {
 #[test]
 fn versions() {
     expect_passed("versions", &mut python("versions.py"));
+}
+
+#[test]
+fn repeat_hostile() {
+    expect_passed("repeat_hostile", &mut python("repeat_hostile.py"));
 }
 
 /// A store that needs every kind of tar header and several frames, backed up by Python and read by

@@ -8,7 +8,9 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("abi", &["engine", "store", "license", "sys", "error"]),
     (
         "engine",
-        &["store", "archive", "location", "license", "sys", "error"],
+        &[
+            "store", "archive", "location", "license", "buffer", "sys", "error",
+        ],
     ),
     ("store", &["license", "buffer", "sys", "error"]),
     ("archive", &["license", "buffer"]),

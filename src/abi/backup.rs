@@ -64,12 +64,12 @@ pub unsafe extern "C" fn licbak_backup_licenses(
 }
 
 fn options(flags: u32) -> Result<Options> {
-    // Every backup is a full one so far, so that LICBAK_BACKUP_FULL asks for nothing more.
     if flags & !(LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN) != 0 {
         return Err(invalid("A flag is none of a backup's."));
     }
     Ok(Options {
         overwrite: flags & LICBAK_WM_BACKUP_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,
+        full: flags & LICBAK_BACKUP_FULL != 0,
     })
 }

@@ -2,22 +2,79 @@
 
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
-use super::lines::{LicenseLine, RestrictedLine, push_json, push_sum, time};
+use super::lines::{
+    LicenseLine, RestrictedLine, State, StateLine, each_line, parse_json, parse_sum, push_json,
+    push_sum, time,
+};
 use super::{Digest, FOLDER, Fault, Result, digest, limits, members};
 use crate::buffer::sized;
 use crate::license::{self, Statement};
 
-/// A finished frame of licences. Its records count from its own beginning and from that of its
-/// lines.
+/// A finished frame of licences.
 #[derive(Debug)]
 pub struct LicenseFrame {
     pub frame: Frame,
+    pub listed: Listed,
+}
+
+/// What the lists are to say of the licences in a frame, and of those left out of it. Its records count
+/// from the frame's beginning and from those of its lines.
+#[derive(Debug, Default)]
+pub struct Listed {
     pub sums: Vec<u8>,
     pub lines: Vec<u8>,
     pub restricted: Vec<u8>,
+    pub states: Vec<u8>,
     pub records: Vec<Record>,
     pub restricted_count: u64,
     pub content_bytes: u64,
+}
+
+impl Listed {
+    /// Takes a licence in whose member starts at `start`; `state` is that of its file, if it can be relied
+    /// on.
+    pub fn push(
+        &mut self,
+        start: u64,
+        digest: &Digest,
+        line: &LicenseLine,
+        state: Option<&State>,
+    ) -> Result<()> {
+        self.records.try_reserve(1)?;
+        self.sums.try_reserve(line_size(&line.name, ""))?;
+        self.lines
+            .try_reserve(line_size(&line.name, &line.key_id))?;
+        self.records.push(Record {
+            key: index::key(&line.key_id),
+            member: start,
+            sum: self.sums.len() as u64,
+            line: self.lines.len() as u64,
+        });
+        push_sum(&mut self.sums, digest, &line.name);
+        push_json(&mut self.lines, line)?;
+        if let Some(state) = state {
+            self.states.try_reserve(line_size(&line.name, ""))?;
+            push_json(&mut self.states, &StateLine::new(&line.name, state))?;
+        }
+        self.content_bytes += line.size;
+        Ok(())
+    }
+
+    /// Takes in that a licence is left out.
+    fn restrict(&mut self, line: &RestrictedLine) -> Result<()> {
+        self.restricted_count += 1;
+        self.restricted
+            .try_reserve(line_size(&line.name, &line.key_id))?;
+        push_json(&mut self.restricted, line)
+    }
+
+    /// Calls `visit` with the name of every licence.
+    pub fn names(&self, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        each_line(&self.sums, |line| visit(parse_sum(line)?.1))?;
+        each_line(&self.restricted, |line| {
+            visit(&parse_json::<RestrictedLine>(line)?.name)
+        })
+    }
 }
 
 /// A licence that is being read into the frame.
@@ -33,12 +90,7 @@ pub struct FrameBuilder {
     members: Vec<u8>,
     used: usize,
     pending: Option<Pending>,
-    sums: Vec<u8>,
-    lines: Vec<u8>,
-    restricted: Vec<u8>,
-    restricted_count: u64,
-    records: Vec<Record>,
-    content_bytes: u64,
+    listed: Listed,
 }
 
 impl FrameBuilder {
@@ -49,18 +101,13 @@ impl FrameBuilder {
             members,
             used: 0,
             pending: None,
-            sums: Vec::new(),
-            lines: Vec::new(),
-            restricted: Vec::new(),
-            restricted_count: 0,
-            records: Vec::new(),
-            content_bytes: 0,
+            listed: Listed::default(),
         })
     }
 
     /// Whether there is nothing to make a frame of, nor anything to tell.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.restricted_count == 0
+        self.listed.records.is_empty() && self.listed.restricted_count == 0
     }
 
     /// Whether the frame is better closed before a licence of `size` bytes.
@@ -111,8 +158,14 @@ impl FrameBuilder {
             .unwrap_or_default()
     }
 
-    /// Takes the licence into the frame.
-    pub fn keep(&mut self, name: &str, modified: i64, statement: &Statement) -> Result<()> {
+    /// Takes the licence into the frame; `state` is that of its file, if it can be relied on.
+    pub fn keep(
+        &mut self,
+        name: &str,
+        modified: i64,
+        statement: &Statement,
+        state: Option<&State>,
+    ) -> Result<()> {
         let content_digest: Digest = digest(self.content());
         let Some(Pending {
             start,
@@ -122,16 +175,6 @@ impl FrameBuilder {
         else {
             return Ok(());
         };
-        self.records.try_reserve(1)?;
-        self.sums.try_reserve(line_size(name, ""))?;
-        self.lines.try_reserve(line_size(name, &statement.key_id))?;
-        self.records.push(Record {
-            key: index::key(&statement.key_id),
-            member: start as u64,
-            sum: self.sums.len() as u64,
-            line: self.lines.len() as u64,
-        });
-        push_sum(&mut self.sums, &content_digest, name);
         let line = LicenseLine {
             name: name.into(),
             key_id: statement.key_id.as_str().into(),
@@ -140,30 +183,20 @@ impl FrameBuilder {
             size: size as u64,
             modified: time(modified),
         };
-        push_json(&mut self.lines, &line)?;
+        self.listed
+            .push(start as u64, &content_digest, &line, state)?;
         self.used = content + members::padded(size as u64) as usize;
-        self.content_bytes += size as u64;
         Ok(())
     }
 
     /// Leaves the licence out, and notes that its issuer wants it so.
     pub fn restrict(&mut self, name: &str, statement: &Statement) -> Result<()> {
         self.pending = None;
-        self.restricted_count += 1;
-        self.restricted
-            .try_reserve(line_size(name, &statement.key_id))?;
-        let (key_id, format) = (
-            statement.key_id.as_str().into(),
-            statement.format.word().into(),
-        );
-        push_json(
-            &mut self.restricted,
-            &RestrictedLine {
-                name: name.into(),
-                key_id,
-                format,
-            },
-        )
+        self.listed.restrict(&RestrictedLine {
+            name: name.into(),
+            key_id: statement.key_id.as_str().into(),
+            format: statement.format.word().into(),
+        })
     }
 
     /// Closes the frame, using the memory of `buffer` for its bytes, and begins the next.
@@ -174,12 +207,7 @@ impl FrameBuilder {
         self.used = 0;
         Ok(LicenseFrame {
             frame,
-            sums: std::mem::take(&mut self.sums),
-            lines: std::mem::take(&mut self.lines),
-            restricted: std::mem::take(&mut self.restricted),
-            records: std::mem::take(&mut self.records),
-            restricted_count: std::mem::take(&mut self.restricted_count),
-            content_bytes: std::mem::take(&mut self.content_bytes),
+            listed: std::mem::take(&mut self.listed),
         })
     }
 }

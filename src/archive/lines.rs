@@ -5,6 +5,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::agreement::Expected;
 use super::{Digest, FOLDER, Fault, Result};
 use crate::license::{self, BackupRight, Format, name};
 
@@ -37,6 +38,19 @@ impl LicenseLine<'_> {
     }
 }
 
+impl<'a> From<&'a Expected> for LicenseLine<'a> {
+    fn from(license: &'a Expected) -> LicenseLine<'a> {
+        LicenseLine {
+            name: license.name.as_str().into(),
+            key_id: license.key_id.as_str().into(),
+            format: license.format.word().into(),
+            right: license.right.word().into(),
+            size: license.size,
+            modified: time(license.modified),
+        }
+    }
+}
+
 /// A licence that was left out since its issuer denies backup, a line of `restricted.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RestrictedLine<'a> {
@@ -48,11 +62,81 @@ pub struct RestrictedLine<'a> {
     pub format: Cow<'a, str>,
 }
 
+/// What a repeated backup needs to know of a licence to see that it has not changed, a line of
+/// `state.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub device: u64,
+    pub inode: u64,
+    /// Nanoseconds since 1970 UTC.
+    pub mtime: i64,
+    pub ctime: i64,
+    pub size: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StateLine<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    pub device: u64,
+    pub inode: u64,
+    pub mtime: i64,
+    pub ctime: i64,
+    pub size: u64,
+    /// The line is of an older version, which is still in that frame; the rest but for its size is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_in: Option<u32>,
+}
+
+impl<'a> StateLine<'a> {
+    pub fn new(name: &'a str, state: &State) -> StateLine<'a> {
+        StateLine {
+            name: name.into(),
+            device: state.device,
+            inode: state.inode,
+            mtime: state.mtime,
+            ctime: state.ctime,
+            size: state.size,
+            superseded_in: None,
+        }
+    }
+
+    pub fn superseded(name: &'a str, size: u64, frame: u32) -> StateLine<'a> {
+        let nothing = State {
+            device: 0,
+            inode: 0,
+            mtime: 0,
+            ctime: 0,
+            size,
+        };
+        StateLine {
+            superseded_in: Some(frame),
+            ..StateLine::new(name, &nothing)
+        }
+    }
+
+    pub fn state(&self) -> State {
+        State {
+            device: self.device,
+            inode: self.inode,
+            mtime: self.mtime,
+            ctime: self.ctime,
+            size: self.size,
+        }
+    }
+}
+
 /// Appends `line` and a newline.
 pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
     serde_json::to_writer(&mut *lines, line).map_err(std::io::Error::from)?;
     lines.push(b'\n');
     Ok(())
+}
+
+/// Calls `visit` with each line of `text`, without its newline.
+pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.is_empty()).try_for_each(visit)
 }
 
 pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {

@@ -26,6 +26,7 @@ pub const SUMS: &str = "SHA256SUMS";
 pub const LICENSES: &str = "licenses.jsonl";
 pub const RESTRICTED: &str = "restricted.jsonl";
 pub const INDEX: &str = "index";
+pub const STATE: &str = "state.jsonl";
 pub const FRAMES: &str = "frames";
 pub const TRAILER: &str = "backup.json";
 /// What stands before a licence's name in its member's path.

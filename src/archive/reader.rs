@@ -45,6 +45,17 @@ impl<R: ReadAt> Reader<R> {
         Ok(reader)
     }
 
+    /// What it reads from.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// What the bytes of `frame` must have as their digest.
+    pub fn digest(&self, frame: usize) -> Result<Digest> {
+        let digest = self.digests.get(frame).copied();
+        digest.ok_or_else(|| Fault::damaged("a frame is missing"))
+    }
+
     pub fn trailer(&self) -> &Trailer {
         &self.trailer
     }

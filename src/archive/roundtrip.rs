@@ -38,7 +38,7 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
         let statement = license::read(&name, builder.content()).unwrap();
         match restricted(number) {
             true => builder.restrict(&name, &statement).unwrap(),
-            false => builder.keep(&name, modified, &statement).unwrap(),
+            false => builder.keep(&name, modified, &statement, None).unwrap(),
         }
     }
     if !builder.is_empty() {

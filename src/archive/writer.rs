@@ -8,13 +8,13 @@ use std::io::Write;
 
 use sha2::{Digest as _, Sha256};
 
-use super::builder::LicenseFrame;
-use super::frames::{Compressor, Decompressor, Frame, SeekTable};
+use super::builder::{LicenseFrame, Listed};
+use super::frames::{Compressor, Decompressor, Frame, SeekTable, Span};
 use super::index::{RECORD, Record};
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
 use super::{
-    Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER, limits,
-    lines, members,
+    Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS, TRAILER,
+    limits, lines, members,
 };
 use crate::buffer::sized;
 
@@ -25,6 +25,7 @@ pub struct Writer<'s, F, S> {
     sums: List,
     lines: List,
     restricted: List,
+    states: List,
     records: Vec<Record>,
     restricted_count: u64,
     content_bytes: u64,
@@ -60,6 +61,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             sums: List::default(),
             lines: List::default(),
             restricted: List::default(),
+            states: List::default(),
             records: Vec::new(),
             restricted_count: 0,
             content_bytes: 0,
@@ -68,10 +70,32 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
 
     /// Appends a frame of licences, and returns its memory.
     pub fn append(&mut self, licenses: LicenseFrame) -> Result<Vec<u8>> {
-        let (start, frame) = (self.file.position(), licenses.frame);
-        if frame.content_size > 0 {
-            self.file.append(&frame)?;
+        let start = self.file.position();
+        if licenses.frame.content_size > 0 {
+            self.file.append(&licenses.frame)?;
         }
+        self.list(start, &licenses.listed)?;
+        Ok(licenses.frame.bytes)
+    }
+
+    /// Takes in a frame that is in the file already, at its end, and gives its number.
+    pub fn adopt(&mut self, span: Span, digest: Digest, listed: &Listed) -> Result<u32> {
+        let start = self.file.position();
+        self.file.adopt(span.length, span.content_size, digest)?;
+        self.list(start, listed)?;
+        Ok(self.file.digests.len() as u32 - 1)
+    }
+
+    /// Notes an older version of a licence in a frame that was adopted.
+    pub fn supersede(&mut self, name: &str, size: u64, frame: u32) -> Result<()> {
+        let mut line = Vec::new();
+        lines::push_json(&mut line, &lines::StateLine::superseded(name, size, frame))?;
+        self.states
+            .append(&line, &mut self.compressor, &mut self.spool)
+    }
+
+    /// Lists the licences of a frame whose content starts at `start`.
+    fn list(&mut self, start: u64, licenses: &Listed) -> Result<()> {
         self.records.try_reserve(licenses.records.len())?;
         let (sums, lines) = (self.sums.size, self.lines.size);
         self.records
@@ -87,9 +111,11 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             .append(&licenses.lines, &mut self.compressor, &mut self.spool)?;
         self.restricted
             .append(&licenses.restricted, &mut self.compressor, &mut self.spool)?;
+        self.states
+            .append(&licenses.states, &mut self.compressor, &mut self.spool)?;
         self.restricted_count += licenses.restricted_count;
         self.content_bytes += licenses.content_bytes;
-        Ok(frame.bytes)
+        Ok(())
     }
 
     pub fn counts(&self) -> Counts {
@@ -127,13 +153,13 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             sums,
             lines,
             restricted,
+            states,
             mut records,
             ..
         } = self;
         let sums = sums.finish(SUMS, &mut file, &mut compressor, &mut spool)?;
         let lines = lines.finish(LICENSES, &mut file, &mut compressor, &mut spool)?;
         let restricted = restricted.finish(RESTRICTED, &mut file, &mut compressor, &mut spool)?;
-        drop(spool);
         for record in &mut records {
             record.sum += sums.content();
             record.line += lines.content();
@@ -152,6 +178,11 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             compressor.compress(content, Vec::new())
         })?;
         drop(records);
+        let states = match states.size {
+            0 => None,
+            _ => Some(states.finish(STATE, &mut file, &mut compressor, &mut spool)?),
+        };
+        drop(spool);
         let digests = std::mem::take(&mut file.digests);
         let frames = digests.chunks(limits::LIST_TARGET / 32);
         let frames = frames.map(|chunk| chunk.iter().flatten().copied());
@@ -166,7 +197,11 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             licenses: counts.licenses,
             restricted: counts.restricted,
             content_bytes: counts.content_bytes,
-            members: vec![sums, lines, restricted, index, frames],
+            members: [sums, lines, restricted, index]
+                .into_iter()
+                .chain(states)
+                .chain([frames])
+                .collect(),
             index: first,
         };
         file.end(&trailer, &mut compressor)
@@ -198,10 +233,16 @@ impl<F: Write> File<F> {
     }
 
     fn append_bytes(&mut self, bytes: &[u8], content_size: u32, digest: Digest) -> Result<()> {
-        self.digests.try_reserve(1)?;
-        self.table.push(bytes.len() as u32, content_size)?;
-        self.digests.push(digest);
+        self.adopt(bytes.len() as u32, content_size, digest)?;
         Ok(self.out.write_all(bytes)?)
+    }
+
+    /// Takes the next frame in, whose bytes are in the file or will be.
+    fn adopt(&mut self, length: u32, content_size: u32, digest: Digest) -> Result<()> {
+        self.digests.try_reserve(1)?;
+        self.table.push(length, content_size)?;
+        self.digests.push(digest);
+        Ok(())
     }
 
     /// Appends a whole member whose content comes in `frames`, one frame each.
@@ -359,19 +400,13 @@ impl List {
         spool: &Spool<'_, S>,
         mut visit: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut visit_all = |text: &[u8]| {
-            let mut lines = text
-                .split(|byte| *byte == b'\n')
-                .filter(|line| !line.is_empty());
-            lines.try_for_each(&mut visit)
-        };
         let (mut decompressor, mut content) = (Decompressor::new()?, Vec::new());
         for spooled in &self.frames {
             let content = sized(&mut content, spooled.content_size as usize)?;
             decompressor.decompress(&spool.read(spooled)?, content)?;
-            visit_all(content)?;
+            lines::each_line(content, &mut visit)?;
         }
-        visit_all(&self.text)
+        lines::each_line(&self.text, &mut visit)
     }
 
     fn finish<F: Write, S: Write + ReadAt>(

@@ -5,8 +5,10 @@
 pub mod backup;
 mod choice;
 pub mod events;
+mod gathering;
 pub mod list;
 mod lists;
+mod old;
 pub mod operation;
 pub mod pool;
 pub mod progress;

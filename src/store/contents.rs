@@ -1,7 +1,7 @@
 //! Licences that come with their contents, one by one: checked, and gathered into batches.
 
 use super::host::License;
-use super::{Batch, Feed, Intake, Stated};
+use super::{Batch, Described, Feed, Intake, Stated};
 use crate::error::{Error, Outcome, Result};
 use crate::license;
 use crate::license::name::{self, Clash};
@@ -130,14 +130,14 @@ impl Batch for Contents {
                 buffer.copy_from_slice(content);
                 Ok(true)
             };
-            let size = content.len() as u64;
-            intake.license(
-                &license.name,
-                size,
-                license.modified,
-                &license.stated,
-                &mut fill,
-            )?;
+            let described = Described {
+                name: &license.name,
+                size: content.len() as u64,
+                modified: license.modified,
+                stated: &license.stated,
+                facts: None,
+            };
+            intake.license(&described, &mut fill)?;
         }
         Ok(())
     }

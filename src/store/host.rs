@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::contents::{AHEAD, Gathering};
-use super::{Feed, Snapshot, Unsettled};
+use super::{Feed, Known, Snapshot, Unsettled};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
 
@@ -58,7 +58,11 @@ impl Snapshot for HostSnapshot {
         Ok(Unsettled::default())
     }
 
-    fn list_again(self: Arc<Self>, _: &Unsettled, _: &mut dyn Feed) -> Result<()> {
+    fn list_again(self: Arc<Self>, _: &Unsettled, _: &Known, _: &mut dyn Feed) -> Result<()> {
+        Ok(())
+    }
+
+    fn list_these(self: Arc<Self>, _: &[String], _: &mut dyn Feed) -> Result<()> {
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::license::{BackupRight, Statement};
-use crate::sys::files::{Dir, Errno, Identity};
+use crate::sys::files::{Dir, Errno, Facts, Identity};
 
 /// Whether an operation is to go on, for what takes long.
 pub type GoOn = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -32,24 +32,39 @@ pub trait Snapshot: Send + Sync {
     /// How many batches may wait to be read.
     fn batches_ahead(&self) -> usize;
 
+    /// Whether there are licences in it that need not be read to know that they have not changed.
+    fn shows_changes(&self) -> bool {
+        false
+    }
+
     /// Gives everything in the store to `feed`, in order.
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 
     /// What may have escaped the listings so far; empty once they are known to have missed nothing.
     fn unsettled(&self) -> Result<Unsettled>;
 
-    /// Lists `unsettled` again.
-    fn list_again(self: Arc<Self>, unsettled: &Unsettled, feed: &mut dyn Feed) -> Result<()>;
+    /// Lists `unsettled` again, but for what is `known`.
+    fn list_again(
+        self: Arc<Self>,
+        unsettled: &Unsettled,
+        known: &Known,
+        feed: &mut dyn Feed,
+    ) -> Result<()>;
+
+    /// Gives those with these names to `feed`, as far as they are still there.
+    fn list_these(self: Arc<Self>, names: &[String], feed: &mut dyn Feed) -> Result<()>;
 }
 
-/// Folders whose names have to be listed again, and the licences in them that have been read.
+/// Folders whose names have to be listed again.
 #[derive(Debug, Default)]
 pub struct Unsettled {
     /// How long to wait before, so that what changes from then on shows.
     pub wait: Duration,
     pub folders: std::collections::BTreeSet<String>,
-    pub known: std::collections::HashSet<String>,
 }
+
+/// Which names of an unsettled folder have been read already.
+pub type Known = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Backups that may lie in a store: they are no licences, wherever a link of them is.
 #[derive(Debug, Default)]
@@ -96,6 +111,16 @@ impl Stated {
     }
 }
 
+/// A licence that is about to be read.
+pub struct Described<'a> {
+    pub name: &'a str,
+    pub size: u64,
+    pub modified: i64,
+    pub stated: &'a Stated,
+    /// Those of its file, where the same facts mean the same content.
+    pub facts: Option<&'a Facts>,
+}
+
 /// Puts a licence's content into the buffer; false if it is not what it was announced to be.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<bool>;
 
@@ -104,15 +129,12 @@ pub trait Intake {
     /// An error if the operation is to end.
     fn check(&self) -> Result<()>;
 
-    /// Takes a licence of `size` bytes; false where `fill` says that it would not do.
-    fn license(
-        &mut self,
-        name: &str,
-        size: u64,
-        modified: i64,
-        stated: &Stated,
-        fill: Fill,
-    ) -> Result<bool>;
+    /// Whether the licence need not be read, since it is known and its file has not changed; `facts` are
+    /// those of the file.
+    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> bool;
+
+    /// Takes a licence; false where `fill` says that it would not do.
+    fn license(&mut self, license: &Described, fill: Fill) -> Result<bool>;
 
     /// Learns that something is no licence that could be backed up.
     fn left_out(&mut self, name: &str, reason: &str);

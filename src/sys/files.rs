@@ -239,6 +239,23 @@ impl Dir {
         retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).and_then(writable)
     }
 
+    /// Whether files here keep their inode numbers, and show each change in their times: what is known
+    /// to do so, on disks of this machine.
+    pub fn shows_changes(&self) -> bool {
+        // linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
+        const KNOWN: [i64; 8] = [
+            0xEF53,      // ext2, ext3, ext4
+            0x5846_5342, // XFS
+            0x9123_683E, // btrfs
+            0xF2F5_2010, // F2FS
+            0x0102_1994, // tmpfs
+            0x794C_7630, // overlayfs
+            0x2FC1_2FC1, // ZFS
+            0xCA45_1A4E, // bcachefs
+        ];
+        rustix::fs::fstatfs(&self.0).is_ok_and(|facts| KNOWN.contains(&facts.f_type))
+    }
+
     /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
     /// too where [`Dir::name_unnamed`] could not name it later.
     pub fn create_unnamed(&self) -> Result<File, Errno> {
@@ -365,6 +382,45 @@ impl File {
         Ok(())
     }
 
+    /// Appends the bytes of `from` at `offset`, sharing blocks where the file system can.
+    pub fn append_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
+        while length > 0 {
+            let part = usize::try_from(length).unwrap_or(usize::MAX).min(1 << 30);
+            match rustix::fs::copy_file_range(&from.0, Some(&mut offset), &self.0, None, part) {
+                // The file has become shorter.
+                Ok(0) => return Err(Errno::IO),
+                Ok(copied) => length -= copied as u64,
+                Err(Errno::INTR) => {}
+                Err(Errno::XDEV | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
+                    return self.append_read_from(from, offset, length);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn append_read_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
+        let mut buffer = [0; 64 << 10];
+        while length > 0 {
+            let part = length.min(buffer.len() as u64) as usize;
+            let part = buffer.get_mut(..part).ok_or(Errno::IO)?;
+            if from.read_full_at(part, offset)? < part.len() {
+                return Err(Errno::IO);
+            }
+            self.write_all(part)?;
+            offset += part.len() as u64;
+            length -= part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file to `size` bytes, behind which the next write goes.
+    pub fn cut(&self, size: u64) -> Result<(), Errno> {
+        rustix::fs::ftruncate(&self.0, size)?;
+        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
+    }
+
     /// Brings content and attributes to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
         // Never tried again: after a failure the kernel forgets what it could not write.
@@ -422,4 +478,38 @@ fn fill(
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_appended_from_another_file_whatever_the_file_system_can() {
+        let path = std::env::temp_dir().join(format!("licbak-append-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Dir::make(&path).unwrap();
+        let directory = Dir::open(&path).unwrap();
+        let content: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
+        let from = directory.create("from").unwrap();
+        from.write_all(&content).unwrap();
+        type Append = fn(&File, &File, u64, u64) -> Result<(), Errno>;
+        let ways: [Append; 2] = [File::append_from, File::append_read_from];
+        for (number, append) in ways.into_iter().enumerate() {
+            let name = number.to_string();
+            let to = directory.create(&name).unwrap();
+            to.write_all(b"before").unwrap();
+            append(&to, &from, 1000, 250_000).unwrap();
+            append(&to, &from, 7, 0).unwrap();
+            to.write_all(b"behind").unwrap();
+            let expected = [b"before", &content[1000..251_000], b"behind"].concat();
+            assert!(std::fs::read(path.join(&name)).unwrap() == expected);
+            // What is not there can't be copied, and what was is cut off again.
+            assert_eq!(append(&to, &from, 299_999, 2), Err(Errno::IO));
+            to.cut(6).unwrap();
+            to.write_all(b"!").unwrap();
+            assert_eq!(std::fs::read(path.join(&name)).unwrap(), b"before!");
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use super::listing::{Listing, freshness, now};
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license;
-use crate::store::{Batch, Feed, Intake, Stated};
+use crate::store::{Batch, Described, Feed, Intake, Stated};
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 
 /// How many names a worker takes at a time: with licences of a few KiB they fill a frame.
@@ -119,6 +119,17 @@ impl NameBatch {
         whole: &str,
         intake: &mut dyn Intake,
     ) -> Result<()> {
+        let facts = || {
+            let facts = directory.facts_of(name)?;
+            // What is no licence any more, however much it is as it was, is looked at again.
+            match self.is_backup(directory, name, &facts) {
+                Ok(false) => Ok(facts),
+                Ok(true) | Err(_) => Err(Errno::NOENT),
+            }
+        };
+        if intake.takes_over(whole, &facts) {
+            return Ok(());
+        }
         for _ in 0..ATTEMPTS {
             let asked = now();
             let file = match directory.file(name) {
@@ -156,13 +167,14 @@ impl NameBatch {
                 let after = file.facts().map_err(|errno| read_error(whole, errno))?;
                 Ok(read == content.len() && after == before)
             };
-            if intake.license(
-                whole,
-                before.size,
-                before.modified,
-                &Stated::NOTHING,
-                &mut fill,
-            )? {
+            let described = Described {
+                name: whole,
+                size: before.size,
+                modified: before.modified,
+                stated: &Stated::NOTHING,
+                facts: self.listing.has_settled(&before, asked).then_some(&before),
+            };
+            if intake.license(&described, &mut fill)? {
                 return Ok(());
             }
         }

@@ -9,7 +9,7 @@ use super::batch::BatchBuilder;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Backups, Feed, Snapshot, Unsettled, tree};
+use crate::store::{Backups, Feed, Known, Snapshot, Unsettled, tree};
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::locks::Mutex;
 
@@ -22,6 +22,8 @@ const BATCHES_AHEAD: usize = 1024;
 pub struct Listing {
     pub(super) root: Dir,
     pub(super) backups: Backups,
+    /// The device of the store, where its files show each change in their times.
+    device: Option<u64>,
     /// What each folder was just before it was listed.
     stamps: Mutex<BTreeMap<String, Stamp>>,
 }
@@ -54,11 +56,22 @@ pub(super) fn freshness(facts: &Facts, asked: i64) -> Option<Duration> {
 
 impl Listing {
     pub fn new(root: Dir, backups: Backups) -> Listing {
+        let device = root.facts().map(|facts| facts.identity.device);
         Listing {
+            device: device.ok().filter(|_| root.shows_changes()),
             root,
             backups,
             stamps: Mutex::default(),
         }
+    }
+
+    /// Whether a file with these `facts`, asked for at `asked`, has the content that it had whenever it
+    /// has the same. What is written to within the grain of its times might not show it: three seconds
+    /// are more than any file system's, and than clocks are apart.
+    pub(super) fn has_settled(&self, facts: &Facts, asked: i64) -> bool {
+        const SETTLED: i64 = 3_000_000_000;
+        let latest = facts.modified.max(facts.changed);
+        self.device == Some(facts.identity.device) && asked.saturating_sub(latest) >= SETTLED
     }
 
     /// Lists the folders in `start` and all that is below them and was not listed before. `is_new`
@@ -139,7 +152,13 @@ impl Snapshot for Listing {
         BATCHES_AHEAD
     }
 
+    fn shows_changes(&self) -> bool {
+        self.device.is_some()
+    }
+
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        // It may be the second time.
+        self.stamps.lock().clear();
         self.list_from(vec![String::new()], |_, _| true, feed)
     }
 
@@ -158,14 +177,28 @@ impl Snapshot for Listing {
         Ok(unsettled)
     }
 
-    fn list_again(self: Arc<Self>, unsettled: &Unsettled, feed: &mut dyn Feed) -> Result<()> {
+    fn list_again(
+        self: Arc<Self>,
+        unsettled: &Unsettled,
+        known: &Known,
+        feed: &mut dyn Feed,
+    ) -> Result<()> {
         std::thread::sleep(unsettled.wait);
         let folders = unsettled.folders.iter().cloned().collect();
         self.list_from(
             folders,
-            |folder, name| !unsettled.known.contains(&tree::join(folder, name)),
+            |folder, name| !known(&tree::join(folder, name)),
             feed,
         )
+    }
+
+    fn list_these(self: Arc<Self>, names: &[String], feed: &mut dyn Feed) -> Result<()> {
+        let mut batch = BatchBuilder::new(self);
+        for name in names {
+            let (folder, name) = name::split(name);
+            batch.push(folder, name, Kind::File, feed)?;
+        }
+        batch.emit(feed)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
 use crate::store::host::License;
-use crate::store::{self, Feed, GoOn, Unsettled};
+use crate::store::{self, Feed, GoOn, Known, Unsettled};
 use crate::sys::locks::Mutex;
 
 pub struct Snapshot {
@@ -196,7 +196,11 @@ impl store::Snapshot for Snapshot {
         Ok(Unsettled::default())
     }
 
-    fn list_again(self: Arc<Self>, _: &Unsettled, _: &mut dyn Feed) -> Result<()> {
+    fn list_again(self: Arc<Self>, _: &Unsettled, _: &Known, _: &mut dyn Feed) -> Result<()> {
+        Ok(())
+    }
+
+    fn list_these(self: Arc<Self>, _: &[String], _: &mut dyn Feed) -> Result<()> {
         Ok(())
     }
 }

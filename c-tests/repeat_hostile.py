@@ -1,0 +1,239 @@
+"""Old backups whose state.jsonl lies, with digests that fit: a backup over one is right all the same.
+
+LICBAK_SO names the library. The lies are told by rewriting the tail of a backup: state.jsonl, what `frames` and
+backup.json say of it, and the seek table. It needs the program zstd.
+"""
+
+import ctypes
+import hashlib
+import io
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+S_OK, OVERWRITE, FOREVER = 0, 1, 0xFFFFFFFF
+LICENSES = 60
+MEMBERS = {"SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "frames", "backup.json"}
+
+hresult = ctypes.c_uint32
+status_callback = ctypes.CFUNCTYPE(
+    hresult, ctypes.c_uint32, hresult, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
+)
+
+checks = 0
+
+
+def check(value, expected, what):
+    global checks
+    checks += 1
+    if value != expected:
+        sys.exit(f"{__file__}: {what}: expected {expected!r:.300}, got {value!r:.300}")
+
+
+@status_callback
+def go_on(status, hr, datatype, value, size, context):
+    return S_OK
+
+
+def run(operation, flags, **properties):
+    """The outcome of one operation of a new restorer."""
+    restorer, outcome = ctypes.c_void_p(), hresult()
+    check(licbak.licbak_create(ctypes.byref(restorer)), S_OK, "create")
+    for name, path in properties.items():
+        check(licbak.licbak_set_prop_string(restorer, name.encode(), os.fsencode(path)), S_OK, "set_prop")
+    check(getattr(licbak, operation)(restorer, flags, go_on, None), S_OK, operation)
+    check(licbak.licbak_wait(restorer, ctypes.c_uint32(FOREVER), ctypes.byref(outcome)), S_OK, "wait")
+    check(licbak.licbak_destroy(restorer), S_OK, "destroy")
+    return outcome.value
+
+
+def zstd(data, *arguments):
+    return subprocess.run(["zstd", "-cq", *arguments], input=data, capture_output=True, check=True).stdout
+
+
+def compress(data):
+    return zstd(data, f"--stream-size={len(data)}", "--check")
+
+
+# -- a backup, taken apart and put together again -------------------------------------------------------------
+
+
+def take_apart(data):
+    """The frames, each as it is in the file and as its content; the frames of licences first."""
+    count, flags, _ = struct.unpack("<IBI", data[-9:])
+    assert flags & 0x80 == 0, "the seek table has checksums"
+    table, at, frames = len(data) - 9 - count * 8, 0, []
+    for i in range(count):
+        length, size = struct.unpack_from("<II", data, table + i * 8)
+        frame = data[at : at + length]
+        content = zstd(frame, "-d")
+        assert len(content) == size
+        frames.append((frame, content))
+        at += length
+    return frames
+
+
+def member(content):
+    """The name and the content of the member at the beginning of a frame."""
+    size = int(content[124:135], 8)
+    return content[:100].rstrip(b"\0").decode(), content[512 : 512 + size]
+
+
+def with_content(content, new):
+    """The same member with another content, padded."""
+    header = bytearray(content[:512])
+    header[124:136] = b"%011o\0" % len(new)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + new + bytes(-len(new) % 512)
+
+
+def put_together(frames, state, version=None):
+    """The backup with another state.jsonl, and all that tells of it."""
+    new, offsets, at = [], {}, 0
+    for frame, content in frames:
+        name = member(content)[0]
+        if name == "backup.json":
+            break
+        if name == "state.jsonl":
+            content = with_content(content, state)
+            frame = compress(content)
+        elif name == "frames":
+            content = with_content(content, b"".join(hashlib.sha256(frame).digest() for frame, _ in new))
+            frame = compress(content)
+        offsets[name] = (at, member(content)[1])
+        new.append((frame, content))
+        at += len(content)
+    trailer = json.loads(member(content)[1])
+    for entry in trailer["members"]:
+        entry["offset"], told = offsets[entry["name"]]
+        entry["size"], entry["sha256"] = len(told), hashlib.sha256(told).hexdigest()
+    trailer["version"] = version or trailer["version"]
+    content = with_content(content, json.dumps(trailer).encode() + b"\n") + bytes(1024)
+    new.append((compress(content), content))
+    entries = b"".join(struct.pack("<II", len(frame), len(content)) for frame, content in new)
+    table = struct.pack("<II", 0x184D2A5E, len(entries) + 9) + entries + struct.pack("<IBI", len(new), 0, 0x8F92EAB1)
+    return b"".join(frame for frame, _ in new) + table
+
+
+# -- what is checked ------------------------------------------------------------------------------------------
+
+
+def check_repeated(root, what):
+    """A backup over what is there holds what the store does: nothing less, nothing else."""
+    outcome = run("licbak_backup_licenses", OVERWRITE, StorePath=root / "store", BackupPath=root)
+    check(outcome, S_OK, f"a backup over {what}")
+    check(run("licbak_verify_backup", 0, RestorePath=root), S_OK, f"verify of the backup over {what}")
+    store = root / "store"
+    expected = {path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    found, others = {}, []
+    with tarfile.open(fileobj=io.BytesIO(zstd((root / "licenses.tar.zst").read_bytes(), "-d"))) as tar:
+        for entry in tar:
+            if entry.name.startswith("licenses/"):
+                found[entry.name.removeprefix("licenses/")] = tar.extractfile(entry).read()
+            else:
+                others.append(entry.name)
+    check(found, expected, f"the licences of the backup over {what}")
+    check(set(others) - {"state.jsonl"}, MEMBERS, f"the other members of the backup over {what}")
+    check(sorted(p.name for p in root.iterdir()), ["licenses.tar.zst", "store"], f"what is left by a backup over {what}")
+
+
+def lies(lines):
+    """What is said of each lie, and the lines that tell it."""
+    choose = random.Random(7)
+    some = lines[7]
+    base = {"device": 0, "inode": 0, "mtime": 0, "ctime": 0, "size": 1}
+
+    def old(name, frame, **other):
+        return {"name": name, **base, **other, "superseded_in": frame}
+
+    for name in "../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "\x1b[2J", "licenses/x", "k" * 5000, "f1":
+        yield f"a line of {name[:20]!r}", [{"name": name, **base}, *lines]
+        yield f"an old version of {name[:20]!r}", [old(name, 0), *lines, old(name, 1)]
+    for frame in 2, 3, 9, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 64, -1, 1.5, "0", None, [], True:
+        yield f"an old version in frame {frame}", [*lines, old(some["name"], frame)]
+        yield f"all in frame {frame}", [*lines, *(old(line["name"], frame) for line in lines)]
+    for size in 0, 1 << 24, (1 << 24) + 1, 1 << 63, (1 << 64) - 1, 1 << 64, -1:
+        yield f"old versions of {size} bytes", [*lines, *(old(line["name"], 0, size=size) for line in lines[:9])]
+        yield f"a licence of {size} bytes", [{**some, "size": size}]
+    for key in "device", "inode", "mtime", "ctime":
+        for value in (1 << 63) - 1, -(1 << 63), (1 << 64) - 1, 1 << 70, -1, 0, 1e300, "1", None:
+            yield f"{key} {value}", [{**line, key: value} for line in lines]
+        yield f"no {key}", [{k: v for k, v in line.items() if k != key} for line in lines]
+    yield "the reverse order", lines[::-1]
+    yield "no order", choose.sample(lines, len(lines))
+    yield "every second line", lines[::2]
+    yield "one line", [some]
+    yield "each line twice", [line for line in lines for _ in range(2)]
+    yield "one line for all", [some] * 500
+    yield "each other's names", [{**line, "name": lines[i - 1]["name"]} for i, line in enumerate(lines)]
+    yield "many old versions", [*lines, *(old(some["name"], i % 2) for i in range(30000))]
+    yield "more keys", [{**line, "later": {"x": [1]}} for line in lines]
+
+
+def texts(state):
+    """Likewise, what is no lines of JSON."""
+    yield "nothing", b""
+    yield "a newline", b"\n"
+    yield "no last newline", state[:-1]
+    yield "half a line", state + b'{"name":"'
+    yield "no JSON", b"licences\n" * 100
+    yield "bytes", bytes(range(256)) * 9 + b"\n"
+    yield "depth", b'{"name":' + b"[" * 30000 + b"\n"
+    yield "a long line", b'{"name":"' + b"k" * 70000 + b'"}\n' + state
+    yield "empty lines", state.replace(b"\n", b"\n\n")
+    yield "the key of another twice", state.replace(b'"device"', b'"inode":1,"device"')
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory:
+        root = pathlib.Path(directory)
+        noise = random.Random(1)
+        for number in range(LICENSES):
+            path = root / "store" / f"f{number % 3}" / f"{number}.lic"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(noise.randbytes(40000 + number))
+        time.sleep(3.1)  # what is younger is not relied on
+        check(run("licbak_backup_licenses", 0, StorePath=root / "store", BackupPath=root), S_OK, "backup")
+        # An old version, so that there is a line of one.
+        (root / "store/f0/0.lic").write_bytes(noise.randbytes(40000))
+        check_repeated(root, "a backup")
+        frames = take_apart((root / "licenses.tar.zst").read_bytes())
+        state = next(told for name, told in (member(content) for _, content in frames) if name == "state.jsonl")
+        lines = [json.loads(line) for line in state.splitlines()]
+        check(sum("superseded_in" in line for line in lines), 1, "lines of old versions")
+
+        def put(new, **other):
+            (root / "licenses.tar.zst").write_bytes(put_together(frames, new, **other))
+
+        put(state)
+        check(run("licbak_verify_backup", 0, RestorePath=root), S_OK, "verify of a backup that was put together again")
+        put(state, version=[2, 0])
+        check_repeated(root, "a backup of a later version")
+        count = 0
+        told = ((what, "".join(json.dumps(line) + "\n" for line in new).encode()) for what, new in lies(lines))
+        for what, new in (*told, *texts(state)):
+            put(new)
+            check_repeated(root, f"a backup whose state is {what}")
+            count += 1
+            if count % 8 == 0:
+                check_repeated(root, f"the backup after {what}")
+        print(f"repeat_hostile: old backups that lie: {count}", flush=True)
+    print(f"repeat_hostile: {checks} checks passed")
+
+
+if shutil.which("zstd") is None:
+    print("repeat_hostile: skipped: all (zstd is not installed)", file=sys.stderr)
+else:
+    licbak = ctypes.CDLL(os.environ["LICBAK_SO"])
+    for function in "create destroy set_prop_string backup_licenses verify_backup wait".split():
+        getattr(licbak, "licbak_" + function).restype = hresult
+    main()
