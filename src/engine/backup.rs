@@ -243,6 +243,17 @@ impl Request {
         Error::new(Outcome::SharingViolation, sentence)
     }
 
+    /// The error of a licence that came to be restricted while it was read, of which an older version may
+    /// have been taken over.
+    fn needs_full(&self) -> Error {
+        let sentence = format!(
+            "A licence in the store {} must not be backed up any more, and the backup that is there may \
+             hold it in an older version. Back up in full (LICBAK_BACKUP_FULL).",
+            self.store
+        );
+        Error::new(Outcome::SharingViolation, sentence)
+    }
+
     fn nothing_to_save(&self, restricted: u64) -> Error {
         let store = &self.store;
         let sentence = match restricted {
@@ -290,7 +301,7 @@ fn repeat<S: Write + ReadAt>(
     // It may be that one of them is in what was copied, in an older version.
     match saving.writer.counts().restricted == restricted {
         true => Ok(true),
-        false => Err(request.moves("a licence came to be restricted while it was read")),
+        false => Err(request.needs_full()),
     }
 }
 
