@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
@@ -16,8 +17,8 @@ from ._c import Datatype, Flag
 from ._errors import check_call, error_of
 from ._host import HostStore, c_text
 from ._licenses import License, Source, Target
-from ._listing import Listing, stop_all
-from ._operation import Operation, ProgressCallback
+from ._listing import Listing, closing, is_listing, stop_all
+from ._operation import Operation, ProgressCallback, is_running
 from ._report import Result
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class BaseRestorer:
             raise error_of(hr, "")
         self._handle = handle.value
         self._host: Optional[HostStore] = None
-        self._close = weakref.finalize(self, _close, self._handle)
+        self._unclosed = weakref.finalize(self, _close, self._handle)
         if store is not None:
             self._set_store(store)
         if backup is not None:
@@ -78,6 +79,10 @@ class BaseRestorer:
             Whether it will; not if none runs, or if it is too late.
         """
         return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
+
+    def _close(self) -> None:
+        _close(self._handle)
+        self._unclosed.detach()  # only now: a Ctrl-C before leaves something to be closed
 
     def _set_store(self, store: Union[Path, Source, Target]) -> None:
         if isinstance(store, (str, bytes, os.PathLike)):
@@ -110,8 +115,13 @@ class BaseRestorer:
 
 
 def _close(handle: int) -> None:
+    closing.add(handle)
     stop_all(handle)
-    _c.destroy(handle)
+    if _c.failed(_c.destroy(handle)) and not _c.is_inside_host():
+        # Another call has been first, and is perhaps still waiting for the end.
+        while is_running(handle) or is_listing(handle):
+            time.sleep(0.001)
+    closing.discard(handle)  # from now on the library tells
 
 
 def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
@@ -258,6 +268,7 @@ class Restorer(BaseRestorer):
         """
         listing = Listing(self._handle)
         try:
+            listing.begin()
             while batch := listing.next_batch():
                 yield from batch
         finally:
@@ -283,13 +294,16 @@ class Restorer(BaseRestorer):
         self.close()
 
     def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
-        over = threading.Event()
-        operation = Operation(self, self._host, on_progress, over.set)
-        operation.begin(start, self._handle, flags)
+        # A lock and a flag, and no Event: that is Python code, which Ctrl-C can leave with its own
+        # lock held.
+        over = threading.Lock()
+        over.acquire()
+        operation = Operation(self, self._host, on_progress, over.release)
         try:
-            over.wait()  # here, and not in the library, where no signal would be heeded
+            operation.begin(start, self._handle, flags)
+            while not operation.ended:
+                over.acquire()  # here, and not in the library, where no signal would be heeded
         except BaseException:
-            self.cancel()
-            over.wait()  # which another Ctrl-C would get out of
+            operation.abandon()
             raise
         return operation.result()
