@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import multiprocessing
 import os
+import pickle
 import threading
 import time
 import weakref
@@ -90,6 +92,13 @@ def test_a_list_that_begins_while_its_restorer_is_closed(
     stop_all = _listing.stop_all
     monkeypatch.setattr(_restorer, "stop_all", then_begin)
     restorer.close()
+
+
+def test_a_restorer_is_neither_copied_nor_pickled(backup: Path) -> None:
+    for restorer in (licbak.Restorer(backup=backup), licbak.AsyncRestorer(backup=backup)):
+        for call in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="Restorer can't be copied"):
+                call(restorer)
 
 
 def test_a_restorer_is_kept_while_its_operation_runs_and_no_longer(backup: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import random
 import signal
@@ -363,10 +364,19 @@ def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
         licbak.Restorer(threads=2**32)
     with pytest.raises(licbak.InvalidArgument, match="BackupPath can't be 's3://bucket'"):
         licbak.Restorer(backup="s3://bucket")
+    with pytest.raises(TypeError, match="integer"):
+        licbak.Restorer(threads="4")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="it is a list"):
         licbak.Restorer(store=[])  # type: ignore[arg-type]
     with licbak.Restorer(store=store) as restorer, pytest.raises(licbak.Error, match="BackupPath"):
         restorer.backup()
+
+
+def test_a_setting_that_there_is_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_c, "set_prop", lambda *_: _c.Hr.E_OUTOFMEMORY)
+    with pytest.raises(licbak.Error) as caught:
+        licbak.Restorer(threads=4)
+    assert type(caught.value) is licbak.Error and caught.value.errno == errno.ENOMEM
 
 
 def test_a_closed_restorer_stays_closed(store: Path, backup: Path) -> None:

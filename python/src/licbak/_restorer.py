@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 
 from . import _c
 from ._c import Datatype, Flag
@@ -80,6 +81,10 @@ class BaseRestorer:
         """
         return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
 
+    def __reduce__(self) -> NoReturn:
+        # A copy would share the handle, and free it a second time.
+        raise TypeError(f"a {type(self).__name__} can't be copied or pickled")
+
     def _close(self) -> None:
         _close(self._handle)
         self._unclosed.detach()  # only now: a Ctrl-C before leaves something to be closed
@@ -101,14 +106,16 @@ class BaseRestorer:
 
     def _set_number(self, name: str, number: int) -> None:
         try:
-            value = number.to_bytes(4, sys.byteorder, signed=True)
+            value = operator.index(number).to_bytes(4, sys.byteorder, signed=True)
         except OverflowError:
             raise self._refusal(name, number) from None
         self._set(name, Datatype.WMT_TYPE_DWORD, value, number)
 
     def _set(self, name: str, datatype: Datatype, value: bytes, shown: object) -> None:
-        if _c.failed(_c.set_prop(self._handle, name.encode(), datatype, value, len(value))):
+        hr = _c.set_prop(self._handle, name.encode(), datatype, value, len(value))
+        if hr == _c.Hr.E_INVALIDARG:
             raise self._refusal(name, shown)
+        check_call(self._handle, hr)
 
     def _refusal(self, name: str, shown: object) -> Exception:
         return error_of(_c.Hr.E_INVALIDARG, f"{name} can't be {shown!r}.")
