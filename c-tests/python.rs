@@ -8,8 +8,14 @@ use std::sync::OnceLock;
 use crate::docs::{DENIED, same_licenses};
 use crate::harness::*;
 
-/// What the package's tests need; the build's requirements are the package's own.
-const TOOLS: [&str; 5] = ["hatchling", "mypy", "pytest", "rich", "tqdm"];
+/// What the package's tests and its build need. Pinned, so that what passes today passes tomorrow.
+const TOOLS: [&str; 5] = [
+    "hatchling==1.33.0",
+    "mypy==2.4.1",
+    "pytest==9.2.0",
+    "rich==15.0.0",
+    "tqdm==4.70.1",
+];
 
 fn package() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
@@ -17,6 +23,9 @@ fn package() -> PathBuf {
 
 /// A virtual environment with the tools, kept for the next run, or why there can be none.
 fn tools() -> Result<PathBuf, &'static str> {
+    if !has("python3") {
+        return Err("there is no python3");
+    }
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let script = "import sys; print(sys.version, sys.executable)";
     let key = expect(Command::new("python3").args(["-c", script])) + &TOOLS.join(" ");
@@ -44,6 +53,20 @@ fn pip(python: &Path, command: &str) -> Command {
     pip
 }
 
+fn build_wheel(python: &Path, wheels: &Path) -> Command {
+    let mut build = pip(python, "wheel");
+    build
+        .args(["--no-deps", "--no-build-isolation", "--wheel-dir"])
+        .arg(wheels)
+        .arg(package());
+    build
+}
+
+fn only_file(folder: &Path) -> (PathBuf, String) {
+    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    (file.path(), file.file_name().into_string().unwrap())
+}
+
 struct Installed {
     python: PathBuf,
     wheel: String,
@@ -55,20 +78,13 @@ fn installed() -> Option<&'static Installed> {
     let installed = INSTALLED.get_or_init(|| {
         let python = tools()?;
         let wheels = scratch();
-        let mut build = pip(&python, "wheel");
-        build
-            .args(["--no-deps", "--no-build-isolation"])
-            .arg("--check-build-dependencies")
-            .arg("--wheel-dir")
-            .arg(&wheels)
-            .arg(package());
+        let mut build = build_wheel(&python, &wheels);
         expect(build.env("LICBAK_LIBRARY", library()));
-        let wheel = fs::read_dir(&wheels).unwrap().next().unwrap().unwrap();
+        let (path, wheel) = only_file(&wheels);
         let mut install = pip(&python, "install");
         install.args(["--no-deps", "--no-index", "--force-reinstall"]);
-        expect(install.arg(wheel.path()));
+        expect(install.arg(path));
         fs::remove_dir_all(wheels).unwrap();
-        let wheel = wheel.file_name().into_string().unwrap();
         Ok(Installed { python, wheel })
     });
     installed
@@ -138,6 +154,35 @@ fn wheel_is_named_by_what_the_library_needs() {
         *wheel,
         format!("licbak-{version}-py3-none-{platform}_{machine}.whl")
     );
+}
+
+/// Without LICBAK_LIBRARY cargo builds the library, which it has done already for what is staged.
+#[test]
+fn wheel_that_cargo_builds() {
+    let Some(Installed { python, wheel }) = installed() else {
+        return;
+    };
+    let place = scratch();
+    expect(build_wheel(python, &place).env_remove("LICBAK_LIBRARY"));
+    let (path, name) = only_file(&place);
+    assert_eq!(name, *wheel);
+    let mut unpack = Command::new(python);
+    unpack.args(["-m", "zipfile", "-e"]).arg(path).arg(&place);
+    expect(&mut unpack);
+    let built = fs::read(place.join("licbak/liblicbak.so")).unwrap();
+    assert!(built == fs::read(library()).unwrap());
+
+    let mut build = Command::new(python);
+    build
+        .args(["-B", "-c", "import hatch_build; hatch_build.build('.')"])
+        .env("PATH", &place)
+        .current_dir(package());
+    let (status, text) = run(&mut build);
+    assert!(
+        !status.success() && text.contains("cargo is missing"),
+        "{text}"
+    );
+    fs::remove_dir_all(place).unwrap();
 }
 
 /// An archive of the sources would lack the crate, so there is none, and the reason is told.

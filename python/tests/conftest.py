@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -68,7 +69,7 @@ def make_many(backup: Path) -> int:
 def wait_for_lists() -> None:
     """Waits until the lists that have begun go on no more before they are read."""
     for listing in tuple(_listing._listings.values()):
-        while len(listing._ready) < _listing._AHEAD:
+        while listing._ready.qsize() < _listing._AHEAD:
             time.sleep(0.001)
     time.sleep(0.05)  # in which the next batch is filled, and waits
 
@@ -100,6 +101,14 @@ def backup(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def ctrl_c_is_heeded() -> Iterator[None]:
+    """It is ignored where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What ctypes or a thread would print and forget fails the test."""
     swallowed: list[Any] = []
@@ -107,8 +116,7 @@ def nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(threading, "excepthook", swallowed.append)
     yield
     assert swallowed == []
-    names = [thread.name for thread in threading.enumerate()]
-    assert "licbak list" not in names
+    assert not _listing._listings
 
 
 def run_script(script: str, *arguments: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import multiprocessing
 import os
+import pickle
 import threading
 import time
 import weakref
@@ -17,7 +19,7 @@ from conftest import Stalled, is_collected, make_many, run_script
 from test_restorer import stalled_backup
 
 import licbak
-from licbak import _listing
+from licbak import _listing, _restorer
 from licbak._host import license_of
 
 STALLED = """
@@ -59,6 +61,44 @@ def test_close_from_another_thread(backup: Path) -> None:
     assert stalled.go_on.is_set()  # it has waited
     thread.join()
     assert [type(error) for error in raised] == [licbak.Canceled]
+
+
+def test_closing_twice_at_once_waits_both_times(backup: Path) -> None:
+    stalled = Stalled()
+    restorer = licbak.Restorer(store=stalled, backup=backup)
+    thread, raised = stalled_backup(stalled, restorer)
+    first = threading.Thread(target=restorer.close)
+    first.start()
+    while restorer.cancel():  # until the first has begun
+        time.sleep(0.001)
+    threading.Timer(0.05, stalled.go_on.set).start()
+    restorer.close()
+    assert stalled.go_on.is_set()
+    first.join()
+    thread.join()
+    assert [type(error) for error in raised] == [licbak.Canceled]
+
+
+def test_a_list_that_begins_while_its_restorer_is_closed(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_begin(handle: int) -> None:
+        stop_all(handle)
+        with pytest.raises(licbak.Closed):  # else nobody would end it, and closing waits for it
+            next(restorer.licenses())
+
+    make_many(backup)
+    restorer = licbak.Restorer(backup=backup)
+    stop_all = _listing.stop_all
+    monkeypatch.setattr(_restorer, "stop_all", then_begin)
+    restorer.close()
+
+
+def test_a_restorer_is_neither_copied_nor_pickled(backup: Path) -> None:
+    for restorer in (licbak.Restorer(backup=backup), licbak.AsyncRestorer(backup=backup)):
+        for call in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="Restorer can't be copied"):
+                call(restorer)
 
 
 def test_a_restorer_is_kept_while_its_operation_runs_and_no_longer(backup: Path) -> None:
@@ -170,7 +210,7 @@ from licbak import _listing
 licenses = licbak.Restorer(backup=sys.argv[1]).licenses()
 next(licenses)
 [listing] = _listing._listings.values()
-while len(listing._ready) < _listing._AHEAD:
+while listing._ready.qsize() < _listing._AHEAD:
     time.sleep(0.001)
 time.sleep(0.05)  # in which the next batch is filled, and waits
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import errno
 import os
 import random
 import signal
@@ -12,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Long, Stalled, make_many, wait_for_lists
+from conftest import Long, Stalled, make_many, run_script, wait_for_lists
 
 import licbak
-from licbak import Format, Right, _listing
+from licbak import Format, Right, _c, _listing, _operation
 from licbak._host import license_of
 
 
@@ -114,12 +116,12 @@ def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.Monke
 
 
 def test_a_list_without_a_thread_to_be_had(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     make_many(backup)
     with licbak.Restorer(backup=backup) as restorer:
-        monkeypatch.setattr(threading.Thread, "start", refuse)
+        monkeypatch.setattr(_thread, "start_new_thread", refuse)
         with pytest.raises(RuntimeError, match="can't start"):
             next(restorer.licenses())
 
@@ -195,6 +197,118 @@ def test_ctrl_c_is_raised_when_the_operation_has_ended(backup: Path) -> None:
             restorer.verify()  # not busy any more
 
 
+def test_ctrl_c_while_an_operation_begins(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = _c.backup_licenses
+
+    def before(*arguments: Any) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return int(start(*arguments))
+
+    def after(*arguments: Any) -> int:
+        hr = int(start(*arguments))
+        threading.Timer(0.05, stalled.go_on.set).start()
+        signal.raise_signal(signal.SIGINT)
+        return hr
+
+    stalled = Stalled()
+    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+        for interrupted in (before, after):
+            monkeypatch.setattr(_c, "backup_licenses", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                restorer.backup()
+            assert stalled.go_on.is_set() == (interrupted is after)  # it has waited for the end
+            assert _operation._running == {}
+        assert list(backup.iterdir()) == []
+        with pytest.raises(licbak.NoBackup):
+            restorer.verify()
+
+
+def test_ctrl_c_while_another_thread_has_an_operation(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = _c.verify_backup
+
+    def after(*arguments: Any) -> int:
+        assert _c.failed(start(*arguments))
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    stalled = Stalled()
+    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+        thread, raised = stalled_backup(stalled, restorer)
+        monkeypatch.setattr(_c, "verify_backup", after)
+        with pytest.raises(KeyboardInterrupt):
+            restorer.verify()
+        stalled.go_on.set()
+        thread.join()
+        assert raised == []  # it is not the one that was interrupted
+
+
+# Runs `call` again and again, each time with Ctrl-C one instruction later, until it gets through.
+EVERYWHERE = """
+import sys, time
+import licbak
+from licbak import _listing, _operation
+
+def interrupted(call):
+    for number in range(1, 100_000):
+        left = number
+
+        def trace(frame, event, argument):
+            nonlocal left
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                left -= 1
+                if left == 0:
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            call()
+        except KeyboardInterrupt:
+            assert left == 0
+        sys.settrace(None)
+        while _listing._listings:  # a thread that has not got far ends by itself
+            time.sleep(0.001)
+        assert not _operation._running
+        if left > 0:
+            return
+    sys.exit("it never got through")
+
+"""
+
+
+def test_ctrl_c_anywhere_in_an_operation(backup: Path) -> None:
+    script = """
+class One:
+    def enumerate(self):
+        yield licbak.License("a", b"a")
+
+with licbak.Restorer(store=One(), backup=sys.argv[1]) as restorer:
+    restorer.backup()
+    interrupted(restorer.verify)
+    restorer.verify()
+"""
+    run_script(EVERYWHERE + script, backup)
+
+
+def test_ctrl_c_anywhere_in_a_list(backup: Path) -> None:
+    script = """
+class Some:
+    def enumerate(self):
+        for number in range(12):
+            yield licbak.License(str(number), b"")
+
+_listing._BATCH, _listing._AHEAD = 2, 2
+with licbak.Restorer(store=Some(), backup=sys.argv[1]) as restorer:
+    restorer.backup()
+    interrupted(lambda: list(restorer.licenses()))
+    assert len(list(restorer.licenses())) == 12
+"""
+    run_script(EVERYWHERE + script, backup)
+
+
 def test_ctrl_c_in_a_list(backup: Path) -> None:
     make_many(backup)
     with licbak.Restorer(backup=backup) as restorer, pytest.raises(KeyboardInterrupt):
@@ -228,6 +342,21 @@ def test_calls_inside_a_callback(store: Path, backup: Path, tmp_path: Path) -> N
     assert set(asked) == {2}
 
 
+def test_one_after_the_other_inside_a_callback_is_never_busy(store: Path, backup: Path) -> None:
+    verified = 0
+    first = licbak.Restorer(store=store, backup=backup)
+    first.backup()
+    with first, licbak.Restorer(backup=backup) as other:
+
+        def verify(progress: licbak.Progress) -> None:
+            nonlocal verified
+            while verified < 200:
+                verified += other.verify().licenses
+
+        first.verify(on_progress=verify)
+    assert verified == 200
+
+
 def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
     with pytest.raises(licbak.InvalidArgument, match="CompressionLevel can't be 1000"):
         licbak.Restorer(compression_level=1000)
@@ -235,10 +364,19 @@ def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
         licbak.Restorer(threads=2**32)
     with pytest.raises(licbak.InvalidArgument, match="BackupPath can't be 's3://bucket'"):
         licbak.Restorer(backup="s3://bucket")
+    with pytest.raises(TypeError, match="integer"):
+        licbak.Restorer(threads="4")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="it is a list"):
         licbak.Restorer(store=[])  # type: ignore[arg-type]
     with licbak.Restorer(store=store) as restorer, pytest.raises(licbak.Error, match="BackupPath"):
         restorer.backup()
+
+
+def test_a_setting_that_there_is_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_c, "set_prop", lambda *_: _c.Hr.E_OUTOFMEMORY)
+    with pytest.raises(licbak.Error) as caught:
+        licbak.Restorer(threads=4)
+    assert type(caught.value) is licbak.Error and caught.value.errno == errno.ENOMEM
 
 
 def test_a_closed_restorer_stays_closed(store: Path, backup: Path) -> None:

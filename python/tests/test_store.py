@@ -100,6 +100,8 @@ def test_what_a_method_raises_comes_out_of_the_call(
         (License("a\0b", b""), ValueError, "NUL"),
         (License("a", b"", key_id="\0"), ValueError, "NUL"),
         (License("\ud800", b""), UnicodeEncodeError, "surrogates"),
+        (License("a", b"", modified_ns=2**63), ValueError, "too far from 1970"),
+        (License("a", b"", right=2**32), ValueError, "not a valid Right"),  # type: ignore[arg-type]
         (License("../a", b""), licbak.Error, "'../a' can't be kept"),
         (License("a", b"\0" * (16 * 2**20 + 1)), licbak.Error, "16 MiB"),
         ("a", AttributeError, "content"),

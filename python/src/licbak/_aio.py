@@ -73,6 +73,7 @@ class AsyncRestorer(BaseRestorer):
         """As `Restorer.licenses`, for `async for`."""
         listing = Listing(self._handle)
         try:
+            listing.begin()
             while batch := await asyncio.to_thread(listing.next_batch):
                 for license in batch:
                     yield license
@@ -117,7 +118,11 @@ class AsyncRestorer(BaseRestorer):
             None if on_progress is None else lambda progress: in_loop(show, progress),
             lambda: in_loop(over.set_result, None),
         )
-        operation.begin(start, self._handle, flags)
+        try:
+            operation.begin(start, self._handle, flags)
+        except BaseException:
+            operation.abandon()
+            raise
         await self._end_of(over)
         return operation.result()
 

@@ -190,9 +190,20 @@ _get_error_message = _declare(
 )
 
 
-def wait(handle: int) -> None:
-    """Waits until no operation runs."""
-    _wait(handle, 0xFFFFFFFF, ctypes.byref(HRESULT()))
+def wait(handle: int, milliseconds: int) -> int:
+    """Waits until no operation runs: S_OK then, S_FALSE if one still does, or a failure."""
+    return int(_wait(handle, milliseconds, ctypes.byref(HRESULT())))
+
+
+def is_inside_host() -> bool:
+    """Whether a function of the program is running that the library has called on this thread."""
+    probe = HANDLE()  # a new one, since of a destroyed one nothing can be asked
+    if failed(create(ctypes.byref(probe))) or probe.value is None:
+        return True  # not to wait is the safer answer
+    try:
+        return failed(wait(probe.value, 0))
+    finally:
+        destroy(probe)
 
 
 def error_message(handle: int) -> str:

@@ -102,6 +102,8 @@ def license_of(told: _c.License, content: Optional[bytes]) -> License:
 def _give(license: License, emit: Any, emit_context: int) -> int:
     if license.content is None:
         raise ValueError(f"The store gives the licence {license.name!r} without its content.")
+    if not -(2**63) <= license.modified_ns < 2**63:  # of which C would take the lower bits
+        raise ValueError(f"The licence {license.name!r} is modified too far from 1970.")
     content = bytes(license.content)
     return int(
         emit(
@@ -112,7 +114,7 @@ def _give(license: License, emit: Any, emit_context: int) -> int:
                 content=ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p),
                 content_size=len(content),
                 modified=license.modified_ns,
-                backup_right=license.right,
+                backup_right=Right(license.right),
             ),
             emit_context,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
-from collections import deque
+from queue import SimpleQueue
 from typing import Optional
 
 from . import _c
@@ -16,9 +17,13 @@ from ._licenses import License
 _BATCH = 512
 _AHEAD = 4
 
-# Those whose thread has not ended. The library is given the keys and calls a function that is never
-# freed.
+# Those whose thread runs; it keeps this itself. The library is given the keys and calls a function
+# that is never freed.
 _listings: dict[int, Listing] = {}
+os.register_at_fork(after_in_child=_listings.clear)  # their threads stay in the parent
+
+closing: set[int] = set()
+"""The restorers that are about to be destroyed: no list of theirs may begin."""
 
 
 class Listing:
@@ -26,65 +31,78 @@ class Listing:
 
     The library pushes its list and can't be left standing in the middle of it, hence the thread.
     It also leaves the reader's thread open to signals. It ends with the list, or by `stop`.
+
+    Ctrl-C may come at any point of the reader's. So between the two there is nothing of Python's
+    that it could leave locked: no Condition, no Semaphore, and no Thread, whose start waits.
     """
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
         self._process = os.getpid()
-        self._changed = threading.Condition()
-        self._ready: deque[list[License]] = deque()
+        self._ready: SimpleQueue[list[License]] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._room.put(None)
         self._filling: list[License] = []
         self._failure: Optional[BaseException] = None
         self._stopped = False
-        self._ended = False
-        self._thread = threading.Thread(target=self._list, name="licbak list", daemon=True)
-        _listings[id(self)] = self
-        try:
-            self._thread.start()
-        except RuntimeError:  # no thread to be had
-            del _listings[id(self)]
-            raise
+        self._over = threading.Lock()
+        self._over.acquire()
+        self._thread = 0
+
+    def begin(self) -> None:
+        """Starts the thread. Whatever comes in between, `stop` is to follow."""
+        _thread.start_new_thread(self._list, ())
 
     def next_batch(self) -> list[License]:
         """Waits for more of the list; an empty batch is its end. Raises what it failed with."""
         if self._is_in_parent():
             raise error_of(Hr.E_HANDLE, "")
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._ended or self._stopped)
-            self._changed.notify_all()
-            if self._stopped:
-                raise error_of(Hr.E_HANDLE, "")
-            if self._ready:
-                return self._ready.popleft()
-        if self._failure is not None:
+        batch = self._ready.get()
+        self._room.put(None)
+        if self._stopped:
+            raise error_of(Hr.E_HANDLE, "")
+        if not batch and self._failure is not None:
             raise self._failure
-        return []
+        return batch
+
+    def tell_to_stop(self) -> None:
+        """Lets the thread end; its reader is told that the restorer is closed."""
+        self._stopped = True
+        self._room.put(None)
 
     def stop(self) -> None:
         """Ends the thread, if it has not ended, and waits for it."""
-        if self._is_in_parent():
-            return
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-        if threading.current_thread() is not self._thread:  # where garbage may be collected
-            self._thread.join()
+        self.tell_to_stop()
+        # One that has not got as far as to be among the others ends by itself. The wait has a limit
+        # since there may be two that wait, and Ctrl-C can have one of them keep the lock.
+        while id(self) in _listings and not self._is_own_thread():
+            if self._over.acquire(timeout=0.1):
+                self._over.release()
+
+    def _is_own_thread(self) -> bool:
+        """Whether this is called by the thread, where garbage may be collected."""
+        return self._thread == threading.get_ident()
 
     def _is_in_parent(self) -> bool:
-        """Whether this process was forked: the thread has stayed behind, and may hold the lock."""
+        """Whether this process was forked: the thread has stayed behind."""
         return os.getpid() != self._process
 
     def _list(self) -> None:
+        self._thread = threading.get_ident()
+        _listings[id(self)] = self
         try:
-            check_call(self.handle, _c.list_backup(self.handle, _LICENSE_CALLBACK, id(self)))
-            self._pass_on()
+            if self.handle in closing:  # looked at when `stop_all` can see this list, not before
+                raise error_of(Hr.E_HANDLE, "")
+            if not self._stopped:
+                check_call(self.handle, _c.list_backup(self.handle, _LICENSE_CALLBACK, id(self)))
+                self._pass_on()
         except BaseException as error:
             self.fail(error)
         finally:
+            self._ready.put([])
             del _listings[id(self)]
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            self._over.release()
 
     def take(self, license: License) -> int:
         """Takes a licence; a failure when no more are wanted."""
@@ -100,18 +118,26 @@ class Listing:
 
     def _pass_on(self) -> None:
         batch, self._filling = self._filling, []
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._ready) < _AHEAD or self._stopped)
-            if batch:
-                self._ready.append(batch)
-            self._changed.notify_all()
+        if batch:  # an empty one would be the end
+            self._room.get()
+            self._ready.put(batch)
 
 
 def stop_all(handle: int) -> None:
     """Ends all listings of this restorer: it could not be destroyed before."""
-    for listing in tuple(_listings.values()):
-        if listing.handle == handle:
-            listing.stop()
+    listings = [listing for listing in tuple(_listings.values()) if listing.handle == handle]
+    for listing in listings:
+        listing.tell_to_stop()
+    for listing in listings:
+        listing.stop()
+
+
+def is_listing(handle: int) -> bool:
+    """Whether a thread lists for this restorer, other than the one that asks."""
+    return any(
+        listing.handle == handle and not listing._is_own_thread()
+        for listing in tuple(_listings.values())
+    )
 
 
 def _on_license(license: _c.LicensePointer, context: int) -> int:

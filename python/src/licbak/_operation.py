@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import os
+import time
 from typing import Any, Callable, Optional
 
 from . import _c
@@ -13,9 +16,15 @@ from ._report import NOTHING, LeftOut, Progress, Result
 
 ProgressCallback = Callable[[Progress], object]
 
+# How often an operation is started again where the one before is as good as over: a second's worth.
+_TRIES = 1000
+
 # An operation lives until its end has been told, whoever else forgets it. The library is given the
-# keys and calls a function that is never freed.
+# keys and calls a function that is never freed. No key is used twice: what is told to one that has
+# gone must not reach another.
 _running: dict[int, Operation] = {}
+_keys = itertools.count(1)
+os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
 
 
 class Operation:
@@ -36,6 +45,12 @@ class Operation:
         self._host = host
         self._on_progress = on_progress
         self._on_end = on_end
+        self._key = next(_keys)
+        self._handle = 0
+        self.has_begun = False
+        """Whether the library has taken it on, as far as that is known here."""
+        self.ended = False
+        """Whether nothing comes any more, or will."""
         self.raised: Optional[BaseException] = None
         """What a function of the program has raised: the outcome, whatever the library says."""
         self._hr: int = Hr.S_OK
@@ -48,22 +63,50 @@ class Operation:
 
     def begin(self, start: Any, handle: int, flags: int) -> None:
         """Starts it, with one of the library's functions; raises if it does not begin."""
-        _running[id(self)] = self
-        hr = start(handle, flags, _STATUS_CALLBACK, id(self))
-        if hr == Hr.NS_E_DRM_BACKUPRESTORE_BUSY and not self._has_rival():
-            # The end of the one before has been told, but its thread has not left yet.
-            _c.wait(handle)
-            hr = start(handle, flags, _STATUS_CALLBACK, id(self))
+        self._handle = handle
+        _running[self._key] = self
+        hr = start(handle, flags, _STATUS_CALLBACK, self._key)
+        for _ in range(_TRIES):
+            if hr != Hr.NS_E_DRM_BACKUPRESTORE_BUSY or self._has_rival():
+                break
+            # The end of the one before has been told, but its thread has not left yet. Inside a
+            # function of the program waiting for that is refused.
+            if _c.wait(handle, 1) != Hr.S_OK:
+                time.sleep(0.001)
+            hr = start(handle, flags, _STATUS_CALLBACK, self._key)
         if _c.failed(hr):
-            del _running[id(self)]
+            self.ended = True
+            del _running[self._key]
             check_call(handle, hr)
+        self.has_begun = True
+
+    def abandon(self) -> None:
+        """Cancels it and waits for its end, for an exception that came in anywhere from `begin` on.
+
+        Another gets out of this. The exception may have come before it was noted that the library
+        has begun; then the first event tells.
+        """
+        try:
+            while not self.ended:
+                if self.has_begun:
+                    _c.cancel(self._handle)
+                waited = _c.wait(self._handle, 1)  # in which no signal would be heeded, so not long
+                if waited == Hr.S_OK:
+                    break
+                if not self.has_begun and (waited != Hr.S_FALSE or self._has_rival()):
+                    break
+                if waited != Hr.S_FALSE:
+                    time.sleep(0.001)
+        finally:
+            if not self.has_begun:
+                _running.pop(self._key, None)
 
     def _has_rival(self) -> bool:
-        others = (other for other in tuple(_running.values()) if other is not self)
-        return any(other._restorer is self._restorer for other in others)
+        return is_running(self._handle, other_than=self)
 
     def take(self, status: int, hr: int, value: int, size: int) -> None:
         """Takes an event."""
+        self.has_begun = True
         if status == Status.WMT_BACKUPRESTORE_END:
             self._hr = hr
             self._conclude(_c.Progress.from_address(value))
@@ -102,7 +145,8 @@ class Operation:
 
     def end(self) -> None:
         """Lets go of everything: nothing comes any more."""
-        del _running[id(self)]
+        self.ended = True
+        _running.pop(self._key, None)
         self._on_end()
 
     def result(self) -> Result:
@@ -118,7 +162,9 @@ class Operation:
 
 
 def _on_status(status: int, hr: int, datatype: int, value: int, size: int, context: int) -> int:
-    operation = _running[context]
+    operation = _running.get(context)
+    if operation is None:  # an exception came in when it began
+        return Hr.E_ABORT
     try:
         operation.take(status, hr, value, size)
         return Hr.S_OK
@@ -131,6 +177,15 @@ def _on_status(status: int, hr: int, datatype: int, value: int, size: int, conte
 
 
 _STATUS_CALLBACK = _c.StatusCallback(_on_status)
+
+
+def is_running(handle: int, other_than: Optional[Operation] = None) -> bool:
+    """Whether an operation of this restorer has begun, whose end is yet to be told."""
+    return any(
+        operation.has_begun and operation._handle == handle
+        for operation in tuple(_running.values())
+        if operation is not other_than
+    )
 
 
 def _text(value: int, size: int) -> str:

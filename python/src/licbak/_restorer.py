@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 
 from . import _c
 from ._c import Datatype, Flag
 from ._errors import check_call, error_of
 from ._host import HostStore, c_text
 from ._licenses import License, Source, Target
-from ._listing import Listing, stop_all
-from ._operation import Operation, ProgressCallback
+from ._listing import Listing, closing, is_listing, stop_all
+from ._operation import Operation, ProgressCallback, is_running
 from ._report import Result
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class BaseRestorer:
             raise error_of(hr, "")
         self._handle = handle.value
         self._host: Optional[HostStore] = None
-        self._close = weakref.finalize(self, _close, self._handle)
+        self._unclosed = weakref.finalize(self, _close, self._handle)
         if store is not None:
             self._set_store(store)
         if backup is not None:
@@ -79,6 +81,14 @@ class BaseRestorer:
         """
         return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
 
+    def __reduce__(self) -> NoReturn:
+        # A copy would share the handle, and free it a second time.
+        raise TypeError(f"a {type(self).__name__} can't be copied or pickled")
+
+    def _close(self) -> None:
+        _close(self._handle)
+        self._unclosed.detach()  # only now: a Ctrl-C before leaves something to be closed
+
     def _set_store(self, store: Union[Path, Source, Target]) -> None:
         if isinstance(store, (str, bytes, os.PathLike)):
             self._set_path("StorePath", store)
@@ -96,22 +106,29 @@ class BaseRestorer:
 
     def _set_number(self, name: str, number: int) -> None:
         try:
-            value = number.to_bytes(4, sys.byteorder, signed=True)
+            value = operator.index(number).to_bytes(4, sys.byteorder, signed=True)
         except OverflowError:
             raise self._refusal(name, number) from None
         self._set(name, Datatype.WMT_TYPE_DWORD, value, number)
 
     def _set(self, name: str, datatype: Datatype, value: bytes, shown: object) -> None:
-        if _c.failed(_c.set_prop(self._handle, name.encode(), datatype, value, len(value))):
+        hr = _c.set_prop(self._handle, name.encode(), datatype, value, len(value))
+        if hr == _c.Hr.E_INVALIDARG:
             raise self._refusal(name, shown)
+        check_call(self._handle, hr)
 
     def _refusal(self, name: str, shown: object) -> Exception:
         return error_of(_c.Hr.E_INVALIDARG, f"{name} can't be {shown!r}.")
 
 
 def _close(handle: int) -> None:
+    closing.add(handle)
     stop_all(handle)
-    _c.destroy(handle)
+    if _c.failed(_c.destroy(handle)) and not _c.is_inside_host():
+        # Another call has been first, and is perhaps still waiting for the end.
+        while is_running(handle) or is_listing(handle):
+            time.sleep(0.001)
+    closing.discard(handle)  # from now on the library tells
 
 
 def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
@@ -258,6 +275,7 @@ class Restorer(BaseRestorer):
         """
         listing = Listing(self._handle)
         try:
+            listing.begin()
             while batch := listing.next_batch():
                 yield from batch
         finally:
@@ -283,13 +301,16 @@ class Restorer(BaseRestorer):
         self.close()
 
     def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
-        over = threading.Event()
-        operation = Operation(self, self._host, on_progress, over.set)
-        operation.begin(start, self._handle, flags)
+        # A lock and a flag, and no Event: that is Python code, which Ctrl-C can leave with its own
+        # lock held.
+        over = threading.Lock()
+        over.acquire()
+        operation = Operation(self, self._host, on_progress, over.release)
         try:
-            over.wait()  # here, and not in the library, where no signal would be heeded
+            operation.begin(start, self._handle, flags)
+            while not operation.ended:
+                over.acquire()  # here, and not in the library, where no signal would be heeded
         except BaseException:
-            self.cancel()
-            over.wait()  # which another Ctrl-C would get out of
+            operation.abandon()
             raise
         return operation.result()
