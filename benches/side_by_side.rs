@@ -57,14 +57,9 @@ fn compare(arguments: Vec<String>) -> Outcome<()> {
     }
     let licbak = Licbak::install(target())?;
     let mut bench = Bench::prepare(&options, &licbak)?;
-    let mut all = Vec::new();
-    for licenses in &options.licenses {
-        all.push(bench.measure(*licenses, Form::Folders)?);
-        if options.flat {
-            all.push(bench.measure(*licenses, Form::Flat)?);
-        }
-    }
-    bench.report(&all)?;
+    let all = bench.measure_all();
+    bench.free_memory()?;
+    bench.report(&all?)?;
     bench.clean_up()
 }
 
@@ -125,6 +120,17 @@ impl<'b> Bench<'b> {
 
     fn leave_out(&mut self, what: &str, why: &str) {
         self.left_out.push(format!("{what}: {why}"));
+    }
+
+    fn measure_all(&mut self) -> Outcome<Vec<Figures>> {
+        let mut all = Vec::new();
+        for licenses in &self.options.licenses {
+            all.push(self.measure(*licenses, Form::Folders)?);
+            if self.options.flat {
+                all.push(self.measure(*licenses, Form::Flat)?);
+            }
+        }
+        Ok(all)
     }
 
     fn measure(&mut self, licenses: u64, form: Form) -> Outcome<Figures> {
@@ -213,10 +219,15 @@ impl<'b> Bench<'b> {
         Ok(())
     }
 
-    fn clean_up(&self) -> Outcome<()> {
-        if self.memory.exists() {
-            fs::remove_dir_all(&self.memory)?;
+    /// What a failure leaves on the disk can be looked at; memory is needed.
+    fn free_memory(&self) -> Outcome<()> {
+        match self.memory.exists() {
+            true => Ok(fs::remove_dir_all(&self.memory)?),
+            false => Ok(()),
         }
+    }
+
+    fn clean_up(&self) -> Outcome<()> {
         if !self.options.keep {
             fs::remove_dir_all(&self.work)?;
         }
