@@ -1,0 +1,329 @@
+//! Everything that is run on one store, round by round.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::corpus::{Corpus, Form};
+use crate::floors::Floor;
+use crate::options::Part;
+use crate::peers::{self, BACKUP_FILE, Licbak, Restic, tar};
+use crate::processes::{Cost, Meter, run};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    ReadFloor,
+    StatFloor,
+    Backup,
+    TarBackup,
+    Repeat,
+    RepeatChanged,
+    ResticRepeat,
+    Verify,
+    ZstdTest,
+    RestoreDisk,
+    TarRestoreDisk,
+    RestoreMemory,
+    TarRestoreMemory,
+    RestoreOne,
+    TarRestoreOne,
+    List,
+    TarList,
+    DatabaseBackup,
+    Vacuum,
+}
+
+/// What was measured on one store. The n-th costs of all steps are of the same round.
+pub struct Figures {
+    pub licenses: u64,
+    pub form: Form,
+    pub costs: BTreeMap<Step, Vec<Cost>>,
+}
+
+impl Figures {
+    pub fn of(&self, step: Step) -> &[Cost] {
+        self.costs.get(&step).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Where a round puts what it makes. Everything has a name of its own: on ext4 files that are made soon
+/// after others were removed cost many times as much.
+pub struct Places<'p> {
+    pub directory: &'p Path,
+    pub memory: &'p Path,
+}
+
+pub struct Rounds<'r> {
+    pub meter: &'r mut Meter,
+    pub licbak: &'r Licbak,
+    pub places: Places<'r>,
+    pub parts: &'r [Part],
+    pub corpus: &'r Corpus,
+    pub figures: Figures,
+    pub restic: Option<Restic>,
+    pub database: Option<PathBuf>,
+}
+
+impl Rounds<'_> {
+    pub fn run(mut self, rounds: u64) -> Outcome<Figures> {
+        self.warm_up()?;
+        for round in 0..rounds {
+            eprintln!(
+                "{} licences in {}: round {} of {rounds}",
+                self.corpus.licenses,
+                self.corpus.form().word(),
+                round + 1
+            );
+            self.round(round)?;
+        }
+        if self.has(Part::Repeat) {
+            self.check_repeated()?;
+            self.corpus.change_back(rounds)?;
+        }
+        Ok(self.figures)
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// Reads all files into memory, and makes what the repeated backups begin with.
+    fn warm_up(&mut self) -> Outcome<()> {
+        run(&mut peers::floor(Floor::Read, &self.corpus.path)?)?;
+        if self.has(Part::Repeat) {
+            let store = &self.corpus.path;
+            run(&mut self.licbak.backup(store, &self.new_folder("repeated")?))?;
+            if let Some(restic) = &self.restic {
+                run(&mut restic.backup(store))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, round: u64) -> Outcome<()> {
+        let store = self.corpus.path.clone();
+        if self.has(Part::Repeat) {
+            self.repeat(round)?;
+        }
+        self.floors(&store)?;
+
+        let backup = self.new_folder(&format!("backup-{round}"))?;
+        let tarball = self.path(&format!("tar-{round}.tar.zst"));
+        self.run_licbak(
+            Step::Backup,
+            &self.licbak.backup(&store, &backup),
+            Some(&backup),
+        )?;
+        self.run_step(
+            Step::TarBackup,
+            &tar::backup(&store, &tarball),
+            Some(&tarball),
+        )?;
+
+        if self.has(Part::Verify) {
+            self.run_licbak(Step::Verify, &self.licbak.verify(&backup), None)?;
+            self.run_step(Step::ZstdTest, &tar::verify(&tarball), None)?;
+        }
+        if self.has(Part::List) {
+            self.list(round, &backup, &tarball)?;
+        }
+        if self.has(Part::One) {
+            self.restore_one(round, &backup, &tarball)?;
+        }
+        if self.has(Part::Restore) {
+            self.restore_to_disk(round, &backup, &tarball)?;
+            self.restore_to_memory(round, &backup, &tarball)?;
+        }
+        if let Some(database) = self.database.clone() {
+            self.back_up_database(round, &database)?;
+        }
+        Ok(())
+    }
+
+    fn floors(&mut self, store: &Path) -> Outcome<()> {
+        for (step, floor) in [
+            (Step::ReadFloor, Floor::Read),
+            (Step::StatFloor, Floor::Stat),
+        ] {
+            let (cost, output) = self.meter.measure_output(&peers::floor(floor, store)?)?;
+            expect_count("the floor", &output, self.corpus.licenses)?;
+            self.note(step, cost);
+        }
+        Ok(())
+    }
+
+    /// A day of a store: some licences change, it is backed up, and backed up again.
+    fn repeat(&mut self, round: u64) -> Outcome<()> {
+        let store = self.corpus.path.clone();
+        let repeated = self.path("repeated");
+        self.corpus.change(round)?;
+        run(Command::new("sync").arg("-f").arg(&store))?;
+        self.run_licbak(
+            Step::RepeatChanged,
+            &self.licbak.repeat(&store, &repeated),
+            Some(&repeated),
+        )?;
+        self.run_licbak(
+            Step::Repeat,
+            &self.licbak.repeat(&store, &repeated),
+            Some(&repeated),
+        )?;
+        if let Some(restic) = &self.restic {
+            run(&mut restic.backup(&store))?;
+            let cost = self.meter.measure(&restic.backup(&store))?;
+            self.note(Step::ResticRepeat, cost);
+        }
+        Ok(())
+    }
+
+    /// What was backed up again and again is the store as it is now.
+    fn check_repeated(&self) -> Outcome<()> {
+        let repeated = self.path("repeated");
+        run(&mut self.licbak.verify(&repeated))?;
+        if self.has(Part::Restore) {
+            let store = self.new_folder("restored-repeated")?;
+            run(&mut self.licbak.restore(&repeated, &store))?;
+            self.compare(&store)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, round: u64, backup: &Path, tarball: &Path) -> Outcome<()> {
+        let list = self.licbak.list(backup);
+        self.run_step(Step::List, &list, None)?;
+        self.run_step(Step::TarList, &tar::list(tarball), None)?;
+        if round == 0 {
+            let (_, rows) = self.meter.measure_output(&list)?;
+            let (rows, licenses) = (rows.lines().count() as u64, self.corpus.licenses);
+            if rows != licenses {
+                return Err(format!("{rows} of {licenses} licences were listed").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_one(&mut self, round: u64, backup: &Path, tarball: &Path) -> Outcome<()> {
+        let license = self.corpus.one();
+        let name = self.corpus.name(&license);
+        self.run_step(Step::TarRestoreOne, &tar::restore_one(tarball, &name), None)?;
+        if self.licbak.can_restore_one()? {
+            let store = self.new_folder(&format!("one-{round}"))?;
+            let restore = self.licbak.restore_one(&license.key_id, backup, &store);
+            self.run_step(Step::RestoreOne, &restore, None)?;
+            if fs::read(store.join(&name))? != fs::read(self.corpus.path.join(&name))? {
+                return Err(format!("{name} came back alone and is different").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_to_disk(&mut self, round: u64, backup: &Path, tarball: &Path) -> Outcome<()> {
+        let ours = self.new_folder(&format!("restored-{round}"))?;
+        let theirs = self.new_folder(&format!("untarred-{round}"))?;
+        self.run_licbak(Step::RestoreDisk, &self.licbak.restore(backup, &ours), None)?;
+        self.run_step(Step::TarRestoreDisk, &tar::restore(tarball, &theirs), None)?;
+        self.compare_once(round, &ours)
+    }
+
+    /// Nothing on a file system in memory is dear to make again, and there is no room to keep it.
+    fn restore_to_memory(&mut self, round: u64, backup: &Path, tarball: &Path) -> Outcome<()> {
+        let [ours, theirs] = ["ours", "theirs"].map(|whose| self.places.memory.join(whose));
+        fs::create_dir(&ours)?;
+        self.run_licbak(
+            Step::RestoreMemory,
+            &self.licbak.restore(backup, &ours),
+            None,
+        )?;
+        self.compare_once(round, &ours)?;
+        fs::remove_dir_all(&ours)?;
+        fs::create_dir(&theirs)?;
+        self.run_step(
+            Step::TarRestoreMemory,
+            &tar::restore(tarball, &theirs),
+            None,
+        )?;
+        Ok(fs::remove_dir_all(&theirs)?)
+    }
+
+    fn compare_once(&self, round: u64, restored: &Path) -> Outcome<()> {
+        match round {
+            0 => self.compare(restored),
+            _ => Ok(()),
+        }
+    }
+
+    fn compare(&self, restored: &Path) -> Outcome<()> {
+        run(Command::new("diff")
+            .arg("-r")
+            .arg(&self.corpus.path)
+            .arg(restored))
+        .map(drop)
+    }
+
+    fn back_up_database(&mut self, round: u64, database: &Path) -> Outcome<()> {
+        let backup = self.new_folder(&format!("database-backup-{round}"))?;
+        let copy = self.path(&format!("vacuumed-{round}.db"));
+        let made = copy.with_extension("db.zst");
+        let ours = self.licbak.backup(database, &backup);
+        self.run_licbak(Step::DatabaseBackup, &ours, Some(&backup))?;
+        self.run_step(
+            Step::Vacuum,
+            &peers::vacuum_into(database, &copy),
+            Some(&made),
+        )
+    }
+
+    /// Runs an operation of licbak on all licences, and makes sure that it was on all.
+    fn run_licbak(
+        &mut self,
+        step: Step,
+        command: &Command,
+        makes_in: Option<&Path>,
+    ) -> Outcome<()> {
+        let (mut cost, summary) = self.meter.measure_output(command)?;
+        expect_count("licbak", &summary, self.corpus.licenses)?;
+        if summary.contains("left out") {
+            return Err(format!("licbak left licences out: {summary}").into());
+        }
+        if let Some(directory) = makes_in {
+            cost.made = fs::metadata(directory.join(BACKUP_FILE))?.len();
+        }
+        self.note(step, cost);
+        Ok(())
+    }
+
+    fn run_step(&mut self, step: Step, command: &Command, makes: Option<&Path>) -> Outcome<()> {
+        let mut cost = self.meter.measure(command)?;
+        if let Some(file) = makes {
+            cost.made = fs::metadata(file)?.len();
+        }
+        self.note(step, cost);
+        Ok(())
+    }
+
+    fn note(&mut self, step: Step, cost: Cost) {
+        self.figures.costs.entry(step).or_default().push(cost);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.places.directory.join(name)
+    }
+
+    fn new_folder(&self, name: &str) -> Outcome<PathBuf> {
+        let path = self.path(name);
+        fs::create_dir(&path)?;
+        Ok(path)
+    }
+}
+
+/// The first number in what a program says of its work is that of the licences.
+fn expect_count(who: &str, said: &str, licenses: u64) -> Outcome<()> {
+    let mut numbers = said.split_whitespace().map(str::parse::<u64>);
+    match numbers.find_map(Result::ok) {
+        Some(count) if count == licenses => Ok(()),
+        _ => Err(format!("{who} was to do {licenses} licences and says: {said}").into()),
+    }
+}

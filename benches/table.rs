@@ -1,0 +1,111 @@
+//! The figures as tables, in Markdown.
+
+use crate::corpus::Form;
+use crate::goals::{self, Goal, PAIRS, Pair, Spread};
+use crate::rounds::Figures;
+
+pub fn print_pairs(figures: &Figures) {
+    let form = match figures.form {
+        Form::Folders => "256 folders",
+        Form::Flat => "one folder",
+    };
+    println!("\n{} licences in {form}\n", grouped(figures.licenses));
+    println!("| licbak / instead | CPU | wall | CPU, s | peak, MiB | made, MB |");
+    println!("|---|---|---|---|---|---|");
+    for pair in &PAIRS {
+        print_pair(figures, pair);
+    }
+}
+
+fn print_pair(figures: &Figures, pair: &Pair) {
+    let ratio = |of| goals::ratio(figures, pair.ours, pair.theirs, of);
+    let (Some(cpu), Some(wall)) = (ratio(goals::cpu), ratio(goals::wall)) else {
+        return;
+    };
+    let median = |step, of| goals::spread(figures, step, of).map_or(0.0, |spread| spread.median);
+    let both = |of, scale: f64| {
+        [pair.ours, pair.theirs]
+            .map(|step| number(median(step, of) * scale))
+            .join(" / ")
+    };
+    let made = match median(pair.theirs, goals::made) > 0.0 {
+        true => both(goals::made, 1e-6),
+        false => String::new(),
+    };
+    println!(
+        "| {} | {} | {} | {} | {} | {made} |",
+        pair.name,
+        shown(cpu),
+        shown(wall),
+        both(goals::cpu, 1.0),
+        both(goals::peak_mib, 1.0),
+    );
+}
+
+pub fn print_goals(goals: &[Goal], share_of_others: f64) {
+    println!(
+        "\n| goal (CPU at 100,000 licences, unless it says otherwise) | measured | must | aim | |"
+    );
+    println!("|---|---|---|---|---|");
+    for goal in goals {
+        let Some(value) = goal.value else {
+            continue;
+        };
+        let sign = if goal.must < goal.aim { "≥" } else { "≤" };
+        println!(
+            "| {} | {} | {sign} {} | {sign} {} | {} |",
+            goal.name,
+            number(value),
+            goal.must,
+            goal.aim,
+            verdict(goal, value, share_of_others)
+        );
+    }
+}
+
+/// Of a machine that others use too, wall times say nothing.
+const QUIET: f64 = 0.10;
+
+fn verdict(goal: &Goal, value: f64, share_of_others: f64) -> &'static str {
+    if goal.is_wall && share_of_others > QUIET {
+        "not judged: the machine was busy"
+    } else if Goal::meets(value, goal.aim, goal) {
+        "aim met"
+    } else if Goal::meets(value, goal.must, goal) {
+        "met"
+    } else {
+        "**missed**"
+    }
+}
+
+fn shown(spread: Spread) -> String {
+    let Spread {
+        least,
+        median,
+        most,
+    } = spread;
+    format!(
+        "**{}** ({}–{})",
+        number(median),
+        number(least),
+        number(most)
+    )
+}
+
+/// Three digits, or all before the point.
+pub fn number(value: f64) -> String {
+    match value {
+        ..0.1 => format!("{value:.4}"),
+        0.1..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// "100,000"
+pub fn grouped(number: u64) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1000), number % 1000),
+    }
+}
