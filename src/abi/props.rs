@@ -31,6 +31,10 @@ use crate::error::{Error, Outcome, Result};
 /// SQLite of its own, closes it meanwhile or uses licbak_set_store: POSIX lets go of all locks that a
 /// process has on a file when it closes any descriptor of it.
 ///
+/// SQLite does not survive a fork in the middle of its work. In a child that was forked while an operation
+/// on a database ran, operations on databases end with LICBAK_HRESULT_ERROR_NOT_SUPPORTED: call exec in the
+/// child, or fork before or after such operations. Directories and licbak_set_store work there as ever.
+///
 /// A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
 ///
 /// @param name The property.

@@ -22,6 +22,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::GoOn;
 use crate::sys::files::{self, Dir, Errno, Facts, Kind};
+use crate::sys::fork::{Use, Uses};
 
 /// How long another's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +38,28 @@ pub fn is_database(path: &Path) -> bool {
     is_named_database(path) || files::facts_at(path).is_ok_and(is_file) && !is_foreign(path)
 }
 
-/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one.
+/// SQLite has locks for the whole process, which a forked child inherits as they are. Whoever calls SQLite
+/// holds a use from before its first call until after its last.
+static IN_USE: Uses = Uses::new();
+
+fn begin_use(path: &Path) -> Result<Use> {
+    IN_USE.begin().map_err(|_| {
+        let sentence = format!(
+            "Cannot use the database '{}' (StorePath): this process was forked while its parent used a \
+             database, and may find SQLite locked for ever. Call exec after fork, or fork when no \
+             operation on a database runs.",
+            path.display()
+        );
+        Error::new(Outcome::NotSupported, sentence)
+    })
+}
+
+/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one, or one of
+/// which it can't be asked.
 fn is_foreign(path: &Path) -> bool {
+    let Ok(_held) = begin_use(path) else {
+        return false;
+    };
     let read = connect(path)
         .and_then(|connection| connection.pragma_query_value(None, "schema_version", |_| Ok(())));
     read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
@@ -59,6 +80,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 struct Database {
     connection: Connection,
+    /// Ends after the connection.
+    held: Use,
     path: PathBuf,
     go_on: GoOn,
 }
@@ -66,13 +89,15 @@ struct Database {
 impl Database {
     /// Opens the database at `path`, which exists.
     fn open(path: &Path, go_on: GoOn) -> Result<Database> {
+        let held = begin_use(path)?;
         let connection = connect(path).map_err(|error| failure(path, "open", &error))?;
-        Database::new(connection, path, go_on)
+        Database::new(connection, held, path, go_on)
     }
 
-    fn new(connection: Connection, path: &Path, go_on: GoOn) -> Result<Database> {
+    fn new(connection: Connection, held: Use, path: &Path, go_on: GoOn) -> Result<Database> {
         let mut database = Database {
             connection,
+            held,
             path: path.to_owned(),
             go_on,
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, ToSql, params};
 
-use super::{Database, Table, parent};
+use super::{Database, Table, begin_use, parent};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement};
 use crate::store::{GoOn, Placed};
@@ -39,6 +39,8 @@ impl Drop for Made {
 impl Restore {
     /// Opens the database at `path`, or makes it.
     pub fn open(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
+        // Before anything is made.
+        let _held = begin_use(path)?;
         let is_new = match files::facts_at(path) {
             Err(Errno::NOENT) => true,
             Err(errno) => return Err(Error::directory("StorePath", path, errno)),

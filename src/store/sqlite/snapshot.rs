@@ -74,7 +74,15 @@ impl Database {
                 }
             }
         }
-        Database::new(copy, &self.path, Arc::clone(&self.go_on))
+        // Closed in this order, so that SQLite is never called without a use.
+        let Database {
+            connection,
+            held,
+            path,
+            go_on,
+        } = self;
+        drop(connection);
+        Database::new(copy, held, &path, go_on)
     }
 
     /// What gives every licence, sorted by the bytes of its name.
