@@ -136,13 +136,24 @@ impl Database {
     /// What the store's table has, or its view; None if there is neither.
     fn table(&self) -> Result<Option<Table>> {
         let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
-        let kind = "SELECT type FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
+        // Of tables only virtual ones have no page.
+        let kind = "SELECT type, type = 'table' AND (rootpage IS 0 OR sql LIKE 'create virtual %') \
+                    FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
         let mut kinds = self.connection.prepare(kind).map_err(failed)?;
         let mut kinds = kinds.query([]).map_err(failed)?;
         let Some(row) = kinds.next().map_err(failed)? else {
             return Ok(None);
         };
         let is_view = row.get_ref(0).map_err(failed)?.as_bytes() == Ok(b"view");
+        if row.get(1).map_err(failed)? {
+            // It may keep what it is given in its own way, or not at all.
+            let sentence = format!(
+                "In the database '{}' (StorePath) 'license' is a virtual table. Use an ordinary table, or \
+                 for a backup a view.",
+                self.path.display()
+            );
+            return Err(Error::new(Outcome::NotSupported, sentence));
+        }
         let columns = "SELECT lower(name) FROM pragma_table_xinfo('license')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
         let columns: Vec<String> = columns
