@@ -121,14 +121,14 @@ impl Database {
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         let go_on = Arc::clone(&self.go_on);
-        connection.progress_handler(STEPS, Some(move || !go_on()))?;
+        connection.progress_handler(STEPS, Some(move || go_on().is_err()))?;
         let (go_on, mut since) = (Arc::clone(&self.go_on), Instant::now());
         connection.busy_handler(Some(move |tries| {
             if tries == 0 {
                 since = Instant::now();
             }
             std::thread::sleep(Duration::from_millis(5));
-            go_on() && since.elapsed() < PATIENCE
+            go_on().is_ok() && since.elapsed() < PATIENCE
         }))?;
         connection.pragma_update(None, "cell_size_check", true)
     }
@@ -182,10 +182,8 @@ impl Database {
 
     /// What SQLite's `error` means to the operation that was `doing` something with the database.
     fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
-        match (self.go_on)() {
-            true => failure(&self.path, doing, error),
-            false => Error::canceled(),
-        }
+        let ended = (self.go_on)().err();
+        ended.unwrap_or_else(|| failure(&self.path, doing, error))
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::{Database, Table};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
 use crate::store::host::License;
@@ -69,9 +69,7 @@ impl Database {
         {
             let backup = Backup::new(&self.connection, &mut copy).map_err(failed)?;
             while backup.step(PART).map_err(failed)? != StepResult::Done {
-                if !(self.go_on)() {
-                    return Err(Error::canceled());
-                }
+                (self.go_on)()?;
             }
         }
         // Closed in this order, so that SQLite is never called without a use.
