@@ -122,5 +122,6 @@ def answer_to(request):
     return answer
 
 
-for line in iter(sys.stdin.readline, ""):
-    say(answer_to(json.loads(line)))
+if __name__ == "__main__":
+    for line in iter(sys.stdin.readline, ""):
+        say(answer_to(json.loads(line)))

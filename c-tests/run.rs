@@ -147,7 +147,7 @@ macro_rules! python_programs {
 }
 
 python_programs! {
-    sqlite_store sqlite_errors sqlite_restore sqlite_writers sqlite_hostile
+    sqlite_store sqlite_errors sqlite_restore sqlite_writers sqlite_hostile sqlite_fork
 }
 
 // -- the header

@@ -163,6 +163,87 @@ def refused():
             store.unlink()
 
 
+def folders():
+    """A name can't be that of a licence and of a folder; the backup's and the store's are told."""
+    names = ["a", "a b", "a-", "a.lic", "a/b", "a/b/c/d", "a/b0", "a0", "b", "ab/c", "A/b", "c/d/e", "1", "1/2"]
+    with place() as root:
+        for number, (mine, theirs) in enumerate((mine, theirs) for mine in names for theirs in names):
+            clash = mine.startswith(theirs + "/") or theirs.startswith(mine + "/")
+            if not clash and number % 3:
+                continue
+            columns = ["name TEXT PRIMARY KEY", "name TEXT COLLATE NOCASE UNIQUE", "name"][number % 3]
+            encoding = ["UTF-8", "UTF-16le", "UTF-16be"][number // 3 % 3]
+            store, source = root / "store.db", root / "source.db"
+            before = [f"PRAGMA encoding = '{encoding}'"]
+            make(store, [(mine, b"x")], table=f"CREATE TABLE license({columns}, content BLOB)", before=before)
+            make(source, [(theirs, b"x", None, None), ("z", b"z", None, None)])
+            check(back_up(source, root / "backups").code, "S_OK")
+            what = f"{theirs} beside {mine} in {columns} {encoding}"
+            if clash:
+                for options in (), ("--dry-run",):
+                    refusing(root, root / "backups", store, "ERROR_INVALID_NAME", f"'{mine}'", f"'{theirs}'",
+                             options=options)
+            else:
+                run = restore(root / "backups", store)
+                check(run.code, "S_OK", f"{what}: {run.text}")
+                run = back_up(store, root / "backups")
+                check(run.code, "S_OK", f"{what}: {run.text}")
+            store.unlink()
+            source.unlink()
+
+
+def as_they_are():
+    """What the table would keep in another way is not restored into it."""
+    for name in "1e3", "0012", "7":
+        with place() as root:
+            backups = backed_up(root, [("a", b"a", None, None), (name, b"x", None, None)])
+            numbers = make(root / "numbers.db", table="CREATE TABLE license(name NUMERIC PRIMARY KEY, content BLOB)")
+            refusing(root, backups, numbers, STORE_ERROR, f"'{name}'", "TEXT")
+            changing = "CREATE TRIGGER '{0}' AFTER {0} ON license BEGIN UPDATE license SET content = x'00'; END"
+            for row in (), [(name, b"other", None, None)]:
+                store = make(root / "changing.db", row, *map(changing.format, ["INSERT", "UPDATE OF key_id"]))
+                refusing(root, backups, store, STORE_ERROR, "trigger")
+                store.unlink()
+
+
+def virtual_tables():
+    with place() as root:
+        backups = backed_up(root)
+        for module in "fts5", "fts4":
+            try:
+                store = make(root / f"{module}.db", table=f"CREATE VIRTUAL TABLE license USING {module}(name, content)")
+            except sqlite3.OperationalError as error:
+                skip(f"a virtual table of {module}", error)
+                continue
+            refusing(root, backups, store, "ERROR_NOT_SUPPORTED", "virtual")
+            run = back_up(store, backups)
+            check(run.code, "ERROR_NOT_SUPPORTED", run.text)
+            check_words(run.text, f"'{store}'", "virtual")
+
+
+def an_empty_one():
+    """What a restore that was killed has left; and a new one whatever the umask."""
+    with place() as root:
+        backups = backed_up(root)
+        for mask in 0o022, 0o077, 0o277, 0o777:
+            old_mask = os.umask(mask)
+            try:
+                check(restore(backups, root / "masked.db").code, "S_OK")
+            finally:
+                os.umask(old_mask)
+            check(stat.S_IMODE((root / "masked.db").stat().st_mode), 0o600, f"the file's mode under {mask:o}")
+            (root / "masked.db").unlink()
+        empty = root / "empty.db"
+        empty.touch(0o640)
+        check(restore(backups, empty, "--dry-run").code, "S_OK")
+        check(empty.read_bytes(), b"", "what a dry run writes")
+        check(restore(backups, empty).code, "S_OK")
+        check(query(empty, "PRAGMA journal_mode"), [("wal",)], "the mode")
+        check(licenses_of(empty), {name: content for name, content, *_ in ROWS})
+        check(stat.S_IMODE(empty.stat().st_mode), 0o640, "the file's mode")
+        check([path.name for path in root.glob("empty*")], ["empty.db"], "what is made")
+
+
 def damaged_backup():
     """Nothing is written; with SALVAGE what is intact is."""
     random.seed(1)
@@ -254,7 +335,10 @@ def canceled():
 
 
 def main():
-    for test in licence_by_licence, one_licence, a_new_one, refused, damaged_backup, damaged_database, canceled:
+    for test in [
+        licence_by_licence, one_licence, a_new_one, an_empty_one, refused, folders, as_they_are, virtual_tables,
+        damaged_backup, damaged_database, canceled,
+    ]:
         test()
     finish()
 

@@ -53,7 +53,7 @@ use crate::license::name::is_key_id;
 /// or a folder would be, or its file system can't have the name or takes it for another;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
 /// LICBAK_RESTORE_OVERWRITE, its file system can't name a file without the risk of replacing another, or in
-/// a database license is a view; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, or takes no
+/// a database license is a view or a virtual table; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, or takes no
 /// licences; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of the host's store;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;

@@ -260,7 +260,7 @@ impl Operation {
     /// What [`Operation::check`] tells, for those who are no part of the engine.
     pub fn go_on(self: &Arc<Self>) -> GoOn {
         let operation = Arc::clone(self);
-        Arc::new(move || operation.check().is_ok())
+        Arc::new(move || operation.check())
     }
 
     /// Waits until the host has been told all that there was to tell; an error if it objects.

@@ -153,7 +153,7 @@ impl Target {
             target: self,
             name,
         };
-        keep_private(&draft.file).map_err(failed)?;
+        draft.file.keep_private().map_err(failed)?;
         draft.file.try_lock().map_err(failed)?;
         if !self.replace {
             draft.find_exclusive_rename()?;
@@ -325,18 +325,6 @@ impl Drop for Draft<'_> {
         if let Name::Hidden { name, .. } = &self.name {
             let _ = self.target.directory.remove_file(name);
         }
-    }
-}
-
-/// A file is made with these rights; a strange umask may have taken some of them away.
-fn keep_private(file: &File) -> Result<(), Errno> {
-    if file.facts()?.mode == 0o600 {
-        return Ok(());
-    }
-    match file.set_mode(0o600) {
-        // FAT and its like have no rights to set.
-        Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
-        done => done,
     }
 }
 

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::license::{BackupRight, Statement};
 use crate::sys::files::{Dir, Errno, Facts, Identity};
 
-/// Whether an operation is to go on, for what takes long.
-pub type GoOn = Arc<dyn Fn() -> bool + Send + Sync>;
+/// An error if the operation is to end, for what takes long.
+pub type GoOn = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Takes what a store lists, batch by batch.
 pub trait Feed {

@@ -153,7 +153,10 @@ pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
 /// Makes the empty file at `path`, which must not exist, for its owner alone.
 pub fn create_at(path: &Path) -> Result<(), Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    retry_on_intr(|| rustix::fs::open(path, flags, PRIVATE)).map(drop)
+    let file = File(retry_on_intr(|| rustix::fs::open(path, flags, PRIVATE))?);
+    file.keep_private().inspect_err(|_| {
+        let _ = remove_at(path);
+    })
 }
 
 /// Removes the file at `path`.
@@ -448,6 +451,19 @@ impl File {
 
     pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
         rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    }
+
+    /// Leaves a file that was made for its owner alone these rights; a strange umask may have taken some
+    /// of them away.
+    pub fn keep_private(&self) -> Result<(), Errno> {
+        if self.facts()?.mode == PRIVATE.as_raw_mode() {
+            return Ok(());
+        }
+        match self.set_mode(PRIVATE.as_raw_mode()) {
+            // FAT and its like have no rights to set.
+            Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
+            done => done,
+        }
     }
 
     pub fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {

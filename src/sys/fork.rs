@@ -1,7 +1,7 @@
-//! Tells a forked child from the process that it was forked from.
+//! Tells a forked child from the process that it was forked from, and what was in use there.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Made in one process, and [gone](HomeMark::is_home) in each child forked from it.
 ///
@@ -64,9 +64,123 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     Some(mark)
 }
 
+/// Counts who uses something that has locks of its own. A child that is forked while one of them is held
+/// finds it locked for ever, so there the thing can't be used any more.
+///
+/// This takes no lock itself, for the same reason.
+pub struct Uses(AtomicPtr<Count>);
+
+/// The count of one process. It is never freed: a child makes its own.
+struct Count {
+    home: HomeMark,
+    uses: AtomicUsize,
+    /// The process was forked in the middle of a use.
+    is_stuck: bool,
+}
+
+/// One use, which lasts until this is dropped.
+pub struct Use(&'static Count);
+
+/// This process was forked in the middle of a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck;
+
+impl Uses {
+    pub const fn new() -> Uses {
+        Uses(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// Begins a use.
+    pub fn begin(&self) -> Result<Use, Stuck> {
+        let count = self.own_count();
+        if count.is_stuck {
+            return Err(Stuck);
+        }
+        // Seen by a child that sees anything of the use: the strongest order, on both sides of it.
+        count.uses.fetch_add(1, Ordering::SeqCst);
+        std::sync::atomic::fence(Ordering::SeqCst);
+        Ok(Use(count))
+    }
+
+    fn own_count(&self) -> &'static Count {
+        loop {
+            let found = self.0.load(Ordering::Acquire);
+            // SAFETY: a count that was published is never freed.
+            let inherited: Option<&'static Count> = unsafe { found.as_ref() };
+            if let Some(count) = inherited.filter(|count| count.home.is_home()) {
+                return count;
+            }
+            let is_stuck = inherited
+                .is_some_and(|count| count.is_stuck || count.uses.load(Ordering::SeqCst) != 0);
+            let new = Box::into_raw(Box::new(Count {
+                home: HomeMark::new(),
+                uses: AtomicUsize::new(0),
+                is_stuck,
+            }));
+            let published =
+                self.0
+                    .compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire);
+            if published.is_err() {
+                // SAFETY: another thread was faster, and nobody has seen this one.
+                drop(unsafe { Box::from_raw(new) });
+            }
+        }
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.0.uses.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::HomeMark;
+    use super::{HomeMark, Stuck, Uses};
+
+    /// Whether `test` holds in a forked child.
+    fn holds_in_a_child(test: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child does nothing but the test, which takes no locks, and leave.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let code = i32::from(!test());
+            // SAFETY: ends the child without running what the test harness registered.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = -1;
+        // SAFETY: waits for the child made above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        status == 0
+    }
+
+    #[test]
+    fn a_child_forked_in_the_middle_of_a_use_is_stuck() {
+        static USES: Uses = Uses::new();
+        let ours = || USES.begin().is_ok();
+        let stuck = || USES.begin().err() == Some(Stuck);
+        assert!(holds_in_a_child(ours), "before the first use");
+        drop(USES.begin());
+        assert!(holds_in_a_child(ours), "between two");
+        let held = (USES.begin(), USES.begin());
+        assert!(held.0.is_ok() && held.1.is_ok());
+        assert!(holds_in_a_child(stuck), "two at once");
+        drop(held.0);
+        assert!(holds_in_a_child(stuck), "one of them");
+        assert!(
+            holds_in_a_child(|| stuck() && holds_in_a_child(stuck)),
+            "a child's child"
+        );
+        assert!(ours(), "the process itself");
+        drop(held.1);
+        assert!(holds_in_a_child(ours), "after the last use");
+        assert!(
+            holds_in_a_child(|| {
+                let held = USES.begin();
+                held.is_ok() && holds_in_a_child(stuck)
+            }),
+            "a child that uses it itself"
+        );
+    }
 
     #[test]
     fn a_child_is_not_home() {
@@ -76,16 +190,8 @@ mod tests {
             process: by_page.process,
         };
         assert!(by_page.is_home() && by_process.is_home());
-        // SAFETY: the child does nothing but compare and leave.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let away = !by_page.is_home() && !by_process.is_home();
-            // SAFETY: ends the child without running what the test harness registered.
-            unsafe { libc::_exit(i32::from(!away)) };
-        }
-        let mut status = -1;
-        // SAFETY: waits for the child made above.
-        unsafe { libc::waitpid(child, &mut status, 0) };
-        assert_eq!(status, 0);
+        assert!(holds_in_a_child(
+            || !by_page.is_home() && !by_process.is_home()
+        ));
     }
 }

@@ -22,6 +22,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::GoOn;
 use crate::sys::files::{self, Dir, Errno, Facts, Kind};
+use crate::sys::fork::{Use, Uses};
 
 /// How long another's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +38,28 @@ pub fn is_database(path: &Path) -> bool {
     is_named_database(path) || files::facts_at(path).is_ok_and(is_file) && !is_foreign(path)
 }
 
-/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one.
+/// SQLite has locks for the whole process, which a forked child inherits as they are. Whoever calls SQLite
+/// holds a use from before its first call until after its last.
+static IN_USE: Uses = Uses::new();
+
+fn begin_use(path: &Path) -> Result<Use> {
+    IN_USE.begin().map_err(|_| {
+        let sentence = format!(
+            "Cannot use the database '{}' (StorePath): this process was forked while its parent used a \
+             database, and may find SQLite locked for ever. Call exec after fork, or fork when no \
+             operation on a database runs.",
+            path.display()
+        );
+        Error::new(Outcome::NotSupported, sentence)
+    })
+}
+
+/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one, or one of
+/// which it can't be asked.
 fn is_foreign(path: &Path) -> bool {
+    let Ok(_held) = begin_use(path) else {
+        return false;
+    };
     let read = connect(path)
         .and_then(|connection| connection.pragma_query_value(None, "schema_version", |_| Ok(())));
     read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
@@ -59,6 +80,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 struct Database {
     connection: Connection,
+    /// Ends after the connection.
+    held: Use,
     path: PathBuf,
     go_on: GoOn,
 }
@@ -66,13 +89,15 @@ struct Database {
 impl Database {
     /// Opens the database at `path`, which exists.
     fn open(path: &Path, go_on: GoOn) -> Result<Database> {
+        let held = begin_use(path)?;
         let connection = connect(path).map_err(|error| failure(path, "open", &error))?;
-        Database::new(connection, path, go_on)
+        Database::new(connection, held, path, go_on)
     }
 
-    fn new(connection: Connection, path: &Path, go_on: GoOn) -> Result<Database> {
+    fn new(connection: Connection, held: Use, path: &Path, go_on: GoOn) -> Result<Database> {
         let mut database = Database {
             connection,
+            held,
             path: path.to_owned(),
             go_on,
         };
@@ -96,14 +121,14 @@ impl Database {
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         let go_on = Arc::clone(&self.go_on);
-        connection.progress_handler(STEPS, Some(move || !go_on()))?;
+        connection.progress_handler(STEPS, Some(move || go_on().is_err()))?;
         let (go_on, mut since) = (Arc::clone(&self.go_on), Instant::now());
         connection.busy_handler(Some(move |tries| {
             if tries == 0 {
                 since = Instant::now();
             }
             std::thread::sleep(Duration::from_millis(5));
-            go_on() && since.elapsed() < PATIENCE
+            go_on().is_ok() && since.elapsed() < PATIENCE
         }))?;
         connection.pragma_update(None, "cell_size_check", true)
     }
@@ -111,13 +136,24 @@ impl Database {
     /// What the store's table has, or its view; None if there is neither.
     fn table(&self) -> Result<Option<Table>> {
         let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
-        let kind = "SELECT type FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
+        // Of tables only virtual ones have no page.
+        let kind = "SELECT type, type = 'table' AND (rootpage IS 0 OR sql LIKE 'create virtual %') \
+                    FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
         let mut kinds = self.connection.prepare(kind).map_err(failed)?;
         let mut kinds = kinds.query([]).map_err(failed)?;
         let Some(row) = kinds.next().map_err(failed)? else {
             return Ok(None);
         };
         let is_view = row.get_ref(0).map_err(failed)?.as_bytes() == Ok(b"view");
+        if row.get(1).map_err(failed)? {
+            // It may keep what it is given in its own way, or not at all.
+            let sentence = format!(
+                "In the database '{}' (StorePath) 'license' is a virtual table. Use an ordinary table, or \
+                 for a backup a view.",
+                self.path.display()
+            );
+            return Err(Error::new(Outcome::NotSupported, sentence));
+        }
         let columns = "SELECT lower(name) FROM pragma_table_xinfo('license')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
         let columns: Vec<String> = columns
@@ -146,10 +182,8 @@ impl Database {
 
     /// What SQLite's `error` means to the operation that was `doing` something with the database.
     fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
-        match (self.go_on)() {
-            true => failure(&self.path, doing, error),
-            false => Error::canceled(),
-        }
+        let ended = (self.go_on)().err();
+        ended.unwrap_or_else(|| failure(&self.path, doing, error))
     }
 }
 

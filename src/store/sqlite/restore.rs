@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, ToSql, params};
 
-use super::{Database, Table, parent};
+use super::{Database, Table, begin_use, parent};
 use crate::error::{Access, Error, Outcome, Result};
-use crate::license::{self, Statement};
+use crate::license::{self, Statement, name};
 use crate::store::{GoOn, Placed};
 use crate::sys::files::{self, Dir, Errno};
 
@@ -20,7 +20,11 @@ pub struct Restore {
     table: Option<Table>,
     replace: bool,
     dry_run: bool,
+    /// Was there without content, or not at all.
+    is_new: bool,
     made: Option<Made>,
+    /// The last folder that was found to be no licence, and so are those that it is in.
+    folder: String,
 }
 
 /// A new file, which goes again unless something is committed to it.
@@ -39,19 +43,24 @@ impl Drop for Made {
 impl Restore {
     /// Opens the database at `path`, or makes it.
     pub fn open(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
-        let is_new = match files::facts_at(path) {
-            Err(Errno::NOENT) => true,
+        // Before anything is made.
+        let _held = begin_use(path)?;
+        let (is_there, is_new) = match files::facts_at(path) {
+            Err(Errno::NOENT) => (false, true),
             Err(errno) => return Err(Error::directory("StorePath", path, errno)),
-            Ok(_) => false,
+            // A restore that was killed may have left it empty.
+            Ok(facts) => (true, facts.size == 0),
         };
         let mut restore = Restore {
             database: None,
             table: None,
             replace,
             dry_run,
+            is_new,
             made: None,
+            folder: String::new(),
         };
-        if is_new {
+        if !is_there {
             // Its parent must be there, also for a dry run.
             let parent = parent(path);
             Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
@@ -62,12 +71,14 @@ impl Restore {
         }
         let database = Database::open(path, go_on)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
-        match restore.made {
-            Some(_) => database
+        if is_new && !dry_run {
+            let set = database
                 .connection
-                .pragma_update(None, "journal_mode", "WAL")
-                .map_err(failed)?,
-            None => database.check_all()?,
+                .pragma_update(None, "journal_mode", "WAL");
+            set.map_err(failed)?;
+        }
+        if restore.made.is_none() {
+            database.check_all()?;
         }
         // Another's lock is waited for here, once, and not with every page that has to be written. (In WAL
         // mode others read on.)
@@ -111,7 +122,12 @@ impl Restore {
             Some(true) => return Ok(Placed::Same),
             Some(false) if !self.replace => return Ok(Placed::Kept),
             Some(false) => table.update(),
-            None => table.insert(),
+            None => {
+                database.check_folders(name, &self.folder)?;
+                let (folder, _) = name::split(name);
+                folder.clone_into(&mut self.folder);
+                table.insert()
+            }
         };
         if !self.dry_run {
             let (key_id, right) = unsaid(name, content, stated)?;
@@ -128,6 +144,19 @@ impl Restore {
                 let reason = format_args!("a trigger keeps the licence '{name}' out");
                 return Err(database.unfit(reason));
             }
+            // A column of numbers takes the text "1e3" for one; a trigger may do anything.
+            let is_kept = format!(
+                "SELECT typeof(name) = 'text' AND content IS ?2 FROM license WHERE {THIS_NAME}"
+            );
+            let mut is_kept = connection.prepare_cached(&is_kept).map_err(failed)?;
+            let is_kept = is_kept.query_row(params![name, content], |row| row.get::<_, bool>(0));
+            if is_kept.optional().map_err(failed)? != Some(true) {
+                let reason = format_args!(
+                    "it does not keep the licence '{name}' as it is: 'name' must be TEXT, and no trigger \
+                     may change what is written"
+                );
+                return Err(database.unfit(reason));
+            }
         }
         Ok(Placed::Staged)
     }
@@ -139,13 +168,13 @@ impl Restore {
         };
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
-        let Some(made) = self.made.take() else {
+        std::mem::forget(self.made.take());
+        if !self.is_new {
             return Ok(());
-        };
+        }
         // Closed before, so that all is in the one file; its name has to reach the disk too.
         let path = database.path.clone();
         drop(database);
-        std::mem::forget(made);
         let synced = Dir::open(parent(&path)).and_then(|directory| directory.sync());
         synced.map_err(|errno| {
             let doing = format!(
@@ -154,6 +183,45 @@ impl Restore {
             );
             Error::system(Access::Write, doing, errno)
         })
+    }
+}
+
+impl Database {
+    /// Refuses a new licence `name` where the store has a licence of the name of one of its folders, or a
+    /// folder of its own name: no backup could take both. Nothing is wrong with `known`, a folder.
+    fn check_folders(&self, name: &str, known: &str) -> Result<()> {
+        let find = |query: &str, name: &str| {
+            let mut query = self.connection.prepare_cached(query)?;
+            query.query_row([name], |row| row.get(0)).optional()
+        };
+        // The table's own index finds more, if it is sorted in another way; the rest sees to that.
+        const WITHIN: &str = "name >= ?1 || '/' AND name < ?1 || '0' \
+                              AND substr(name, 1, length(?1) + 1) = ?1 || '/' COLLATE BINARY";
+        let within = format!("SELECT name FROM license WHERE {WITHIN} LIMIT 1");
+        let this = format!("SELECT name FROM license WHERE {THIS_NAME} AND typeof(name) = 'text'");
+        let is_known = |folder: &str| {
+            let rest = known.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let folders = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+        let mut found: rusqlite::Result<Option<String>> = find(&within, name);
+        for folder in folders.filter(|folder| !is_known(folder)) {
+            if !matches!(found, Ok(None)) {
+                break;
+            }
+            found = find(&this, folder);
+        }
+        let doing = format!("restore the licence '{name}' into");
+        let Some(other) = found.map_err(|error| self.failure(&doing, &error))? else {
+            return Ok(());
+        };
+        let sentence = format!(
+            "Cannot {doing} the database '{}' (StorePath): it has the licence '{}', and a name can't be \
+             that of a licence and of a folder. Rename that licence and try again.",
+            self.path.display(),
+            name::shown(&other),
+        );
+        Err(Error::new(Outcome::InvalidName, sentence))
     }
 }
 

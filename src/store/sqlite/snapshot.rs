@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::{Database, Table};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
 use crate::store::host::License;
@@ -69,12 +69,18 @@ impl Database {
         {
             let backup = Backup::new(&self.connection, &mut copy).map_err(failed)?;
             while backup.step(PART).map_err(failed)? != StepResult::Done {
-                if !(self.go_on)() {
-                    return Err(Error::canceled());
-                }
+                (self.go_on)()?;
             }
         }
-        Database::new(copy, &self.path, Arc::clone(&self.go_on))
+        // Closed in this order, so that SQLite is never called without a use.
+        let Database {
+            connection,
+            held,
+            path,
+            go_on,
+        } = self;
+        drop(connection);
+        Database::new(copy, held, &path, go_on)
     }
 
     /// What gives every licence, sorted by the bytes of its name.
