@@ -206,6 +206,7 @@ def test_ctrl_c_while_an_operation_begins(backup: Path, monkeypatch: pytest.Monk
 
     def after(*arguments: Any) -> int:
         hr = int(start(*arguments))
+        assert stalled.begun.wait(60)  # canceled earlier it would need no go_on to end
         threading.Timer(0.05, stalled.go_on.set).start()
         signal.raise_signal(signal.SIGINT)
         return hr

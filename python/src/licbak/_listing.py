@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Optional
 
@@ -53,6 +54,12 @@ class Listing:
     def begin(self) -> None:
         """Starts the thread. Whatever comes in between, `stop` is to follow."""
         _thread.start_new_thread(self._list, ())
+
+    def read(self) -> Iterator[License]:
+        """Starts, and gives all of the list; `stop` is to follow."""
+        self.begin()
+        while batch := self.next_batch():
+            yield from batch
 
     def next_batch(self) -> list[License]:
         """Waits for more of the list; an empty batch is its end. Raises what it failed with."""

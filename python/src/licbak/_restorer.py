@@ -275,9 +275,7 @@ class Restorer(BaseRestorer):
         """
         listing = Listing(self._handle)
         try:
-            listing.begin()
-            while batch := listing.next_batch():
-                yield from batch
+            yield from listing.read()  # where a loop ends in `try`, Ctrl-C can skip `finally`
         finally:
             listing.stop()
 
