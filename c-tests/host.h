@@ -267,4 +267,37 @@ static inline licbak_hresult run_host(operation op, host *h, const char *backups
     return hr;
 }
 
+/* -- a series ---------------------------------------------------------------------------------------------- */
+
+struct series {
+    int count;
+    size_t size; /* of each; 0: a few bytes */
+    bool backwards;
+};
+
+/* Gives a series of licences that it makes as it goes, so that it needs memory for one. */
+static inline licbak_hresult give_series(host *h, const char *name, licbak_license_callback emit, void *emit_context)
+{
+    const struct series *s = h->other;
+    static uint64_t content[MIB / 8];
+    char each[64];
+    licbak_hresult hr = LICBAK_S_OK;
+    if (name != NULL) {
+        return LICBAK_S_OK; /* a restore: the host has nothing yet */
+    }
+    for (int i = 0; i < s->count && hr >= 0; i++) {
+        int number = s->backwards ? s->count - 1 - i : i;
+        uint64_t state = (uint64_t)number * 2654435761u + 1;
+        size_t size = s->size != 0 ? s->size : 16 + (size_t)(number % 50) * 8;
+        for (size_t word = 0; word < size / 8; word++) {
+            content[word] = next_random(&state);
+        }
+        snprintf(each, sizeof each, "%d/key %d.lic", number % 7, number);
+        licbak_license license = {sizeof license, each, NULL, (const uint8_t *)content, size, number + 1, 0, 0};
+        hr = emit(&license, emit_context);
+    }
+    memset(content, 0, sizeof content); /* emit has copied */
+    return hr;
+}
+
 #endif

@@ -118,6 +118,54 @@ static void out_of_many(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+/* What reads have cost this process so far, as the kernel counts them; false where it doesn't. */
+static bool reads_so_far(long long *bytes, long long *calls)
+{
+    FILE *io = fopen("/proc/self/io", "r");
+    int found = io == NULL ? 0 : fscanf(io, "rchar: %lld wchar: %*d syscr: %lld", bytes, calls);
+    if (io != NULL) {
+        fclose(io);
+    }
+    return found == 2;
+}
+
+/* However many there are, one is found with the end of the file and at most eight frames. */
+static void out_of_any_number(void)
+{
+    recorder rec = {0};
+    for (int count = 1000; count <= 1000000; count *= count == 1000 ? 100 : 10) {
+        struct series s = {.count = count};
+        host h = {.give = give_series, .other = &s}, restored = {0};
+        char wanted[32];
+        long long bytes[3], calls[3];
+        make_dir("series");
+        CHECK_HR(run_host(licbak_backup_licenses, &h, "series", 0, &rec), LICBAK_S_OK);
+        snprintf(wanted, sizeof wanted, "key %d", count / 3);
+        key_id = wanted;
+        licbak_restorer *r = restorer_of(&restored, "series");
+        set_number(r, "Threads", 2); /* or the processors are counted, in files too */
+        bool counted = reads_so_far(&bytes[0], &calls[0]) && reads_so_far(&bytes[1], &calls[1]);
+        CHECK_HR(run(restore_license, r, 0, &rec), LICBAK_S_OK);
+        counted = reads_so_far(&bytes[2], &calls[2]) && counted;
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+        CHECK_INT(restored.count, 1);
+        CHECK_HAS(restored.licenses[0].name, wanted);
+        if (counted) {
+            /* The counting reads a file itself. */
+            long long read = bytes[2] - bytes[1] - (bytes[1] - bytes[0]);
+            long long times = calls[2] - calls[1] - (calls[1] - calls[0]);
+            figure("one of %d licences: %lld reads, %lld KiB", count, times, read / 1024);
+            CHECK(times <= 1 + 8);
+            CHECK(read < 4 * MIB);
+        } else {
+            skip("how much is read", "no /proc/self/io");
+        }
+        host_forget(&restored);
+        remove_tree("series");
+    }
+    forget(&rec);
+}
+
 int main(void)
 {
     begin("restore_license");
@@ -125,5 +173,6 @@ int main(void)
     from_a_directory();
     to_a_host();
     out_of_many();
+    out_of_any_number();
     return finish();
 }
