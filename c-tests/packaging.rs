@@ -70,6 +70,7 @@ impl Project {
         Project(directory)
     }
 
+    /// Gives what CMake said as one line: where it wraps its own depends on how long the paths in them are.
     fn configure(&self, prefix: &Path, settings: &[&str]) -> (ExitStatus, String) {
         let build = self.0.join("build");
         if build.exists() {
@@ -79,7 +80,11 @@ impl Project {
         command.arg("-S").arg(&self.0).arg("-B").arg(build);
         command.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
         command.arg(format!("-DSOURCES={}", source("").display()));
-        run(command.args(settings))
+        let (status, text) = run(command.args(settings));
+        (
+            status,
+            text.split_whitespace().collect::<Vec<_>>().join(" "),
+        )
     }
 
     /// Builds all, and gives what the configuration said.
