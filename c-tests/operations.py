@@ -1,9 +1,10 @@
 """Runs operations of the library for a test that must not load it itself: a request in JSON a line on standard
 input, an answer in JSON a line on standard output.
 
-LICBAK_SO names the library. A request has the operation, its properties and flags, and for restore_license the
-key_id; with fail_at the callback fails at that status, with cancel_at it cancels there, with hold_at it says "held"
-there, once, and goes on when it gets a line.
+LICBAK_SO names the library. A request has the operation, its properties and flags, and may have threads; for
+restore_license the key_id; with host it has a store of the host's own, empty, and the answer tells what was put into it; with fail_at the
+callback fails at that status, with cancel_at it cancels there, with hold_at it says "held" there, once, and goes on
+when it gets a line.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ import sys
 
 S_OK, E_NOTIMPL, HOST_FAILURE = 0, 0x80004001, 0xA0000001
 END, FOREVER = 27, 0xFFFFFFFF
-TYPE_STRING = 1
+TYPE_DWORD, TYPE_STRING = 0, 1
 
 hresult = ctypes.c_uint32
 status_callback = ctypes.CFUNCTYPE(
@@ -41,6 +42,20 @@ class Progress(ctypes.Structure):
 
 
 license_callback = ctypes.CFUNCTYPE(hresult, ctypes.POINTER(License), ctypes.c_void_p)
+enumerate_function = ctypes.CFUNCTYPE(hresult, ctypes.c_void_p, license_callback, ctypes.c_void_p)
+get_function = ctypes.CFUNCTYPE(hresult, ctypes.c_void_p, ctypes.c_char_p, license_callback, ctypes.c_void_p)
+put_function = ctypes.CFUNCTYPE(hresult, ctypes.c_void_p, ctypes.POINTER(License))
+
+
+class Store(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("context", ctypes.c_void_p),
+        ("enumerate", enumerate_function),
+        ("get", get_function),
+        ("put", put_function),
+    ]
+
 
 licbak = ctypes.CDLL(os.environ["LICBAK_SO"])
 licbak.licbak_hresult_name.restype = ctypes.c_char_p
@@ -67,6 +82,24 @@ def sentence_of(restorer):
     buffer = ctypes.create_string_buffer(size.value)
     call("get_error_message", restorer, buffer, ctypes.byref(size))
     return buffer.value.decode()
+
+
+def host_store(answer):
+    """A store that has nothing, and takes everything."""
+
+    @get_function
+    def get(context, name, emit, emit_context):
+        return S_OK
+
+    @put_function
+    def put(context, license):
+        one = license.contents
+        content = ctypes.string_at(one.content, one.content_size)
+        answer["put"].append([one.name.decode(), content.decode("latin-1")])
+        return S_OK
+
+    answer["put"] = []
+    return Store(ctypes.sizeof(Store), None, enumerate_function(), get, put)
 
 
 def listed(restorer, answer):
@@ -116,6 +149,12 @@ def answer_to(request):
     call("create", ctypes.byref(restorer))
     for name, path in request["properties"].items():
         call("set_prop_string", restorer, name.encode(), path.encode())
+    if "threads" in request:
+        threads = ctypes.c_uint32(request["threads"])
+        call("set_prop", restorer, b"Threads", TYPE_DWORD, ctypes.byref(threads), ctypes.c_size_t(4))
+    if request.get("host"):
+        store = host_store(answer)
+        call("set_store", restorer, ctypes.byref(store))
     code = listed(restorer, answer) if request["operation"] == "list" else run(restorer, request, answer)
     answer["code"], answer["sentence"] = name_of(code), sentence_of(restorer)
     call("destroy", restorer)

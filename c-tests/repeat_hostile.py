@@ -1,23 +1,20 @@
 """Old backups whose state.jsonl lies, with digests that fit: a backup over one is right all the same.
 
-LICBAK_SO names the library. The lies are told by rewriting the tail of a backup: state.jsonl, what `frames` and
-backup.json say of it, and the seek table. It needs the program zstd.
+LICBAK_SO names the library.
 """
 
 import ctypes
-import hashlib
 import io
 import json
 import os
 import pathlib
 import random
-import shutil
-import struct
-import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+
+import forge
 
 S_OK, OVERWRITE, FOREVER = 0, 1, 0xFFFFFFFF
 LICENSES = 60
@@ -55,75 +52,6 @@ def run(operation, flags, **properties):
     return outcome.value
 
 
-def zstd(data, *arguments):
-    return subprocess.run(["zstd", "-cq", *arguments], input=data, capture_output=True, check=True).stdout
-
-
-def compress(data):
-    return zstd(data, f"--stream-size={len(data)}", "--check")
-
-
-# -- a backup, taken apart and put together again -------------------------------------------------------------
-
-
-def take_apart(data):
-    """The frames, each as it is in the file and as its content; the frames of licences first."""
-    count, flags, _ = struct.unpack("<IBI", data[-9:])
-    assert flags & 0x80 == 0, "the seek table has checksums"
-    table, at, frames = len(data) - 9 - count * 8, 0, []
-    for i in range(count):
-        length, size = struct.unpack_from("<II", data, table + i * 8)
-        frame = data[at : at + length]
-        content = zstd(frame, "-d")
-        assert len(content) == size
-        frames.append((frame, content))
-        at += length
-    return frames
-
-
-def member(content):
-    """The name and the content of the member at the beginning of a frame."""
-    size = int(content[124:135], 8)
-    return content[:100].rstrip(b"\0").decode(), content[512 : 512 + size]
-
-
-def with_content(content, new):
-    """The same member with another content, padded."""
-    header = bytearray(content[:512])
-    header[124:136] = b"%011o\0" % len(new)
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header) + new + bytes(-len(new) % 512)
-
-
-def put_together(frames, state, version=None):
-    """The backup with another state.jsonl, and all that tells of it."""
-    new, offsets, at = [], {}, 0
-    for frame, content in frames:
-        name = member(content)[0]
-        if name == "backup.json":
-            break
-        if name == "state.jsonl":
-            content = with_content(content, state)
-            frame = compress(content)
-        elif name == "frames":
-            content = with_content(content, b"".join(hashlib.sha256(frame).digest() for frame, _ in new))
-            frame = compress(content)
-        offsets[name] = (at, member(content)[1])
-        new.append((frame, content))
-        at += len(content)
-    trailer = json.loads(member(content)[1])
-    for entry in trailer["members"]:
-        entry["offset"], told = offsets[entry["name"]]
-        entry["size"], entry["sha256"] = len(told), hashlib.sha256(told).hexdigest()
-    trailer["version"] = version or trailer["version"]
-    content = with_content(content, json.dumps(trailer).encode() + b"\n") + bytes(1024)
-    new.append((compress(content), content))
-    entries = b"".join(struct.pack("<II", len(frame), len(content)) for frame, content in new)
-    table = struct.pack("<II", 0x184D2A5E, len(entries) + 9) + entries + struct.pack("<IBI", len(new), 0, 0x8F92EAB1)
-    return b"".join(frame for frame, _ in new) + table
-
-
 # -- what is checked ------------------------------------------------------------------------------------------
 
 
@@ -135,7 +63,7 @@ def check_repeated(root, what):
     store = root / "store"
     expected = {path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()}
     found, others = {}, []
-    with tarfile.open(fileobj=io.BytesIO(zstd((root / "licenses.tar.zst").read_bytes(), "-d"))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(forge.decompress((root / "licenses.tar.zst").read_bytes()))) as tar:
         for entry in tar:
             if entry.name.startswith("licenses/"):
                 found[entry.name.removeprefix("licenses/")] = tar.extractfile(entry).read()
@@ -143,7 +71,9 @@ def check_repeated(root, what):
                 others.append(entry.name)
     check(found, expected, f"the licences of the backup over {what}")
     check(set(others) - {"state.jsonl"}, MEMBERS, f"the other members of the backup over {what}")
-    check(sorted(p.name for p in root.iterdir()), ["licenses.tar.zst", "store"], f"what is left by a backup over {what}")
+    check(
+        sorted(p.name for p in root.iterdir()), ["licenses.tar.zst", "store"], f"what is left by a backup over {what}"
+    )
 
 
 def lies(lines):
@@ -206,17 +136,17 @@ def main():
         # An old version, so that there is a line of one.
         (root / "store/f0/0.lic").write_bytes(noise.randbytes(40000))
         check_repeated(root, "a backup")
-        frames = take_apart((root / "licenses.tar.zst").read_bytes())
-        state = next(told for name, told in (member(content) for _, content in frames) if name == "state.jsonl")
+        parts = forge.Parts((root / "licenses.tar.zst").read_bytes())
+        state = parts.states
         lines = [json.loads(line) for line in state.splitlines()]
         check(sum("superseded_in" in line for line in lines), 1, "lines of old versions")
 
-        def put(new, **other):
-            (root / "licenses.tar.zst").write_bytes(put_together(frames, new, **other))
+        def put(new, **change):
+            (root / "licenses.tar.zst").write_bytes(parts.build(states=lambda _: new, **change))
 
         put(state)
         check(run("licbak_verify_backup", 0, RestorePath=root), S_OK, "verify of a backup that was put together again")
-        put(state, version=[2, 0])
+        put(state, trailer=lambda trailer: trailer | {"version": [2, 0]})
         check_repeated(root, "a backup of a later version")
         count = 0
         told = ((what, "".join(json.dumps(line) + "\n" for line in new).encode()) for what, new in lies(lines))
@@ -230,8 +160,8 @@ def main():
     print(f"repeat_hostile: {checks} checks passed")
 
 
-if shutil.which("zstd") is None:
-    print("repeat_hostile: skipped: all (zstd is not installed)", file=sys.stderr)
+if forge.library() is None:
+    print("repeat_hostile: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
 else:
     licbak = ctypes.CDLL(os.environ["LICBAK_SO"])
     for function in "create destroy set_prop_string backup_licenses verify_backup wait".split():

@@ -94,6 +94,11 @@ fn versions() {
 }
 
 #[test]
+fn hostile() {
+    expect_passed("hostile", &mut python("hostile.py"));
+}
+
+#[test]
 fn repeat_hostile() {
     expect_passed("repeat_hostile", &mut python("repeat_hostile.py"));
 }

@@ -3,6 +3,8 @@
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
+use std::collections::HashSet;
+
 use sha2::{Digest as _, Sha256};
 
 use super::frames::{FrameReader, SeekTable, Span, Tail};
@@ -201,8 +203,15 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     if !order.map(|entry| entry.name.as_str()).eq(KNOWN) {
         return Err(bad());
     }
+    // What a later version adds is a plain file beside these, not a licence or what lies elsewhere, which any
+    // tar would take for such.
+    let is_plain = |name: &str| name::check(name.as_bytes()).is_ok() && !name.contains('/');
+    let mut names = HashSet::from([TRAILER]);
     let mut end = trailer.entry(SUMS)?.offset;
     for entry in &trailer.members {
+        if !is_plain(&entry.name) || !names.insert(entry.name.as_str()) {
+            return Err(bad());
+        }
         if entry.offset != end {
             return Err(bad());
         }

@@ -8,8 +8,10 @@ use super::lists::Lists;
 use super::operation::Operation;
 use super::reading::Backup;
 use super::walk::Selection;
+use crate::archive::Fault;
 use crate::archive::agreement::Expected;
 use crate::error::{Error, Outcome, Result};
+use crate::license::name;
 
 pub struct Choice {
     pub backup: Arc<Backup>,
@@ -58,6 +60,13 @@ fn find(operation: &Operation, backup: &Backup, key_id: &str) -> Result<Vec<Expe
             "{backup} has no licence with the key ID '{key_id}'. List it to see those that it has."
         );
         return Err(Error::new(Outcome::NotFound, sentence));
+    }
+    let mut names = name::Set::default();
+    for license in &found {
+        if let Err(clash) = names.insert(&license.name)? {
+            let what = format!("a name clashes: {}: {clash}", license.name);
+            return Err(backup.error(Fault::Damaged(what)));
+        }
     }
     Ok(found)
 }

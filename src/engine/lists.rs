@@ -1,7 +1,5 @@
 //! What the members behind the licences say, and whether they are right.
 
-use std::collections::HashSet;
-
 use super::reading::Stored;
 use crate::archive::agreement::{Agreement, Expected};
 use crate::archive::lines::{RestrictedLine, parse_json};
@@ -28,11 +26,6 @@ impl<'b> Lists<'b> {
         })
     }
 
-    /// What names are known by in [`Lists::finish`].
-    pub fn hasher(&self) -> name::Hash {
-        self.names.hasher()
-    }
-
     /// The next licences, as far as they begin before `end` in the decompressed stream.
     pub fn before(&mut self, end: u64) -> Result<Vec<Expected>, Fault> {
         let mut licenses = Vec::new();
@@ -53,13 +46,9 @@ impl<'b> Lists<'b> {
         self.agreement.finish()
     }
 
-    /// Whether the lists are whole, name a later version of everything that they pass over, and all
-    /// other members are what the trailer says.
-    pub fn finish(self, superseded: &HashSet<u128>) -> Result<(), Fault> {
+    /// Whether the lists are whole, and all other members are what the trailer says.
+    pub fn finish(self) -> Result<(), Fault> {
         self.agreement.finish()?;
-        if !superseded.iter().all(|hash| self.names.contains(*hash)) {
-            return Err(Fault::damaged("it has licences that are in no list"));
-        }
         if self.content_bytes != self.reader.trailer().content_bytes {
             return Err(Fault::damaged("its licences are not as large as it says"));
         }

@@ -256,10 +256,15 @@ impl TakeOver<'_> {
             }
         }
         for (frame, superseded) in &old.superseded {
-            // An old version of what is gone would come back with any tar.
-            let stays =
-                |name: &str| matches!(old.fate(name), Some(Fate::Unchanged | Fate::Changed));
-            if !superseded.iter().all(|license| stays(&license.name)) {
+            // An old version of what is gone would come back with any tar, and so would one that is not
+            // before the version that counts.
+            let is_superseded = |name: &str| {
+                old.find(name).is_some_and(|known| match known.fate() {
+                    Fate::Unchanged => known.frame > *frame,
+                    fate => fate == Fate::Changed,
+                })
+            };
+            if !superseded.iter().all(|old| is_superseded(&old.name)) {
                 mark(&mut kept, *frame, false);
             }
         }

@@ -66,21 +66,25 @@ impl Walk<'_> {
         let (operation, backup) = (self.operation, self.backup);
         let counters = &operation.counters;
         let mut jobs = Jobs::new(backup, selection)?;
-        let (total, hash) = (jobs.licenses(), jobs.hash());
+        let (total, mut older) = (jobs.licenses(), Older::default());
         counters.licenses_total.set(total);
         counters.enter(phase, total);
         let checking = Checking {
-            keeps_names: hash.is_some(),
+            keeps_names: jobs.are_all(),
             operation: Arc::clone(operation),
             backup: Arc::clone(backup),
             visitor,
         };
         let (mut damaged, mut damage, mut read) = (0, None, 0);
-        let mut superseded = HashSet::new();
         let under_way = jobs.by_ref().map(|job| operation.check().and(job));
         let take = |checked: Checked<V::Found>| {
-            for (license, verdict) in checked.licenses {
+            let mut superseded = checked.superseded.into_iter().peekable();
+            for (number, (license, verdict)) in checked.licenses.into_iter().enumerate() {
                 operation.check()?;
+                while let Some((_, name)) = superseded.next_if(|(before, _)| *before <= number) {
+                    older.meet(&name)?;
+                }
+                older.supersede(&license.name);
                 match verdict {
                     Some(what) => found(&license, what)?,
                     None => {
@@ -91,13 +95,10 @@ impl Walk<'_> {
                 }
                 counters.phase_done.add(1);
             }
-            if let Some(hash) = &hash {
-                superseded.try_reserve(checked.superseded.len())?;
-                superseded.extend(checked.superseded.iter().map(|name| hash.of(name)));
-            }
+            superseded.try_for_each(|(_, name)| older.meet(&name))?;
             // Each has to be a name in the lists, of which there are so many.
-            if superseded.len() as u64 > total {
-                return Err(backup.error(Fault::damaged("it has licences that are in no list")));
+            if older.names.len() as u64 > total {
+                return Err(backup.error(unlisted()));
             }
             damage = damage.take().or(checked.damage);
             read += checked.bytes;
@@ -110,7 +111,7 @@ impl Walk<'_> {
             let what = format!("{damaged} of {total} licences can't be restored: {why}");
             return Ok(Some(backup.error(Fault::Damaged(what))));
         }
-        match jobs.finish(&superseded) {
+        match jobs.finish(&older) {
             Ok(size) => {
                 counters.backup_bytes.set(size.unwrap_or(read));
                 Ok(None)
@@ -119,6 +120,32 @@ impl Walk<'_> {
             Err(fault) => Err(backup.error(fault)),
         }
     }
+}
+
+/// Licences that are in the frames and not in the lists, and that no later one of their names, which counts
+/// in their place, has been met of. By the hashes of their names.
+#[derive(Default)]
+struct Older {
+    hash: name::Hash,
+    names: HashSet<u128>,
+}
+
+impl Older {
+    fn meet(&mut self, name: &str) -> Result<()> {
+        self.names.try_reserve(1)?;
+        self.names.insert(self.hash.of(name));
+        Ok(())
+    }
+
+    fn supersede(&mut self, name: &str) {
+        if !self.names.is_empty() {
+            self.names.remove(&self.hash.of(name));
+        }
+    }
+}
+
+fn unlisted() -> Fault {
+    Fault::damaged("it has licences that are in no list, or behind that of their name that is")
 }
 
 /// What is expected in a frame.
@@ -161,12 +188,9 @@ impl<'b> Jobs<'b> {
         }
     }
 
-    /// What names of licences that are not expected are known by; None where they are no wonder.
-    fn hash(&self) -> Option<name::Hash> {
-        match &self.source {
-            Source::All { lists, .. } => Some(lists.hasher()),
-            Source::These(_) => None,
-        }
+    /// Whether it is a wonder where a licence is not expected.
+    fn are_all(&self) -> bool {
+        matches!(self.source, Source::All { .. })
     }
 
     fn next_job(&mut self) -> Result<Option<Job>, Fault> {
@@ -199,11 +223,12 @@ impl<'b> Jobs<'b> {
 
     /// Checks what is left to check when all licences have been: of everything the rest of the file,
     /// whose size it gives.
-    fn finish(self, superseded: &HashSet<u128>) -> Result<Option<u64>, Fault> {
+    fn finish(self, older: &Older) -> Result<Option<u64>, Fault> {
         match self.source {
             Source::These(_) => Ok(None),
+            Source::All { .. } if !older.names.is_empty() => Err(unlisted()),
             Source::All { lists, .. } => {
-                lists.finish(superseded)?;
+                lists.finish()?;
                 Ok(Some(self.backup.reader.file_size()))
             }
         }
@@ -230,8 +255,9 @@ struct Checking<V> {
 struct Checked<F> {
     /// None: damaged.
     licenses: Vec<(Expected, Option<F>)>,
-    /// Names that are in the frame and not in the lists: a later member has to have them.
-    superseded: Vec<String>,
+    /// Names that are in the frame and not in the lists, each with the number of the licences before it: a
+    /// later member has to have them.
+    superseded: Vec<(usize, String)>,
     /// What is wrong with the frame.
     damage: Option<String>,
     /// Of the frame in the file.
@@ -287,7 +313,8 @@ impl<V: Visitor> Work for Checking<V> {
                     else {
                         if self.keeps_names {
                             checked.superseded.try_reserve(1).map_err(Fault::from)?;
-                            checked.superseded.push(license.name.into_owned());
+                            let before = checked.licenses.len();
+                            checked.superseded.push((before, license.name.into_owned()));
                         }
                         return Ok(());
                     };

@@ -72,7 +72,7 @@ pub fn stem(name: &str) -> &str {
 }
 
 /// Hashes names to 128 bits, under keys that nobody else knows.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Hash([RandomState; 2]);
 
 impl Hash {
@@ -100,39 +100,30 @@ pub enum Clash {
 }
 
 impl Set {
-    /// Takes `name` in; the inner error tells that it breaks the rule.
+    /// Takes `name` in, if it clashes with none: else the inner error tells how, and the set is as it was.
     pub fn insert(&mut self, name: &str) -> Result<Result<(), Clash>, TryReserveError> {
-        self.names.try_reserve(1)?;
         let hash = self.hash.of(name);
         if self.folders.contains(&hash) {
             return Ok(Err(Clash::Folder));
         }
-        if !self.names.insert(hash) {
+        if self.names.contains(&hash) {
             return Ok(Err(Clash::Twice));
         }
         let (folder, _) = split(name);
         if folder != self.last_folder {
-            folder.clone_into(&mut self.last_folder);
             let slashes = name.match_indices('/');
-            for folder in slashes.filter_map(|(slash, _)| name.get(..slash)) {
-                let hash = self.hash.of(folder);
-                if self.names.contains(&hash) {
-                    return Ok(Err(Clash::Folder));
-                }
-                self.folders.try_reserve(1)?;
-                self.folders.insert(hash);
+            let folders = slashes.filter_map(|(slash, _)| name.get(..slash));
+            let hashes = folders.map(|folder| self.hash.of(folder));
+            if hashes.clone().any(|folder| self.names.contains(&folder)) {
+                return Ok(Err(Clash::Folder));
             }
+            self.folders.try_reserve(hashes.clone().count())?;
+            self.folders.extend(hashes);
+            folder.clone_into(&mut self.last_folder);
         }
+        self.names.try_reserve(1)?;
+        self.names.insert(hash);
         Ok(Ok(()))
-    }
-
-    /// What names are hashed with.
-    pub fn hasher(&self) -> Hash {
-        self.hash.clone()
-    }
-
-    pub fn contains(&self, hash: u128) -> bool {
-        self.names.contains(&hash)
     }
 }
 
@@ -189,16 +180,31 @@ mod tests {
     fn clashes_are_found_in_any_order() {
         let first = |names: &[&str]| {
             let mut set = Set::default();
-            let clash = names
+            names
                 .iter()
-                .find_map(|name| set.insert(name).unwrap().err());
-            assert!(clash.is_some() || names.iter().all(|name| set.contains(set.hash.of(name))));
-            assert!(!set.contains(set.hash.of("z")));
-            clash
+                .find_map(|name| set.insert(name).unwrap().err())
         };
         assert_eq!(first(&["a", "b/c", "b/d", "b.c", "a b/c/d"]), None);
         assert_eq!(first(&["a", "b/c", "a"]), Some(Clash::Twice));
         assert_eq!(first(&["b/c/d", "x", "b"]), Some(Clash::Folder));
         assert_eq!(first(&["b/c", "x", "b/c/d/e"]), Some(Clash::Folder));
+    }
+
+    #[test]
+    fn what_clashes_is_not_taken_in() {
+        let mut set = Set::default();
+        let mut insert = |name| set.insert(name).unwrap();
+        assert_eq!(insert("a"), Ok(()));
+        // The second time its folder is the last one seen.
+        assert_eq!(insert("a/b"), Err(Clash::Folder));
+        assert_eq!(insert("a/b"), Err(Clash::Folder));
+        assert_eq!(insert("a/c"), Err(Clash::Folder));
+        assert_eq!(insert("b/c"), Ok(()));
+        assert_eq!(insert("b/c/d/e"), Err(Clash::Folder));
+        assert_eq!(insert("b"), Err(Clash::Folder));
+        assert_eq!(insert("b/d"), Ok(()));
+        for name in ["a/b", "a/c", "b", "b/c/d/e"] {
+            assert!(!set.names.contains(&set.hash.of(name)), "{name}");
+        }
     }
 }
