@@ -17,7 +17,12 @@ pub const SANITIZE: &[&str] = &[
     "-fno-sanitize-recover=all",
     "-fno-omit-frame-pointer",
 ];
-pub const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a program may run; more, where it tries everything (torture.sh).
+pub fn limit() -> Duration {
+    let torture = std::env::var_os("LICBAK_TORTURE").is_some();
+    Duration::from_secs(if torture { 7200 } else { 300 })
+}
 
 /// Runs a command to its end or the time limit, and gives its status with all that it printed.
 pub fn run(command: &mut Command) -> (ExitStatus, String) {
@@ -31,7 +36,8 @@ pub fn run(command: &mut Command) -> (ExitStatus, String) {
         .process_group(0) // so that the limit ends its children too
         .spawn()
         .unwrap_or_else(|error| panic!("{shown}: {error}"));
-    let end = Instant::now() + LIMIT;
+    let limit = limit();
+    let end = Instant::now() + limit;
     let status = loop {
         match child.try_wait().unwrap() {
             Some(status) => break status,
@@ -42,7 +48,7 @@ pub fn run(command: &mut Command) -> (ExitStatus, String) {
                     .status()
                     .unwrap();
                 child.wait().unwrap();
-                panic!("{shown}: still running after {LIMIT:?}\n{}", read(&output));
+                panic!("{shown}: still running after {limit:?}\n{}", read(&output));
             }
             None => sleep(Duration::from_millis(5)),
         }

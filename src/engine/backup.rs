@@ -130,14 +130,15 @@ fn created() -> String {
 
 fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
-    let paths = || request.backups.iter();
-    let backups = Backups {
+    let mut backups = Backups {
         name: location::FILE,
-        files: paths().filter_map(|path| local::identity(path)).collect(),
-        directories: paths()
-            .filter_map(|path| local::directory_identity(path))
-            .collect(),
+        ..Backups::default()
     };
+    for path in &request.backups {
+        let (directory, file) = local::identities(path)?;
+        backups.directories.extend(directory);
+        backups.files.extend(file);
+    }
     if request.options.dry_run {
         let store = request.store.open(operation, backups)?;
         let compressor =

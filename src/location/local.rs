@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::sys::files::{
-    Dir, Errno, File, Identity, Kind, Lock, hidden_name, is_hidden_name, user,
+    Dir, Errno, Facts, File, Identity, Kind, Lock, facts_at, hidden_name, is_hidden_name, user,
 };
 
 /// Whether something has a backup's name in the directory at `path`.
@@ -28,22 +28,22 @@ pub fn already_exists(path: &Path) -> Error {
     Error::new(Outcome::BackupExists, sentence)
 }
 
-/// Which file the directory at `path` is, if there is one.
-pub fn directory_identity(path: &Path) -> Option<Identity> {
-    Some(Dir::open(path).ok()?.facts().ok()?.identity)
-}
-
-/// Which file the backup in the directory at `path` is, if there is one.
-pub fn identity(path: &Path) -> Option<Identity> {
-    Some(
-        Dir::open(path)
-            .ok()?
-            .linked_file(FILE)
-            .ok()?
-            .facts()
-            .ok()?
-            .identity,
-    )
+/// Which directory is at `path`, and which file the backup in it, as far as they are there to be seen.
+pub fn identities(path: &Path) -> Result<(Option<Identity>, Option<Identity>)> {
+    let unseen = |errno| match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP => Ok(None),
+        errno => Err(Error::system(
+            Access::Read,
+            format_args!("look for a backup in '{}'", path.display()),
+            errno,
+        )),
+    };
+    let identity = |facts: Facts| Some(facts.identity);
+    let backup = path.join(FILE);
+    Ok((
+        facts_at(path).map(identity).or_else(unseen)?,
+        facts_at(&backup).map(identity).or_else(unseen)?,
+    ))
 }
 
 /// Opens the backup in the directory at `path`.
@@ -181,7 +181,9 @@ impl Target {
                 made => made?,
             };
             // Before it is locked another process may take it for left behind.
-            let is_free = file.try_lock()? != Lock::Others;
+            let is_free = file.try_lock().inspect_err(|_| {
+                let _ = self.directory.remove_file(&name);
+            })? != Lock::Others;
             if is_free && self.is_still(&name, &file) {
                 return Ok((file, name));
             }
@@ -301,21 +303,22 @@ impl Draft<'_> {
         let directory = &target.directory;
         if directory.rename_new(name, directory, &other).is_ok() {
             (*name, *exclusive) = (other, Exclusive::Rename);
-        } else if directory.link(name, directory, &other).is_ok() {
-            *exclusive = Exclusive::Link;
-            directory
-                .remove_file(&other)
-                .map_err(|errno| target.error("create the backup", errno))?;
-        } else {
-            return Err(Error::new(
-                Outcome::NotSupported,
-                format!(
+            return Ok(());
+        }
+        let linked = directory.link(name, directory, &other);
+        let linked = linked.and_then(|()| directory.remove_file(&other));
+        linked.map_err(|errno| match errno {
+            Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::MLINK => {
+                let sentence = format!(
                     "The file system of '{}' can't name a file without the risk of replacing another. Ask for the backup to \
                      be replaced, or name a directory on another file system.",
                     target.path.display()
-                ),
-            ));
-        }
+                );
+                Error::new(Outcome::NotSupported, sentence)
+            }
+            errno => target.error("create the backup", errno),
+        })?;
+        *exclusive = Exclusive::Link;
         Ok(())
     }
 }

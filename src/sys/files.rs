@@ -420,14 +420,14 @@ impl File {
 
     /// Cuts the file to `size` bytes, behind which the next write goes.
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
-        rustix::fs::ftruncate(&self.0, size)?;
+        retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
         rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
     }
 
     /// Brings content and attributes to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
-        // Never tried again: after a failure the kernel forgets what it could not write.
-        rustix::fs::fsync(&self.0)
+        // Not tried again after a failure: the kernel forgets what it could not write. A signal is none.
+        retry_on_intr(|| rustix::fs::fsync(&self.0))
     }
 
     /// Sets the time of modification, in nanoseconds since 1970 UTC.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::listing::{Listing, freshness, now};
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::license;
+use crate::license::{self, name};
 use crate::store::{Batch, Described, Feed, Intake, Stated};
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 
@@ -82,7 +82,6 @@ impl Batch for NameBatch {
     fn read(&self, intake: &mut dyn Intake) -> Result<()> {
         let (mut names, mut start, mut whole) = (self.names.iter(), 0, String::new());
         for (folder, end) in &self.folders {
-            // A folder that has vanished shows in its parent, which will be listed again.
             let opened = self.listing.root.folder(folder);
             for (name, kind) in names.by_ref().take(end - start) {
                 intake.check()?;
@@ -99,7 +98,9 @@ impl Batch for NameBatch {
                     (Ok(directory), Kind::File) => {
                         self.read_file(directory, name, &whole, intake)?
                     }
-                    (Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP), Kind::File) => {}
+                    (Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP), Kind::File) => {
+                        self.listing.miss(folder)
+                    }
                     (Err(errno), Kind::File) => return Err(read_error(folder, *errno)),
                     _ => intake.left_out(&whole, "it is no regular file"),
                 }
@@ -133,8 +134,10 @@ impl NameBatch {
         for _ in 0..ATTEMPTS {
             let asked = now();
             let file = match directory.file(name) {
-                // Vanished: the folder has changed, and will be listed again.
-                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOENT) => {
+                    self.listing.miss(name::split(whole).0);
+                    return Ok(());
+                }
                 Err(Errno::LOOP) => {
                     intake.left_out(whole, "it is a symbolic link, and links are not followed");
                     return Ok(());

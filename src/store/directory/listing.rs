@@ -32,6 +32,8 @@ struct Stamp {
     facts: Facts,
     /// It had changed so shortly before that the next change may not show; until then.
     fresh: Option<Duration>,
+    /// Something that it lists was not to be found.
+    misses: bool,
 }
 
 /// The moment, as file systems of this machine count it.
@@ -108,13 +110,22 @@ impl Listing {
         batch.emit(feed)
     }
 
+    /// Learns that something which `folder` lists was not to be found. It has vanished since, or the file
+    /// system lists what it can't open: the folder is listed again, and won't settle while it lists that.
+    pub(super) fn miss(&self, folder: &str) {
+        if let Some(stamp) = self.stamps.lock().get_mut(folder) {
+            stamp.misses = true;
+        }
+    }
+
     /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished
-    /// since its parent was read has none: the parent shows that it changed, and is listed again.
+    /// since its parent was read has none, and is missed there.
     fn read_folder(&self, folder: String) -> Result<Folder> {
         let mut read = Folder {
             path: folder,
             names: Names::default(),
             next: 0,
+            misses: false,
         };
         match self.read_names(&mut read) {
             Ok(stamp) => {
@@ -122,6 +133,7 @@ impl Listing {
             }
             Err(ListError::System(errno)) if vanished(errno) && !read.path.is_empty() => {
                 self.stamps.lock().remove(&read.path);
+                self.miss(name::split(&read.path).0);
             }
             Err(ListError::System(errno)) => return Err(read_error(&read.path, errno)),
             Err(ListError::Told(error)) => return Err(error),
@@ -138,6 +150,7 @@ impl Listing {
         Ok(Stamp {
             facts,
             fresh: freshness(&facts, asked),
+            misses: read.misses,
         })
     }
 }
@@ -169,7 +182,7 @@ impl Snapshot for Listing {
                 Err(errno) if vanished(errno) => None,
                 facts => Some(facts.map_err(|errno| read_error(folder, errno))?),
             };
-            if stamp.fresh.is_some() || now != Some(stamp.facts) {
+            if stamp.fresh.is_some() || stamp.misses || now != Some(stamp.facts) {
                 unsettled.wait = unsettled.wait.max(stamp.fresh.unwrap_or(PAUSE));
                 unsettled.folders.insert(folder.clone());
             }
@@ -216,6 +229,8 @@ struct Folder {
     path: String,
     names: Names,
     next: usize,
+    /// Something that it lists was not to be found.
+    misses: bool,
 }
 
 /// Why a folder could not be listed.
@@ -237,7 +252,10 @@ impl Folder {
         }
         let kind = match kind {
             Kind::Unknown => match directory.facts_of(name) {
-                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOENT) => {
+                    self.misses = true;
+                    return Ok(());
+                }
                 facts => facts?.kind,
             },
             kind => kind,

@@ -32,6 +32,32 @@ struct Staging {
     masked: bool,
 }
 
+impl Staging {
+    /// Opens the new folder `name` of the store; None where another restore has taken it for left behind,
+    /// as it may before it is locked.
+    fn hold(root: &Dir, name: &str) -> Result<Option<Staging>, Errno> {
+        // A umask may take from the owner too; then each file and folder is given its rights.
+        let masked = root
+            .facts_of(name)
+            .is_ok_and(|made| made.mode & 0o700 != 0o700);
+        if masked {
+            root.set_mode_of(name, 0o700)?;
+        }
+        let folder = match root.folder(name) {
+            Err(Errno::NOENT) => return Ok(None),
+            folder => folder?,
+        };
+        let is_ours = folder.try_lock()? != Lock::Others && root.facts_of(name).is_ok();
+        let device = root.facts()?.identity.device;
+        Ok(is_ours.then_some(Staging {
+            name: name.to_owned(),
+            folder,
+            device,
+            masked,
+        }))
+    }
+}
+
 /// The folders that a worker used last; licences come folder by folder.
 #[derive(Default)]
 pub struct Cursor {
@@ -89,27 +115,11 @@ impl Restore {
                 Err(Errno::EXIST) => continue,
                 made => made.map_err(failed)?,
             }
-            // A umask may take from the owner too; then each file and folder is given its rights.
-            let masked = root
-                .facts_of(&name)
-                .is_ok_and(|made| made.mode & 0o700 != 0o700);
-            if masked {
-                root.set_mode_of(&name, 0o700).map_err(failed)?;
-            }
-            // Before it is locked another restore may take it for left behind.
-            let folder = match root.folder(&name) {
-                Err(Errno::NOENT) => continue,
-                folder => folder.map_err(failed)?,
-            };
-            let is_free = folder.try_lock().map_err(failed)? != Lock::Others;
-            if is_free && root.facts_of(&name).is_ok() {
-                let device = root.facts().map_err(failed)?.identity.device;
-                return Ok(Staging {
-                    name,
-                    folder,
-                    device,
-                    masked,
-                });
+            let held = Staging::hold(root, &name).inspect_err(|_| {
+                let _ = root.remove_folder(&name);
+            });
+            if let Some(staging) = held.map_err(failed)? {
+                return Ok(staging);
             }
         }
     }

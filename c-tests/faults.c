@@ -1,0 +1,240 @@
+/* Every system call on the store and the backup fails, one at a time and with each error that it can have; or
+ * does less than it was asked to; or from one on all fail. The code is the contract's, the files are whole, and
+ * nothing is left behind.
+ */
+#include "jobs.h"
+
+/* -- which errors a call can have, and what each comes to --------------------------------------------------- */
+
+enum { SHORT = 0 }; /* no error: less is done than was asked */
+
+static const int errors[] = {SHORT, EINTR, EIO, ENOSPC, EDQUOT, EROFS, EACCES, EMFILE, EFBIG, ENOMEM, ESTALE, ENOENT};
+enum { ERRORS = sizeof errors / sizeof errors[0] };
+
+static bool is_one_of(const call *c, const char *names)
+{
+    char word[40];
+    snprintf(word, sizeof word, " %s ", call_name(c));
+    return strstr(names, word) != NULL;
+}
+
+static bool opens(const call *c)
+{
+    return is_one_of(c, " open openat openat2 ");
+}
+
+static bool makes(const call *c)
+{
+    return (opens(c) && (c->flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY) != 0) ||
+           is_one_of(c, " linkat rename renameat renameat2 mkdir mkdirat ");
+}
+
+static bool reads(const call *c)
+{
+    return is_one_of(c, " read pread64 getdents64 ");
+}
+
+static bool writes(const call *c)
+{
+    return is_one_of(c, " write pwrite64 copy_file_range ");
+}
+
+static bool changes_facts(const call *c)
+{
+    return is_one_of(c, " unlink unlinkat rmdir chmod fchmod fchmodat fchown utimensat ");
+}
+
+static bool asks(const call *c)
+{
+    return is_one_of(c, " stat lstat newfstatat statx access faccessat ");
+}
+
+static bool can_have(const call *c, int error)
+{
+    bool cuts = is_call(c, "ftruncate");
+    switch (error) {
+    case SHORT:
+        return is_one_of(c, " read pread64 write pwrite64 copy_file_range ");
+    case EINTR:
+        return opens(c) || (reads(c) && !is_call(c, "getdents64")) || writes(c) || cuts ||
+               is_one_of(c, " fsync fdatasync ");
+    case EIO:
+        return opens(c) || makes(c) || reads(c) || writes(c) || is_sync(c) || changes_facts(c) || asks(c) || cuts ||
+               is_one_of(c, " flock fstat fstatfs ") || (is_call(c, "fcntl") && c->args[1] != F_GETLK);
+    case ENOSPC:
+    case EDQUOT:
+        return makes(c) || writes(c) || is_sync(c);
+    case EROFS:
+        return makes(c) || changes_facts(c);
+    case EACCES:
+        return opens(c) || makes(c) || changes_facts(c) || asks(c);
+    case EMFILE:
+        return opens(c) || (is_call(c, "fcntl") && c->args[1] == F_DUPFD_CLOEXEC);
+    case EFBIG:
+        return writes(c);
+    case ENOMEM:
+        return opens(c);
+    case ESTALE:
+        return opens(c) || reads(c) || writes(c) || asks(c);
+    case ENOENT: /* of a name that was listed */
+        return opens(c) && strncmp(c->path, "store/", 6) == 0;
+    default:
+        return false;
+    }
+}
+
+/* Whether `hr` is a code for this error of this call. */
+static bool is_its_code(const call *c, int error, bool again, licbak_hresult hr)
+{
+    /* Calls that neither read nor write can be part of both, and to look at what one has written is part of writing. */
+    bool is_own = strstr(c->path, "#") != NULL || strstr(c->path, "/.") != NULL;
+    switch (error) {
+    case EIO:
+    case ESTALE:
+        return (hr == LICBAK_HRESULT_ERROR_READ_FAULT && (again || (!writes(c) && !is_sync(c)))) ||
+               (hr == LICBAK_HRESULT_ERROR_WRITE_FAULT && (again || is_own || !reads(c)));
+    case ENOSPC:
+    case EDQUOT:
+        return hr == LICBAK_HRESULT_ERROR_DISK_FULL;
+    case EROFS:
+        return hr == LICBAK_HRESULT_ERROR_WRITE_PROTECT;
+    case EACCES:
+        return hr == LICBAK_E_ACCESSDENIED;
+    case EMFILE:
+        return hr == LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES;
+    case EFBIG:
+        return hr == LICBAK_HRESULT_ERROR_FILE_TOO_LARGE;
+    case ENOMEM:
+        return hr == LICBAK_E_OUTOFMEMORY;
+    case ENOENT:
+        return hr == LICBAK_HRESULT_ERROR_SHARING_VIOLATION;
+    default:
+        return false;
+    }
+}
+
+/* Whether the job may succeed although this call failed, if all is there afterwards that should be. What changes
+ * something must not have been in vain, and who only reads has no other way to it. */
+static bool can_do_without(const job *j, const call *c, int error)
+{
+    bool is_hidden = c->path[0] == '.' || strstr(c->path, "/.") != NULL;
+    if (error == SHORT || error == EINTR) {
+        return true;
+    }
+    if (makes(c)) { /* one of the ways to find out what the file system can */
+        return j->no_unnamed && is_hidden && is_one_of(c, " linkat renameat2 ");
+    }
+    if (changes_facts(c)) { /* the next job removes it */
+        return is_hidden && is_one_of(c, " unlink unlinkat rmdir ");
+    }
+    if (is_call(c, "copy_file_range")) { /* it is read instead, and what was copied looked at */
+        return error == EIO || error == ESTALE;
+    }
+    return j->changes != NOTHING && !writes(c) && !is_sync(c) && !is_call(c, "ftruncate");
+}
+
+/* -- one fault --------------------------------------------------------------------------------------------- */
+
+static struct figures {
+    int faults, lost, torn, wrong, left, hung;
+} all;
+
+static void complain(const job *j, const plan *p, const traced *t, const char *format, ...)
+{
+    char what[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    dprintf(check_stderr, "%s: %s, %s of call %d%s, %s(%s): %s\n", check_program, j->name,
+            p->deed == SHORTEN ? "a half" : strerrorname_np(p->error), p->nth, p->again ? " and all after it" : "",
+            call_name(&t->hit), t->hit.path, what);
+}
+
+/* Whether a call fails from the N-th on; gives whether there was an N-th. */
+static bool fault(const job *j, const expected *e, int error, int nth, bool again)
+{
+    plan p = {.deed = error == SHORT ? SHORTEN : FAIL, .nth = nth, .error = error, .again = again, .counts = can_have};
+    traced t, next;
+    prepare(j);
+    outcome o = *run_job(j, 0, &p, &t);
+    if (!t.fired) {
+        return false;
+    }
+    all.faults++;
+    if (t.hung || t.exit_code != 0) {
+        all.hung += t.hung;
+        all.wrong += !t.hung;
+        complain(j, &p, &t, t.hung ? "hangs" : "ends with %d", t.exit_code);
+        return true;
+    }
+    state found = state_now(j, e);
+    bool is_right;
+    if (o.hr == LICBAK_S_OK) {
+        is_right = can_do_without(j, &t.hit, error) && found == NEW;
+    } else {
+        is_right = error != SHORT && error != EINTR && is_its_code(&t.hit, error, again, o.hr);
+    }
+    if (!is_right) {
+        all.wrong++;
+        complain(j, &p, &t, "ends with %s, %s: %s", hresult_name(o.hr), state_names[found], o.sentence);
+    }
+    if (found == TORN || found == LOST) {
+        all.torn += found == TORN;
+        all.lost += found == LOST;
+        complain(j, &p, &t, "%s", state_names[found]);
+    }
+    /* What cleans up may fail too; that is then seen to by the next. */
+    const char *left = left_behind(j);
+    bool may_leave = again || (strstr(t.hit.path, "/.") != NULL &&
+                               (o.hr == LICBAK_S_OK || is_one_of(&t.hit, " unlink unlinkat rmdir ")));
+    if (left != NULL && !may_leave) {
+        all.left++;
+        complain(j, &p, &t, "leaves %s behind, with %s", left, hresult_name(o.hr));
+    }
+    if (j->changes != NOTHING) {
+        plan none = {0};
+        o = *run_job(j, j->changes == A_BACKUP ? OVER : 0, &none, &next);
+        found = state_now(j, e);
+        left = left_behind(j);
+        if (o.hr != LICBAK_S_OK || found != NEW || left != NULL) {
+            all.left++;
+            complain(j, &p, &t, "the next ends with %s, %s, %s: %s", hresult_name(o.hr), state_names[found],
+                     left != NULL ? left : "nothing left behind", o.sentence);
+        }
+    }
+    return true;
+}
+
+int main(void)
+{
+    enum { ONE_IN = 13 };
+    uint64_t random = 20; /* a fixed sample */
+    begin("faults");
+    if (!can_trace()) {
+        skip("faults of system calls", "this machine does not let a program trace its children");
+        return finish();
+    }
+    make_world();
+    for (int i = 0; i < JOBS; i++) {
+        const job *j = &all_jobs[i];
+        if (j->changes == A_DATABASE || (j->store != NULL && strstr(j->store, ".db") != NULL)) continue;
+        expected e = expect_of(j);
+        for (int again = 0; again <= 1; again++) {
+            for (int k = 0; k < ERRORS; k++) {
+                if (again && errors[k] == EINTR) {
+                    continue; /* it would be tried again for ever */
+                }
+                int nth = torture() ? 0 : (int)(next_random(&random) % ONE_IN);
+                while (fault(j, &e, errors[k], nth, again)) {
+                    nth += torture() ? 1 : ONE_IN;
+                }
+            }
+        }
+        free_expected(&e);
+    }
+    figure("faults: %d%s; lost %d, torn %d, wrong code %d, left behind %d, hung %d", all.faults,
+           torture() ? "" : ", a sample", all.lost, all.torn, all.wrong, all.left, all.hung);
+    CHECK_INT(all.lost + all.torn + all.wrong + all.left + all.hung, 0);
+    return finish();
+}
