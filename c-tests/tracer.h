@@ -136,6 +136,53 @@ static inline bool is_call(const call *c, const char *name)
     return strcmp(call_name(c), name) == 0;
 }
 
+/* -- what they do ---------------------------------------------------------------------------------------- */
+
+static inline bool is_one_of(const call *c, const char *names)
+{
+    char word[40];
+    snprintf(word, sizeof word, " %s ", call_name(c));
+    return strstr(names, word) != NULL;
+}
+
+static inline bool opens(const call *c)
+{
+    return is_one_of(c, " open openat openat2 ");
+}
+
+static inline bool makes(const call *c)
+{
+    return (opens(c) && (c->flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY) != 0) ||
+           is_one_of(c, " linkat rename renameat renameat2 mkdir mkdirat ");
+}
+
+static inline bool reads(const call *c)
+{
+    return is_one_of(c, " read pread64 getdents64 ");
+}
+
+static inline bool writes(const call *c)
+{
+    return is_one_of(c, " write pwrite64 copy_file_range ");
+}
+
+static inline bool changes_facts(const call *c)
+{
+    return is_one_of(c, " unlink unlinkat rmdir chmod fchmod fchmodat fchown utimensat ");
+}
+
+static inline bool is_sync(const call *c)
+{
+    return is_one_of(c, " fsync fdatasync syncfs ");
+}
+
+/* Whether what is on the disk can be another after it. */
+static inline bool changes_disk(const call *c, int unused)
+{
+    (void)unused;
+    return makes(c) || writes(c) || changes_facts(c) || is_sync(c) || is_call(c, "ftruncate");
+}
+
 /* -- the child ------------------------------------------------------------------------------------------- */
 
 enum { CANNOT_TRACE = 77, HANGS_AFTER = 30 };
@@ -292,11 +339,6 @@ static inline bool look(pid_t thread, const struct user_regs_struct *regs, call 
 }
 
 /* -- what is done about it ------------------------------------------------------------------------------- */
-
-static inline bool is_sync(const call *c)
-{
-    return is_call(c, "fsync") || is_call(c, "fdatasync") || is_call(c, "syncfs");
-}
 
 /* The thread's call is not made, and has this result. */
 static inline void answer(pid_t thread, struct user_regs_struct *regs, long result)
