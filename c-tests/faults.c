@@ -96,12 +96,17 @@ static bool is_sqlites_code(const call *c, bool again, licbak_hresult hr)
     return (opens(c) || again) && hr == LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
 }
 
-/* What SQLite can do without: once a transaction is in the log and on the disk, it brings it to the database some
- * other time. */
+/* What SQLite can do without. Once a transaction is in the log and on the disk, it brings it to the database some
+ * other time, and syncs the log again before; and a new database that it can't bring into WAL mode it leaves in
+ * rollback mode. */
 static bool can_sqlite_do_without(const job *j, const call *c)
 {
-    bool is_in_log = j->changes == A_DATABASE && !j->before_in_rollback && strcmp(c->path, j->store) == 0;
-    return is_one_of(c, " fchown unlink ") || (is_in_log && (writes(c) || is_sync(c) || is_call(c, "ftruncate")));
+    if (j->changes == A_DATABASE && !j->before_in_rollback) {
+        bool is_database = strcmp(c->path, j->store) == 0, is_journal = strstr(c->path, "-journal") != NULL;
+        return is_one_of(c, " fchown unlink ") || is_sync(c) ||
+               ((is_database || is_journal) && (writes(c) || is_call(c, "ftruncate")));
+    }
+    return is_one_of(c, " fchown unlink ");
 }
 
 /* Whether the job may succeed although this call failed, if all is there afterwards that should be. What changes

@@ -43,10 +43,10 @@ static const job all_jobs[] = {
     {"database backup", A_BACKUP, licbak_backup_licenses, "store.db", "backups", OVER, false, "old", false},
     {"database backup in rollback mode", A_BACKUP, licbak_backup_licenses, "rollback.db", "backups", 0, false, NULL,
      false},
-    {"database restore", RESTORE(A_DATABASE), "target.db", "source", 0, false, NULL, false},
-    {"database restore over others", RESTORE(A_DATABASE), "target.db", "source", LICBAK_RESTORE_OVERWRITE, false,
+    {"database restore", RESTORE(A_DATABASE), "db/target.db", "source", 0, false, NULL, false},
+    {"database restore over others", RESTORE(A_DATABASE), "db/target.db", "source", LICBAK_RESTORE_OVERWRITE, false,
      "some.db", false},
-    {"database restore in rollback mode", RESTORE(A_DATABASE), "target.db", "source", LICBAK_RESTORE_OVERWRITE,
+    {"database restore in rollback mode", RESTORE(A_DATABASE), "db/target.db", "source", LICBAK_RESTORE_OVERWRITE,
      false, "some.db", true},
 };
 enum { JOBS = sizeof all_jobs / sizeof all_jobs[0] };
@@ -197,13 +197,15 @@ static void make_world(void)
         {"some.db", RESTORE(A_DATABASE), "some.db", "some-source", 0, false, NULL, false},
     };
     CHECK(setenv("SOURCE_DATE_EPOCH", "1700000000", 1) == 0); /* so that equal backups have equal bytes */
-    CHECK(setenv("TMPDIR", ".", 1) == 0);                     /* so that SQLite's temporary files are seen */
+    CHECK(setenv("TMPDIR", "temporary", 1) == 0);             /* so that SQLite's temporary files are seen */
     make_store("store", 7);
     write_noise("store/music/large.lic", 150000, 1);
     make_dir("old");
     make_dir("source");
     make_dir("some-source");
     make_dir("backups");
+    make_dir("db");
+    make_dir("temporary");
     settle();
     run_unhindered(&jobs[0]);
     write_text("store/music/key-0001.lic", "licence 1 in another version");
@@ -239,12 +241,12 @@ static void prepare(const job *j)
         }
         break;
     case A_DATABASE:
-        each_of_database("", "target.db", remove_one);
+        each_of_database("", "db/target.db", remove_one);
         if (j->before != NULL) {
-            copy_file(j->before, "target.db");
+            copy_file(j->before, "db/target.db");
         }
         if (j->before_in_rollback) {
-            put_in_rollback_mode("target.db");
+            put_in_rollback_mode("db/target.db");
         }
         break;
     case NOTHING:
@@ -306,8 +308,8 @@ static char *text_now(const job *j)
     case A_DIRECTORY:
         return exists("target") ? without_hidden(tree("target")) : strdup("");
     case A_DATABASE:
-        each_of_database("target.db", "seen.db", copy_one); /* to look at it may mend it */
-        return exists("seen.db") ? rows("seen.db") : strdup("");
+        each_of_database("db/target.db", "db/seen.db", copy_one); /* to look at it may mend it */
+        return exists("db/seen.db") ? rows("db/seen.db") : strdup("");
     default:
         return strdup("");
     }

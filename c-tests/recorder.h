@@ -278,7 +278,7 @@ static inline licbak_restorer *restorer_for(const char *store, const char *backu
 static inline licbak_hresult run_once(operation op, const char *store, const char *backups, uint32_t flags)
 {
     licbak_restorer *r = restorer_for(store, backups);
-    recorder rec = {0};
+    recorder rec = {.may_roll_back = strstr(store, ".db") != NULL};
     licbak_hresult hr = run(op, r, flags, &rec);
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);

@@ -49,6 +49,7 @@ typedef struct plan {
     int error;
     bool again;                                      /* and all that follow */
     bool no_unnamed;                                 /* the file system has no files without a name */
+    bool syncs;                                      /* what is to be brought to the disk is */
     bool (*counts)(const call *c, int error);        /* NULL: all */
     void (*see)(const call *c, long result, void *); /* each call when it has been made */
     void *seer;
@@ -371,8 +372,8 @@ static inline bool act(pid_t child, struct user_regs_struct *regs, const call *c
     int number = t->calls;
     t->calls += counts;
     if (!counts || p->deed == RECORD || number < p->nth || (number > p->nth && !p->again)) {
-        if (is_sync(c) && p->see == NULL) {
-            answer(c->thread, regs, 0); /* no power is cut here: waiting for the disk would show nothing */
+        if (is_sync(c) && !p->syncs) {
+            answer(c->thread, regs, 0); /* no power is cut here: to wait for the disk would show nothing */
         }
         return true;
     }
