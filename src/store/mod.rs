@@ -171,9 +171,10 @@ pub enum Target {
 /// Opens the store at `path` for a restore, and makes it where it does not exist.
 pub fn open_for_restore(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Target> {
     let is_database = match Dir::open(path) {
+        Ok(_) => false,
         Err(Errno::NOENT) => sqlite::is_named_database(path),
         Err(Errno::NOTDIR) => sqlite::is_database(path),
-        _ => false,
+        Err(errno) => return Err(Error::directory("StorePath", path, errno)),
     };
     Ok(match is_database {
         true => Target::Database(sqlite::restore::Restore::open(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use super::Database;
-use crate::error::Result;
+use super::{Database, read_fault, system_outcome};
+use crate::error::{Error, Result};
 use crate::sys::locks::Mutex;
 
 impl Database {
@@ -65,6 +65,11 @@ impl Database {
     fn judge(&self, found: rusqlite::Result<String>) -> Result<()> {
         match found.as_deref() {
             Ok("ok") => Ok(()),
+            // It goes on past what it can't read, and then the system's last error says why.
+            Ok(found) if found.contains("get page") || found.contains("get the page") => {
+                let doing = format!("read the database '{}' (StorePath)", self.path.display());
+                Err(Error::reasoned(read_fault(system_outcome()), doing, found))
+            }
             Ok(found) => Err(self.unfit(format_args!("it is damaged ({found})"))),
             Err(error) if is_unknown(error) => Ok(()),
             Err(error) => Err(self.failure("check", error)),

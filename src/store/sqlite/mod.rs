@@ -201,8 +201,11 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
         // Of the wrong type, or otherwise not what was asked for.
         return Error::reasoned(Outcome::LicenseStoreError, doing, error);
     };
+    let system = system_outcome();
     let outcome = match code.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outcome::LockViolation,
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => Outcome::LockViolation,
         ErrorCode::OutOfMemory => return Error::out_of_memory(),
         ErrorCode::DiskFull => Outcome::DiskFull,
         ErrorCode::TooBig => {
@@ -211,14 +214,17 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
             return Error::new(Outcome::FileTooLarge, sentence);
         }
         ErrorCode::PermissionDenied => Outcome::AccessDenied,
-        ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(path),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(path, system),
+        // A block of the disk that can't be read is a damaged database to SQLite.
+        ErrorCode::DatabaseCorrupt if system == Some(Outcome::WriteFault) => Outcome::ReadFault,
         ErrorCode::SystemIoFailure => match code.extended_code {
             ffi::SQLITE_IOERR_NOMEM => return Error::out_of_memory(),
-            ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_SEEK => {
-                Outcome::ReadFault
-            }
             ffi::SQLITE_IOERR_SHORT_READ => Outcome::LicenseStoreError,
-            _ => write_fault(),
+            ffi::SQLITE_IOERR_READ
+            | ffi::SQLITE_IOERR_CORRUPTFS
+            | ffi::SQLITE_IOERR_FSTAT
+            | ffi::SQLITE_IOERR_SEEK => read_fault(system),
+            _ => system.unwrap_or(Outcome::WriteFault),
         },
         _ => Outcome::LicenseStoreError,
     };
@@ -226,25 +232,41 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
     Error::reasoned(outcome, doing, message)
 }
 
-/// Why SQLite has just failed to write. It calls everything but a full disk an I/O error, so the system's
-/// last error is asked for, where it says more.
-fn write_fault() -> Outcome {
-    let errno = Errno::from_io_error(&std::io::Error::last_os_error());
-    match errno.map(|errno| Outcome::of_system(Access::Write, errno)) {
-        Some(outcome @ (Outcome::DiskFull | Outcome::FileTooLarge)) => outcome,
-        _ => Outcome::WriteFault,
+/// What SQLite has just met, as the system's last error says it: SQLite itself calls everything but a full
+/// disk an I/O error, or a file that it can't open. None where that says nothing.
+fn system_outcome() -> Option<Outcome> {
+    let errno = Errno::from_io_error(&std::io::Error::last_os_error())?;
+    let outcome = Outcome::of_system(Access::Write, errno);
+    let is_telling = matches!(
+        outcome,
+        Outcome::AccessDenied
+            | Outcome::DiskFull
+            | Outcome::FileTooLarge
+            | Outcome::OutOfMemory
+            | Outcome::TooManyOpenFiles
+            | Outcome::WriteFault
+            | Outcome::WriteProtected
+    );
+    is_telling.then_some(outcome)
+}
+
+/// What has kept SQLite from reading.
+fn read_fault(system: Option<Outcome>) -> Outcome {
+    match system {
+        None | Some(Outcome::WriteFault) => Outcome::ReadFault,
+        Some(outcome) => outcome,
     }
 }
 
-/// Why SQLite could not open the database or what stands beside it, or write there.
-fn barred(path: &Path) -> Outcome {
+/// Why SQLite could not open the database or what stands beside it, or write there; it met `system`.
+fn barred(path: &Path, system: Option<Outcome>) -> Outcome {
     let directory = parent(path);
     let error = files::check_writable(path)
         .and_then(|()| files::check_writable(directory))
         .and_then(|()| Dir::open(directory).map(drop));
     error.map_or_else(
         |errno| Outcome::of_system(Access::Write, errno),
-        |()| Outcome::LicenseStoreError,
+        |()| system.unwrap_or(Outcome::LicenseStoreError),
     )
 }
 
