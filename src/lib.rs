@@ -30,8 +30,12 @@ mod error;
 #[cfg(test)]
 mod layers;
 mod license;
-#[cfg(fuzzing)]
-pub use license::parsers;
 mod location;
+/// Each parser on whatever content, for the targets in fuzz/.
+#[cfg(fuzzing)]
+pub mod parsers {
+    pub use crate::archive::parsers::{backup, index, members, table, trailer};
+    pub use crate::license::parsers::*;
+}
 mod store;
 mod sys;

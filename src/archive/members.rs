@@ -83,6 +83,21 @@ fn block(prefix: &[u8], name: &[u8], size: u64, modified: u64, kind: u8) -> [u8;
     block
 }
 
+/// Makes a block a header of ustar, as far as its checksum and version go.
+#[cfg(any(test, fuzzing))]
+pub fn repair(block: &mut [u8; BLOCK]) {
+    let (_, fields) = block.split_at_mut(148);
+    let (checksum, fields) = fields.split_at_mut(8);
+    checksum.fill(b' ');
+    let (_, version) = fields.split_at_mut(257 - 156);
+    let (version, _) = version.split_at_mut(8);
+    version.copy_from_slice(b"ustar\x0000");
+    let sum = block.iter().map(|byte| u32::from(*byte)).sum();
+    let (_, fields) = block.split_at_mut(148);
+    let (checksum, _) = fields.split_at_mut(8);
+    checksum.copy_from_slice(&checksum_field(sum));
+}
+
 /// Six octal digits, a NUL and a space.
 fn checksum_field(sum: u32) -> [u8; 8] {
     let digit = |shift: u32| b'0' + (sum >> shift & 7) as u8;

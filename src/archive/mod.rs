@@ -6,12 +6,16 @@
 
 pub mod agreement;
 pub mod builder;
+#[cfg(any(test, fuzzing))]
+mod forge;
 pub mod frames;
 pub mod index;
 pub mod limits;
 pub mod lines;
 mod lookup;
 pub mod members;
+#[cfg(any(test, fuzzing))]
+pub mod parsers;
 pub mod reader;
 #[cfg(test)]
 mod roundtrip;

@@ -1,11 +1,11 @@
 //! Backups that are written and read again in memory.
 
-use super::agreement::Agreement;
 use super::builder::FrameBuilder;
-use super::frames::{Compressor, FrameReader};
-use super::reader::{Reader, licenses_in};
+use super::frames::Compressor;
+use super::parsers::{self, read};
+use super::reader::Reader;
 use super::writer::Writer;
-use super::{Fault, LICENSES, RESTRICTED, Result, digest};
+use super::{Fault, LICENSES};
 use crate::license;
 
 /// The name and content of a licence.
@@ -65,51 +65,20 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
     file
 }
 
-/// Name, content and time of a licence.
-type Found = (String, Vec<u8>, i64);
-
-/// All licences and how many were left out, or the first fault.
-fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
-    let reader = Reader::open(file)?;
-    let mut agreement = Agreement::new(&reader)?;
-    let (mut memory, mut found) = (FrameReader::new()?, Vec::new());
-    for frame in 0..reader.license_frames() {
-        let span = reader.span(frame)?;
-        licenses_in(reader.frame(frame, &mut memory)?, span, |license| {
-            let listed = agreement.next()?;
-            let same = listed.name == license.name && listed.offset == license.offset;
-            if !same || listed.digest != digest(license.content) {
-                return Err(Fault::damaged("a licence is not what the lists say"));
-            }
-            found.push((
-                license.name.into_owned(),
-                license.content.to_vec(),
-                listed.modified,
-            ));
-            Ok(())
-        })?;
-    }
-    agreement.finish()?;
-    let (mut lines, mut restricted) = (reader.lines(RESTRICTED)?, 0);
-    while lines.next()?.is_some() {
-        restricted += 1;
-    }
-    lines.finish()?;
-    Ok((found, restricted))
-}
-
 #[test]
 fn what_is_written_is_read() {
     // 20,000 licences make lists that outgrow memory, and an index of several frames.
     for (count, every) in [(0, 2), (1, 2), (1, 1), (100, 3), (20_000, 1000)] {
         let restricted = |number: usize| number % every == every - 1;
         let (found, left_out) = read(&write(count, restricted)).unwrap();
+        let found = found.into_iter();
+        let found = found.map(|(license, content)| (license.name, content, license.modified));
         let kept = (0..count).filter(|number| !restricted(*number));
         let expected = kept.map(|number| {
             let (name, content) = license(number);
             (name, content, number as i64 * 1_000_000_007)
         });
-        assert!(found.into_iter().eq(expected));
+        assert!(found.eq(expected));
         assert_eq!(
             left_out,
             (0..count).filter(|number| restricted(*number)).count()
@@ -161,4 +130,16 @@ fn a_list_is_read_without_the_licences() {
     }
     lines.finish().unwrap();
     assert_eq!(count, 3000);
+}
+
+#[test]
+fn the_corpora_of_the_fuzz_targets_hold() {
+    let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (target, parse) in parsers::ALL {
+        let files: Vec<_> = std::fs::read_dir(corpora.join(target)).unwrap().collect();
+        assert!(files.len() >= 5, "{target}");
+        for file in files {
+            parse(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
 }
