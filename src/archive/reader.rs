@@ -4,6 +4,7 @@
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
 use std::collections::HashSet;
+use std::io::BufRead;
 
 use sha2::{Digest as _, Sha256};
 
@@ -331,12 +332,15 @@ impl<R: ReadAt> Lines<'_, R> {
             self.end = self.start + size;
         }
         let rest = self.member.memory.content(self.start..self.end);
-        let within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
-        let length = within.iter().position(|byte| *byte == b'\n');
-        let length = length.ok_or_else(|| Fault::damaged("a line has no end"))?;
+        let mut within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
+        let size = within.skip_until(b'\n')?;
+        let newline = self.start + size.saturating_sub(1);
+        if self.member.memory.content(newline..newline + 1) != b"\n" {
+            return Err(Fault::damaged("a line has no end"));
+        }
         let offset = self.frame_start + self.start as u64;
-        let line = self.start..self.start + length;
-        self.start += length + 1;
+        let line = self.start..newline;
+        self.start = newline + 1;
         Ok(Some((offset, self.member.memory.content(line))))
     }
 
