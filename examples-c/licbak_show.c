@@ -12,12 +12,23 @@
 /* ---- Words and numbers ---------------------------------------------------------------- */
 
 /* What drives a terminal are control characters, of which those called C1 are two bytes in UTF-8. */
+static bool is_control(const unsigned char *at)
+{
+    return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
+}
+
 void put_safely(FILE *stream, const char *text)
 {
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        const bool c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
-        fputc(*at < 0x20 || *at == 0x7F || c1 ? '?' : *at, stream);
-        at += c1;
+    const unsigned char *at = (const unsigned char *)text;
+    for (;;) {
+        const unsigned char *const start = at;
+        while (!is_control(at)) /* as is the NUL at its end */
+            at++;
+        fwrite(start, 1, (size_t)(at - start), stream);
+        if (*at == '\0')
+            return;
+        fputc('?', stream);
+        at += *at == 0xC2 ? 2 : 1;
     }
 }
 
