@@ -15,7 +15,7 @@ const fn pair(name: &'static str, ours: Step, theirs: Step) -> Pair {
     Pair { name, ours, theirs }
 }
 
-pub const PAIRS: [Pair; 12] = [
+pub const PAIRS: [Pair; 14] = [
     pair("full backup / read floor", Step::Backup, Step::ReadFloor),
     pair(
         "full backup / tar, zstd -3 -T0",
@@ -54,6 +54,12 @@ pub const PAIRS: [Pair; 12] = [
         Step::TarRestoreOne,
     ),
     pair("list / tar -t", Step::List, Step::TarList),
+    pair("a getter / clock_gettime", Step::Getter, Step::Clock),
+    pair(
+        "telling progress / its backup",
+        Step::Telling,
+        Step::ToldBackup,
+    ),
     pair(
         "SQLite, full backup / VACUUM INTO, zstd -3",
         Step::DatabaseBackup,
@@ -149,6 +155,7 @@ pub fn judge(all: &[Figures]) -> Vec<Goal> {
         Some(beyond_floor(large?)? / beyond_floor(middle?)?)
     };
     let one = |figures: Option<&Figures>, of| Some(spread(figures?, Step::RestoreOne, of)?.median);
+    let one_call = |step| Some(spread(middle?, step, cpu)?.median);
     let one_growth = || Some(one(large, cpu)? / one(small, cpu)?);
 
     let goal = |name, value, must, aim| Goal {
@@ -243,6 +250,19 @@ pub fn judge(all: &[Figures]) -> Vec<Goal> {
             faster(Step::List, Step::TarList),
             6.0,
             15.0,
+        ),
+        goal(
+            "a getter, ns",
+            one_call(Step::Getter).map(|seconds| seconds * 1e9),
+            100.0,
+            100.0,
+        ),
+        // It is told as time passes: a busy machine has more of it for the same backup.
+        wall_goal(
+            "telling progress / its backup",
+            over(Step::Telling, Step::ToldBackup, cpu),
+            0.001,
+            0.001,
         ),
         goal(
             "SQLite, full backup / VACUUM INTO and zstd -3",

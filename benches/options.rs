@@ -13,7 +13,7 @@ Sets licbak beside what a user would pick instead, and prints the ratios.
   --rounds N       how often everything is run (default: 5); of larger stores than 100000 at most 3 times
   --flat           also stores that are one folder
   --all            the whole table: 1000 to 1000000 licences, in folders and flat
-  --only WHAT,…    backup, and of repeat, restic, verify, restore, one, list, database these
+  --only WHAT,…    backup, and of repeat, restic, verify, restore, one, list, calls, database these
   --dir DIR        where everything is made (default: bench in cargo's target directory)
   --tmpfs DIR      where the restores to memory go (default: /dev/shm)
   --keep           remove nothing at the end but what is in memory
@@ -28,17 +28,19 @@ pub enum Part {
     Restore,
     One,
     List,
+    Calls,
     Database,
 }
 
 impl Part {
-    pub const ALL: [Part; 7] = [
+    pub const ALL: [Part; 8] = [
         Part::Repeat,
         Part::Restic,
         Part::Verify,
         Part::Restore,
         Part::One,
         Part::List,
+        Part::Calls,
         Part::Database,
     ];
 
@@ -50,6 +52,7 @@ impl Part {
             Part::Restore => "restore",
             Part::One => "one",
             Part::List => "list",
+            Part::Calls => "calls",
             Part::Database => "database",
         }
     }

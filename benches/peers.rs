@@ -21,6 +21,8 @@ pub fn floor(floor: Floor, store: &Path) -> Outcome<Command> {
 /// The tool, as a user has it.
 pub struct Licbak {
     program: PathBuf,
+    /// A host that measures its calls.
+    calls: PathBuf,
 }
 
 impl Licbak {
@@ -34,8 +36,16 @@ impl Licbak {
             .env("CARGO_TARGET_DIR", target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         run(&mut install)?;
+        let calls = prefix.join("bin/calls");
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        let mut compile = shell(
+            "$CC -std=c11 -O2 -o \"$1\" \"$2\" -I \"$3/include\" -L \"$3/lib\" -llicbak -Wl,-rpath,\"$3/lib\"",
+        );
+        compile.arg(&calls).env("CC", compiler);
+        compile.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/calls.c"));
+        run(compile.arg(&prefix))?;
         let program = prefix.join("bin/licbak");
-        Ok(Licbak { program })
+        Ok(Licbak { program, calls })
     }
 
     fn command(&self, word: &str, options: &[&str], paths: &[&Path]) -> Command {
@@ -68,6 +78,12 @@ impl Licbak {
 
     pub fn restore_one(&self, key_id: &str, directory: &Path, store: &Path) -> Command {
         self.command("restore", &["--key-id", key_id], &[directory, store])
+    }
+
+    pub fn call(&self, store: &Path, directory: &Path) -> Command {
+        let mut command = Command::new(&self.calls);
+        command.arg(store).arg(directory);
+        command
     }
 
     pub fn list(&self, directory: &Path) -> Command {

@@ -23,22 +23,24 @@ fn print_pair(figures: &Figures, pair: &Pair) {
         return;
     };
     let median = |step, of| goals::spread(figures, step, of).map_or(0.0, |spread| spread.median);
-    let both = |of, scale: f64| {
-        [pair.ours, pair.theirs]
+    // Nothing, where that is not measured.
+    let both = |of, scale: f64| match median(pair.theirs, of) > 0.0 {
+        true => [pair.ours, pair.theirs]
             .map(|step| number(median(step, of) * scale))
-            .join(" / ")
+            .join(" / "),
+        false => String::new(),
     };
-    let made = match median(pair.theirs, goals::made) > 0.0 {
-        true => both(goals::made, 1e-6),
+    let wall = match wall.median.is_finite() {
+        true => shown(wall),
         false => String::new(),
     };
     println!(
-        "| {} | {} | {} | {} | {} | {made} |",
+        "| {} | {} | {wall} | {} | {} | {} |",
         pair.name,
         shown(cpu),
-        shown(wall),
         both(goals::cpu, 1.0),
         both(goals::peak_mib, 1.0),
+        both(goals::made, 1e-6),
     );
 }
 

@@ -60,6 +60,16 @@ impl Listed {
         Ok(())
     }
 
+    /// None yet, with room for as many as are in this one: frame after frame has about as many.
+    fn next(&self) -> Result<Listed> {
+        let mut next = Listed::default();
+        next.sums.try_reserve(self.sums.len())?;
+        next.lines.try_reserve(self.lines.len())?;
+        next.states.try_reserve(self.states.len())?;
+        next.records.try_reserve(self.records.len())?;
+        Ok(next)
+    }
+
     /// Takes in that a licence is left out.
     fn restrict(&mut self, line: &RestrictedLine) -> Result<()> {
         self.restricted_count += 1;
@@ -205,9 +215,10 @@ impl FrameBuilder {
         let frame =
             compressor.compress(self.members.get(..self.used).unwrap_or_default(), buffer)?;
         self.used = 0;
+        let next = self.listed.next()?;
         Ok(LicenseFrame {
             frame,
-            listed: std::mem::take(&mut self.listed),
+            listed: std::mem::replace(&mut self.listed, next),
         })
     }
 }

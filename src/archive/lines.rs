@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use super::agreement::Expected;
@@ -148,7 +149,9 @@ pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
 /// every licence, and whoever expects all that JSON can be takes many times as long.
 fn parse_plain(line: &[u8]) -> Option<LicenseLine<'_>> {
     fn text<'l>(line: &'l str, key: &str) -> Option<(&'l str, &'l str)> {
-        line.strip_prefix(key)?.split_once('"')
+        let line = line.strip_prefix(key)?;
+        let end = memchr(b'"', line.as_bytes())?;
+        Some((line.get(..end)?, line.get(end + 1..)?))
     }
     let is_special = |byte: &u8| *byte == b'\\' || *byte < b' ';
     if line.iter().fold(false, |any, byte| any | is_special(byte)) {

@@ -148,10 +148,12 @@ mod tests {
         let mut writer = Writer::new(
             &mut bytes,
             || Ok(Vec::new()),
-            Compressor::new(None).unwrap(),
+            Compressor::of_lists(None).unwrap(),
         );
-        let (mut builder, mut compressor) =
-            (FrameBuilder::new().unwrap(), Compressor::new(None).unwrap());
+        let (mut builder, mut compressor) = (
+            FrameBuilder::new().unwrap(),
+            Compressor::of_licenses(None).unwrap(),
+        );
         for number in 0..count {
             let name = match number % 10 {
                 0 => format!("{number}/tenth.lic"),

@@ -232,13 +232,15 @@ impl<'a> Header<'a> {
 fn parse_octal(field: &[u8]) -> Option<u64> {
     let end = field
         .iter()
-        .position(|byte| !byte.is_ascii_digit())
+        .position(|byte| !matches!(byte, b'0'..=b'7'))
         .unwrap_or(field.len());
     let (digits, rest) = field.split_at_checked(end)?;
     if digits.is_empty() || rest.iter().any(|byte| !matches!(byte, 0 | b' ')) {
         return None;
     }
-    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+    // The longest field has twelve digits.
+    let value = |value, digit: &u8| value << 3 | u64::from(digit - b'0');
+    Some(digits.iter().fold(0, value))
 }
 
 #[derive(Default)]

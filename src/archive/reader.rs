@@ -4,8 +4,8 @@
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
 use std::collections::HashSet;
-use std::io::BufRead;
 
+use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
 use super::frames::{FrameReader, SeekTable, Span, Tail};
@@ -332,15 +332,12 @@ impl<R: ReadAt> Lines<'_, R> {
             self.end = self.start + size;
         }
         let rest = self.member.memory.content(self.start..self.end);
-        let mut within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
-        let size = within.skip_until(b'\n')?;
-        let newline = self.start + size.saturating_sub(1);
-        if self.member.memory.content(newline..newline + 1) != b"\n" {
-            return Err(Fault::damaged("a line has no end"));
-        }
+        let within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
+        let length = memchr(b'\n', within);
+        let length = length.ok_or_else(|| Fault::damaged("a line has no end"))?;
         let offset = self.frame_start + self.start as u64;
-        let line = self.start..newline;
-        self.start = newline + 1;
+        let line = self.start..self.start + length;
+        self.start += length + 1;
         Ok(Some((offset, self.member.memory.content(line))))
     }
 

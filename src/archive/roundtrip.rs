@@ -20,9 +20,10 @@ fn license(number: usize) -> (String, Vec<u8>) {
 
 fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut file = Vec::new();
-    let compressor = || Compressor::new(None).unwrap();
-    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), compressor());
-    let (mut builder, mut packer) = (FrameBuilder::new().unwrap(), compressor());
+    let lists = Compressor::of_lists(None).unwrap();
+    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), lists);
+    let mut packer = Compressor::of_licenses(None).unwrap();
+    let mut builder = FrameBuilder::new().unwrap();
     for number in 0..count {
         let (name, content) = license(number);
         if builder.is_full(content.len() as u64) {

@@ -289,7 +289,7 @@ mod tests {
         let (mut file, mut expected) = (Vec::new(), Vec::new());
         for (number, content) in contents.iter().enumerate() {
             for level in [None, Some(19)] {
-                let mut compressor = Compressor::new(level).unwrap();
+                let mut compressor = Compressor::of_licenses(level).unwrap();
                 let mut frame = compressor.compress(content, Vec::new()).unwrap();
                 if number == 4 {
                     frame = frame.stored(content).unwrap();
@@ -325,7 +325,7 @@ mod tests {
             content.extend_from_slice(text.as_bytes());
             content.resize(content.len().next_multiple_of(512), 0);
         }
-        Compressor::new(None)
+        Compressor::of_licenses(None)
             .unwrap()
             .compress(&content, Vec::new())
             .unwrap()

@@ -142,7 +142,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     if request.options.dry_run {
         let store = request.store.open(operation, backups)?;
         let compressor =
-            Compressor::new(request.rules.level).map_err(|fault| request.error(fault))?;
+            Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
         let mut gathering = Gathering::new(operation, pool, store, request.rules);
         let mut saving = Saving {
@@ -161,7 +161,8 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let store = request.store.open(operation, backups)?;
     let shows_changes = store.shows_changes();
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
-    let compressor = Compressor::new(request.rules.level).map_err(|fault| request.error(fault))?;
+    let compressor =
+        Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
     let mut writer = Writer::new(Stored(&draft.file), spool, compressor);
     let mut gathering = Gathering::new(operation, pool, store, request.rules);
     let mut saving = Saving {

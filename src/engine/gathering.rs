@@ -274,7 +274,7 @@ impl Work for Reading {
     fn scratch(&self) -> Result<Self::Scratch> {
         Ok((
             FrameBuilder::new().map_err(packing)?,
-            Compressor::new(self.rules.level).map_err(packing)?,
+            Compressor::of_licenses(self.rules.level).map_err(packing)?,
         ))
     }
 

@@ -111,7 +111,7 @@ pub fn walk(
                     }
                 };
                 // A slash is none of a name's characters, and would make a path of its own.
-                if name.contains('/') || path.len() + name.len() > PATH_MAX {
+                if name.as_bytes().contains(&b'/') || path.len() + name.len() > PATH_MAX {
                     return None;
                 }
                 path.push_str(name);
@@ -154,7 +154,8 @@ pub fn walk(
 }
 
 fn leave(path: &mut String, resolver: &mut Option<NamespaceResolver>) {
-    path.truncate(path.rfind('/').unwrap_or(0));
+    let slash = path.bytes().rposition(|byte| byte == b'/');
+    path.truncate(slash.unwrap_or(0));
     if let Some(resolver) = resolver {
         resolver.pop();
     }

@@ -59,13 +59,11 @@ impl BatchBuilder {
         if self.folders.is_empty() {
             return Ok(());
         }
-        let (folders, names) = (
-            std::mem::take(&mut self.folders),
-            std::mem::take(&mut self.names),
-        );
+        // Many batches may wait: each takes what it needs, and no more.
+        let names = self.names.take()?;
         feed.emit(Box::new(NameBatch {
             listing: Arc::clone(&self.listing),
-            folders,
+            folders: std::mem::take(&mut self.folders),
             names,
         }))
     }
