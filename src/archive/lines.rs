@@ -5,8 +5,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::agreement::Expected;
-use super::{Digest, FOLDER, Fault, Result};
+use super::{Digest, FOLDER, Fault, Result, canonical};
 use crate::license::{self, BackupRight, Format, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
@@ -35,19 +34,6 @@ impl LicenseLine<'_> {
     /// Likewise.
     pub fn format(&self) -> Format {
         Format::from_word(&self.format).unwrap_or(Format::Opaque)
-    }
-}
-
-impl<'a> From<&'a Expected> for LicenseLine<'a> {
-    fn from(license: &'a Expected) -> LicenseLine<'a> {
-        LicenseLine {
-            name: license.name.as_str().into(),
-            key_id: license.key_id.as_str().into(),
-            format: license.format.word().into(),
-            right: license.right.word().into(),
-            size: license.size,
-            modified: time(license.modified),
-        }
     }
 }
 
@@ -133,6 +119,14 @@ pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
+/// Appends `line`, which has no newline, and one.
+pub fn push_line(lines: &mut Vec<u8>, line: &[u8]) -> Result<()> {
+    lines.try_reserve(line.len() + 1)?;
+    lines.extend_from_slice(line);
+    lines.push(b'\n');
+    Ok(())
+}
+
 /// Calls `visit` with each line of `text`, without its newline.
 pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let lines = text.split(|byte| *byte == b'\n');
@@ -193,6 +187,14 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     Ok(line)
 }
 
+/// A line of `state.jsonl`.
+pub fn parse_state(line: &[u8]) -> Result<StateLine<'_>> {
+    match canonical::state(line) {
+        Some(line) => Ok(line),
+        None => parse_json(line),
+    }
+}
+
 /// `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 is not known.
 pub fn time(modified: i64) -> Option<Cow<'static, str>> {
     let time = jiff::Timestamp::from_nanosecond(modified.into())
@@ -204,6 +206,9 @@ pub fn time(modified: i64) -> Option<Cow<'static, str>> {
 /// The reverse of [`time`].
 pub fn parse_time(text: Option<&str>) -> Result<i64> {
     let Some(text) = text else { return Ok(0) };
+    if let Some(time) = canonical::time(text) {
+        return Ok(time);
+    }
     let time: jiff::Timestamp = text
         .parse()
         .map_err(|_| Fault::damaged("a time is wrong"))?;

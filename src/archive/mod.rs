@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod builder;
+mod canonical;
 pub mod frames;
 pub mod index;
 pub mod limits;
