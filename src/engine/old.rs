@@ -135,6 +135,8 @@ pub struct Old {
     ends: Vec<usize>,
     /// By the number of their frame.
     pub superseded: HashMap<u32, Vec<Superseded>>,
+    /// Which lines of `state.jsonl` tell of these.
+    pub superseded_lines: Vec<u64>,
 }
 
 impl Old {
@@ -163,6 +165,7 @@ impl Old {
             places: Places::default(),
             ends: Vec::new(),
             superseded: HashMap::new(),
+            superseded_lines: Vec::new(),
         };
         if !ours {
             return Ok(None);
@@ -211,7 +214,7 @@ impl Old {
             self.ends.push(self.known.len());
         }
         lists.finish()?;
-        self.superseded = states.finish()?;
+        (self.superseded, self.superseded_lines) = states.finish()?;
         self.places = Places::of(&self.known)?;
         Ok(())
     }
@@ -284,6 +287,9 @@ struct States<'b> {
     name: String,
     state: Option<State>,
     superseded: HashMap<u32, Vec<Superseded>>,
+    superseded_lines: Vec<u64>,
+    /// How many lines have been read.
+    read: u64,
 }
 
 impl<'b> States<'b> {
@@ -293,6 +299,8 @@ impl<'b> States<'b> {
             name: String::new(),
             state: None,
             superseded: HashMap::new(),
+            superseded_lines: Vec::new(),
+            read: 0,
         })
     }
 
@@ -309,6 +317,7 @@ impl<'b> States<'b> {
                 break;
             };
             let line: StateLine = parse_state(line)?;
+            self.read += 1;
             match line.superseded_in {
                 None => {
                     self.state = Some(line.state());
@@ -324,14 +333,16 @@ impl<'b> States<'b> {
                         name: line.name.into_owned(),
                         size: line.size,
                     });
+                    self.superseded_lines.try_reserve(1)?;
+                    self.superseded_lines.push(self.read - 1);
                 }
             }
         }
         Ok(())
     }
 
-    /// Old versions, once all has been walked over.
-    fn finish(mut self) -> Result<HashMap<u32, Vec<Superseded>>, Fault> {
+    /// Old versions and their lines, once all has been walked over.
+    fn finish(mut self) -> Result<(HashMap<u32, Vec<Superseded>>, Vec<u64>), Fault> {
         loop {
             self.look_ahead()?;
             // A state of no licence: there is nothing to be made of it.
@@ -340,6 +351,6 @@ impl<'b> States<'b> {
             }
         }
         self.lines.finish()?;
-        Ok(self.superseded)
+        Ok((self.superseded, self.superseded_lines))
     }
 }

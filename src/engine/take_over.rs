@@ -2,6 +2,8 @@
 //! that tell of their licences.
 
 use std::io::{self, Write};
+use std::iter::Peekable;
+use std::slice;
 
 use super::gathering::Stop;
 use super::old::{Fate, Known, Old, Superseded};
@@ -10,8 +12,8 @@ use super::reading::Stored;
 use crate::archive::builder::Listed;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
-use crate::archive::lines::{parse_license, parse_state};
-use crate::archive::reader::{self, Reader};
+use crate::archive::lines::parse_license;
+use crate::archive::reader;
 use crate::archive::writer::Writer;
 use crate::archive::{Digest, Fault, LICENSES, ReadAt, STATE, SUMS, digest, limits};
 use crate::buffer::sized;
@@ -145,7 +147,7 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Stored<&File>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
-        let mut lists = Lists::new(reader)?;
+        let mut lists = Lists::new(self.old)?;
         let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
         for frame in 0..reader.license_frames() {
             operation.check()?;
@@ -251,14 +253,20 @@ struct Lists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
     lines: reader::Lines<'b, Stored<File>>,
     states: reader::Lines<'b, Stored<File>>,
+    /// The next line of the states, and those of them that are of old versions.
+    state: u64,
+    superseded: Peekable<slice::Iter<'b, u64>>,
 }
 
 impl<'b> Lists<'b> {
-    fn new(reader: &'b Reader<Stored<File>>) -> Result<Lists<'b>, Fault> {
+    fn new(old: &'b Old) -> Result<Lists<'b>, Fault> {
+        let reader = &old.backup.reader;
         Ok(Lists {
             sums: reader.lines_again(SUMS)?,
             lines: reader.lines_again(LICENSES)?,
             states: reader.lines_again(STATE)?,
+            state: 0,
+            superseded: old.superseded_lines.iter().peekable(),
         })
     }
 
@@ -289,12 +297,12 @@ impl<'b> Lists<'b> {
 
     /// Gives the next line of a state to `take`; between them old versions stand.
     fn state(&mut self, take: impl FnOnce(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-        loop {
-            let line = line(&mut self.states)?;
-            if parse_state(line)?.superseded_in.is_none() {
-                return take(line);
-            }
+        while self.superseded.next_if_eq(&&self.state).is_some() {
+            line(&mut self.states)?;
+            self.state += 1;
         }
+        self.state += 1;
+        take(line(&mut self.states)?)
     }
 }
 
