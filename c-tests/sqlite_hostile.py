@@ -101,6 +101,44 @@ def damaged_log():
         child.end()
 
 
+def lying_indexes():
+    """The table's index is another's: what it leads to is all of the table, or the backup fails."""
+    lies = {
+        "lacks a row": ("SELECT rowid, name FROM license WHERE rowid <> 7", STORE_ERROR),
+        "has a row more": ("SELECT rowid, name FROM license UNION ALL SELECT 100, 'more'", STORE_ERROR),
+        "leads to a row that is not there": (
+            "SELECT iif(rowid = 7, 100, rowid), name FROM license",
+            STORE_ERROR,
+        ),
+        "leads to the last row too early": (
+            "SELECT rowid, iif(rowid = 60, '', name) FROM license",
+            STORE_ERROR,
+        ),
+        "leads to other rows": ("SELECT 61 - rowid, name FROM license", STORE_ERROR),
+        "has other names in the same order": ("SELECT rowid, name || 'x' FROM license", "S_OK"),
+    }
+    with place() as root:
+        for mode in "DELETE", "WAL":
+            for what, (entries, code) in lies.items():
+                store = make(root / "x.db", ROWS, f"PRAGMA journal_mode = {mode}", "CREATE TABLE other(name TEXT UNIQUE)")
+                with opened(store) as connection:
+                    connection.execute(f"INSERT INTO other(rowid, name) {entries}")
+                    roots = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_{}_1'"
+                    own, others = [connection.execute(roots.format(of)).fetchone()[0] for of in ("license", "other")]
+                    connection.execute("PRAGMA writable_schema = ON")
+                    swap = "UPDATE sqlite_master SET rootpage = ? WHERE name = 'sqlite_autoindex_{}_1'"
+                    connection.execute(swap.format("license"), [others])
+                    connection.execute(swap.format("other"), [own])
+                told = operate("backup_licenses", store, root / "backups", flags=WM_BACKUP_OVERWRITE)
+                check(told["code"], code, f"an index that {what}: {told['sentence']}")
+                if code == "S_OK":
+                    check(told["figures"]["done"] + told["figures"]["restricted"], len(ROWS), f"an index that {what}")
+                    names = [license[0] for license in operate("list", backups=root / "backups")["licenses"]]
+                    check(names, [name for name, *_ in ROWS], f"an index that {what}")
+                for path in root.glob("x.db*"):
+                    path.unlink()
+
+
 # -- views ----------------------------------------------------------------------------------------------------
 
 ENDLESS = (
@@ -227,7 +265,7 @@ def harm():
 
 
 def main():
-    for test in damage, damaged_log, endless, large_values, many_rows, harm:
+    for test in damage, damaged_log, lying_indexes, endless, large_values, many_rows, harm:
         test()
     finish()
 

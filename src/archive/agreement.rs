@@ -2,7 +2,7 @@
 //! were found.
 
 use super::index::{self, Record};
-use super::lines::{parse_license, parse_sum, parse_time};
+use super::lines::{LicenseLine, parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
 use crate::license::{BackupRight, Format};
@@ -24,10 +24,7 @@ pub struct Expected {
 impl Expected {
     /// A licence by its line in `SHA256SUMS` and that in `licenses.jsonl`.
     pub fn parse(sum: &[u8], line: &[u8], offset: u64) -> Result<Expected> {
-        let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
-        if line.name != name {
-            return Err(disagree(&format!("at {}", name.escape_debug())));
-        }
+        let (digest, line) = agreed(sum, line)?;
         Ok(Expected {
             modified: parse_time(line.modified.as_deref())?,
             right: line.right(),
@@ -41,8 +38,25 @@ impl Expected {
     }
 }
 
+/// What both lines say of a licence.
+fn agreed<'a>(sum: &[u8], line: &'a [u8]) -> Result<(Digest, LicenseLine<'a>)> {
+    let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
+    match line.name == name {
+        true => Ok((digest, line)),
+        false => Err(disagree(&format!("at {}", name.escape_debug()))),
+    }
+}
+
 fn disagree(what: &str) -> Fault {
     Fault::Damaged(format!("its lists of licences disagree: {what}"))
+}
+
+/// Whether the index has the licence `name` under its key ID.
+fn check_key(place: &Record, key_id: &str, name: &str) -> Result<()> {
+    match place.key == index::key(key_id) {
+        true => Ok(()),
+        false => Err(disagree(&format!("at {}", name.escape_debug()))),
+    }
 }
 
 /// Walks the lists in the order of the licences' members.
@@ -75,19 +89,34 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
 
     /// What the lists say of the next licence; it is an error where they disagree.
     pub fn next(&mut self) -> Result<Expected> {
-        let place = self.places.get(self.next);
+        let (place, sum, line) = self.step()?;
+        let expected = Expected::parse(sum, line, place.member)?;
+        check_key(&place, &expected.key_id, &expected.name)?;
+        Ok(expected)
+    }
+
+    /// Likewise, where it stands and what `licenses.jsonl` says of it.
+    pub fn next_line(&mut self) -> Result<(Record, LicenseLine<'_>)> {
+        let (place, sum, line) = self.step()?;
+        let (_, line) = agreed(sum, line)?;
+        parse_time(line.modified.as_deref())?;
+        check_key(&place, &line.key_id, &line.name)?;
+        Ok((place, line))
+    }
+
+    /// The next licence's place and lines, which are where it says.
+    fn step(&mut self) -> Result<(Record, &[u8], &[u8])> {
+        let place = self.places.get(self.next).copied();
         let place = place.ok_or_else(|| disagree("the index ends first"))?;
         let sum = self.sums.next()?;
         let (sum_at, sum) = sum.ok_or_else(|| disagree("SHA256SUMS ends first"))?;
         let line = self.lines.next()?;
         let (line_at, line) = line.ok_or_else(|| disagree("licenses.jsonl ends first"))?;
-        let expected = Expected::parse(sum, line, place.member)?;
-        let key = index::key(&expected.key_id);
-        if (place.key, place.sum, place.line) != (key, sum_at, line_at) {
-            return Err(disagree(&format!("at {}", expected.name.escape_debug())));
+        if (place.sum, place.line) != (sum_at, line_at) {
+            return Err(disagree("the index points elsewhere"));
         }
         self.next += 1;
-        Ok(expected)
+        Ok((place, sum, line))
     }
 
     /// Whether all lists have ended together.

@@ -4,7 +4,7 @@ use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{
     LicenseLine, RestrictedLine, State, StateLine, each_line, parse_json, parse_sum, push_json,
-    push_sum, time,
+    push_line, push_sum, time,
 };
 use super::{Digest, FOLDER, Fault, Result, digest, limits, members};
 use crate::buffer::sized;
@@ -68,6 +68,25 @@ impl Listed {
         next.states.try_reserve(self.states.len())?;
         next.records.try_reserve(self.records.len())?;
         Ok(next)
+    }
+
+    /// Takes a licence in by its lines in the lists of another backup; where those were is not looked at.
+    pub fn take_over(&mut self, record: Record, size: u64, sum: &[u8], line: &[u8]) -> Result<()> {
+        self.records.try_reserve(1)?;
+        self.records.push(Record {
+            sum: self.sums.len() as u64,
+            line: self.lines.len() as u64,
+            ..record
+        });
+        push_line(&mut self.sums, sum)?;
+        push_line(&mut self.lines, line)?;
+        self.content_bytes += size;
+        Ok(())
+    }
+
+    /// Takes in the state of the licence that was taken over last, likewise.
+    pub fn take_over_state(&mut self, line: &[u8]) -> Result<()> {
+        push_line(&mut self.states, line)
     }
 
     /// Takes in that a licence is left out.

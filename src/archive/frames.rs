@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use zstd_safe::{CCtx, CParameter, DCtx, DParameter};
+use zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::{Digest, Fault, ReadAt, Result, digest, limits};
 use crate::buffer::sized;
@@ -125,15 +125,6 @@ impl Decompressor {
         Ok(Decompressor {
             context: DCtx::try_create().ok_or(Fault::OutOfMemory)?,
         })
-    }
-
-    /// Whether the frames' own checksums are looked at, as they are at first.
-    fn look_at_checksums(&mut self, look: bool) -> Result<()> {
-        let ignore = DParameter::ForceIgnoreChecksum(!look);
-        self.context
-            .set_parameter(ignore)
-            .map(drop)
-            .map_err(zstd_fault)
     }
 
     /// Decompresses `frame`, exactly one frame as this library writes them, into all of `content`.
@@ -397,8 +388,6 @@ impl FrameReader {
             return Err(Fault::damaged("a frame has been altered"));
         }
         let content = sized(&mut self.content, span.content_size as usize)?;
-        // A digest that is right has said more.
-        self.decompressor.look_at_checksums(expected.is_none())?;
         self.decompressor.decompress(compressed, content)?;
         Ok(content)
     }

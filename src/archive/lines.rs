@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
-use super::agreement::Expected;
-use super::{Digest, FOLDER, Fault, Result};
+use super::{Digest, FOLDER, Fault, Result, canonical};
 use crate::license::{self, BackupRight, Format, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
@@ -36,19 +34,6 @@ impl LicenseLine<'_> {
     /// Likewise.
     pub fn format(&self) -> Format {
         Format::from_word(&self.format).unwrap_or(Format::Opaque)
-    }
-}
-
-impl<'a> From<&'a Expected> for LicenseLine<'a> {
-    fn from(license: &'a Expected) -> LicenseLine<'a> {
-        LicenseLine {
-            name: license.name.as_str().into(),
-            key_id: license.key_id.as_str().into(),
-            format: license.format.word().into(),
-            right: license.right.word().into(),
-            size: license.size,
-            modified: time(license.modified),
-        }
     }
 }
 
@@ -134,6 +119,14 @@ pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
+/// Appends `line`, which has no newline, and one.
+pub fn push_line(lines: &mut Vec<u8>, line: &[u8]) -> Result<()> {
+    lines.try_reserve(line.len() + 1)?;
+    lines.extend_from_slice(line);
+    lines.push(b'\n');
+    Ok(())
+}
+
 /// Calls `visit` with each line of `text`, without its newline.
 pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let lines = text.split(|byte| *byte == b'\n');
@@ -145,44 +138,9 @@ pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
         .map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
 }
 
-/// A line of `licenses.jsonl` as writers write it, if none of its texts has an escape. There is one for
-/// every licence, and whoever expects all that JSON can be takes many times as long.
-fn parse_plain(line: &[u8]) -> Option<LicenseLine<'_>> {
-    fn text<'l>(line: &'l str, key: &str) -> Option<(&'l str, &'l str)> {
-        let line = line.strip_prefix(key)?;
-        let end = memchr(b'"', line.as_bytes())?;
-        Some((line.get(..end)?, line.get(end + 1..)?))
-    }
-    let is_special = |byte: &u8| *byte == b'\\' || *byte < b' ';
-    if line.iter().fold(false, |any, byte| any | is_special(byte)) {
-        return None;
-    }
-    let line = std::str::from_utf8(line).ok()?;
-    let (name, rest) = text(line, r#"{"name":""#)?;
-    let (key_id, rest) = text(rest, r#","key_id":""#)?;
-    let (format, rest) = text(rest, r#","format":""#)?;
-    let (right, rest) = text(rest, r#","right":""#)?;
-    let (size, rest) = rest.strip_prefix(r#","size":"#)?.split_once(',')?;
-    let (modified, rest) = match rest.strip_prefix(r#""modified":null"#) {
-        Some(rest) => (None, rest),
-        None => text(rest, r#""modified":""#).map(|(time, rest)| (Some(time), rest))?,
-    };
-    // In JSON a number has no sign before it and no zero.
-    let is_number = size == "0" || size.starts_with(|digit| matches!(digit, '1'..='9'));
-    (is_number && rest == "}").then_some(())?;
-    Some(LicenseLine {
-        name: name.into(),
-        key_id: key_id.into(),
-        format: format.into(),
-        right: right.into(),
-        size: size.parse().ok()?,
-        modified: modified.map(Cow::from),
-    })
-}
-
 /// A line of `licenses.jsonl`, if it tells of a licence that there can be.
 pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
-    let line = match parse_plain(line) {
+    let line = match canonical::license(line) {
         Some(line) => line,
         None => parse_json(line)?,
     };
@@ -196,6 +154,14 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     Ok(line)
 }
 
+/// A line of `state.jsonl`.
+pub fn parse_state(line: &[u8]) -> Result<StateLine<'_>> {
+    match canonical::state(line) {
+        Some(line) => Ok(line),
+        None => parse_json(line),
+    }
+}
+
 /// `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 is not known.
 pub fn time(modified: i64) -> Option<Cow<'static, str>> {
     let time = jiff::Timestamp::from_nanosecond(modified.into())
@@ -207,6 +173,9 @@ pub fn time(modified: i64) -> Option<Cow<'static, str>> {
 /// The reverse of [`time`].
 pub fn parse_time(text: Option<&str>) -> Result<i64> {
     let Some(text) = text else { return Ok(0) };
+    if let Some(time) = canonical::time(text) {
+        return Ok(time);
+    }
     let time: jiff::Timestamp = text
         .parse()
         .map_err(|_| Fault::damaged("a time is wrong"))?;
@@ -304,38 +273,6 @@ mod tests {
         }
         assert_eq!((time(0), parse_time(None).unwrap()), (None, 0));
         assert!(parse_time(Some("yesterday")).is_err());
-    }
-
-    #[test]
-    fn a_plain_line_is_what_any_parser_of_json_reads() {
-        let shown = |line: &LicenseLine| format!("{line:?}");
-        for modified in [0, 1_000_000_000_123_456_789] {
-            let mut line = Vec::new();
-            let written = LicenseLine {
-                name: "é/b c".into(),
-                key_id: "k:,}".into(),
-                format: "lcp".into(),
-                right: "unstated".into(),
-                size: 1 << 24,
-                modified: time(modified),
-            };
-            push_json(&mut line, &written).unwrap();
-            let line = line.trim_ascii_end();
-            assert_eq!(shown(&parse_plain(line).unwrap()), shown(&written));
-            // Whatever else there is in a line, both read the same or the plain one is none.
-            for at in 0..line.len() {
-                for byte in b"\0\t \"\\{},:+-.019ae\x7f\xff" {
-                    for part in [at..at, at..at + 1] {
-                        let mut other = line.to_vec();
-                        other.splice(part, [*byte]);
-                        let json = parse_json::<LicenseLine>(&other).ok();
-                        if let Some(plain) = parse_plain(&other) {
-                            assert_eq!(Some(shown(&plain)), json.as_ref().map(shown));
-                        }
-                    }
-                }
-            }
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod builder;
+mod canonical;
 #[cfg(any(test, fuzzing))]
 mod forge;
 pub mod frames;

@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::frames::{FrameReader, SeekTable, Span, Tail};
 use super::index::{RECORD, Record};
-use super::trailer::{Entry, Trailer};
+use super::trailer::{Entry, Trailer, VERSION};
 use super::{
-    Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER,
-    limits, lines, members,
+    Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS,
+    TRAILER, limits, lines, members,
 };
 use crate::license::{self, name};
 
@@ -59,6 +59,18 @@ impl<R: ReadAt> Reader<R> {
         digest.ok_or_else(|| Fault::damaged("a frame is missing"))
     }
 
+    /// Each frame before the member `frames`, and what its bytes must have as their digest.
+    pub fn digested(&self) -> impl Iterator<Item = (Span, Digest)> {
+        let digests = self.digests.iter().copied();
+        self.table.spans().iter().copied().zip(digests)
+    }
+
+    /// Whether all members behind the licences are ones that this version writes.
+    pub fn is_of_this_version(&self) -> bool {
+        let is_known = |entry: &Entry| KNOWN.contains(&entry.name.as_str()) || entry.name == STATE;
+        self.trailer.version == VERSION && self.trailer.members.iter().all(is_known)
+    }
+
     pub fn trailer(&self) -> &Trailer {
         &self.trailer
     }
@@ -100,7 +112,7 @@ impl<R: ReadAt> Reader<R> {
             entry,
             memory: FrameReader::new()?,
             frame,
-            sha256: Sha256::new(),
+            sha256: Some(Sha256::new()),
         })
     }
 
@@ -112,6 +124,14 @@ impl<R: ReadAt> Reader<R> {
             end: 0,
             frame_start: 0,
         })
+    }
+
+    /// Likewise, of a member that was read before and found right: the digests of its frames say that it is
+    /// still the same. Such lines can't be finished.
+    pub fn lines_again(&self, name: &str) -> Result<Lines<'_, R>> {
+        let mut lines = self.lines(name)?;
+        lines.member.sha256 = None;
+        Ok(lines)
     }
 
     /// The whole index, sorted as it is in the file.
@@ -245,13 +265,15 @@ pub struct MemberReader<'r, R> {
     memory: FrameReader,
     /// The next to read.
     frame: usize,
-    sha256: Sha256,
+    /// None where only a part is read.
+    sha256: Option<Sha256>,
 }
 
 impl<R: ReadAt> MemberReader<'_, R> {
     /// Passes over some frames; such a member can't be finished.
     pub fn skip(&mut self, frames: usize) {
         self.frame += frames;
+        self.sha256 = None;
     }
 
     /// The next part of the content, as much as one frame holds of it, and its offset in the
@@ -284,7 +306,9 @@ impl<R: ReadAt> MemberReader<'_, R> {
             // Once more, since the borrow checker does not follow a loan that is returned on one
             // path only.
             let part = self.memory.content(range);
-            self.sha256.update(part);
+            if let Some(sha256) = &mut self.sha256 {
+                sha256.update(part);
+            }
             return Ok(Some((start, part)));
         }
         Ok(None)
@@ -298,8 +322,8 @@ impl<R: ReadAt> MemberReader<'_, R> {
 
     /// Whether all that was read is what the trailer says.
     pub fn finish(self) -> Result<()> {
-        let found: Digest = self.sha256.finalize().into();
-        if found == self.entry.digest()? {
+        let found = self.sha256.map(|sha256| sha256.finalize().into());
+        if found == Some(self.entry.digest()?) {
             return Ok(());
         }
         Err(Fault::Damaged(format!(

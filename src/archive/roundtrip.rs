@@ -93,6 +93,35 @@ fn equal_licences_make_equal_bytes() {
 }
 
 #[test]
+fn a_backup_that_is_taken_over_whole_is_the_same_but_for_its_time() {
+    for count in [1, 20_000] {
+        let old = write(count, |_| false);
+        let reader = Reader::open(&old).unwrap();
+        assert!(reader.is_of_this_version());
+        let frames: Vec<_> = reader.digested().collect();
+        let length = frames.iter().map(|(span, _)| span.length as usize).sum();
+        let names = |file: &Vec<u8>| -> Vec<_> {
+            let (found, _) = read(file).unwrap();
+            found.into_iter().map(|(license, _)| license.name).collect()
+        };
+        for (created, is_same) in [
+            ("2001-09-09T01:46:40Z", true),
+            ("2001-09-09T01:46:41Z", false),
+        ] {
+            let mut new = old[..length].to_vec();
+            let compressor = Compressor::of_licenses(None).unwrap();
+            let mut writer = Writer::new(&mut new, || Ok(Vec::new()), compressor);
+            writer.adopt_all(&frames, reader.trailer()).unwrap();
+            assert_eq!(writer.counts().licenses, count as u64);
+            let size = writer.finish(created.into()).unwrap();
+            assert_eq!(size, new.len() as u64);
+            assert_eq!(new == old, is_same);
+            assert_eq!(names(&new), names(&old));
+        }
+    }
+}
+
+#[test]
 fn every_bit_and_every_byte_counts() {
     let good = write(7, |number| number == 3);
     assert!(read(&good).is_ok());

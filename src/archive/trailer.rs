@@ -8,7 +8,7 @@ use super::{Fault, Result, lines, members};
 pub const FORMAT: &str = "licbak";
 pub const VERSION: [u64; 2] = [1, 0];
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Trailer {
     pub format: String,
     /// Major and minor. A reader refuses a higher major version and ignores what a minor version

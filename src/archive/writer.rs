@@ -29,6 +29,8 @@ pub struct Writer<'s, F, S> {
     records: Vec<Record>,
     restricted_count: u64,
     content_bytes: u64,
+    /// That of another backup, whose lists are taken over whole.
+    same_as: Option<Trailer>,
 }
 
 /// What has been written.
@@ -65,6 +67,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             records: Vec::new(),
             restricted_count: 0,
             content_bytes: 0,
+            same_as: None,
         }
     }
 
@@ -84,6 +87,15 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         self.file.adopt(span.length, span.content_size, digest)?;
         self.list(start, listed)?;
         Ok(self.file.digests.len() as u32 - 1)
+    }
+
+    /// Takes in that the file is as another backup, which has `trailer`, up to the member `frames`.
+    pub fn adopt_all(&mut self, frames: &[(Span, Digest)], trailer: &Trailer) -> Result<()> {
+        for (span, digest) in frames {
+            self.file.adopt(span.length, span.content_size, *digest)?;
+        }
+        self.same_as = Some(trailer.clone());
+        Ok(())
     }
 
     /// Notes an older version of a licence in a frame that was adopted.
@@ -119,6 +131,13 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     pub fn counts(&self) -> Counts {
+        if let Some(other) = &self.same_as {
+            return Counts {
+                licenses: other.licenses,
+                restricted: other.restricted,
+                content_bytes: other.content_bytes,
+            };
+        }
         Counts {
             licenses: self.records.len() as u64,
             restricted: self.restricted_count,
@@ -155,8 +174,15 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             restricted,
             states,
             mut records,
+            same_as,
             ..
         } = self;
+        if let Some(mut other) = same_as {
+            other.members.retain(|entry| entry.name != FRAMES);
+            other.members.push(file.frames(&mut compressor)?);
+            other.created = created;
+            return file.end(&other, &mut compressor);
+        }
         let sums = sums.finish(SUMS, &mut file, &mut compressor, &mut spool)?;
         let lines = lines.finish(LICENSES, &mut file, &mut compressor, &mut spool)?;
         let restricted = restricted.finish(RESTRICTED, &mut file, &mut compressor, &mut spool)?;
@@ -183,13 +209,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             _ => Some(states.finish(STATE, &mut file, &mut compressor, &mut spool)?),
         };
         drop(spool);
-        let digests = std::mem::take(&mut file.digests);
-        let frames = digests.chunks(limits::LIST_TARGET / 32);
-        let frames = frames.map(|chunk| chunk.iter().flatten().copied());
-        let size = (digests.len() * 32) as u64;
-        let frames = file.member(FRAMES, size, frames, |content| {
-            stored(&mut compressor, content)
-        })?;
+        let frames = file.frames(&mut compressor)?;
         let trailer = Trailer {
             format: FORMAT.into(),
             version: VERSION,
@@ -273,6 +293,15 @@ impl<F: Write> File<F> {
             self.append(&pack(&content)?)?;
         }
         Ok(entry(name, offset, size, sha256))
+    }
+
+    /// Appends the member that has the digests of all frames before it.
+    fn frames(&mut self, compressor: &mut Compressor) -> Result<Entry> {
+        let digests = std::mem::take(&mut self.digests);
+        let frames = digests.chunks(limits::LIST_TARGET / 32);
+        let frames = frames.map(|chunk| chunk.iter().flatten().copied());
+        let size = (digests.len() * 32) as u64;
+        self.member(FRAMES, size, frames, |content| stored(compressor, content))
     }
 
     /// Appends the last frame, of `backup.json` and the end of the archive, and the seek table.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::gathering::{Gathering, Look, Rules, Sink, Stop};
-use super::old::{Old, TakeOver};
+use super::old::Old;
 use super::operation::Operation;
 use super::pool::Pool;
 use super::progress::{Count, Phase};
 use super::properties::Property;
 use super::reading::{Stored, errno};
 use super::restorer::{Plan, Settings};
+use super::take_over::TakeOver;
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
 use crate::archive::writer::Writer;
@@ -291,6 +292,13 @@ fn repeat<S: Write + ReadAt>(
         saving.start_again();
         return Ok(false);
     };
+    if held.frames.is_empty() && !gathering.has_moved && taking.is_whole() {
+        let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
+        if copied.map_err(|stop| request.stopped(stop))? {
+            saving.count();
+            return Ok(true);
+        }
+    }
     let again = taking.copy(saving.operation, &draft.file, saving.writer);
     let again = again.map_err(|stop| request.stopped(stop))?;
     saving.count();

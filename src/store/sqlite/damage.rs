@@ -30,6 +30,12 @@ impl Database {
         Ok(())
     }
 
+    /// Refuses a database that is damaged in the table `license` or its indexes, of which each has to have as
+    /// many entries as the table has rows. That an entry leads to the right row is not looked at.
+    pub fn check_table(&self) -> Result<()> {
+        self.judge(self.ask("quick_check", &"license"))
+    }
+
     /// The tables that `query` reads, also through views.
     fn tables_read(&mut self, query: &str) -> Result<BTreeSet<String>> {
         let tables = Arc::new(Mutex::new(BTreeSet::new()));

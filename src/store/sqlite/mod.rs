@@ -164,10 +164,16 @@ impl Database {
         if !has("name") || !has("content") {
             return Err(self.unfit("'license' has no columns name and content"));
         }
+        // A table without row numbers has no such column, and one of another meaning hides them.
+        let is_row_number = |name: &&str| {
+            let read = format!("SELECT {name} FROM license");
+            !is_view && !has(name) && self.connection.prepare(&read).is_ok()
+        };
         Ok(Some(Table {
             is_view,
             has_key_id: has("key_id"),
             has_right: has("backup_right"),
+            row_number: ["rowid", "_rowid_", "oid"].into_iter().find(is_row_number),
         }))
     }
 
@@ -193,6 +199,8 @@ struct Table {
     is_view: bool,
     has_key_id: bool,
     has_right: bool,
+    /// What names its rows, where they have numbers.
+    row_number: Option<&'static str>,
 }
 
 fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {

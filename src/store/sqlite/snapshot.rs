@@ -18,7 +18,14 @@ use crate::sys::locks::Mutex;
 pub struct Snapshot {
     /// Of one thread at a time.
     database: Mutex<Database>,
+    reading: Reading,
+}
+
+/// How the rows are read.
+struct Reading {
     query: String,
+    /// See [`Database::query_by_number`].
+    is_by_number: bool,
 }
 
 impl Snapshot {
@@ -32,12 +39,41 @@ impl Snapshot {
         let table = database
             .table()?
             .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
-        let query = database.query(table)?;
-        database.check_what_is_read(&query)?;
+        let reading = match table.row_number {
+            Some(number) => {
+                database.check_table()?;
+                Reading {
+                    query: database.query_by_number(table, number)?,
+                    is_by_number: true,
+                }
+            }
+            None => {
+                let query = database.query(table)?;
+                database.check_what_is_read(&query)?;
+                Reading {
+                    query,
+                    is_by_number: false,
+                }
+            }
+        };
         Ok(Snapshot {
             database: Mutex::new(database),
-            query,
+            reading,
         })
+    }
+}
+
+impl Table {
+    fn selected(self, of: &str) -> String {
+        let column = |has, column| match has {
+            true => format!("{of}{column}"),
+            false => "NULL".to_owned(),
+        };
+        let (key_id, right) = (
+            column(self.has_key_id, "key_id"),
+            column(self.has_right, "backup_right"),
+        );
+        format!("{of}name, {of}content, {key_id}, {right}")
     }
 }
 
@@ -85,17 +121,27 @@ impl Database {
 
     /// What gives every licence, sorted by the bytes of its name.
     fn query(&self, table: Table) -> Result<String> {
-        let column = |has, column| if has { column } else { "NULL" };
+        let columns = table.selected("");
+        let collation = self.collation()?;
         Ok(format!(
-            "SELECT name, content, {}, {} FROM license ORDER BY name COLLATE {}",
-            column(table.has_key_id, "key_id"),
-            column(table.has_right, "backup_right"),
-            self.collation()?,
+            "SELECT {columns} FROM license ORDER BY name COLLATE {collation}"
+        ))
+    }
+
+    /// Likewise, of a table whose rows have a `number`: by that they are read, and an index is but what they
+    /// are sorted by. It has as many entries as there are rows; so where each leads to a row, and the
+    /// rows' own names are in order, no row is missed, however much the index is damaged.
+    fn query_by_number(&self, table: Table, number: &str) -> Result<String> {
+        let columns = table.selected("rows.");
+        let collation = self.collation()?;
+        Ok(format!(
+            "SELECT {columns} FROM license AS sorted LEFT JOIN license AS rows ON rows.{number} = sorted.{number} \
+             ORDER BY sorted.name COLLATE {collation}"
         ))
     }
 
     /// Gives every licence to `gathering`.
-    fn gather(&self, query: &str, gathering: &mut Gathering) -> Result<()> {
+    fn gather(&self, reading: &Reading, gathering: &mut Gathering) -> Result<()> {
         let mut last = String::new();
         let row_after = |last: &str| match last {
             "" => "the first row".to_owned(),
@@ -106,13 +152,18 @@ impl Database {
         };
         let mut statement = self
             .connection
-            .prepare(query)
+            .prepare(&reading.query)
             .map_err(|error| failed(error, ""))?;
         let mut rows = statement.query([]).map_err(|error| failed(error, ""))?;
         while let Some(row) = rows.next().map_err(|error| failed(error, &last))? {
             let license = license(row).map_err(|what| {
                 self.unfit(format!("{} is no licence: {what}", row_after(&last)))
             })?;
+            // The same name again is an error too, and gets its own words.
+            if reading.is_by_number && license.name < last.as_str() {
+                let what = format_args!("it is damaged ({} is out of order)", row_after(&last));
+                return Err(self.unfit(what));
+            }
             gathering.add(&license)?;
             license.name.clone_into(&mut last);
         }
@@ -194,7 +245,7 @@ impl store::Snapshot for Snapshot {
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let mut gathering = Gathering::new("database", feed);
-        self.database.lock().gather(&self.query, &mut gathering)?;
+        self.database.lock().gather(&self.reading, &mut gathering)?;
         gathering.finish()
     }
 

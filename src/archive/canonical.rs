@@ -1,0 +1,262 @@
+//! Lines and times as this library writes them, read fast: there is one of them for every licence. What is
+//! written in any other way is left to a parser that knows all of JSON and RFC 3339, which says the same of these.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use super::lines::{LicenseLine, StateLine};
+
+/// A line of `licenses.jsonl`, if it is written as this library does and without an escape.
+pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
+    let mut text = Text(std::str::from_utf8(line).ok()?);
+    let line = LicenseLine {
+        name: text.after(r#"{"name":"#)?.string()?,
+        key_id: text.after(r#","key_id":"#)?.string()?,
+        format: text.after(r#","format":"#)?.string()?,
+        right: text.after(r#","right":"#)?.string()?,
+        size: text.after(r#","size":"#)?.natural()?,
+        modified: match text.after(r#","modified":"#)?.after("null") {
+            Some(_) => None,
+            None => Some(text.string()?),
+        },
+    };
+    text.ends_with("}").then_some(line)
+}
+
+/// A line of `state.jsonl`, if it is written as this library does and without an escape.
+pub fn state(line: &[u8]) -> Option<StateLine<'_>> {
+    let mut text = Text(std::str::from_utf8(line).ok()?);
+    let line = StateLine {
+        name: text.after(r#"{"name":"#)?.string()?,
+        device: text.after(r#","device":"#)?.natural()?,
+        inode: text.after(r#","inode":"#)?.natural()?,
+        mtime: text.after(r#","mtime":"#)?.integer()?,
+        ctime: text.after(r#","ctime":"#)?.integer()?,
+        size: text.after(r#","size":"#)?.natural()?,
+        superseded_in: match text.after(r#","superseded_in":"#) {
+            Some(text) => Some(u32::try_from(text.natural()?).ok()?),
+            None => None,
+        },
+    };
+    text.ends_with("}").then_some(line)
+}
+
+/// What is left of a line.
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn after(&mut self, prefix: &str) -> Option<&mut Text<'a>> {
+        self.0 = self.0.strip_prefix(prefix)?;
+        Some(self)
+    }
+
+    fn ends_with(&self, end: &str) -> bool {
+        self.0 == end
+    }
+
+    /// A string without an escape.
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        let text = self.0.strip_prefix('"')?;
+        let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
+        self.0 = rest.strip_prefix('"')?;
+        // Without a branch for each byte.
+        let is_special = |byte| byte == b'\\' || byte < b' ';
+        let special = string
+            .bytes()
+            .fold(false, |any, byte| any | is_special(byte));
+        (!special).then(|| string.into())
+    }
+
+    /// A number of at most nineteen digits, so that it fits.
+    fn natural(&mut self) -> Option<u64> {
+        let length = self.0.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        let plain = (1..=19).contains(&length) && (length == 1 || !digits.starts_with('0'));
+        plain.then(|| number(digits.as_bytes()))
+    }
+
+    fn integer(&mut self) -> Option<i64> {
+        let is_negative = self.after("-").is_some();
+        let natural = i64::try_from(self.natural()?).ok()?;
+        match (is_negative, natural) {
+            (false, natural) => Some(natural),
+            (true, 0) => None,
+            (true, natural) => Some(-natural),
+        }
+    }
+}
+
+fn number(digits: &[u8]) -> u64 {
+    let digits = digits.iter().map(|digit| u64::from(digit - b'0'));
+    digits.fold(0, |number, digit| number * 10 + digit)
+}
+
+/// Nanoseconds since 1970 UTC of `YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ`, of the years in which all of them fit.
+pub fn time(text: &str) -> Option<i64> {
+    let text: &[u8; 30] = text.as_bytes().try_into().ok()?;
+    let form = b"dddd-dd-ddTdd:dd:dd.dddddddddZ";
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'd' => byte.is_ascii_digit(),
+        form => byte == form,
+    };
+    if !text.iter().zip(form).all(fits) {
+        return None;
+    }
+    let field = |start, end| text.get(start..end).map_or(0, number) as i64;
+    let (year, month, day) = (field(0, 4), field(5, 7), field(8, 10));
+    let (hour, minute, second) = (field(11, 13), field(14, 16), field(17, 19));
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let exists = (1970..=2261).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=length).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    // Years that begin in March end with the day that not all of them have; 1970 began 719,468 days after
+    // the first of these.
+    let (years, months) = (year - i64::from(month < 3), (month + 9) % 12);
+    let leaps = years / 4 - years / 100 + years / 400;
+    let days = years * 365 + leaps + (months * 153 + 2) / 5 + day - 1 - 719_468;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    exists.then(|| seconds * 1_000_000_000 + field(20, 29))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines::{self, State, parse_json};
+    use super::*;
+
+    /// What is read fast is what a parser of JSON reads; and lines of ours are read fast.
+    fn check_state(line: &str, is_ours: bool) {
+        let fast = state(line.as_bytes());
+        assert_eq!(fast.is_some(), is_ours, "{line}");
+        if let Some(fast) = fast {
+            let slow: StateLine = serde_json::from_str(line).unwrap();
+            assert_eq!(format!("{fast:?}"), format!("{slow:?}"));
+        }
+    }
+
+    fn written(line: &impl serde::Serialize) -> String {
+        let mut bytes = Vec::new();
+        lines::push_json(&mut bytes, line).unwrap();
+        String::from_utf8(bytes).unwrap().trim_end().to_owned()
+    }
+
+    /// Puts any byte anywhere in a line: what is read fast is then still what a parser of JSON reads.
+    fn check_license(ours: &str) {
+        let shown = |line: &LicenseLine| format!("{line:?}");
+        let json = |line: &[u8]| {
+            parse_json::<LicenseLine>(line)
+                .ok()
+                .map(|line| shown(&line))
+        };
+        assert_eq!(
+            license(ours.as_bytes()).map(|line| shown(&line)),
+            json(ours.as_bytes())
+        );
+        for at in 0..ours.len() {
+            for byte in b"\0\t \"\\{},:+-.019ae\x7f\xff" {
+                for part in [at..at, at..at + 1] {
+                    let mut other = ours.as_bytes().to_vec();
+                    other.splice(part, [*byte]);
+                    if let Some(fast) = license(&other) {
+                        assert_eq!(Some(shown(&fast)), json(&other));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn licences_as_they_are_written_and_others() {
+        for modified in [0, 1_000_000_000_123_456_789] {
+            check_license(&written(&LicenseLine {
+                name: "é/b c".into(),
+                key_id: "k:,}".into(),
+                format: "lcp".into(),
+                right: "unstated".into(),
+                size: 1 << 24,
+                modified: lines::time(modified),
+            }));
+        }
+    }
+
+    #[test]
+    fn states_as_they_are_written_and_others() {
+        let state = State {
+            device: 66_304,
+            inode: 1 << 40,
+            mtime: -1,
+            ctime: 1_700_000_000_123_456_789,
+            size: 0,
+        };
+        let ours = written(&StateLine::new("a/b", &state));
+        check_state(&ours, true);
+        check_state(&written(&StateLine::superseded("a", 7, 9)), true);
+        for (from, to) in [
+            ("-1", "-0"),
+            ("-1", "- 1"),
+            ("-1", "+1"),
+            ("-1", "1.5"),
+            ("-1", "9223372036854775808"),
+            ("-1", "-9223372036854775808"),
+            ("66304", "-66304"),
+            ("}", ",\"superseded_in\":4294967296}"),
+            ("}", ",\"superseded_in\":null}"),
+            ("}", ",\"size\":1}"),
+            (":0", ":00"),
+            ("{", "{ "),
+            ("a/b", "\\u0061"),
+            ("a/b", "\u{7}"),
+            ("}", "}}"),
+            ("}", "} "),
+            ("}", ""),
+        ] {
+            check_state(&ours.replacen(from, to, 1), false);
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let slow = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        let second = 1_000_000_000;
+        let last = slow("2261-12-31T23:59:59.999999999Z")
+            .unwrap()
+            .as_nanosecond() as i64;
+        let mut moment = 0;
+        while moment <= last {
+            assert_eq!(time(&lines::time(moment + 1).unwrap()), Some(moment + 1));
+            moment += 12_345_678 * second / 10 + 1;
+        }
+        assert_eq!(time(&lines::time(last).unwrap()), Some(last));
+        // What is no day is none for both.
+        for year in [1970, 1999, 2000, 2024, 2100, 2261] {
+            for month in 0..14 {
+                for day in 0..33 {
+                    let text = format!("{year}-{month:02}-{day:02}T00:00:00.000000000Z");
+                    assert_eq!(time(&text).is_some(), slow(&text).is_some(), "{text}");
+                }
+            }
+        }
+        for other in [
+            "1969-12-31T23:59:59.999999999Z",
+            "2262-01-01T00:00:00.000000000Z",
+            "2016-12-31T23:59:60.000000000Z",
+            "2016-12-31T24:00:00.000000000Z",
+            "2016-12-31T23:60:00.000000000Z",
+            "2016-12-31t23:59:00.000000000Z",
+            "2016-12-31T23:59:00.00000000Z",
+            "2016-12-31T23:59:00.000000000+",
+            "2016-12-31T23:59:00,000000000Z",
+        ] {
+            assert_eq!(time(other), None, "{other}");
+        }
+    }
+}

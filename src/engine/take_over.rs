@@ -1,0 +1,331 @@
+//! Takes over from an old backup what has not changed: frames are copied as they are, and so are the lines
+//! that tell of their licences.
+
+use std::io::{self, Write};
+use std::iter::Peekable;
+use std::slice;
+
+use super::gathering::Stop;
+use super::old::{Fate, Known, Old, Superseded};
+use super::operation::Operation;
+use super::reading::Stored;
+use crate::archive::builder::Listed;
+use crate::archive::frames::Span;
+use crate::archive::index::Record;
+use crate::archive::lines::parse_license;
+use crate::archive::reader;
+use crate::archive::writer::Writer;
+use crate::archive::{Digest, Fault, LICENSES, ReadAt, STATE, SUMS, digest, limits};
+use crate::buffer::sized;
+use crate::error::Result;
+use crate::sys::files::{Errno, File};
+
+/// Where more than one byte in so many would be of old versions, the backup is written afresh.
+const DEAD: u64 = 4;
+/// Frames of less are small: each backup that finds something new leaves one, and licences compress better
+/// together.
+const SMALL: u32 = (limits::FRAME_TARGET / 16) as u32;
+/// Where there are more small frames, they are made anew as one.
+const SMALL_FRAMES: usize = 32;
+/// How much is copied until it is looked whether to go on: blocks can be shared from such a step to the
+/// next, as it is a multiple of their size.
+const COPIED: u64 = 32 << 20;
+
+/// How the frames of an old backup are taken over, once the fate of all its licences is known.
+pub struct TakeOver<'o> {
+    old: &'o Old,
+    /// By frame; those with a licence that must go are made anew.
+    kept: Vec<bool>,
+}
+
+impl TakeOver<'_> {
+    /// None where too little of the old backup is left.
+    pub fn of(old: &Old) -> Option<TakeOver<'_>> {
+        let reader = &old.backup.reader;
+        let frames = reader.license_frames();
+        let (mut kept, mut has_life) = (vec![true; frames], vec![false; frames]);
+        let mark = |marks: &mut Vec<bool>, frame: u32, value| {
+            if let Some(mark) = marks.get_mut(frame as usize) {
+                *mark = value;
+            }
+        };
+        for frame in 0..frames {
+            for known in old.licenses_in(frame) {
+                match known.fate() {
+                    Fate::Unseen | Fate::Restricted => mark(&mut kept, frame as u32, false),
+                    Fate::Unchanged => mark(&mut has_life, frame as u32, true),
+                    Fate::Changed => {}
+                }
+            }
+        }
+        for (frame, superseded) in &old.superseded.by_frame {
+            // An old version of what is gone would come back with any tar, and so would one that is not
+            // before the version that counts.
+            let end = reader.span(*frame as usize).map(|span| span.content_end());
+            let is_superseded = |name: &str| {
+                old.find(name).is_some_and(|known| match known.fate() {
+                    Fate::Unchanged => end.as_ref().is_ok_and(|end| known.member >= *end),
+                    fate => fate == Fate::Changed,
+                })
+            };
+            if !superseded.iter().all(|old| is_superseded(&old.name)) {
+                mark(&mut kept, *frame, false);
+            }
+        }
+        kept.iter_mut()
+            .zip(has_life)
+            .for_each(|(kept, has_life)| *kept &= has_life);
+        let is_small = |frame: &usize| {
+            let span = reader.span(*frame);
+            kept.get(*frame) == Some(&true) && span.is_ok_and(|span| span.content_size < SMALL)
+        };
+        let small: Vec<usize> = (0..frames).filter(is_small).collect();
+        if small.len() > SMALL_FRAMES {
+            small
+                .into_iter()
+                .for_each(|frame| mark(&mut kept, frame as u32, false));
+        }
+        let is_kept = |frame: u32| kept.get(frame as usize).copied().unwrap_or(false);
+        let (mut live, mut dead) = (0, 0);
+        for frame in (0..frames).filter(|frame| is_kept(*frame as u32)) {
+            for known in old.licenses_in(frame) {
+                match known.fate() {
+                    Fate::Unchanged => live += u64::from(known.size),
+                    _ => dead += u64::from(known.size),
+                }
+            }
+        }
+        for (frame, superseded) in &old.superseded.by_frame {
+            let sizes = superseded.iter().map(|license| license.size);
+            dead += if is_kept(*frame) { sizes.sum() } else { 0 };
+        }
+        let any = kept.iter().any(|kept| *kept);
+        (any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept })
+    }
+
+    /// Whether all of the old backup stays as it is.
+    pub fn is_whole(&self) -> bool {
+        let reader = &self.old.backup.reader;
+        let unchanged = |known: &Known| known.fate() == Fate::Unchanged;
+        let stays =
+            |frame| self.is_kept(frame) && self.old.licenses_in(frame).iter().all(unchanged);
+        reader.trailer().restricted == 0
+            && reader.is_of_this_version()
+            && (0..reader.license_frames()).all(stays)
+    }
+
+    /// Copies all of the old backup to `draft`, which is empty, its lists too; false where it is damaged,
+    /// and nothing is copied.
+    pub fn copy_all<S: Write + ReadAt>(
+        &self,
+        operation: &Operation,
+        draft: &File,
+        writer: &mut Writer<'_, Stored<&File>, S>,
+    ) -> Result<bool, Stop> {
+        let reader = &self.old.backup.reader;
+        let frames: Vec<_> = reader.digested().collect();
+        let length = frames.iter().map(|(span, _)| u64::from(span.length)).sum();
+        self.copy_part(operation, draft, 0, length)?;
+        let mut buffer = Vec::new();
+        for (span, digest) in &frames {
+            operation.check()?;
+            if !is_copy(draft, span.start, span.length, digest, &mut buffer)? {
+                cut(draft, 0)?;
+                return Ok(false);
+            }
+        }
+        writer.adopt_all(&frames, reader.trailer())?;
+        Ok(true)
+    }
+
+    /// Copies the frames that are kept to the beginning of `draft`, where they are hashed again, and gives
+    /// the names of the unchanged licences that have to be read all the same.
+    pub fn copy<S: Write + ReadAt>(
+        &self,
+        operation: &Operation,
+        draft: &File,
+        writer: &mut Writer<'_, Stored<&File>, S>,
+    ) -> Result<Vec<String>, Stop> {
+        let reader = &self.old.backup.reader;
+        let mut lists = Lists::new(self.old)?;
+        let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
+        for frame in 0..reader.license_frames() {
+            operation.check()?;
+            let mut is_right = self.is_kept(frame);
+            if is_right && frame >= copied_to {
+                copied_to = self.copy_run(operation, draft, frame)?;
+            }
+            if is_right {
+                let (length, digest) = (reader.span(frame)?.length, reader.digest(frame)?);
+                is_right = is_copy(draft, writer.written(), length, &digest, &mut buffer)?;
+            }
+            if is_right {
+                self.adopt(writer, frame, &mut lists)?;
+                continue;
+            }
+            if frame < copied_to {
+                // What follows is copied once more.
+                cut(draft, writer.written())?;
+                copied_to = frame;
+            }
+            for known in self.old.licenses_in(frame) {
+                let name = lists.pass_over(known)?;
+                if known.fate() == Fate::Unchanged {
+                    again.try_reserve(1).map_err(Fault::from)?;
+                    again.push(name);
+                }
+            }
+        }
+        Ok(again)
+    }
+
+    fn is_kept(&self, frame: usize) -> bool {
+        self.kept.get(frame).copied().unwrap_or(false)
+    }
+
+    /// Appends the frames from `first` on that are kept in a row; they are to be looked at. Gives the
+    /// first that was not copied.
+    fn copy_run(&self, operation: &Operation, draft: &File, first: usize) -> Result<usize, Stop> {
+        let reader = &self.old.backup.reader;
+        let (mut end, mut length) = (first, 0);
+        while self.is_kept(end) {
+            length += u64::from(reader.span(end)?.length);
+            end += 1;
+        }
+        self.copy_part(operation, draft, reader.span(first)?.start, length)?;
+        Ok(end)
+    }
+
+    /// Appends `length` bytes of the old backup from `start` on, which are to be looked at.
+    fn copy_part(
+        &self,
+        operation: &Operation,
+        draft: &File,
+        mut start: u64,
+        mut length: u64,
+    ) -> Result<(), Stop> {
+        let source = &self.old.backup.reader.source().0;
+        while length > 0 {
+            operation.check()?;
+            let part = length.min(COPIED);
+            match draft.append_from(source, start, part) {
+                Ok(()) => (start, length) = (start + part, length - part),
+                // The old backup can't be read: that shows in what was copied.
+                Err(Errno::IO) => break,
+                Err(errno) => return Err(Fault::from(io::Error::from(errno)).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a frame that was copied into the new backup, with its licences that have not changed.
+    fn adopt<S: Write + ReadAt>(
+        &self,
+        writer: &mut Writer<'_, Stored<&File>, S>,
+        frame: usize,
+        lists: &mut Lists,
+    ) -> Result<(), Fault> {
+        let reader = &self.old.backup.reader;
+        let span = reader.span(frame)?;
+        let (mut listed, mut changed) = (Listed::default(), Vec::new());
+        for known in self.old.licenses_in(frame) {
+            if known.fate() == Fate::Unchanged {
+                lists.take_over(known, span, &mut listed)?;
+                continue;
+            }
+            changed.try_reserve(1)?;
+            changed.push(Superseded {
+                name: lists.pass_over(known)?,
+                size: known.size.into(),
+            });
+        }
+        let number = writer.adopt(span, reader.digest(frame)?, &listed)?;
+        let earlier = self.old.superseded.by_frame.get(&(frame as u32));
+        for license in changed.iter().chain(earlier.into_iter().flatten()) {
+            writer.supersede(&license.name, license.size, number)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lists of the old backup, which have been found right, walked once more in step with its licences.
+struct Lists<'b> {
+    sums: reader::Lines<'b, Stored<File>>,
+    lines: reader::Lines<'b, Stored<File>>,
+    states: reader::Lines<'b, Stored<File>>,
+    /// The next line of the states, and those of them that are of old versions.
+    state: u64,
+    superseded: Peekable<slice::Iter<'b, u64>>,
+}
+
+impl<'b> Lists<'b> {
+    fn new(old: &'b Old) -> Result<Lists<'b>, Fault> {
+        let reader = &old.backup.reader;
+        Ok(Lists {
+            sums: reader.lines_again(SUMS)?,
+            lines: reader.lines_again(LICENSES)?,
+            states: reader.lines_again(STATE)?,
+            state: 0,
+            superseded: old.superseded.lines.iter().peekable(),
+        })
+    }
+
+    /// Takes the next licence, which is `known`, into what is listed of the frame at `span`.
+    fn take_over(&mut self, known: &Known, span: Span, listed: &mut Listed) -> Result<(), Fault> {
+        let record = Record {
+            key: known.key,
+            member: known.member - span.content_start,
+            sum: 0,
+            line: 0,
+        };
+        let sum = line(&mut self.sums)?;
+        listed.take_over(record, known.size.into(), sum, line(&mut self.lines)?)?;
+        match known.has_state() {
+            true => self.state(|line| listed.take_over_state(line)),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes over the next licence, which is `known`, and gives its name.
+    fn pass_over(&mut self, known: &Known) -> Result<String, Fault> {
+        line(&mut self.sums)?;
+        if known.has_state() {
+            self.state(|_| Ok(()))?;
+        }
+        Ok(parse_license(line(&mut self.lines)?)?.name.into_owned())
+    }
+
+    /// Gives the next line of a state to `take`; between them old versions stand.
+    fn state(&mut self, take: impl FnOnce(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        while self.superseded.next_if_eq(&&self.state).is_some() {
+            line(&mut self.states)?;
+            self.state += 1;
+        }
+        self.state += 1;
+        take(line(&mut self.states)?)
+    }
+}
+
+fn line<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], Fault> {
+    let next = lines.next()?;
+    let (_, line) = next.ok_or_else(|| Fault::damaged("a list ends too early"))?;
+    Ok(line)
+}
+
+/// Whether what stands in `draft` at `at` has that length and digest.
+fn is_copy(
+    draft: &File,
+    at: u64,
+    length: u32,
+    expected: &Digest,
+    buffer: &mut Vec<u8>,
+) -> Result<bool, Fault> {
+    let copy = sized(buffer, length as usize)?;
+    let read = draft.read_full_at(copy, at).map_err(io::Error::from)?;
+    Ok(read == copy.len() && digest(copy) == *expected)
+}
+
+/// Takes back what was copied behind the first `length` bytes.
+fn cut(draft: &File, length: u64) -> Result<(), Fault> {
+    Ok(draft.cut(length).map_err(io::Error::from)?)
+}
