@@ -18,5 +18,6 @@ pub mod restore;
 mod restore_database;
 pub mod restore_host;
 pub mod restorer;
+mod state;
 pub mod verify;
 pub mod walk;
