@@ -12,9 +12,12 @@ use super::writer::Writer;
 use super::{Fault, RESTRICTED, Result, digest, members};
 use crate::license::{self, name};
 
+#[cfg(test)]
+type Parser = fn(&[u8]);
+
 /// By the names of their targets.
 #[cfg(test)]
-pub const ALL: [(&str, fn(&[u8])); 5] = [
+pub const ALL: [(&str, Parser); 5] = [
     ("table", table),
     ("members", members),
     ("trailer", trailer),
@@ -225,8 +228,11 @@ fn check_license(license: &Expected) {
     assert!(license.size <= license::SIZE_MAX);
 }
 
+/// A licence, and its content.
+type Found = (Expected, Vec<u8>);
+
 /// All licences and how many were left out, or the first fault.
-pub fn read(file: &Vec<u8>) -> Result<(Vec<(Expected, Vec<u8>)>, usize)> {
+pub fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let reader = Reader::open(file)?;
     let mut agreement = Agreement::new(&reader)?;
     let (mut memory, mut found) = (FrameReader::new()?, Vec::new());

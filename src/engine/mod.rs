@@ -18,6 +18,7 @@ pub mod restore;
 mod restore_database;
 pub mod restore_host;
 pub mod restorer;
+mod state;
 mod take_over;
 pub mod verify;
 pub mod walk;

@@ -10,6 +10,7 @@ use crossbeam_channel::bounded;
 use super::events::{Event, Events, Listener, Next, Notice, TICK};
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
+use super::state::State;
 use crate::error::{Error, Outcome, Result};
 use crate::store::GoOn;
 use crate::sys::locks::{Condvar, Mutex};
@@ -21,47 +22,6 @@ pub enum Kind {
     Backup,
     Restore,
     Verify,
-}
-
-/// How an operation goes from start to end. The first cause of an end wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Running,
-    /// It is to end since the host wants it so.
-    Stopping(Outcome),
-    /// Its effect can't be taken back.
-    Committed,
-    /// Its outcome is settled.
-    Concluded(Result<(), Outcome>),
-}
-
-impl State {
-    /// Whether a wish to stop is heeded: the first is, and who repeats it is told the same.
-    fn stop(self, cause: Outcome) -> (State, bool) {
-        match self {
-            State::Running => (State::Stopping(cause), true),
-            State::Stopping(first) if first == cause => (self, true),
-            other => (other, false),
-        }
-    }
-
-    /// Passes the commit point, unless the operation is to stop.
-    fn commit(self) -> (State, Result<(), Outcome>) {
-        match self {
-            State::Running | State::Committed => (State::Committed, Ok(())),
-            State::Stopping(cause) => (self, Err(cause)),
-            State::Concluded(outcome) => (self, outcome),
-        }
-    }
-
-    /// Settles the outcome of a story that ended with `result`.
-    fn conclude(self, result: Result<(), Outcome>) -> State {
-        match self {
-            State::Running | State::Committed => State::Concluded(result),
-            State::Stopping(cause) => State::Concluded(Err(cause)),
-            State::Concluded(_) => self,
-        }
-    }
 }
 
 pub struct Operation {
@@ -162,7 +122,7 @@ impl Operation {
     /// Ends an operation that could not be launched.
     pub fn abandon(&self, outcome: Outcome) {
         let mut state = self.state.lock();
-        *state = state.conclude(Err(outcome));
+        (*state, _) = state.conclude(Err(outcome));
         drop(state);
         *self.over.lock() = true;
         self.over_changed.notify_all();
@@ -206,11 +166,11 @@ impl Operation {
     ) {
         let mut state = self.state.lock();
         let stopped = matches!(*state, State::Stopping(_));
-        *state = state.conclude(result.as_ref().map_err(|error| error.outcome).copied());
-        let State::Concluded(outcome) = *state else {
-            return;
-        };
+        let (next, outcome) =
+            state.conclude(result.as_ref().map_err(|error| error.outcome).copied());
+        *state = next;
         drop(state);
+        let Some(outcome) = outcome else { return };
         let progress = self.counters.read();
         let error = match (&result, outcome) {
             (_, Ok(())) => None,
@@ -339,30 +299,6 @@ fn stop_error(cause: Outcome) -> Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_cause_wins_and_nothing_stops_what_is_committed() {
-        let (host, failed) = (Outcome::Host(-5), Outcome::DiskFull);
-        let (stopping, heeded) = State::Running.stop(Outcome::Canceled);
-        assert!(heeded && stopping.stop(Outcome::Canceled).1 && !stopping.stop(host).1);
-        assert_eq!(stopping.commit(), (stopping, Err(Outcome::Canceled)));
-        for result in [Ok(()), Err(failed)] {
-            assert_eq!(
-                stopping.conclude(result),
-                State::Concluded(Err(Outcome::Canceled))
-            );
-            let (committed, passed) = State::Running.commit();
-            assert_eq!(
-                (passed, committed.stop(host)),
-                (Ok(()), (State::Committed, false))
-            );
-            assert_eq!(committed.conclude(result), State::Concluded(result));
-            assert_eq!(State::Running.conclude(result), State::Concluded(result));
-            let concluded = State::Concluded(result);
-            assert_eq!(concluded.stop(host), (concluded, false));
-            assert_eq!(concluded.conclude(Err(Outcome::Fail)), concluded);
-        }
-    }
-
     struct Silent;
 
     impl Listener for Silent {
@@ -382,6 +318,93 @@ mod tests {
             .unwrap();
         assert_eq!(operation.wait(None), Some(Err(Outcome::Unexpected)));
         assert!(told.recv().unwrap().contains("on purpose"));
+    }
+
+    /// Counts the ends it is told, and objects to nothing.
+    struct Ends(crossbeam_channel::Sender<Result<(), Outcome>>);
+
+    impl Listener for Ends {
+        fn tell(&self, event: Event) -> Result<(), i32> {
+            if let Event::End { outcome, .. } = event {
+                self.0.send(outcome).unwrap();
+            }
+            Ok(())
+        }
+    }
+
+    /// What befalls an operation while its story is under way.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Step {
+        /// As destroying the restorer does.
+        Cancel,
+        HostFails,
+        Commit,
+        Fail,
+    }
+
+    const STEPS: [Step; 4] = [Step::Cancel, Step::HostFails, Step::Commit, Step::Fail];
+
+    /// Runs an operation to which these steps happen, and checks that its one end is what its state makes
+    /// of them.
+    fn run(steps: Vec<Step>) {
+        let (mut state, shown) = (State::Running, format!("{steps:?}"));
+        let mut result = Ok(());
+        for step in &steps {
+            match step {
+                Step::Cancel => state = state.stop(Outcome::Canceled).0,
+                Step::HostFails => state = state.stop(Outcome::Host(-5)).0,
+                Step::Commit => (state, result) = state.commit(),
+                Step::Fail => result = Err(Outcome::DiskFull),
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        let result = result.and_then(|()| {
+            let (next, result) = state.commit();
+            state = next;
+            result
+        });
+        let (_, expected) = state.conclude(result);
+        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let story: Story = Box::new(move |operation, _| {
+            steps.into_iter().try_for_each(|step| match step {
+                Step::Cancel => {
+                    operation.stop(Outcome::Canceled);
+                    Ok(())
+                }
+                Step::HostFails => {
+                    operation.stop(Outcome::Host(-5));
+                    Ok(())
+                }
+                Step::Commit => operation.commit(),
+                Step::Fail => Err(Error::new(Outcome::DiskFull, "The disk is full.")),
+            })
+        });
+        let (sender, ends) = crossbeam_channel::unbounded();
+        operation
+            .launch(1, story, Box::new(Ends(sender)), |_| (), || ())
+            .unwrap();
+        assert_eq!(operation.wait(None), expected, "{shown}");
+        // The listener is gone, so that no more can come.
+        assert_eq!(
+            ends.iter().collect::<Vec<_>>(),
+            Vec::from_iter(expected),
+            "{shown}"
+        );
+        assert!(!operation.stop(Outcome::Canceled), "{shown}");
+    }
+
+    #[test]
+    fn what_happens_in_any_order_ends_once() {
+        let mut orders = vec![Vec::new()];
+        for _ in 0..4 {
+            let longer = orders.iter().flat_map(|steps| {
+                STEPS.map(|step| steps.iter().copied().chain([step]).collect::<Vec<_>>())
+            });
+            orders = longer.chain([Vec::new()]).collect();
+        }
+        orders.into_iter().for_each(run);
     }
 
     /// Objects to progress, after a while.
