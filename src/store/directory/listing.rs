@@ -15,8 +15,9 @@ use crate::sys::locks::Mutex;
 
 /// Between two looks at a store that moves.
 const PAUSE: Duration = Duration::from_millis(20);
-/// More than most stores have, so that soon after the start it is known how many licences there are.
-const BATCHES_AHEAD: usize = 1024;
+/// More than most stores have, so that soon after the start it is known how many licences there are; and a
+/// few bytes a name, so that of a million licences those that wait need no more memory than the index.
+const BATCHES_AHEAD: usize = 512;
 
 /// A directory while it is backed up.
 pub struct Listing {
