@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-
 use super::events::{Event, Events, Listener, Next, Notice, TICK};
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use crate::error::{Error, Outcome, Result};
 use crate::store::GoOn;
+use crate::sys::channel::bounded;
 use crate::sys::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
@@ -110,15 +109,15 @@ impl Operation {
         over: impl FnOnce() + Send + 'static,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
-        let (go, ready) = bounded::<()>(1);
-        let (verdict, ended) = bounded::<Result<()>>(1);
+        let (go, ready) = bounded::<()>(1)?;
+        let (verdict, ended) = bounded::<Result<()>>(1)?;
         // The event thread first: until it is given the conductor it can still be sent home.
-        let (begin, begun) = bounded::<Thread>(1);
+        let (begin, begun) = bounded::<Thread>(1)?;
         let mut thread = self.thread.lock();
         let events = Thread::start({
             let operation = Arc::clone(self);
             move || {
-                let Ok(conductor) = begun.recv() else { return };
+                let Some(conductor) = begun.recv() else { return };
                 // First and alone: a host that objects, or cancels in here, has nothing done.
                 if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
                     operation.stop(Outcome::Host(code));
@@ -127,7 +126,7 @@ impl Operation {
                 let told = operation.tell_events(listener.as_ref());
                 conductor.join();
                 let gone = || Err(Error::panicked(&"the conductor is gone"));
-                let result = ended.recv().unwrap_or_else(|_| gone());
+                let result = ended.recv().unwrap_or_else(gone);
                 operation.tell_end(result, told, listener.as_ref(), failed);
                 over();
                 *operation.over.lock() = true;
@@ -137,7 +136,7 @@ impl Operation {
         let conductor = Thread::start({
             let operation = Arc::clone(self);
             move || {
-                if ready.recv().is_ok() {
+                if ready.recv().is_some() {
                     let result = operation.conduct(story, &pool);
                     drop(pool);
                     let _ = verdict.send(result);
@@ -374,7 +373,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
         let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
-        let (sender, told) = bounded(1);
+        let (sender, told) = bounded(1).unwrap();
         let story: Story = Box::new(|_, _| panic!("on purpose"));
         let failed = move |error: &Error| sender.send(error.sentence().to_owned()).unwrap();
         operation
