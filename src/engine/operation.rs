@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::events::{Event, Events, Listener, Next, Notice, TICK};
+use super::memory::Memory;
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use crate::error::{Error, Outcome, Result};
@@ -74,8 +75,7 @@ pub struct Operation {
     over_changed: Condvar,
     /// The event thread, until somebody has waited for it.
     thread: Mutex<Option<Thread>>,
-    #[cfg(feature = "standalone")]
-    reserve_used: usize,
+    memory: Memory,
 }
 
 /// What an operation does, on its conductor's thread.
@@ -92,8 +92,7 @@ impl Operation {
             over: Mutex::default(),
             over_changed: Condvar::default(),
             thread: Mutex::default(),
-            #[cfg(feature = "standalone")]
-            reserve_used: crate::sys::reserve::used(),
+            memory: Memory::now(),
         })
     }
 
@@ -117,7 +116,9 @@ impl Operation {
         let events = Thread::start({
             let operation = Arc::clone(self);
             move || {
-                let Some(conductor) = begun.recv() else { return };
+                let Some(conductor) = begun.recv() else {
+                    return;
+                };
                 // First and alone: a host that objects, or cancels in here, has nothing done.
                 if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
                     operation.stop(Outcome::Host(code));
@@ -173,7 +174,8 @@ impl Operation {
             story(self, pool)?;
             self.commit()
         }));
-        told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
+        let told = told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())));
+        told.map_err(|error| self.memory.explain(error))
     }
 
     /// Tells the listener what is posted, and progress in between, until nothing will be posted any
@@ -239,10 +241,7 @@ impl Operation {
 
     /// An error if the operation is to end: for every thread, at every licence.
     pub fn check(&self) -> Result<()> {
-        #[cfg(feature = "standalone")]
-        if crate::sys::reserve::used() != self.reserve_used {
-            return Err(Error::out_of_memory());
-        }
+        self.memory.check()?;
         if !self.is_stopping() {
             return Ok(());
         }
@@ -272,6 +271,10 @@ impl Operation {
     /// The point after which nobody can stop the operation: the host knows all, and has not
     /// objected.
     pub fn commit(&self) -> Result<()> {
+        // Once is enough: what has happened since can't take the effect back.
+        if *self.state.lock() == State::Committed {
+            return Ok(());
+        }
         self.settle()?;
         let mut state = self.state.lock();
         let (next, committed) = state.commit();
