@@ -5,7 +5,7 @@ use super::index::{self, Record};
 use super::lines::{parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
-use crate::license::{BackupRight, Format};
+use crate::license::{BackupRight, Format, name};
 
 /// What the lists say of one licence.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl Expected {
     pub fn parse(sum: &[u8], line: &[u8], offset: u64) -> Result<Expected> {
         let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
         if line.name != name {
-            return Err(disagree(&format!("at {}", name.escape_debug())));
+            return Err(disagree(&format!("at {}", name::shown(name))));
         }
         Ok(Expected {
             modified: parse_time(line.modified.as_deref())?,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::Expected;
 use super::{Digest, FOLDER, Fault, Result};
+use crate::json;
 use crate::license::{self, BackupRight, Format, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
@@ -141,8 +142,7 @@ pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<
 }
 
 pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(line)
-        .map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
+    json::parse(line).map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
 }
 
 /// A line of `licenses.jsonl` as writers write it, if none of its texts has an escape. There is one for
@@ -188,7 +188,7 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     };
     let allowed = name::check(line.name.as_bytes()).is_ok() && name::is_key_id(&line.key_id);
     if !allowed || line.size > license::SIZE_MAX {
-        let shown = line.name.escape_debug();
+        let shown = name::shown(&line.name);
         return Err(Fault::Damaged(format!(
             "a licence can't be as it says: {shown}"
         )));

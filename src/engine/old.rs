@@ -240,9 +240,9 @@ pub struct TakeOver<'o> {
 
 impl TakeOver<'_> {
     /// None where too little of the old backup is left.
-    pub fn of(old: &Old) -> Option<TakeOver<'_>> {
+    pub fn of(old: &Old) -> Result<Option<TakeOver<'_>>> {
         let frames = old.backup.reader.license_frames();
-        let (mut kept, mut has_life) = (vec![true; frames], vec![false; frames]);
+        let (mut kept, mut has_life) = (marks(frames, true)?, marks(frames, false)?);
         let mark = |marks: &mut Vec<bool>, frame: u32, value| {
             if let Some(mark) = marks.get_mut(frame as usize) {
                 *mark = value;
@@ -271,15 +271,15 @@ impl TakeOver<'_> {
         kept.iter_mut()
             .zip(has_life)
             .for_each(|(kept, has_life)| *kept &= has_life);
-        let is_small = |frame: &usize| {
-            let span = old.backup.reader.span(*frame);
-            kept.get(*frame) == Some(&true) && span.is_ok_and(|span| span.content_size < SMALL)
+        let is_small = |frame: usize| {
+            let span = old.backup.reader.span(frame);
+            span.is_ok_and(|span| span.content_size < SMALL)
         };
-        let small: Vec<usize> = (0..frames).filter(is_small).collect();
-        if small.len() > SMALL_FRAMES {
-            small
-                .into_iter()
-                .for_each(|frame| mark(&mut kept, frame as u32, false));
+        let frames = kept.iter().enumerate();
+        let small = frames.filter(|(frame, kept)| **kept && is_small(*frame));
+        if small.count() > SMALL_FRAMES {
+            let frames = kept.iter_mut().enumerate();
+            frames.for_each(|(frame, kept)| *kept &= !is_small(frame));
         }
         let is_kept = |frame: u32| kept.get(frame as usize).copied().unwrap_or(false);
         let (mut live, mut dead) = (0, 0);
@@ -294,7 +294,7 @@ impl TakeOver<'_> {
             dead += if is_kept(*frame) { sizes.sum() } else { 0 };
         }
         let any = kept.iter().any(|kept| *kept);
-        (any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept })
+        Ok((any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept }))
     }
 
     /// Copies the frames that are kept to the beginning of `draft`, where they are hashed again, and gives
@@ -391,6 +391,14 @@ impl TakeOver<'_> {
     }
 }
 
+/// The same for every frame.
+fn marks(frames: usize, value: bool) -> Result<Vec<bool>> {
+    let mut marks = Vec::new();
+    marks.try_reserve_exact(frames)?;
+    marks.resize(frames, value);
+    Ok(marks)
+}
+
 /// Whether what stands in `draft` at `at` is that frame of the old backup.
 fn is_copy(
     reader: &Reader<Stored<File>>,
@@ -460,6 +468,7 @@ impl<'b> Walk<'b> {
                     return Err(Fault::damaged("an old version is too large"));
                 }
                 Some(frame) => {
+                    self.superseded.try_reserve(1)?;
                     let in_frame = self.superseded.entry(frame).or_default();
                     in_frame.try_reserve(1)?;
                     in_frame.push(Superseded {
