@@ -27,6 +27,7 @@ mod archive;
 mod buffer;
 mod engine;
 mod error;
+mod json;
 #[cfg(test)]
 mod layers;
 mod license;

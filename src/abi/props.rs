@@ -92,7 +92,13 @@ fn property(name: &[u8]) -> Result<Property> {
     Property::from_name(name)
 }
 
+/// Bytes of a value: several times what any system takes for a path.
+const VALUE_MAX: usize = 32 << 10;
+
 fn read_value(datatype: licbak_datatype, value: &[u8]) -> Result<Value> {
+    if value.len() > VALUE_MAX {
+        return Err(invalid("A value is longer than any path."));
+    }
     match datatype {
         LICBAK_WMT_TYPE_STRING => {
             let text = value.strip_suffix(b"\0").unwrap_or(value);

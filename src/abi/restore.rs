@@ -104,14 +104,14 @@ pub unsafe extern "C" fn licbak_restore_license(
             let key_id = unsafe { text(key_id) }?;
             let options = options(flags)?;
             let listener = StatusCallback::new(callback, context)?;
-            let key_id = utf8(key_id)?.to_owned();
-            if !is_key_id(&key_id) {
+            let key_id = utf8(key_id)?;
+            if !is_key_id(key_id) {
                 return Err(invalid(
                     "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
                 ));
             }
             restorer.start(Kind::Restore, listener, |settings| {
-                plan(settings, Some(key_id), options)
+                plan(settings, Some(key_id.to_owned()), options)
             })
         })
     })

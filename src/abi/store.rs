@@ -10,7 +10,7 @@ use super::hresult::{LICBAK_NS_E_DRM_OPERATION_CANCELED, LICBAK_S_OK, name_of};
 use super::memory::{bytes, not_null, read_struct, text, with_nul};
 use super::types::*;
 use crate::error::{Error, Outcome, Result};
-use crate::license::name::shown;
+use crate::license::name::{NAME_MAX, shown};
 use crate::license::{BackupRight, Format, check_size};
 use crate::store::host::{Host, License, Take};
 
@@ -85,7 +85,9 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
     // SAFETY: as above.
     let name = unsafe { text(license.name) }?;
     let name = std::str::from_utf8(name).map_err(|_| {
-        let shown = shown(&String::from_utf8_lossy(name));
+        // As much of it as a sentence shows, since a host's text may have any length.
+        let beginning = name.get(..NAME_MAX).unwrap_or(name);
+        let shown = shown(&String::from_utf8_lossy(beginning));
         refused(Outcome::InvalidName, &shown, "its name is no UTF-8")
     })?;
     let key_id = match license.key_id.is_null() {

@@ -5,7 +5,7 @@ use super::index::{self, Record};
 use super::lines::{LicenseLine, parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
-use crate::license::{BackupRight, Format};
+use crate::license::{BackupRight, Format, name};
 
 /// What the lists say of one licence.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ fn agreed<'a>(sum: &[u8], line: &'a [u8]) -> Result<(Digest, LicenseLine<'a>)> {
     let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
     match line.name == name {
         true => Ok((digest, line)),
-        false => Err(disagree(&format!("at {}", name.escape_debug()))),
+        false => Err(disagree(&format!("at {}", name::shown(name)))),
     }
 }
 
@@ -55,7 +55,7 @@ fn disagree(what: &str) -> Fault {
 fn check_key(place: &Record, key_id: &str, name: &str) -> Result<()> {
     match place.key == index::key(key_id) {
         true => Ok(()),
-        false => Err(disagree(&format!("at {}", name.escape_debug()))),
+        false => Err(disagree(&format!("at {}", name::shown(name)))),
     }
 }
 

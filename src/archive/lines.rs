@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, FOLDER, Fault, Result, canonical};
+use crate::json;
 use crate::license::{self, BackupRight, Format, name};
 
 /// A licence that is in the backup, a line of `licenses.jsonl`.
@@ -134,8 +135,7 @@ pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<
 }
 
 pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(line)
-        .map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
+    json::parse(line).map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
 }
 
 /// A line of `licenses.jsonl`, if it tells of a licence that there can be.
@@ -146,7 +146,7 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     };
     let allowed = name::check(line.name.as_bytes()).is_ok() && name::is_key_id(&line.key_id);
     if !allowed || line.size > license::SIZE_MAX {
-        let shown = line.name.escape_debug();
+        let shown = name::shown(&line.name);
         return Err(Fault::Damaged(format!(
             "a licence can't be as it says: {shown}"
         )));

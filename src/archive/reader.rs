@@ -407,7 +407,7 @@ pub fn licenses_in<E: From<Fault>>(
             .filter(|name| name::check(name.as_bytes()).is_ok());
         let (Some(name), Some(content)) = (name, content) else {
             return Err(
-                Fault::Damaged(format!("a member is no licence: {}", path.escape_debug())).into(),
+                Fault::Damaged(format!("a member is no licence: {}", name::shown(path))).into(),
             );
         };
         if content.len() as u64 > license::SIZE_MAX || member.end > rest.len() {

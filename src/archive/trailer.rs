@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Result, lines, members};
+use crate::json;
 
 /// The format this library writes.
 pub const FORMAT: &str = "licbak";
@@ -21,8 +22,10 @@ pub struct Trailer {
     /// Bytes of the licences' contents.
     pub content_bytes: u64,
     /// Every member between the licences and this one, in order.
+    #[serde(deserialize_with = "json::list")]
     pub members: Vec<Entry>,
     /// The first record of each frame of the index, in hexadecimal.
+    #[serde(deserialize_with = "json::list")]
     pub index: Vec<String>,
 }
 
@@ -62,20 +65,21 @@ impl Entry {
 }
 
 impl Trailer {
-    pub fn parse(json: &[u8]) -> Result<Trailer> {
+    pub fn parse(text: &[u8]) -> Result<Trailer> {
         /// What every version of the format keeps.
         #[derive(Deserialize)]
         struct Head {
             format: String,
+            #[serde(deserialize_with = "json::list")]
             version: Vec<u64>,
         }
         let bad = |error| Fault::Damaged(format!("backup.json is wrong: {error}"));
-        let head: Head = serde_json::from_slice(json).map_err(bad)?;
+        let head: Head = json::parse(text).map_err(bad)?;
         if head.format != FORMAT {
             return Err(Fault::damaged("it is no backup of licbak"));
         }
         match head.version.first() {
-            Some(&major) if major == VERSION[0] => serde_json::from_slice(json).map_err(bad),
+            Some(&major) if major == VERSION[0] => json::parse(text).map_err(bad),
             Some(&major) if major > VERSION[0] => Err(Fault::Newer(major)),
             _ => Err(Fault::damaged("backup.json states no version")),
         }

@@ -193,9 +193,10 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         records.sort_unstable();
         let per_frame = limits::INDEX_TARGET / RECORD;
         let first = records.chunks(per_frame).filter_map(<[Record]>::first);
-        let first = first
-            .map(|record| text(&lines::hex::<{ 2 * RECORD }>(&record.to_bytes())))
-            .collect();
+        let mut index_starts = Vec::new();
+        index_starts.try_reserve_exact(records.len().div_ceil(per_frame))?;
+        index_starts
+            .extend(first.map(|record| text(&lines::hex::<{ 2 * RECORD }>(&record.to_bytes()))));
         let frames = records
             .chunks(per_frame)
             .map(|chunk| chunk.iter().flat_map(|record| record.to_bytes()));
@@ -222,7 +223,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
                 .chain(states)
                 .chain([frames])
                 .collect(),
-            index: first,
+            index: index_starts,
         };
         file.end(&trailer, &mut compressor)
     }
@@ -307,6 +308,8 @@ impl<F: Write> File<F> {
     /// Appends the last frame, of `backup.json` and the end of the archive, and the seek table.
     fn end(&mut self, trailer: &Trailer, compressor: &mut Compressor) -> Result<u64> {
         let mut json = Vec::new();
+        // More than the members and the figures take, and each start of the index with its punctuation.
+        json.try_reserve(4096 + trailer.index.len() * (2 * RECORD + 3))?;
         lines::push_json(&mut json, trailer)?;
         if json.len() as u64 > limits::TRAILER_MAX {
             return Err(Fault::damaged(
@@ -314,6 +317,7 @@ impl<F: Write> File<F> {
             ));
         }
         let mut content = members::header(TRAILER, json.len() as u64, 0).into_owned();
+        content.try_reserve_exact(json.len() + 3 * members::BLOCK)?;
         content.extend_from_slice(&json);
         content.resize(content.len().next_multiple_of(members::BLOCK), 0);
         content.extend_from_slice(&members::END);

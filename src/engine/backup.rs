@@ -288,7 +288,7 @@ fn repeat<S: Write + ReadAt>(
     let mut held = Held::new(Stored(spool));
     let read = gathering.read(Look::All, Some(old), &mut held);
     read.map_err(|stop| request.stopped(stop))?;
-    let Some(taking) = TakeOver::of(old) else {
+    let Some(taking) = TakeOver::of(old)? else {
         saving.start_again();
         return Ok(false);
     };

@@ -199,7 +199,7 @@ mod tests {
         let events = Arc::new(Events::default());
         events.post(kept(1));
         assert_eq!(next(&events), Next::Tell(kept(1)));
-        let (sender, flushed) = crossbeam_channel::bounded(1);
+        let (sender, flushed) = std::sync::mpsc::channel();
         let flushing = Arc::clone(&events);
         let thread = Thread::start(move || {
             flushing.flush();

@@ -6,8 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use super::events::Notice;
 use super::old::Old;
 use super::operation::Operation;
@@ -20,6 +18,7 @@ use crate::archive::lines::State;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, name};
 use crate::store::{Batch, Described, Feed, Fill, Intake, Known, Snapshot, Unsettled};
+use crate::sys::channel::{Receiver, Sender, bounded};
 use crate::sys::files::{Errno, Facts};
 
 /// How often a store that moves is listed.
@@ -105,7 +104,7 @@ impl<'g> Gathering<'g> {
         old: Option<&Arc<Old>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
-        let (give_back, buffers) = bounded(2 * self.rules.workers + 1);
+        let (give_back, buffers) = bounded(2 * self.rules.workers + 1).map_err(Error::from)?;
         let reading = Arc::new(Reading {
             operation: Arc::clone(self.operation),
             rules: self.rules,
@@ -120,7 +119,7 @@ impl<'g> Gathering<'g> {
                 self.pool,
                 self.rules.workers,
                 Arc::clone(&reading),
-                batches.into_iter(),
+                batches,
                 |portion: Portion| {
                     self.operation.check()?;
                     tell(self.operation, &mut self.told, portion.notices)?;
@@ -163,7 +162,7 @@ impl<'g> Gathering<'g> {
 
     /// Has a thread of the pool list the store.
     fn start_listing(&self, look: Look) -> Result<Batches> {
-        let (sender, batches) = bounded(self.store.batches_ahead());
+        let (sender, batches) = bounded(self.store.batches_ahead())?;
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
             let mut feed = Listing {

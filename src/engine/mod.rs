@@ -8,6 +8,7 @@ pub mod events;
 mod gathering;
 pub mod list;
 mod lists;
+mod memory;
 mod old;
 pub mod operation;
 pub mod pool;

@@ -328,6 +328,7 @@ impl<'b> States<'b> {
                     return Err(Fault::damaged("an old version is too large"));
                 }
                 Some(frame) => {
+                    self.superseded.by_frame.try_reserve(1)?;
                     let in_frame = self.superseded.by_frame.entry(frame).or_default();
                     in_frame.try_reserve(1)?;
                     in_frame.push(Superseded {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-
 use super::events::{Event, Events, Listener, Next, Notice, TICK};
+use super::memory::Memory;
 use super::pool::Pool;
 use super::progress::{Counters, Progress};
 use super::state::State;
 use crate::error::{Error, Outcome, Result};
 use crate::store::GoOn;
+use crate::sys::channel::bounded;
 use crate::sys::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
@@ -35,8 +35,7 @@ pub struct Operation {
     over_changed: Condvar,
     /// The event thread, until somebody has waited for it.
     thread: Mutex<Option<Thread>>,
-    #[cfg(feature = "standalone")]
-    reserve_used: usize,
+    memory: Memory,
 }
 
 /// What an operation does, on its conductor's thread.
@@ -53,8 +52,7 @@ impl Operation {
             over: Mutex::default(),
             over_changed: Condvar::default(),
             thread: Mutex::default(),
-            #[cfg(feature = "standalone")]
-            reserve_used: crate::sys::reserve::used(),
+            memory: Memory::now(),
         })
     }
 
@@ -70,15 +68,17 @@ impl Operation {
         over: impl FnOnce() + Send + 'static,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
-        let (go, ready) = bounded::<()>(1);
-        let (verdict, ended) = bounded::<Result<()>>(1);
+        let (go, ready) = bounded::<()>(1)?;
+        let (verdict, ended) = bounded::<Result<()>>(1)?;
         // The event thread first: until it is given the conductor it can still be sent home.
-        let (begin, begun) = bounded::<Thread>(1);
+        let (begin, begun) = bounded::<Thread>(1)?;
         let mut thread = self.thread.lock();
         let events = Thread::start({
             let operation = Arc::clone(self);
             move || {
-                let Ok(conductor) = begun.recv() else { return };
+                let Some(conductor) = begun.recv() else {
+                    return;
+                };
                 // First and alone: a host that objects, or cancels in here, has nothing done.
                 if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
                     operation.stop(Outcome::Host(code));
@@ -87,7 +87,7 @@ impl Operation {
                 let told = operation.tell_events(listener.as_ref());
                 conductor.join();
                 let gone = || Err(Error::panicked(&"the conductor is gone"));
-                let result = ended.recv().unwrap_or_else(|_| gone());
+                let result = ended.recv().unwrap_or_else(gone);
                 operation.tell_end(result, told, listener.as_ref(), failed);
                 over();
                 *operation.over.lock() = true;
@@ -97,7 +97,7 @@ impl Operation {
         let conductor = Thread::start({
             let operation = Arc::clone(self);
             move || {
-                if ready.recv().is_ok() {
+                if ready.recv().is_some() {
                     let result = operation.conduct(story, &pool);
                     drop(pool);
                     let _ = verdict.send(result);
@@ -134,7 +134,8 @@ impl Operation {
             story(self, pool)?;
             self.commit()
         }));
-        told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
+        let told = told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())));
+        told.map_err(|error| self.memory.explain(error))
     }
 
     /// Tells the listener what is posted, and progress in between, until nothing will be posted any
@@ -200,10 +201,7 @@ impl Operation {
 
     /// An error if the operation is to end: for every thread, at every licence.
     pub fn check(&self) -> Result<()> {
-        #[cfg(feature = "standalone")]
-        if crate::sys::reserve::used() != self.reserve_used {
-            return Err(Error::out_of_memory());
-        }
+        self.memory.check()?;
         if !self.is_stopping() {
             return Ok(());
         }
@@ -233,6 +231,10 @@ impl Operation {
     /// The point after which nobody can stop the operation: the host knows all, and has not
     /// objected.
     pub fn commit(&self) -> Result<()> {
+        // Once is enough: what has happened since can't take the effect back.
+        if *self.state.lock() == State::Committed {
+            return Ok(());
+        }
         self.settle()?;
         let mut state = self.state.lock();
         let (next, committed) = state.commit();
@@ -298,6 +300,7 @@ fn stop_error(cause: Outcome) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::channel::Sender;
 
     struct Silent;
 
@@ -310,7 +313,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
         let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
-        let (sender, told) = bounded(1);
+        let (sender, told) = bounded(1).unwrap();
         let story: Story = Box::new(|_, _| panic!("on purpose"));
         let failed = move |error: &Error| sender.send(error.sentence().to_owned()).unwrap();
         operation
@@ -321,7 +324,7 @@ mod tests {
     }
 
     /// Counts the ends it is told, and objects to nothing.
-    struct Ends(crossbeam_channel::Sender<Result<(), Outcome>>);
+    struct Ends(Sender<Result<(), Outcome>>);
 
     impl Listener for Ends {
         fn tell(&self, event: Event) -> Result<(), i32> {
@@ -381,14 +384,14 @@ mod tests {
                 Step::Fail => Err(Error::new(Outcome::DiskFull, "The disk is full.")),
             })
         });
-        let (sender, ends) = crossbeam_channel::unbounded();
+        let (sender, ends) = bounded(8).unwrap();
         operation
             .launch(1, story, Box::new(Ends(sender)), |_| (), || ())
             .unwrap();
         assert_eq!(operation.wait(None), expected, "{shown}");
         // The listener is gone, so that no more can come.
         assert_eq!(
-            ends.iter().collect::<Vec<_>>(),
+            ends.collect::<Vec<_>>(),
             Vec::from_iter(expected),
             "{shown}"
         );

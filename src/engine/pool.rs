@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use crate::error::{Error, Result};
+use crate::sys::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -21,16 +20,15 @@ pub struct Pool {
 
 impl Pool {
     pub fn start(threads: usize) -> Result<Pool> {
-        let (tasks, receiver) = bounded::<Task>(threads);
+        let (tasks, receiver) = bounded::<Task>(threads)?;
         let mut pool = Pool {
             tasks: Some(tasks),
             threads: Vec::new(),
         };
         for _ in 0..threads {
             let receiver = receiver.clone();
-            pool.threads.push(Thread::start(move || {
-                receiver.iter().for_each(|task| task())
-            })?);
+            pool.threads
+                .push(Thread::start(move || receiver.for_each(|task| task()))?);
         }
         Ok(pool)
     }
@@ -93,8 +91,8 @@ pub fn ordered<W: Work>(
     mut take: impl FnMut(W::Output) -> Result<()>,
 ) -> Result<()> {
     let under_way = 2 * workers + 1;
-    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way);
-    let (leaving, all_left) = bounded::<()>(0);
+    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way)?;
+    let (leaving, all_left) = bounded::<()>(1)?;
     for _ in 0..workers {
         let (work, receiver, leaving) = (Arc::clone(&work), receiver.clone(), leaving.clone());
         pool.run(move || {
@@ -108,7 +106,7 @@ pub fn ordered<W: Work>(
     let mut take_all = || loop {
         while outputs.len() < under_way {
             let Some(job) = jobs.next() else { break };
-            let (outlet, output) = bounded(1);
+            let (outlet, output) = bounded(1)?;
             match job {
                 Ok(job) => drop(sender.send((job, Outlet(outlet)))),
                 Err(error) => drop(outlet.send(Err(error))),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Outcome, Result};
+use crate::license::name::shown;
 
 /// The value of a property, in the type in which it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Property {
         found.ok_or_else(|| {
             Error::new(
                 Outcome::UnsupportedProperty,
-                format!("There is no property {name}."),
+                format!("There is no property {}.", shown(name)),
             )
         })
     }

@@ -23,7 +23,7 @@ pub fn restore_to_host(
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     if !options.salvage {
-        let (looking, selection) = (Arc::new(Looking), selection.clone());
+        let (looking, selection) = (Arc::new(Looking), selection.again()?);
         let damage = walk.see(Phase::Checking, selection, looking, |_, ()| Ok(()))?;
         damage.map_or(Ok(()), Err)?;
     }

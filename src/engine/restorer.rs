@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::Listener;
+use super::memory::Memory;
 use super::operation::{Kind, Operation, Story};
 use super::progress::Progress;
 use super::properties::{Properties, Property, Value};
@@ -115,12 +116,14 @@ impl Restorer {
         let properties = inner.settings.properties.clone();
         drop(inner);
         let _listing = Listing(self);
-        list(&properties, &|| {
-            if self.inner.lock().closed {
-                Err(closed())
-            } else {
-                Ok(())
-            }
+        let memory = Memory::now();
+        let check = || match self.inner.lock().closed {
+            true => Err(closed()),
+            false => memory.check(),
+        };
+        list(&properties, &check).map_err(|error| match error.outcome {
+            Outcome::Handle => error,
+            _ => memory.explain(error),
         })
     }
 

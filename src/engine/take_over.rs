@@ -40,10 +40,10 @@ pub struct TakeOver<'o> {
 
 impl TakeOver<'_> {
     /// None where too little of the old backup is left.
-    pub fn of(old: &Old) -> Option<TakeOver<'_>> {
+    pub fn of(old: &Old) -> Result<Option<TakeOver<'_>>> {
         let reader = &old.backup.reader;
         let frames = reader.license_frames();
-        let (mut kept, mut has_life) = (vec![true; frames], vec![false; frames]);
+        let (mut kept, mut has_life) = (marks(frames, true)?, marks(frames, false)?);
         let mark = |marks: &mut Vec<bool>, frame: u32, value| {
             if let Some(mark) = marks.get_mut(frame as usize) {
                 *mark = value;
@@ -75,15 +75,15 @@ impl TakeOver<'_> {
         kept.iter_mut()
             .zip(has_life)
             .for_each(|(kept, has_life)| *kept &= has_life);
-        let is_small = |frame: &usize| {
-            let span = reader.span(*frame);
-            kept.get(*frame) == Some(&true) && span.is_ok_and(|span| span.content_size < SMALL)
+        let is_small = |frame: usize| {
+            let span = old.backup.reader.span(frame);
+            span.is_ok_and(|span| span.content_size < SMALL)
         };
-        let small: Vec<usize> = (0..frames).filter(is_small).collect();
-        if small.len() > SMALL_FRAMES {
-            small
-                .into_iter()
-                .for_each(|frame| mark(&mut kept, frame as u32, false));
+        let numbered = kept.iter().enumerate();
+        let small = numbered.filter(|(frame, kept)| **kept && is_small(*frame));
+        if small.count() > SMALL_FRAMES {
+            let numbered = kept.iter_mut().enumerate();
+            numbered.for_each(|(frame, kept)| *kept &= !is_small(frame));
         }
         let is_kept = |frame: u32| kept.get(frame as usize).copied().unwrap_or(false);
         let (mut live, mut dead) = (0, 0);
@@ -100,7 +100,7 @@ impl TakeOver<'_> {
             dead += if is_kept(*frame) { sizes.sum() } else { 0 };
         }
         let any = kept.iter().any(|kept| *kept);
-        (any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept })
+        Ok((any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept }))
     }
 
     /// Whether all of the old backup stays as it is.
@@ -246,6 +246,14 @@ impl TakeOver<'_> {
         }
         Ok(())
     }
+}
+
+/// The same for every frame.
+fn marks(frames: usize, value: bool) -> Result<Vec<bool>> {
+    let mut marks = Vec::new();
+    marks.try_reserve_exact(frames)?;
+    marks.resize(frames, value);
+    Ok(marks)
 }
 
 /// The lists of the old backup, which have been found right, walked once more in step with its licences.

@@ -35,12 +35,24 @@ pub trait Visitor: Send + Sync + 'static {
 }
 
 /// The licences of a backup that a walk is about.
-#[derive(Clone)]
 pub enum Selection {
     /// All of it: every byte of the file is checked.
     All,
     /// Those in these places, in the order of the backup.
     These(Vec<Expected>),
+}
+
+impl Selection {
+    /// The same once more.
+    pub fn again(&self) -> Result<Selection> {
+        let Selection::These(licenses) = self else {
+            return Ok(Selection::All);
+        };
+        let mut again = Vec::new();
+        again.try_reserve_exact(licenses.len())?;
+        again.extend_from_slice(licenses);
+        Ok(Selection::These(again))
+    }
 }
 
 /// What a walk works with.

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use super::name::KEY_ID_MAX;
 use super::{BackupRight, Format, Said};
+use crate::json;
 
 #[derive(Deserialize)]
 struct Document<'d> {
@@ -31,7 +32,7 @@ struct Encryption {
 }
 
 pub fn read(document: &str) -> Option<Said> {
-    let document: Document = serde_json::from_str(document).ok()?;
+    let document: Document = json::parse(document.as_bytes()).ok()?;
     Some(Said {
         format: Format::Lcp,
         key_id: (document.id.len() <= KEY_ID_MAX).then(|| document.id.into_owned()),

@@ -12,6 +12,11 @@ use quick_xml::{Reader, XmlVersion};
 /// How deep elements may nest, and how long a path of names may be: several times what a licence has.
 const DEPTH_MAX: usize = 64;
 const PATH_MAX: usize = 4096;
+/// Bytes of a name, of the value of an attribute that is read, and of the declaration of a namespace. The
+/// reader keeps them in memory that it can't be refused.
+const NAME_MAX: usize = PATH_MAX;
+const VALUE_MAX: usize = 4096;
+const DECLARATION_MAX: usize = 512;
 
 /// Where elements of a document come from.
 pub struct Namespace {
@@ -40,6 +45,9 @@ impl Node<'_> {
         let mut attributes = element.attributes();
         let mut found = attributes.with_checks(false).flatten();
         let attribute = found.find(|attribute| attribute.key.as_ref() == name)?;
+        if attribute.value.len() > VALUE_MAX {
+            return None;
+        }
         attribute.normalized_value(XmlVersion::Implicit1_0).ok()
     }
 }
@@ -85,11 +93,16 @@ pub fn walk(
     namespaces: &[Namespace],
     mut visit: impl FnMut(&str, Node) -> Next,
 ) -> Option<()> {
+    if has_long_name(document) {
+        return None;
+    }
     let mut reader = Reader::from_str(document);
     reader.config_mut().expand_empty_elements = true;
     // Who knows no namespace is spared their declarations.
     let mut resolver = (!namespaces.is_empty()).then(NamespaceResolver::default);
     let (mut path, mut depth, mut over) = (String::new(), 0, false);
+    // How deep the element is that is passed over.
+    let mut passed = None;
     loop {
         let text = match reader.read_event().ok()? {
             Event::Start(element) => {
@@ -104,6 +117,9 @@ pub fn walk(
                 let name = match &mut resolver {
                     None => written.as_ref(),
                     Some(resolver) => {
+                        if has_long_declaration(&element) {
+                            return None;
+                        }
                         resolver.push(&element).ok()?;
                         let (namespace, _) = resolver.resolve_element(element.name());
                         path.push_str(prefix(&namespace, namespaces));
@@ -115,28 +131,29 @@ pub fn walk(
                     return None;
                 }
                 path.push_str(name);
-                match visit(&path, Node::Element(&element)) {
-                    Next::Into => continue,
-                    Next::Past => reader.read_to_end(element.name()).ok()?,
-                    Next::Stop => return None,
-                };
-                leave(&mut path, &mut resolver);
-                depth -= 1;
-                over = depth == 0;
+                if passed.is_none() {
+                    match visit(&path, Node::Element(&element)) {
+                        Next::Into => {}
+                        Next::Past => passed = Some(depth),
+                        Next::Stop => return None,
+                    }
+                }
                 continue;
             }
             Event::End(_) => {
+                passed = passed.filter(|passed| *passed != depth);
                 leave(&mut path, &mut resolver);
                 depth -= 1;
                 over = depth == 0;
                 continue;
             }
             Event::Eof => return over.then_some(()),
-            Event::Text(text) => text.xml10_content(),
-            Event::CData(text) => text.xml10_content(),
+            // As they are written: nobody asks which characters end a line.
+            Event::Text(text) => text.into_inner(),
+            Event::CData(text) => text.into_inner(),
             Event::GeneralRef(reference) => match reference.resolve_char_ref().ok()? {
                 Some(character) => Cow::Owned(character.to_string()),
-                None => Cow::Borrowed(predefined(&reference.xml10_content())?),
+                None => Cow::Borrowed(predefined(&reference)?),
             },
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => continue,
             Event::Empty(_) => return None, // is expanded
@@ -144,6 +161,7 @@ pub fn walk(
         match depth {
             0 if text.trim().is_empty() => {}
             0 => return None,
+            _ if passed.is_some() => {}
             _ => {
                 if let Next::Stop = visit(&path, Node::Text(text)) {
                     return None;
@@ -151,6 +169,31 @@ pub fn walk(
             }
         }
     }
+}
+
+/// Whether the name in some tag is longer than any of a licence.
+fn has_long_name(document: &str) -> bool {
+    let mut tags = document.match_indices('<');
+    tags.any(|(at, _)| {
+        let tag = document.as_bytes().get(at + 1..at + 2 + NAME_MAX);
+        // Where less is left there is no room for a long one.
+        tag.is_some_and(|tag| match tag.first() {
+            Some(b'!' | b'?') => false,
+            Some(b'/') => !tag.contains(&b'>'),
+            _ => !tag
+                .iter()
+                .any(|byte| *byte == b'>' || byte.is_ascii_whitespace()),
+        })
+    })
+}
+
+fn has_long_declaration(element: &BytesStart) -> bool {
+    let mut attributes = element.attributes();
+    let mut read = attributes.with_checks(false).flatten();
+    read.any(|attribute| {
+        let size = attribute.key.as_ref().len() + attribute.value.len();
+        size > DECLARATION_MAX && attribute.key.as_namespace_binding().is_some()
+    })
 }
 
 fn leave(path: &mut String, resolver: &mut Option<NamespaceResolver>) {

@@ -200,6 +200,7 @@ impl Target {
         let mut stale: Vec<String> = Vec::new();
         // What can't be listed or removed is no reason not to back up: the next backup tries again.
         let _ = self.directory.entries::<Errno>(|name, _| {
+            stale.try_reserve(1).map_err(|_| Errno::NOMEM)?;
             stale.extend(
                 name.to_str()
                     .ok()

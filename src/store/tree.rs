@@ -22,6 +22,7 @@ pub fn names(folder: &Dir) -> Result<Vec<(String, Kind)>, Errno> {
         } else {
             kind
         };
+        names.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         names.push((name.to_owned(), kind));
         Ok(())
     })?;
@@ -37,7 +38,10 @@ pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
         let folder = parent.folder(&path)?;
         for (name, kind) in names(&folder)? {
             match kind {
-                Kind::Folder => folders.push(join(&path, &name)),
+                Kind::Folder => {
+                    folders.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+                    folders.push(join(&path, &name));
+                }
                 _ => folder.remove_file(&name)?,
             }
         }

@@ -1,5 +1,6 @@
 //! Safe wrappers over the operating system.
 
+pub mod channel;
 pub mod files;
 #[allow(unsafe_code)]
 pub mod fork;

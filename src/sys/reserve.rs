@@ -3,7 +3,7 @@
 //! little memory.
 //!
 //! Rust's collections end the process when an allocation fails. Large buffers are asked for with
-//! `try_reserve`, and what is small (a sentence, a path, a channel's node) comes from here. An
+//! `try_reserve`, what is made of a hostile content is bounded, and what is small (a sentence, a path, a channel's node) comes from here. An
 //! operation compares [`used`] at its steps with what it was when it began, so that it fails as out
 //! of memory long before the pool is empty.
 
@@ -19,24 +19,27 @@ pub fn used() -> usize {
 #[global_allocator]
 static ALLOCATOR: Reserving = Reserving;
 
-const POOL_SIZE: usize = 1 << 20;
 /// Larger requests come from code that can live with a refusal.
-const LARGEST: usize = 64 * 1024;
+const LARGEST: usize = 128 * 1024;
+/// The pool is cut into slabs, each of which is whole again when its last block has come home: what lives
+/// long costs its slab alone.
+const SLABS: usize = 32;
+const POOL_SIZE: usize = SLABS * LARGEST;
 
 #[repr(align(4096))]
 struct Pool(UnsafeCell<[u8; POOL_SIZE]>);
 
-// SAFETY: each byte is handed out at most once between two resets, through the atomic cursor.
+// SAFETY: each byte is handed out at most once between two resets of its slab, through the atomic cursor.
 unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool(UnsafeCell::new([0; POOL_SIZE]));
-/// Where the pool's free part begins in the low half, how many blocks are out in the high half: one
+/// Of each slab: where its free part begins in the low bits, how many blocks are out in the high ones. One
 /// atomic, so that the cursor goes back to the start in the same step in which the last block comes
 /// home.
-static STATE: AtomicUsize = AtomicUsize::new(0);
+static SLAB_STATES: [AtomicUsize; SLABS] = [const { AtomicUsize::new(0) }; SLABS];
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
-const CURSOR_BITS: u32 = 21;
+const CURSOR_BITS: u32 = 18;
 const CURSOR_MASK: usize = (1 << CURSOR_BITS) - 1;
 const ONE_BLOCK: usize = 1 << CURSOR_BITS;
 
@@ -71,7 +74,7 @@ unsafe impl GlobalAlloc for Reserving {
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         if is_ours(memory) {
-            put_back();
+            put_back(memory);
         } else {
             // SAFETY: the caller's promise, passed on: what is not from the pool is from the
             // system.
@@ -111,25 +114,38 @@ fn draw(layout: Layout) -> *mut u8 {
     if layout.size() > LARGEST || layout.align() > 4096 {
         return std::ptr::null_mut();
     }
-    let mut state = STATE.load(Ordering::Relaxed);
+    let slabs = SLAB_STATES.iter().enumerate();
+    let mut found = slabs.filter_map(|(slab, state)| Some(slab * LARGEST + take(state, layout)?));
+    found.next().map_or(std::ptr::null_mut(), |start| {
+        // SAFETY: the block lies in the pool, and was given to this caller alone.
+        unsafe { POOL.0.get().cast::<u8>().add(start) }
+    })
+}
+
+/// Where in the slab with this state a block begins that was free; None where it does not fit.
+fn take(slab: &AtomicUsize, layout: Layout) -> Option<usize> {
+    let mut state = slab.load(Ordering::Relaxed);
     loop {
         let start = (state & CURSOR_MASK).next_multiple_of(layout.align());
-        let end = start + layout.size();
-        if end > POOL_SIZE {
-            return std::ptr::null_mut();
+        // One byte at least, so that no block begins where its slab ends.
+        let end = start + layout.size().max(1);
+        if end > LARGEST {
+            return None;
         }
-        let blocks = (state & !CURSOR_MASK) + ONE_BLOCK;
-        match STATE.compare_exchange_weak(state, blocks | end, Ordering::AcqRel, Ordering::Relaxed)
-        {
-            // SAFETY: start..end lies in the pool, and the exchange gave it to this caller alone.
-            Ok(_) => return unsafe { POOL.0.get().cast::<u8>().add(start) },
+        let next = ((state & !CURSOR_MASK) + ONE_BLOCK) | end;
+        match slab.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return Some(start),
             Err(now) => state = now,
         }
     }
 }
 
-fn put_back() {
-    let mut state = STATE.load(Ordering::Relaxed);
+fn put_back(memory: *mut u8) {
+    let slab = (memory as usize - POOL.0.get() as usize) / LARGEST;
+    let Some(slab) = SLAB_STATES.get(slab) else {
+        return;
+    };
+    let mut state = slab.load(Ordering::Relaxed);
     loop {
         let left = (state & !CURSOR_MASK) - ONE_BLOCK;
         let next = if left == 0 {
@@ -137,7 +153,7 @@ fn put_back() {
         } else {
             left | (state & CURSOR_MASK)
         };
-        match STATE.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+        match slab.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return,
             Err(now) => state = now,
         }
@@ -174,7 +190,29 @@ mod tests {
         assert!(!grown.is_null() && !is_ours(grown));
         // SAFETY: as allocated above.
         unsafe { ALLOCATOR.dealloc(grown, Layout::from_size_align(5000, 64).unwrap()) };
-        blocks[1..].iter().for_each(|_| put_back());
-        assert_eq!(STATE.load(Ordering::Relaxed), 0);
+        assert!(
+            blocks[1..]
+                .iter()
+                .any(|block| slab_of(*block) != slab_of(blocks[0]))
+        );
+
+        // A block that stays out leaves the rest of the pool to others, however often they come.
+        blocks[2..].iter().for_each(|block| put_back(*block));
+        let large = Layout::from_size_align(LARGEST, 1).unwrap();
+        for _ in 0..3 {
+            let all: Vec<_> = (0..SLABS - 1).map(|_| draw(large)).collect();
+            assert!(all.iter().all(|block| !block.is_null()) && draw(large).is_null());
+            all.into_iter().for_each(put_back);
+        }
+        put_back(blocks[1]);
+        assert!(
+            SLAB_STATES
+                .iter()
+                .all(|state| state.load(Ordering::Relaxed) == 0)
+        );
+    }
+
+    fn slab_of(block: *mut u8) -> usize {
+        (block as usize - POOL.0.get() as usize) / LARGEST
     }
 }

@@ -1,14 +1,10 @@
 //! The only place where threads are made.
 //!
 //! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call, every
-//! signal is blocked so that the host's handlers never run on our threads and a file-size limit is
-//! an error rather than the end of the host, and what the libraries below keep in thread-local
-//! storage is made before the thread owns any work.
+//! signal is blocked so that the host's handlers never run on our threads, and a file-size limit is
+//! an error rather than the end of the host.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::bounded;
 
 /// No memory or no thread to be had.
 #[derive(Debug)]
@@ -64,17 +60,9 @@ impl Drop for Thread {
 extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: `start` made the box and leaves it to this thread.
     let task = unsafe { Box::from_raw(task.cast::<Task>()) };
-    touch_thread_local_storage();
     // The task tells of its own panics; none may leave the thread.
     let _ = catch_unwind(AssertUnwindSafe(task));
     std::ptr::null_mut()
-}
-
-/// A channel's first wait on a thread allocates for the thread, and glibc ends the process where that
-/// fails. Better now than while the thread holds half a backup.
-fn touch_thread_local_storage() {
-    let (_sender, receiver) = bounded::<()>(1);
-    let _ = receiver.recv_deadline(Instant::now() + Duration::from_micros(50));
 }
 
 /// A new thread inherits the mask of the one that makes it.
@@ -98,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_thread_runs_its_task_with_signals_blocked() {
-        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let (sender, receiver) = crate::sys::channel::bounded(1).unwrap();
         let thread = Thread::start(move || {
             // SAFETY: reads the mask of this thread.
             let blocked = unsafe {

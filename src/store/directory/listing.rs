@@ -104,6 +104,7 @@ impl Listing {
                 if !self.stamps.lock().contains_key(&below) {
                     feed.check()?;
                     let below = self.read_folder(below)?;
+                    open.try_reserve(1)?;
                     open.push(below);
                 }
             }
@@ -198,7 +199,9 @@ impl Snapshot for Listing {
         feed: &mut dyn Feed,
     ) -> Result<()> {
         std::thread::sleep(unsettled.wait);
-        let folders = unsettled.folders.iter().cloned().collect();
+        let mut folders = Vec::new();
+        folders.try_reserve_exact(unsettled.folders.len())?;
+        folders.extend(unsettled.folders.iter().cloned());
         self.list_from(
             folders,
             |folder, name| !known(&tree::join(folder, name)),

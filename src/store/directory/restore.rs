@@ -275,7 +275,10 @@ impl Restore {
                 if kind == Kind::Folder {
                     match move_new(&from, &name, &into, true) {
                         Ok(()) => tell(Published::Folder(&whole))?,
-                        Err(Errno::EXIST | Errno::NOTEMPTY) => folders.push(whole),
+                        Err(Errno::EXIST | Errno::NOTEMPTY) => {
+                            folders.try_reserve(1)?;
+                            folders.push(whole);
+                        }
                         Err(errno) => {
                             return Err(self.write_error("make the folder", &whole, errno));
                         }
@@ -492,6 +495,7 @@ fn hidden(root: &Dir) -> Vec<String> {
             .to_str()
             .ok()
             .filter(|name| is_hidden_name(name, STAGING));
+        found.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         found.extend(name.map(str::to_owned));
         Ok(())
     });

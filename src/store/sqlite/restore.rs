@@ -28,12 +28,18 @@ pub struct Restore {
 }
 
 /// A new file, which goes again unless something is committed to it.
-struct Made(PathBuf);
+struct Made {
+    path: PathBuf,
+    is_committed: bool,
+}
 
 impl Drop for Made {
     fn drop(&mut self) {
+        if self.is_committed {
+            return;
+        }
         for suffix in ["", "-wal", "-shm", "-journal"] {
-            let mut name = self.0.clone().into_os_string();
+            let mut name = self.path.clone().into_os_string();
             name.push(suffix);
             let _ = files::remove_at(Path::new(&name));
         }
@@ -168,7 +174,9 @@ impl Restore {
         };
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
-        std::mem::forget(self.made.take());
+        if let Some(made) = &mut self.made {
+            made.is_committed = true;
+        }
         if !self.is_new {
             return Ok(());
         }
@@ -228,7 +236,10 @@ impl Database {
 /// Makes an empty file for the database; None where another has made it meanwhile.
 fn make(path: &Path) -> Result<Option<Made>> {
     match files::create_at(path) {
-        Ok(()) => Ok(Some(Made(path.to_owned()))),
+        Ok(()) => Ok(Some(Made {
+            path: path.to_owned(),
+            is_committed: false,
+        })),
         Err(Errno::EXIST) => Ok(None),
         Err(errno) => {
             let doing = format!("make the database '{}' (StorePath)", path.display());

@@ -1,0 +1,105 @@
+//! JSON of unknown origin, read with little memory whatever is in it.
+//!
+//! serde_json unescapes strings, tells of wrong ones and keeps open brackets in memory that it can't be
+//! refused without the process ending. So what it is given has no string and no depth that would take
+//! much of it; and lists are read into memory that can be refused.
+
+#![forbid(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+/// Bytes of a string as it is written: a name of 4,000 bytes, each escaped, has 24,000.
+const STRING_MAX: usize = 32 << 10;
+/// How deep brackets may nest: more than serde_json lets a value of ours.
+const DEPTH_MAX: usize = 256;
+
+/// The value that `json` stands for, or what is wrong with it.
+pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Error> {
+    match is_modest(json) {
+        true => serde_json::from_slice(json),
+        false => Err(serde_json::Error::custom(
+            "a string or its depth is beyond all measure",
+        )),
+    }
+}
+
+/// Whether no string of `json` is very long, and brackets do not nest very deep. Of what is no JSON it may
+/// say either.
+fn is_modest(json: &[u8]) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => match string_end(json, at + 1) {
+                Some(end) => at = end,
+                None => return false,
+            },
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Where the quotation mark is that ends the string which begins at `start`, unless it is very long.
+fn string_end(json: &[u8], start: usize) -> Option<usize> {
+    let rest = json.get(start..).unwrap_or_default();
+    let rest = rest.get(..STRING_MAX + 1).unwrap_or(rest);
+    let mut is_escaped = false;
+    let length = rest.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    length.map(|length| start + length)
+}
+
+/// Reads a list whose length is not known before; for `serde(deserialize_with)`.
+pub fn list<'j, D: Deserializer<'j>, T: Deserialize<'j>>(json: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+
+    impl<'j, T: Deserialize<'j>> Visitor<'j> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'j>>(self, mut values: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(value) = values.next_element()? {
+                list.try_reserve(1).map_err(A::Error::custom)?;
+                list.push(value);
+            }
+            Ok(list)
+        }
+    }
+
+    json.deserialize_seq(List(PhantomData))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_beyond_all_measure_is_refused() {
+        let string = |length: usize| format!("[\"{}\"]", "\\\"".repeat(length / 2));
+        assert!(parse::<[String; 1]>(string(STRING_MAX).as_bytes()).is_ok());
+        assert!(parse::<[String; 1]>(string(STRING_MAX + 2).as_bytes()).is_err());
+        let nested = |depth: usize| "[".repeat(depth) + "\"]\\\\\"" + &"]".repeat(depth);
+        assert!(is_modest(nested(DEPTH_MAX).as_bytes()));
+        assert!(!is_modest(nested(DEPTH_MAX + 1).as_bytes()));
+        let many = format!("[{}0]", "[\"[\"],{},".repeat(1000));
+        assert!(parse::<Vec<serde::de::IgnoredAny>>(many.as_bytes()).is_ok());
+        assert!(!is_modest(b"\"\\\""));
+    }
+}
