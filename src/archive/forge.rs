@@ -57,7 +57,7 @@ impl Parts {
             bytes: Vec::new(),
             table: SeekTable::default(),
             digests: Vec::new(),
-            compressor: Compressor::new(None)?,
+            compressor: Compressor::of_licenses(None)?,
         };
         let mut altered = |part, content: &[u8]| {
             let mut content = content.to_vec();
