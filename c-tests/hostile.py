@@ -5,8 +5,8 @@ verified, listed, restored into a directory and into a host's store, whole, by k
 Of what is refused a store gets nothing; of what is salvaged, only licences with names that keep the rule; nothing is
 ever written elsewhere; memory stays bounded.
 
-LICBAK_SO names the library. Every fifth is backed up over; with --all each is. `hostile.py WORDS` tries, with all,
-only the cases whose description has the words.
+LICBAK_SO names the library. Every fifth is backed up over; with LICBAK_TORTURE set each is. `hostile.py WORDS`
+tries only the cases whose description has the words.
 """
 
 import io
@@ -192,11 +192,10 @@ class Hostile:
             self.report(what, f"a backup over it holds {sorted(found)!r:.300}")
 
 
-def main(arguments):
-    words = " ".join(argument for argument in arguments if argument != "--all")
+def main(words):
     with tempfile.TemporaryDirectory() as directory:
         operations = Operations()
-        hostile = Hostile(pathlib.Path(directory), operations, repeats_all=bool(arguments))
+        hostile = Hostile(pathlib.Path(directory), operations, "LICBAK_TORTURE" in os.environ)
         parts = forge.Parts(hostile.file.read_bytes()).split(4)
         hostile.try_one("put together again", parts.build(), GOOD, hostile.licenses)
         check(hostile.wrong, 0, "what is wrong with a good backup")
@@ -223,4 +222,4 @@ def main(arguments):
 if forge.library() is None:
     print("hostile: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
 else:
-    main(sys.argv[1:])
+    main(" ".join(sys.argv[1:]))

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export LICBAK_TORTURE=1
-[ $# -gt 0 ] || set -- faults kills powercut full memory
+[ $# -gt 0 ] || set -- faults kills powercut full memory hostile
 for suite in "$@"; do
     cargo test --locked --release --test c -- --exact "$suite"
 done

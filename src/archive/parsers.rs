@@ -176,7 +176,7 @@ fn build(alter: impl FnMut(Part, &mut Vec<u8>)) -> Vec<u8> {
 /// Two frames of two licences.
 fn parts() -> Result<Parts> {
     let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), Compressor::of_licenses(None)?);
+    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), Compressor::of_lists(None)?);
     let (mut builder, mut packer) = (FrameBuilder::new()?, Compressor::of_licenses(None)?);
     let long = "n".repeat(120);
     for frame in [["a", "b/c.lic"], ["d", &long]] {
