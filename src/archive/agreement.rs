@@ -119,6 +119,11 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         Ok((place, sum, line))
     }
 
+    /// How many licences of the lists have been told.
+    pub fn told(&self) -> usize {
+        self.next
+    }
+
     /// Whether all lists have ended together.
     pub fn finish(self) -> Result<()> {
         if self.next != self.places.len() {

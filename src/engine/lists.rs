@@ -2,9 +2,9 @@
 
 use super::reading::Stored;
 use crate::archive::agreement::{Agreement, Expected};
-use crate::archive::lines::{RestrictedLine, parse_json};
+use crate::archive::lines::{RestrictedLine, parse_json, parse_sum};
 use crate::archive::reader::Reader;
-use crate::archive::{Fault, RESTRICTED};
+use crate::archive::{Fault, RESTRICTED, SUMS};
 use crate::license::name;
 use crate::sys::files::File;
 
@@ -12,7 +12,9 @@ use crate::sys::files::File;
 pub struct Lists<'b> {
     reader: &'b Reader<Stored<File>>,
     agreement: Agreement<'b, Stored<File>>,
-    names: name::Set,
+    /// The names so far, in a set once one breaks their order: those of a repeated backup do.
+    sorted: name::Sorted,
+    set: Option<name::Set>,
     content_bytes: u64,
 }
 
@@ -21,7 +23,8 @@ impl<'b> Lists<'b> {
         Ok(Lists {
             reader,
             agreement: Agreement::new(reader)?,
-            names: name::Set::default(),
+            sorted: name::Sorted::default(),
+            set: None,
             content_bytes: 0,
         })
     }
@@ -31,14 +34,39 @@ impl<'b> Lists<'b> {
         let mut licenses = Vec::new();
         while self.agreement.has_next_before(end) {
             let license = self.agreement.next()?;
-            self.names.insert(&license.name)?.map_err(|clash| {
-                Fault::Damaged(format!("a name clashes: {}: {clash}", license.name))
-            })?;
+            self.take(&license.name)?;
             self.content_bytes += license.size;
             licenses.try_reserve(1)?;
             licenses.push(license);
         }
         Ok(licenses)
+    }
+
+    /// Takes in the name of the licence that was told last, if it clashes with none before it.
+    fn take(&mut self, name: &str) -> Result<(), Fault> {
+        let clashes = |clash| Fault::Damaged(format!("a name clashes: {name}: {clash}"));
+        if self.set.is_none() {
+            if self.sorted.push(name).map_err(clashes)? {
+                return Ok(());
+            }
+            self.set = Some(self.names_before()?);
+        }
+        match &mut self.set {
+            Some(set) => set.insert(name)?.map_err(clashes),
+            None => Ok(()),
+        }
+    }
+
+    /// The names of the licences before the one that was told last.
+    fn names_before(&self) -> Result<name::Set, Fault> {
+        let mut names = name::Set::default();
+        let mut sums = self.reader.lines(SUMS)?;
+        for _ in 1..self.agreement.told() {
+            let Some((_, sum)) = sums.next()? else { break };
+            // That these don't clash is known.
+            let _ = names.insert(parse_sum(sum)?.1)?;
+        }
+        Ok(names)
     }
 
     /// Whether the lists of licences are whole.

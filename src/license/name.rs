@@ -1,5 +1,6 @@
 //! The one rule for names, of every store and every backup.
 
+use std::cmp::Ordering;
 use std::collections::{HashSet, TryReserveError};
 use std::hash::{BuildHasher, RandomState};
 
@@ -138,6 +139,38 @@ impl Set {
     }
 }
 
+/// Names of one store or backup in the order of their bytes, which tells what [`Set`] does without keeping
+/// them: what comes twice comes twice in a row, and all that stands between a licence and what is in a folder
+/// of its name begins with that name.
+#[derive(Default)]
+pub struct Sorted {
+    last: String,
+    /// How long the names are that `last` begins with, itself among them.
+    beginnings: Vec<usize>,
+}
+
+impl Sorted {
+    /// Takes `name` in, or tells how it clashes; false: it is not in the order, and was not taken in.
+    pub fn push(&mut self, name: &str) -> Result<bool, Clash> {
+        match name.cmp(&self.last) {
+            Ordering::Less => return Ok(false),
+            Ordering::Equal => return Err(Clash::Twice),
+            Ordering::Greater => {}
+        }
+        let both = self.last.bytes().zip(name.bytes());
+        let common = both.take_while(|(last, new)| last == new).count();
+        // What does not begin this name begins no later one.
+        self.beginnings.retain(|length| *length <= common);
+        let is_folder = |length: &usize| name.as_bytes().get(*length) == Some(&b'/');
+        if self.beginnings.iter().any(is_folder) {
+            return Err(Clash::Folder);
+        }
+        self.beginnings.push(name.len());
+        name.clone_into(&mut self.last);
+        Ok(true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +250,28 @@ mod tests {
         for name in ["a/b", "a/c", "b", "b/c/d/e"] {
             assert!(!set.names.contains(&set.hash.of(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn sorted_names_clash_as_those_of_a_set_do() {
+        let all = ["a", "a!", "a/b", "a/b/c", "a/c", "a0", "ab", "ab/c", "b"];
+        // Every choice of them, each name up to twice.
+        for choice in 0..3_usize.pow(all.len() as u32) {
+            let times = |number: usize| choice / 3_usize.pow(number as u32) % 3;
+            let names = (0..all.len()).flat_map(|number| vec![all[number]; times(number)]);
+            let (mut sorted, mut set) = (Sorted::default(), Set::default());
+            for name in names {
+                let clash = set.insert(name).unwrap().err();
+                assert_eq!(sorted.push(name).err(), clash, "{choice}: {name}");
+                if clash.is_some() {
+                    break;
+                }
+            }
+        }
+        let mut sorted = Sorted::default();
+        assert_eq!(
+            ["b", "a", "c"].map(|name| sorted.push(name)),
+            [Ok(true), Ok(false), Ok(true)]
+        );
     }
 }

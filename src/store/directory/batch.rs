@@ -59,11 +59,13 @@ impl BatchBuilder {
         if self.folders.is_empty() {
             return Ok(());
         }
-        // Many batches may wait: each takes what it needs, and no more.
-        let names = self.names.take()?;
+        let (folders, names) = (
+            std::mem::take(&mut self.folders),
+            std::mem::take(&mut self.names),
+        );
         feed.emit(Box::new(NameBatch {
             listing: Arc::clone(&self.listing),
-            folders: std::mem::take(&mut self.folders),
+            folders,
             names,
         }))
     }

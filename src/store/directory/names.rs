@@ -33,17 +33,6 @@ impl Names {
         Ok(())
     }
 
-    /// All names, in memory of just their size; none are left here.
-    pub fn take(&mut self) -> Result<Names> {
-        let mut taken = Names::default();
-        taken.text.try_reserve_exact(self.text.len())?;
-        taken.places.try_reserve_exact(self.places.len())?;
-        taken.text.push_str(&self.text);
-        taken.places.append(&mut self.places);
-        self.text.clear();
-        Ok(taken)
-    }
-
     pub fn len(&self) -> usize {
         self.places.len()
     }
