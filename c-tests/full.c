@@ -54,7 +54,8 @@ static void full_disks(void *step)
         if (done) { /* the old one stays, whole, where there is no room for two */
             uint64_t before = digest("disk/backups/licenses.tar.zst");
             if (attempt(licbak_backup_licenses, "other", "disk/backups", FULL)) {
-                CHECK_SAME_LINES(restored_text("disk/backups", 0, true, LICBAK_S_OK), store_text("other", true, true));
+                CHECK_SAME_LINES(restored_text("disk/backups", 0, true, LICBAK_S_OK),
+                                 store_text("other", true, true));
                 done++;
             } else {
                 CHECK(digest("disk/backups/licenses.tar.zst") == before);
