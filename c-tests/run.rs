@@ -253,6 +253,22 @@ fn soname_and_nodelete() {
     );
 }
 
+/// Threads of a host that loads the library itself have its thread-local storage from the start: what glibc made
+/// when it is first used would end the process where there is no memory.
+#[test]
+fn static_thread_local_storage() {
+    let machine = expect(Command::new("uname").arg("-m"));
+    if !["x86_64", "aarch64"].contains(&machine.trim()) || !cfg!(target_env = "gnu") {
+        return skip("static thread-local storage", "not on this machine");
+    }
+    let text = expect(Command::new("readelf").args(["-d", "-W"]).arg(library()));
+    assert!(
+        text.lines()
+            .any(|line| line.contains("(FLAGS)") && line.contains("STATIC_TLS")),
+        "{text}"
+    );
+}
+
 /// liblicbak.so, for the linker, leads to liblicbak.so.0, for the loader, and that to the file of
 /// this version.
 #[test]

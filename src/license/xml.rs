@@ -331,6 +331,36 @@ mod tests {
     }
 
     #[test]
+    fn what_would_take_much_memory_is_no_document() {
+        let name = |length| "n".repeat(length);
+        let value = |length| "v".repeat(length);
+        let refused = [
+            format!("<{}/>", name(NAME_MAX + 1)),
+            format!("<a></{}>", name(NAME_MAX + 1)),
+            format!("<a></a{}>", " ".repeat(NAME_MAX)),
+            format!("<a xmlns='{}'/>", value(DECLARATION_MAX)),
+            format!("<a xmlns:{}='u'/>", name(DECLARATION_MAX)),
+            format!("<past>{}{}</past>", "<a>".repeat(64), "</a>".repeat(64)),
+        ];
+        for document in refused {
+            assert_eq!(told(&document), None, "{document:.80}");
+        }
+        let taken = [
+            format!("<{}/>", name(NAME_MAX - 1)),
+            format!("<a xmlns='{}'/>", value(DECLARATION_MAX - 5)),
+            format!("<a><![CDATA[<{}]]></a>", value(10)),
+            format!("<!--{0}--><a b='{0}'>{0}</a>", value(100_000)),
+            format!("<past>{}{}</past>", "<a>".repeat(63), "</a>".repeat(63)),
+        ];
+        for document in taken {
+            assert!(told(&document).is_some(), "{document:.80}");
+        }
+        let id = |length| told(&format!("<a id='{}'/>", value(length))).unwrap();
+        assert_eq!(id(VALUE_MAX).len(), "<a>[]".len() + VALUE_MAX);
+        assert_eq!(id(VALUE_MAX + 1), "<a>");
+    }
+
+    #[test]
     fn a_root_is_known_by_its_beginning() {
         let found = root(
             "<LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken",

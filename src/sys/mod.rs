@@ -9,4 +9,6 @@ pub mod locks;
 #[cfg(feature = "standalone")]
 pub mod reserve;
 #[allow(unsafe_code)]
+pub mod static_tls;
+#[allow(unsafe_code)]
 pub mod threads;

@@ -26,6 +26,7 @@ unsafe impl Sync for Thread {}
 impl Thread {
     /// Runs `task` on a new thread. A panic in the task ends the thread, nothing else.
     pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
+        super::static_tls::keep();
         let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
         let created = with_signals_blocked(|| {
             let mut id: libc::pthread_t = 0;
