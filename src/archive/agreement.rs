@@ -80,6 +80,11 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         })
     }
 
+    /// How many licences the index has.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Whether the next licence in the lists begins before `end` in the decompressed stream.
     pub fn has_next_before(&self, end: u64) -> bool {
         self.places

@@ -84,6 +84,16 @@ impl Listed {
         Ok(())
     }
 
+    /// As if nothing had been taken in, with the same memory.
+    pub fn clear(&mut self) {
+        self.sums.clear();
+        self.lines.clear();
+        self.restricted.clear();
+        self.states.clear();
+        self.records.clear();
+        (self.restricted_count, self.content_bytes) = (0, 0);
+    }
+
     /// Takes in the state of the licence that was taken over last, likewise.
     pub fn take_over_state(&mut self, line: &[u8]) -> Result<()> {
         push_line(&mut self.states, line)

@@ -199,7 +199,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             .extend(first.map(|record| text(&lines::hex::<{ 2 * RECORD }>(&record.to_bytes()))));
         let frames = records
             .chunks(per_frame)
-            .map(|chunk| chunk.iter().flat_map(|record| record.to_bytes()));
+            .map(|chunk| chunk.iter().map(|record| record.to_bytes()));
         let size = (records.len() * RECORD) as u64;
         let index = file.member(INDEX, size, frames, |content| {
             compressor.compress(content, Vec::new())
@@ -266,8 +266,8 @@ impl<F: Write> File<F> {
         Ok(())
     }
 
-    /// Appends a whole member whose content comes in `frames`, one frame each.
-    fn member<I: Iterator<Item = u8>>(
+    /// Appends a whole member whose content comes in `frames`, records of one frame each.
+    fn member<const SIZE: usize, I: Iterator<Item = [u8; SIZE]>>(
         &mut self,
         name: &str,
         size: u64,
@@ -280,7 +280,7 @@ impl<F: Write> File<F> {
         for frame in frames {
             let start = content.len();
             content.try_reserve(limits::LIST_TARGET)?;
-            content.extend(frame);
+            frame.for_each(|record| content.extend_from_slice(&record));
             let new = content.get(start..).unwrap_or_default();
             sha256.update(new);
             left -= new.len() as u64;
@@ -300,7 +300,7 @@ impl<F: Write> File<F> {
     fn frames(&mut self, compressor: &mut Compressor) -> Result<Entry> {
         let digests = std::mem::take(&mut self.digests);
         let frames = digests.chunks(limits::LIST_TARGET / 32);
-        let frames = frames.map(|chunk| chunk.iter().flatten().copied());
+        let frames = frames.map(|chunk| chunk.iter().copied());
         let size = (digests.len() * 32) as u64;
         self.member(FRAMES, size, frames, |content| stored(compressor, content))
     }

@@ -191,6 +191,9 @@ impl Old {
         let backup = Arc::clone(&self.backup);
         let reader = &backup.reader;
         let (mut lists, mut states) = (Agreement::new(reader)?, States::new(reader)?);
+        self.known
+            .try_reserve_exact(lists.len())
+            .map_err(Fault::from)?;
         self.ends
             .try_reserve_exact(reader.license_frames())
             .map_err(Fault::from)?;
@@ -204,7 +207,6 @@ impl Old {
                     false => Fate::Unseen,
                 };
                 let state = states.of(&license.name)?;
-                self.known.try_reserve(1).map_err(Fault::from)?;
                 self.known.push(Known {
                     name: self.hash(&license.name),
                     state: state.map(|state| self.state(&state)),

@@ -149,6 +149,7 @@ impl TakeOver<'_> {
         let reader = &self.old.backup.reader;
         let mut lists = Lists::new(self.old)?;
         let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
+        let mut listed = Listed::default();
         for frame in 0..reader.license_frames() {
             operation.check()?;
             let mut is_right = self.is_kept(frame);
@@ -160,7 +161,7 @@ impl TakeOver<'_> {
                 is_right = is_copy(draft, writer.written(), length, &digest, &mut buffer)?;
             }
             if is_right {
-                self.adopt(writer, frame, &mut lists)?;
+                self.adopt(writer, frame, &mut lists, &mut listed)?;
                 continue;
             }
             if frame < copied_to {
@@ -224,13 +225,14 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Stored<&File>, S>,
         frame: usize,
         lists: &mut Lists,
+        listed: &mut Listed,
     ) -> Result<(), Fault> {
         let reader = &self.old.backup.reader;
-        let span = reader.span(frame)?;
-        let (mut listed, mut changed) = (Listed::default(), Vec::new());
+        let (span, mut changed) = (reader.span(frame)?, Vec::new());
+        listed.clear();
         for known in self.old.licenses_in(frame) {
             if known.fate() == Fate::Unchanged {
-                lists.take_over(known, span, &mut listed)?;
+                lists.take_over(known, span, listed)?;
                 continue;
             }
             changed.try_reserve(1)?;
@@ -239,7 +241,7 @@ impl TakeOver<'_> {
                 size: known.size.into(),
             });
         }
-        let number = writer.adopt(span, reader.digest(frame)?, &listed)?;
+        let number = writer.adopt(span, reader.digest(frame)?, listed)?;
         let earlier = self.old.superseded.by_frame.get(&(frame as u32));
         for license in changed.iter().chain(earlier.into_iter().flatten()) {
             writer.supersede(&license.name, license.size, number)?;
