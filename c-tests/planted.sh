@@ -9,7 +9,7 @@ CARGO_TARGET_DIR=$work TMPDIR=$work/run LD_LIBRARY_PATH=$work/install/lib LICBAK
 export CARGO_TARGET_DIR TMPDIR LD_LIBRARY_PATH LICBAK_SO
 rm -rf "$work/source" "$work/run"
 mkdir -p "$work/source" "$work/run"
-git ls-files -z | tar -c --null -T - | tar -x -C "$work/source"
+git ls-files -z | tar -c --null -T - | tar -x -m -C "$work/source" # newer than what was built last
 cd "$work/source"
 # Built in a hurry: there is much to build, and little to run.
 mkdir .cargo

@@ -33,7 +33,7 @@ c_programs! {
     races moving hygiene stick
     repeat repeat_generations repeat_stop repeat_rights repeat_damage
     host_store host_many host_misuse host_inside
-    faults kills powercut full memory
+    faults kills powercut cut_disk full memory
 }
 
 /// This one opens the library itself, so it must not be linked with it.

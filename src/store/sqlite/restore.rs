@@ -77,6 +77,12 @@ impl Restore {
         }
         let database = Database::open(path, go_on)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
+        // Also what says that a transaction is over is to be on the disk when it is: a journal's end is a name
+        // in its directory.
+        let set = database
+            .connection
+            .pragma_update(None, "synchronous", "EXTRA");
+        set.map_err(failed)?;
         if is_new && !dry_run {
             let set = database
                 .connection
