@@ -117,7 +117,7 @@ pub fn scratch() -> PathBuf {
 
 /// Prints past the test runner, which keeps what a passing test prints.
 #[allow(clippy::explicit_write)]
-fn say(line: &str) {
+pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
 }
 
