@@ -61,7 +61,7 @@ for bug in "$@"; do
         echo "planted: not caught by $suite: $(head -n 1 "$bug")"
     else
         caught=$((caught + 1))
-        echo "planted: caught by $suite: $(head -n 1 "$bug"): $(tail -n 1 "$work/log")"
+        echo "planted: caught by $suite: $(head -n 1 "$bug"): $(head -n 1 "$work/log")"
     fi
     patch -s -R -p1 <"$bug"
 done
