@@ -1,15 +1,14 @@
 #!/bin/sh
 # The long forms of the suites whose short forms are part of `cargo test`: every fault, kill and state where
-# those take a sample; and planted bugs, which the suites must catch (planted.sh). Takes an hour or two; prints what
+# those take a sample; the sanitizers; and planted bugs, which the suites must catch (planted.sh). Takes an hour or two; prints what
 # each has counted. With names, only those.
 set -eu
 cd "$(dirname "$0")/.."
 export LICBAK_TORTURE=1
-[ $# -gt 0 ] || set -- faults kills powercut full cut_disk memory hostile planted
+[ $# -gt 0 ] || set -- faults kills powercut full cut_disk memory hostile sanitizers planted
 for suite in "$@"; do
-    if [ "$suite" = planted ]; then
-        c-tests/planted.sh
-    else
-        cargo test --locked --release --test c -- --exact "$suite"
-    fi
+    case $suite in
+    planted | sanitizers) "c-tests/$suite.sh" ;;
+    *) cargo test --locked --release --test c -- --exact "$suite" ;;
+    esac
 done
