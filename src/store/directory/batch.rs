@@ -9,8 +9,12 @@ use crate::license::{self, name};
 use crate::store::{Batch, Described, Feed, Intake, Stated};
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 
-/// How many names a worker takes at a time: with licences of a few KiB they fill a frame.
+/// How many names a worker takes at a time: with licences of a few KiB these fill a frame.
 const BATCH: usize = 512;
+/// The part of all names before, and how many at most, if that is more: of the frames of a large batch only the
+/// last is small, and in a small store there is something to do for every worker.
+const SHARE: usize = 8;
+const BATCH_MAX: usize = 8 * BATCH;
 /// How often a file is read again that was written to meanwhile.
 const ATTEMPTS: usize = 5;
 
@@ -27,6 +31,8 @@ pub struct BatchBuilder {
     listing: Arc<Listing>,
     folders: Vec<(String, usize)>,
     names: Names,
+    /// Names in earlier batches.
+    emitted: usize,
 }
 
 impl BatchBuilder {
@@ -35,6 +41,7 @@ impl BatchBuilder {
             listing,
             folders: Vec::new(),
             names: Names::default(),
+            emitted: 0,
         }
     }
 
@@ -51,7 +58,10 @@ impl BatchBuilder {
             Some(last) => last.1 = end,
             None => self.folders.push((folder.to_owned(), end)),
         }
-        if end < BATCH { Ok(()) } else { self.emit(feed) }
+        if end < (self.emitted / SHARE).clamp(BATCH, BATCH_MAX) {
+            return Ok(());
+        }
+        self.emit(feed)
     }
 
     /// Emits what has been collected, if anything.
@@ -63,6 +73,7 @@ impl BatchBuilder {
             std::mem::take(&mut self.folders),
             std::mem::take(&mut self.names),
         );
+        self.emitted += names.len();
         feed.emit(Box::new(NameBatch {
             listing: Arc::clone(&self.listing),
             folders,
