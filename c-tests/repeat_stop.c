@@ -68,6 +68,44 @@ static void vanishing(void)
     }
 }
 
+/* More links are told than may wait, and all stand behind the licence: when the first is told, it has been found
+ * unchanged, and the store has not been read to its end. */
+static licbak_hresult vanish_once(recorder *rec, const event *e)
+{
+    bool *gone = rec->other;
+    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && !*gone) {
+        vanish("doomed/b/key.lic");
+        *gone = true;
+    }
+    return LICBAK_S_OK;
+}
+
+/* Its frame has to be made anew, since another licence in it is gone; and when it is read for that, it is gone
+ * too, while an older version of it is in a frame that stays. */
+static void vanishing_with_an_older_version(void)
+{
+    bool gone = false;
+    recorder rec = {.react = vanish_once, .other = &gone};
+    write_text("doomed/b/key.lic", "the older version");
+    settle();
+    CHECK_HR(backup("doomed", "doomed-backups", 0), LICBAK_S_OK);
+    write_text("doomed/b/key.lic", "the later version");
+    write_text("doomed/b/new.lic", "in the same frame");
+    settle();
+    CHECK_HR(backup("doomed", "doomed-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    CHECK(unlink("doomed/b/new.lic") == 0);
+    uint64_t before = digest("doomed-backups/licenses.tar.zst");
+    licbak_restorer *r = restorer_for("doomed", "doomed-backups");
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec),
+             LICBAK_HRESULT_ERROR_SHARING_VIOLATION);
+    CHECK_HAS(error_message(r), "'b/key.lic'");
+    CHECK(gone && digest("doomed-backups/licenses.tar.zst") == before);
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    forget(&rec);
+    check_backup("doomed-backups", "doomed");
+}
+
 /* -- a store that moves all the time ---------------------------------------------------------------------- */
 
 static atomic_bool stop, rest;
@@ -284,17 +322,23 @@ int main(void)
     }
     make_dir("moving/x");
     make_dir("moving/m");
+    make_dir("vanishing");
+    make_dir("doomed");
     for (int i = 0; i < LINKS; i++) {
         char path[64];
         snprintf(path, sizeof path, "vanishing/a-link-%05d", i);
-        make_dir("vanishing");
+        CHECK(symlink("nowhere", path) == 0);
+        snprintf(path, sizeof path, "doomed/c-link-%05d", i);
         CHECK(symlink("nowhere", path) == 0);
     }
     write_noise("vanishing/z/stays.lic", 1000, 1);
+    write_noise("doomed/a/stays.lic", 1000, 1);
     make_dir("vanishing-backups");
+    make_dir("doomed-backups");
     make_dir("backups");
     settle();
     vanishing();
+    vanishing_with_an_older_version();
     moving();
     CHECK_HR(backup("store", "backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
     canceled();

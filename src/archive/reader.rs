@@ -65,10 +65,11 @@ impl<R: ReadAt> Reader<R> {
         self.table.spans().iter().copied().zip(digests)
     }
 
-    /// Whether all members behind the licences are ones that this version writes.
+    /// Whether the members behind the licences are those that this version writes.
     pub fn is_of_this_version(&self) -> bool {
-        let is_known = |entry: &Entry| KNOWN.contains(&entry.name.as_str()) || entry.name == STATE;
-        self.trailer.version == VERSION && self.trailer.members.iter().all(is_known)
+        let names = self.trailer.members.iter().map(|entry| entry.name.as_str());
+        let with_states = [SUMS, LICENSES, RESTRICTED, INDEX, STATE, FRAMES];
+        self.trailer.version == VERSION && (names.clone().eq(KNOWN) || names.eq(with_states))
     }
 
     pub fn trailer(&self) -> &Trailer {

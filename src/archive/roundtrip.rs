@@ -98,8 +98,8 @@ fn a_backup_that_is_taken_over_whole_is_the_same_but_for_its_time() {
         let old = write(count, |_| false);
         let reader = Reader::open(&old).unwrap();
         assert!(reader.is_of_this_version());
-        let frames: Vec<_> = reader.digested().collect();
-        let length = frames.iter().map(|(span, _)| span.length as usize).sum();
+        let lengths = reader.digested().map(|(span, _)| span.length as usize);
+        let length = lengths.sum();
         let names = |file: &Vec<u8>| -> Vec<_> {
             let (found, _) = read(file).unwrap();
             found.into_iter().map(|(license, _)| license.name).collect()
@@ -111,7 +111,9 @@ fn a_backup_that_is_taken_over_whole_is_the_same_but_for_its_time() {
             let mut new = old[..length].to_vec();
             let compressor = Compressor::of_licenses(None).unwrap();
             let mut writer = Writer::new(&mut new, || Ok(Vec::new()), compressor);
-            writer.adopt_all(&frames, reader.trailer()).unwrap();
+            writer
+                .adopt_all(reader.digested(), reader.trailer())
+                .unwrap();
             assert_eq!(writer.counts().licenses, count as u64);
             let size = writer.finish(created.into()).unwrap();
             assert_eq!(size, new.len() as u64);

@@ -90,9 +90,13 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Takes in that the file is as another backup, which has `trailer`, up to the member `frames`.
-    pub fn adopt_all(&mut self, frames: &[(Span, Digest)], trailer: &Trailer) -> Result<()> {
+    pub fn adopt_all(
+        &mut self,
+        frames: impl Iterator<Item = (Span, Digest)>,
+        trailer: &Trailer,
+    ) -> Result<()> {
         for (span, digest) in frames {
-            self.file.adopt(span.length, span.content_size, *digest)?;
+            self.file.adopt(span.length, span.content_size, digest)?;
         }
         self.same_as = Some(trailer.clone());
         Ok(())

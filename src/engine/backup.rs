@@ -246,12 +246,12 @@ impl Request {
         Error::new(Outcome::SharingViolation, sentence)
     }
 
-    /// The error of a licence that came to be restricted while it was read, of which an older version may
-    /// have been taken over.
-    fn needs_full(&self) -> Error {
+    /// The error of a licence that can't be in the backup any more while an older version of it was taken over.
+    fn needs_full(&self, name: &str) -> Error {
         let sentence = format!(
-            "A licence in the store {} must not be backed up any more, and the backup that is there may \
-             hold it in an older version. Back up in full (LICBAK_BACKUP_FULL).",
+            "The licence '{name}' in the store {} vanished while it was backed up, or must not be backed up any \
+             more, and the backup that is there holds it in an older version. Back up again, or in full \
+             (LICBAK_BACKUP_FULL).",
             self.store
         );
         Error::new(Outcome::SharingViolation, sentence)
@@ -303,15 +303,23 @@ fn repeat<S: Write + ReadAt>(
     let again = again.map_err(|stop| request.stopped(stop))?;
     saving.count();
     held.give_to(saving).map_err(fault)?;
-    let restricted = saving.writer.counts().restricted;
-    if !again.is_empty() {
-        let read = gathering.read(Look::These(again), None, saving);
-        read.map_err(|stop| request.stopped(stop))?;
+    if again.is_empty() {
+        return Ok(true);
     }
-    // It may be that one of them is in what was copied, in an older version.
-    match saving.writer.counts().restricted == restricted {
-        true => Ok(true),
-        false => Err(request.needs_full()),
+    let mut older = taking.with_older_versions(&again)?;
+    let read = gathering.read(Look::These(again), None, saving);
+    read.map_err(|stop| request.stopped(stop))?;
+    // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
+    if !older.is_empty() {
+        let listed = saving.writer.names(|name| {
+            older.remove(name);
+            Ok(())
+        });
+        listed.map_err(fault)?;
+    }
+    match older.into_iter().next() {
+        None => Ok(true),
+        Some(name) => Err(request.needs_full(&name)),
     }
 }
 

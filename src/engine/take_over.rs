@@ -1,6 +1,7 @@
 //! Takes over from an old backup what has not changed: frames are copied as they are, and so are the lines
 //! that tell of their licences.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::iter::Peekable;
 use std::slice;
@@ -15,7 +16,7 @@ use crate::archive::index::Record;
 use crate::archive::lines::parse_license;
 use crate::archive::reader;
 use crate::archive::writer::Writer;
-use crate::archive::{Digest, Fault, LICENSES, ReadAt, STATE, SUMS, digest, limits};
+use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, digest, limits};
 use crate::buffer::sized;
 use crate::error::Result;
 use crate::sys::files::{Errno, File};
@@ -109,9 +110,38 @@ impl TakeOver<'_> {
         let unchanged = |known: &Known| known.fate() == Fate::Unchanged;
         let stays =
             |frame| self.is_kept(frame) && self.old.licenses_in(frame).iter().all(unchanged);
-        reader.trailer().restricted == 0
-            && reader.is_of_this_version()
-            && (0..reader.license_frames()).all(stays)
+        let frames = 0..reader.license_frames();
+        let licenses = frames.clone().flat_map(|frame| self.old.licenses_in(frame));
+        let content_bytes = licenses.map(|known| u64::from(known.size)).sum::<u64>();
+        reader.is_of_this_version()
+            && reader.trailer().content_bytes == content_bytes
+            && frames.into_iter().all(stays)
+            && self.restricts_nothing().unwrap_or(false)
+    }
+
+    /// Whether nothing was left out of the old backup.
+    fn restricts_nothing(&self) -> Result<bool, Fault> {
+        let reader = &self.old.backup.reader;
+        let mut lines = reader.lines(RESTRICTED)?;
+        let is_empty = lines.next()?.is_none();
+        lines.finish()?;
+        Ok(is_empty && reader.trailer().restricted == 0)
+    }
+
+    /// Those of `names` of which an older version is in a frame that is kept.
+    pub fn with_older_versions(&self, names: &[String]) -> Result<HashSet<String>> {
+        let (mut older, mut found) = (HashSet::new(), HashSet::new());
+        for (frame, superseded) in &self.old.superseded.by_frame {
+            if self.is_kept(*frame as usize) {
+                older.try_reserve(superseded.len())?;
+                older.extend(superseded.iter().map(|license| license.name.as_str()));
+            }
+        }
+        for name in names.iter().filter(|name| older.contains(name.as_str())) {
+            found.try_reserve(1)?;
+            found.insert(name.clone());
+        }
+        Ok(found)
     }
 
     /// Copies all of the old backup to `draft`, which is empty, its lists too; false where it is damaged,
@@ -123,18 +153,17 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Stored<&File>, S>,
     ) -> Result<bool, Stop> {
         let reader = &self.old.backup.reader;
-        let frames: Vec<_> = reader.digested().collect();
-        let length = frames.iter().map(|(span, _)| u64::from(span.length)).sum();
-        self.copy_part(operation, draft, 0, length)?;
+        let lengths = reader.digested().map(|(span, _)| u64::from(span.length));
+        self.copy_part(operation, draft, 0, lengths.sum())?;
         let mut buffer = Vec::new();
-        for (span, digest) in &frames {
+        for (span, digest) in reader.digested() {
             operation.check()?;
-            if !is_copy(draft, span.start, span.length, digest, &mut buffer)? {
+            if !is_copy(draft, span.start, span.length, &digest, &mut buffer)? {
                 cut(draft, 0)?;
                 return Ok(false);
             }
         }
-        writer.adopt_all(&frames, reader.trailer())?;
+        writer.adopt_all(reader.digested(), reader.trailer())?;
         Ok(true)
     }
 
@@ -149,12 +178,12 @@ impl TakeOver<'_> {
         let reader = &self.old.backup.reader;
         let mut lists = Lists::new(self.old)?;
         let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
-        let mut listed = Listed::default();
+        let (mut listed, mut most) = (Listed::default(), u64::MAX);
         for frame in 0..reader.license_frames() {
             operation.check()?;
             let mut is_right = self.is_kept(frame);
             if is_right && frame >= copied_to {
-                copied_to = self.copy_run(operation, draft, frame)?;
+                copied_to = self.copy_run(operation, draft, frame, most)?;
             }
             if is_right {
                 let (length, digest) = (reader.span(frame)?.length, reader.digest(frame)?);
@@ -165,9 +194,9 @@ impl TakeOver<'_> {
                 continue;
             }
             if frame < copied_to {
-                // What follows is copied once more.
+                // What follows is copied once more, and not all of it for each frame that is damaged.
                 cut(draft, writer.written())?;
-                copied_to = frame;
+                (copied_to, most) = (frame, COPIED);
             }
             for known in self.old.licenses_in(frame) {
                 let name = lists.pass_over(known)?;
@@ -184,12 +213,18 @@ impl TakeOver<'_> {
         self.kept.get(frame).copied().unwrap_or(false)
     }
 
-    /// Appends the frames from `first` on that are kept in a row; they are to be looked at. Gives the
-    /// first that was not copied.
-    fn copy_run(&self, operation: &Operation, draft: &File, first: usize) -> Result<usize, Stop> {
+    /// Appends the frames from `first` on that are kept in a row, until they have `most` bytes; they are to be
+    /// looked at. Gives the first that was not copied.
+    fn copy_run(
+        &self,
+        operation: &Operation,
+        draft: &File,
+        first: usize,
+        most: u64,
+    ) -> Result<usize, Stop> {
         let reader = &self.old.backup.reader;
         let (mut end, mut length) = (first, 0);
-        while self.is_kept(end) {
+        while self.is_kept(end) && length < most {
             length += u64::from(reader.span(end)?.length);
             end += 1;
         }
