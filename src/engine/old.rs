@@ -155,12 +155,10 @@ impl Old {
             Err(_) => return Ok(None),
             Ok(backup) => backup,
         };
-        let ours = backup
-            .reader
-            .source()
-            .0
-            .facts()
-            .is_ok_and(|facts| facts.owner.0 == user());
+        let facts = backup.reader.source().0.facts();
+        if !facts.is_ok_and(|facts| facts.owner.0 == user()) {
+            return Ok(None);
+        }
         let mut old = Old {
             backup,
             names: name::Hash::default(),
@@ -170,9 +168,6 @@ impl Old {
             ends: Vec::new(),
             superseded: OldVersions::default(),
         };
-        if !ours {
-            return Ok(None);
-        }
         match old.read(leave_out_unstated, || operation.check()) {
             Ok(()) => Ok(Some(Arc::new(old))),
             Err(Stop::Error(error)) => Err(error),
@@ -237,10 +232,6 @@ impl Old {
         self.places.find(&self.known, self.hash(name))
     }
 
-    pub fn fate(&self, name: &str) -> Option<Fate> {
-        self.find(name).map(Known::fate)
-    }
-
     /// The licences of a frame, in the order of the lists.
     pub fn licenses_in(&self, frame: usize) -> &[Known] {
         let end = |frame: usize| self.ends.get(frame).copied().unwrap_or_default();
@@ -274,7 +265,7 @@ impl Old {
 
     /// Whether the licence `name` was found unchanged.
     pub fn has_taken_over(&self, name: &str) -> bool {
-        self.fate(name) == Some(Fate::Unchanged)
+        self.find(name).map(Known::fate) == Some(Fate::Unchanged)
     }
 
     /// Notes that the licence `name` must not be in the new backup, in no version.

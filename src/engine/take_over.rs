@@ -176,7 +176,7 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Stored<&File>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
-        let mut lists = Lists::new(self.old)?;
+        let mut lists = OldLists::new(self.old)?;
         let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
         let (mut listed, mut most) = (Listed::default(), u64::MAX);
         for frame in 0..reader.license_frames() {
@@ -259,7 +259,7 @@ impl TakeOver<'_> {
         &self,
         writer: &mut Writer<'_, Stored<&File>, S>,
         frame: usize,
-        lists: &mut Lists,
+        lists: &mut OldLists,
         listed: &mut Listed,
     ) -> Result<(), Fault> {
         let reader = &self.old.backup.reader;
@@ -294,7 +294,7 @@ fn marks(frames: usize, value: bool) -> Result<Vec<bool>> {
 }
 
 /// The lists of the old backup, which have been found right, walked once more in step with its licences.
-struct Lists<'b> {
+struct OldLists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
     lines: reader::Lines<'b, Stored<File>>,
     states: reader::Lines<'b, Stored<File>>,
@@ -303,10 +303,10 @@ struct Lists<'b> {
     superseded: Peekable<slice::Iter<'b, u64>>,
 }
 
-impl<'b> Lists<'b> {
-    fn new(old: &'b Old) -> Result<Lists<'b>, Fault> {
+impl<'b> OldLists<'b> {
+    fn new(old: &'b Old) -> Result<OldLists<'b>, Fault> {
         let reader = &old.backup.reader;
-        Ok(Lists {
+        Ok(OldLists {
             sums: reader.lines_again(SUMS)?,
             lines: reader.lines_again(LICENSES)?,
             states: reader.lines_again(STATE)?,
