@@ -145,6 +145,14 @@ pub fn check_writable(path: &Path) -> Result<(), Errno> {
     )
 }
 
+/// The directory that `path` is in.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// What is known of the file or folder at `path`, without opening it.
 pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
     rustix::fs::stat(path).map(Facts::from)
