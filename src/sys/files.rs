@@ -350,7 +350,7 @@ impl Dir {
 
     /// Brings the whole file system that the folder is on to the disk.
     pub fn sync_file_system(&self) -> Result<(), Errno> {
-        rustix::fs::syncfs(&self.0)
+        retry_on_intr(|| rustix::fs::syncfs(&self.0))
     }
 
     /// Takes the folder for this descriptor alone, unless somebody holds it.
