@@ -154,8 +154,8 @@ impl Database {
             );
             return Err(Error::new(Outcome::NotSupported, sentence));
         }
-        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license') \
-                       WHERE lower(name) IN ('name', 'content', 'key_id', 'backup_right')";
+        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license') WHERE lower(name) IN \
+                       ('name', 'content', 'key_id', 'backup_right', 'rowid', '_rowid_', 'oid')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
         let columns: Vec<String> = columns
             .query_map([], |row| row.get(0))
