@@ -97,6 +97,9 @@ static inline void make_hostile(const char *store)
     write_large("element name", "<", "x", "/>");
     write_large("end name", XML2 "</", "x", ">");
     write_large("inner name", XML2 "<", "x", "/></LICENSE>");
+    write_large("quoted name", XML2 "<a'>", "x", "'/></LICENSE>");
+    write_large("quoted end name", XML2 "</a '>", "x", "'></LICENSE>");
+    write_large("form feed", XML2 "<a\f", "x", "/></LICENSE>");
     write_large("attribute", "<LICENSE version='", "&lt;", "'/>");
     write_large("action", XML2 "<LICENSORINFO><DATA><ONACTION type='", "&lt;", "'/></DATA></LICENSORINFO></LICENSE>");
     write_large("text", XML2 "<LICENSORINFO><DATA><KID>", "a\r", "</KID></DATA></LICENSORINFO></LICENSE>");

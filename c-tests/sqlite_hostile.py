@@ -101,6 +101,18 @@ def damaged_log():
         child.end()
 
 
+def exchange_index(store, fill):
+    """Gives the table `license` the index of the table `other` when that is filled, and that its own."""
+    with opened(store) as connection:
+        connection.execute(fill)
+        roots = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_{}_1'"
+        own, others = [connection.execute(roots.format(of)).fetchone()[0] for of in ("license", "other")]
+        connection.execute("PRAGMA writable_schema = ON")
+        swap = "UPDATE sqlite_master SET rootpage = ? WHERE name = 'sqlite_autoindex_{}_1'"
+        connection.execute(swap.format("license"), [others])
+        connection.execute(swap.format("other"), [own])
+
+
 def lying_indexes():
     """The table's index is another's: what it leads to is all of the table, or the backup fails."""
     lies = {
@@ -121,14 +133,7 @@ def lying_indexes():
         for mode in "DELETE", "WAL":
             for what, (entries, code) in lies.items():
                 store = make(root / "x.db", ROWS, f"PRAGMA journal_mode = {mode}", "CREATE TABLE other(name TEXT UNIQUE)")
-                with opened(store) as connection:
-                    connection.execute(f"INSERT INTO other(rowid, name) {entries}")
-                    roots = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_{}_1'"
-                    own, others = [connection.execute(roots.format(of)).fetchone()[0] for of in ("license", "other")]
-                    connection.execute("PRAGMA writable_schema = ON")
-                    swap = "UPDATE sqlite_master SET rootpage = ? WHERE name = 'sqlite_autoindex_{}_1'"
-                    connection.execute(swap.format("license"), [others])
-                    connection.execute(swap.format("other"), [own])
+                exchange_index(store, f"INSERT INTO other(rowid, name) {entries}")
                 told = operate("backup_licenses", store, root / "backups", flags=WM_BACKUP_OVERWRITE)
                 check(told["code"], code, f"an index that {what}: {told['sentence']}")
                 if code == "S_OK":
@@ -137,6 +142,46 @@ def lying_indexes():
                     check(names, [name for name, *_ in ROWS], f"an index that {what}")
                 for path in root.glob("x.db*"):
                     path.unlink()
+
+
+def lying_indexes_that_cannot_be_checked():
+    """The table needs a collation or a function of its host's too, and SQLite checks nothing of it without that."""
+    keyed = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, key_id, backup_right{})"
+    needs = {
+        "an index": (keyed.format(""), "CREATE INDEX of_host ON license(key_id COLLATE OF_HOST)"),
+        "an index with a function": (keyed.format(""), "CREATE INDEX of_host ON license(of_host(key_id))"),
+        "a CHECK": (keyed.format(", CHECK (of_host(key_id) <> '')"),),
+        "hidden row numbers": (
+            keyed.format(", rowid, _rowid_, oid"),
+            "CREATE INDEX of_host ON license(key_id COLLATE OF_HOST)",
+        ),
+    }
+    lies = {
+        "is its own": ("SELECT rowid, name FROM license", "S_OK"),
+        "lacks a row": ("SELECT rowid, name FROM license WHERE name <> '007'", STORE_ERROR),
+        "has a row more": ("SELECT rowid, name FROM license UNION ALL SELECT 100, 'more'", STORE_ERROR),
+    }
+    with place() as root:
+        for mode in "DELETE", "WAL":
+            for need, (table, *statements) in needs.items():
+                for what, (entries, code) in lies.items():
+                    store = root / "x.db"
+                    with opened(store) as connection:
+                        connection.create_collation("OF_HOST", lambda one, other: (one > other) - (one < other))
+                        connection.create_function("of_host", 1, str.casefold, deterministic=True)
+                        others = f"CREATE TABLE other(name TEXT UNIQUE)"
+                        for statement in f"PRAGMA journal_mode = {mode}", table, *statements, others:
+                            connection.execute(statement)
+                        rows = "INSERT INTO license(name, content, key_id, backup_right) VALUES (?, ?, ?, ?)"
+                        connection.executemany(rows, ROWS)
+                    exchange_index(store, f"INSERT INTO other(rowid, name) {entries}")
+                    told = operate("backup_licenses", store, root / "backups", flags=DRY_RUN)
+                    what = f"an index that {what}, where {need} is the host's, in {mode}"
+                    check(told["code"], code, f"{what}: {told['sentence']}")
+                    if code == "S_OK":
+                        check(told["figures"]["done"] + told["figures"]["restricted"], len(ROWS), what)
+                    for path in root.glob("x.db*"):
+                        path.unlink()
 
 
 # -- views ----------------------------------------------------------------------------------------------------
@@ -265,7 +310,16 @@ def harm():
 
 
 def main():
-    for test in damage, damaged_log, lying_indexes, endless, large_values, many_rows, harm:
+    for test in (
+        damage,
+        damaged_log,
+        lying_indexes,
+        lying_indexes_that_cannot_be_checked,
+        endless,
+        large_values,
+        many_rows,
+        harm,
+    ):
         test()
     finish()
 

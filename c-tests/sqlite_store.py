@@ -98,6 +98,36 @@ def columns_that_are_not_there():
             store.unlink()
 
 
+def columns_named_like_row_numbers():
+    """What SQLite calls the number of a row is another column, or one that is the number."""
+    contents = {f"{number:02}.lic": b"%d" % number for number in range(20)}
+    keyed = "name TEXT PRIMARY KEY, content BLOB NOT NULL"
+    tables = [
+        f"{keyed}, rowid INTEGER DEFAULT 1",
+        f"{keyed}, RowID TEXT",
+        f"{keyed}, rowid AS (name || '!') STORED",
+        f"{keyed}, _rowid_ DEFAULT 1, oid DEFAULT 1",
+        f"{keyed}, rowid DEFAULT 1, _rowid_ DEFAULT 1",
+        f"{keyed}, rowid DEFAULT 1, _rowid_ DEFAULT 1, oid DEFAULT 1",
+        f"{keyed}, rowid, OID DEFAULT x'00', _RowId_ AS (7)",
+        "rowid INTEGER PRIMARY KEY, name TEXT UNIQUE, content BLOB NOT NULL",
+        "oid INTEGER PRIMARY KEY, rowid DEFAULT 1, _rowid_ DEFAULT 1, name TEXT UNIQUE, content BLOB NOT NULL",
+    ]
+    with place() as root:
+        for columns in tables:
+            for mode in "DELETE", "WAL":
+                what = f"license({columns}) in {mode}"
+                made = {"table": f"CREATE TABLE license({columns})", "before": [f"PRAGMA journal_mode = {mode}"]}
+                store = make(root / "store.db", **made)
+                with opened(store) as connection:
+                    connection.executemany("INSERT INTO license(name, content) VALUES (?, ?)", contents.items())
+                check([name for name, *_ in saved(store, root / "backups")], list(contents), what)
+                store.unlink()
+                check(restore(root / "backups", make(store, **made)).code, "S_OK", what)
+                check(licenses_of(store), contents, what)
+                store.unlink()
+
+
 def sizes():
     with place() as root:
         fits = os.urandom(SIZE_MAX)
@@ -247,6 +277,7 @@ def main():
     for test in (
         rows_win_over_contents,
         columns_that_are_not_there,
+        columns_named_like_row_numbers,
         sizes,
         as_the_readme_says,
         views,

@@ -1,4 +1,4 @@
-//! The lines of `SHA256SUMS`, `licenses.jsonl` and `restricted.jsonl`.
+//! The lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and `state.jsonl`.
 
 use std::borrow::Cow;
 use std::io::Write;

@@ -228,7 +228,9 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     // What a later version adds is a plain file beside these, not a licence or what lies elsewhere, which any
     // tar would take for such.
     let is_plain = |name: &str| name::check(name.as_bytes()).is_ok() && !name.contains('/');
-    let mut names = HashSet::from([TRAILER]);
+    let mut names = HashSet::new();
+    names.try_reserve(trailer.members.len() + 1)?;
+    names.insert(TRAILER);
     let mut end = trailer.entry(SUMS)?.offset;
     for entry in &trailer.members {
         if !is_plain(&entry.name) || !names.insert(entry.name.as_str()) {

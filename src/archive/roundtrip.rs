@@ -109,7 +109,7 @@ fn a_backup_that_is_taken_over_whole_is_the_same_but_for_its_time() {
             ("2001-09-09T01:46:41Z", false),
         ] {
             let mut new = old[..length].to_vec();
-            let compressor = Compressor::of_licenses(None).unwrap();
+            let compressor = Compressor::of_lists(None).unwrap();
             let mut writer = Writer::new(&mut new, || Ok(Vec::new()), compressor);
             writer
                 .adopt_all(reader.digested(), reader.trailer())

@@ -44,7 +44,10 @@ impl<R: ReadAt> Reader<R> {
         for frame in (0..self.table.spans().len()).rev() {
             go_on()?;
             match self.is_behind_gap(frame) {
-                true => behind_gaps.push(frame),
+                true => {
+                    behind_gaps.try_reserve(1).map_err(Fault::from)?;
+                    behind_gaps.push(frame);
+                }
                 false => self.search_frame(frame, &mut memory, &mut names, &mut found)?,
             }
         }

@@ -9,7 +9,7 @@ use crate::json;
 pub const FORMAT: &str = "licbak";
 pub const VERSION: [u64; 2] = [1, 0];
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Trailer {
     pub format: String,
     /// Major and minor. A reader refuses a higher major version and ignores what a minor version
@@ -88,6 +88,22 @@ impl Trailer {
     pub fn entry(&self, name: &str) -> Result<&Entry> {
         let entry = self.members.iter().find(|entry| entry.name == name);
         entry.ok_or_else(|| Fault::Damaged(format!("{name} is missing")))
+    }
+
+    /// A copy, if there is memory for its lists: they may be of any length.
+    pub fn try_clone(&self) -> Result<Trailer> {
+        let (mut members, mut index) = (Vec::new(), Vec::new());
+        members.try_reserve_exact(self.members.len())?;
+        members.extend_from_slice(&self.members);
+        index.try_reserve_exact(self.index.len())?;
+        index.extend_from_slice(&self.index);
+        Ok(Trailer {
+            format: self.format.clone(),
+            created: self.created.clone(),
+            members,
+            index,
+            ..*self
+        })
     }
 }
 

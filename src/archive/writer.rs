@@ -98,7 +98,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         for (span, digest) in frames {
             self.file.adopt(span.length, span.content_size, digest)?;
         }
-        self.same_as = Some(trailer.clone());
+        self.same_as = Some(trailer.try_clone()?);
         Ok(())
     }
 

@@ -132,8 +132,10 @@ mod tests {
 
     #[test]
     fn the_right_is_denied_unless_granted() {
+        let in_data = format!("<WMRM><![CDATA[<{}]]></WMRM>", "v".repeat(10_000));
         let cases = [
             ("", BackupRight::Denied),
+            (&in_data, BackupRight::Denied),
             ("<ONACTION type='Play'/>", BackupRight::Denied),
             ("<ONACTION type='BACKUP'/>", BackupRight::Allowed),
             (

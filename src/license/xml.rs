@@ -12,11 +12,13 @@ use quick_xml::{Reader, XmlVersion};
 /// How deep elements may nest, and how long a path of names may be: several times what a licence has.
 const DEPTH_MAX: usize = 64;
 const PATH_MAX: usize = 4096;
-/// Bytes of a name, of the value of an attribute that is read, and of the declaration of a namespace. The
-/// reader keeps them in memory that it can't be refused.
-const NAME_MAX: usize = PATH_MAX;
+/// Bytes of a name, of the value of an attribute that is read, and of the declaration of a namespace, and how
+/// many of these may be in force. The reader keeps them in memory that it can't be refused: 64 KiB of the names
+/// of open elements, and of the declarations.
+const NAME_MAX: usize = 1000;
 const VALUE_MAX: usize = 4096;
 const DECLARATION_MAX: usize = 512;
+const DECLARATIONS_MAX: usize = 100;
 
 /// Where elements of a document come from.
 pub struct Namespace {
@@ -93,17 +95,20 @@ pub fn walk(
     namespaces: &[Namespace],
     mut visit: impl FnMut(&str, Node) -> Next,
 ) -> Option<()> {
-    if has_long_name(document) {
-        return None;
-    }
     let mut reader = Reader::from_str(document);
     reader.config_mut().expand_empty_elements = true;
     // Who knows no namespace is spared their declarations.
     let mut resolver = (!namespaces.is_empty()).then(NamespaceResolver::default);
+    if let Some(resolver) = &mut resolver {
+        resolver.set_max_namespace_bindings(DECLARATIONS_MAX);
+    }
     let (mut path, mut depth, mut over) = (String::new(), 0, false);
     // How deep the element is that is passed over.
     let mut passed = None;
     loop {
+        if has_long_name(reader.get_ref()) {
+            return None;
+        }
         let text = match reader.read_event().ok()? {
             Event::Start(element) => {
                 if over || depth == DEPTH_MAX {
@@ -171,20 +176,27 @@ pub fn walk(
     }
 }
 
-/// Whether the name in some tag is longer than any of a licence.
-fn has_long_name(document: &str) -> bool {
-    let mut tags = document.match_indices('<');
-    tags.any(|(at, _)| {
-        let tag = document.as_bytes().get(at + 1..at + 2 + NAME_MAX);
+/// Whether a tag comes next whose name is longer than any of a licence. For the reader a name ends with space
+/// or its tag, which quotation marks hide the end of; no name has one.
+fn has_long_name(rest: &[u8]) -> bool {
+    // The reader passes over the mark at a document's beginning.
+    let rest = rest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(rest);
+    let (name, may_have_space) = match rest {
+        [b'<', b'!' | b'?', ..] => return false,
+        [b'<', b'/', name @ ..] => (name, true),
+        [b'<', name @ ..] => (name, false),
+        _ => return false,
+    };
+    let ends = |byte: &&u8| match byte {
+        b'>' | b'\'' | b'"' => true,
+        b' ' | b'\t' | b'\r' | b'\n' => !may_have_space,
+        _ => false,
+    };
+    match name.iter().take(NAME_MAX + 1).find(ends) {
+        Some(end) => matches!(end, b'\'' | b'"'),
         // Where less is left there is no room for a long one.
-        tag.is_some_and(|tag| match tag.first() {
-            Some(b'!' | b'?') => false,
-            Some(b'/') => !tag.contains(&b'>'),
-            _ => !tag
-                .iter()
-                .any(|byte| *byte == b'>' || byte.is_ascii_whitespace()),
-        })
-    })
+        None => name.len() > NAME_MAX,
+    }
 }
 
 fn has_long_declaration(element: &BytesStart) -> bool {
@@ -334,13 +346,24 @@ mod tests {
     fn what_would_take_much_memory_is_no_document() {
         let name = |length| "n".repeat(length);
         let value = |length| "v".repeat(length);
+        let declarations = |count| -> String {
+            let declarations = (0..count).map(|number| format!(" xmlns:n{number}='u'"));
+            declarations.collect()
+        };
         let refused = [
             format!("<{}/>", name(NAME_MAX + 1)),
             format!("<a></{}>", name(NAME_MAX + 1)),
             format!("<a></a{}>", " ".repeat(NAME_MAX)),
             format!("<a xmlns='{}'/>", value(DECLARATION_MAX)),
             format!("<a xmlns:{}='u'/>", name(DECLARATION_MAX)),
+            format!("<a xmlns:b='u'{}/>", declarations(DECLARATIONS_MAX)),
             format!("<past>{}{}</past>", "<a>".repeat(64), "</a>".repeat(64)),
+            // What ends a name for others does not for the reader.
+            format!("<a'>{}'/>", name(NAME_MAX)),
+            format!("<a></a '>{}'>", name(NAME_MAX)),
+            format!("<a\u{c}{}/>", name(NAME_MAX)),
+            format!("\u{feff}<{}/>", name(NAME_MAX + 1)),
+            format!("<a>x&amp;<{}/></a>", name(NAME_MAX + 1)),
         ];
         for document in refused {
             assert_eq!(told(&document), None, "{document:.80}");
@@ -348,7 +371,14 @@ mod tests {
         let taken = [
             format!("<{}/>", name(NAME_MAX - 1)),
             format!("<a xmlns='{}'/>", value(DECLARATION_MAX - 5)),
-            format!("<a><![CDATA[<{}]]></a>", value(10)),
+            format!("<a{}/>", declarations(DECLARATIONS_MAX)),
+            // These are no tags.
+            format!("<a><![CDATA[<{}]]></a>", value(100_000)),
+            format!("<a b='<{}'/>", value(100_000)),
+            format!(
+                "<!--<{0}--><?p <{0}?><!DOCTYPE a SYSTEM '<{0}'><a/>",
+                value(100_000)
+            ),
             format!("<!--{0}--><a b='{0}'>{0}</a>", value(100_000)),
             format!("<past>{}{}</past>", "<a>".repeat(63), "</a>".repeat(63)),
         ];

@@ -145,6 +145,14 @@ pub fn check_writable(path: &Path) -> Result<(), Errno> {
     )
 }
 
+/// The directory that `path` is in.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// What is known of the file or folder at `path`, without opening it.
 pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
     rustix::fs::stat(path).map(Facts::from)
@@ -342,7 +350,7 @@ impl Dir {
 
     /// Brings the whole file system that the folder is on to the disk.
     pub fn sync_file_system(&self) -> Result<(), Errno> {
-        rustix::fs::syncfs(&self.0)
+        retry_on_intr(|| rustix::fs::syncfs(&self.0))
     }
 
     /// Takes the folder for this descriptor alone, unless somebody holds it.

@@ -3,9 +3,9 @@
 //! little memory.
 //!
 //! Rust's collections end the process when an allocation fails. Large buffers are asked for with
-//! `try_reserve`, what is made of a hostile content is bounded, and what is small (a sentence, a path, a channel's node) comes from here. An
-//! operation compares [`used`] at its steps with what it was when it began, so that it fails as out
-//! of memory long before the pool is empty.
+//! `try_reserve`, what is made of a hostile content is bounded, and what is small (a sentence, a path, a
+//! licence's name) comes from here. An operation compares [`used`] at its steps with what it was when it
+//! began, so that it fails as out of memory long before the pool is empty.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;

@@ -7,7 +7,9 @@ use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::store::{Placed, tree};
-use crate::sys::files::{Dir, Errno, Facts, File, Kind, Lock, hidden_name, is_hidden_name, user};
+use crate::sys::files::{
+    Dir, Errno, Facts, File, Kind, Lock, hidden_name, is_hidden_name, parent, user,
+};
 
 /// The hidden folder's name, before sixteen hexadecimal digits.
 const STAGING: &str = ".licbak-restore.";
@@ -500,11 +502,4 @@ fn hidden(root: &Dir) -> Vec<String> {
         Ok(())
     });
     found
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }

@@ -39,6 +39,23 @@ impl Database {
         self.judge(self.ask("quick_check", &"license"))
     }
 
+    /// Refuses a database whose table `license` does not have as many rows as were `read` by an index: SQLite
+    /// refuses to check the indexes of a table that needs what only its host has.
+    pub fn check_count(&self, read: u64) -> Result<()> {
+        // Of count(*) SQLite would not be called off.
+        let count = "SELECT count(1) FROM license NOT INDEXED";
+        let count = self
+            .connection
+            .query_row(count, [], |row| row.get::<_, i64>(0));
+        let count = count.map_err(|error| self.failure("count the rows of", &error))?;
+        match u64::try_from(count) == Ok(read) {
+            true => Ok(()),
+            false => Err(self.unfit(format_args!(
+                "it is damaged (of {count} rows its indexes lead to {read})"
+            ))),
+        }
+    }
+
     /// The tables that `query` reads, also through views.
     fn tables_read(&mut self, query: &str) -> Result<BTreeSet<String>> {
         let tables = Arc::new(Mutex::new(BTreeSet::new()));

@@ -154,8 +154,8 @@ impl Database {
             );
             return Err(Error::new(Outcome::NotSupported, sentence));
         }
-        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license') \
-                       WHERE lower(name) IN ('name', 'content', 'key_id', 'backup_right')";
+        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license') WHERE lower(name) IN \
+                       ('name', 'content', 'key_id', 'backup_right', 'rowid', '_rowid_', 'oid')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
         let columns: Vec<String> = columns
             .query_map([], |row| row.get(0))
@@ -269,7 +269,7 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
 
 /// Why SQLite could not open the database or what stands beside it, or write there; it met `system`.
 fn barred(path: &Path, system: Option<Outcome>) -> Outcome {
-    let directory = parent(path);
+    let directory = files::parent(path);
     let error = files::check_writable(path)
         .and_then(|()| files::check_writable(directory))
         .and_then(|()| Dir::open(directory).map(drop));
@@ -277,12 +277,4 @@ fn barred(path: &Path, system: Option<Outcome>) -> Outcome {
         |errno| Outcome::of_system(Access::Write, errno),
         |()| system.unwrap_or(Outcome::LicenseStoreError),
     )
-}
-
-/// The directory that `path` is in.
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }

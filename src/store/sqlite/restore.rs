@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, ToSql, params};
 
-use super::{Database, Table, begin_use, parent};
+use super::{Database, Table, begin_use};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::{GoOn, Placed};
@@ -68,7 +68,7 @@ impl Restore {
         };
         if !is_there {
             // Its parent must be there, also for a dry run.
-            let parent = parent(path);
+            let parent = files::parent(path);
             Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
             if dry_run {
                 return Ok(restore);
@@ -189,7 +189,7 @@ impl Restore {
         // Closed before, so that all is in the one file; its name has to reach the disk too.
         let path = database.path.clone();
         drop(database);
-        let synced = Dir::open(parent(&path)).and_then(|directory| directory.sync());
+        let synced = Dir::open(files::parent(&path)).and_then(|directory| directory.sync());
         synced.map_err(|errno| {
             let doing = format!(
                 "bring the new database '{}' (StorePath) to the disk",

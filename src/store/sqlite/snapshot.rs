@@ -26,6 +26,7 @@ struct Reading {
     query: String,
     /// See [`Database::query_by_number`].
     is_by_number: bool,
+    is_of_view: bool,
 }
 
 impl Snapshot {
@@ -45,6 +46,7 @@ impl Snapshot {
                 Reading {
                     query: database.query_by_number(table, number)?,
                     is_by_number: true,
+                    is_of_view: false,
                 }
             }
             None => {
@@ -53,6 +55,7 @@ impl Snapshot {
                 Reading {
                     query,
                     is_by_number: false,
+                    is_of_view: table.is_view,
                 }
             }
         };
@@ -142,7 +145,7 @@ impl Database {
 
     /// Gives every licence to `gathering`.
     fn gather(&self, reading: &Reading, gathering: &mut Gathering) -> Result<()> {
-        let mut last = String::new();
+        let (mut last, mut count) = (String::new(), 0);
         let row_after = |last: &str| match last {
             "" => "the first row".to_owned(),
             last => format!("the row after '{last}'"),
@@ -166,8 +169,12 @@ impl Database {
             }
             gathering.add(&license)?;
             license.name.clone_into(&mut last);
+            count += 1;
         }
-        Ok(())
+        match reading.is_of_view {
+            true => Ok(()),
+            false => self.check_count(count),
+        }
     }
 
     /// What sorts by the bytes of UTF-8. SQLite's own BINARY does where that is how the database has its
