@@ -404,7 +404,7 @@ int main(void)
         run_case(&places[place], IDLE, N_create);
     }
 
-    CHECK_INT(threads_settled(1), 1); /* nobody is left who could call back */
+    CHECK_INT(threads_settled(THREADS_AT_REST), THREADS_AT_REST); /* nobody is left who could call back */
     char *has_descriptors = descriptors();
     CHECK_TEXT(has_descriptors, had_descriptors);
     int late = 0, other_than_once = 0;

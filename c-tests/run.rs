@@ -31,7 +31,7 @@ c_programs! {
     roundtrip backup names restore restore_license list
     outcomes damage salvage rights
     events cancel lifetime reentry
-    races moving hygiene stick
+    races crowd moving hygiene stick
     repeat repeat_generations repeat_stop repeat_rights repeat_damage
     host_store host_many host_misuse host_inside
     faults kills powercut cut_disk full memory
