@@ -133,6 +133,18 @@ static size_t frames_in(const char *path)
     return frames;
 }
 
+/* What has changed here and there comes into one frame, and not into one for each batch of names. */
+static void few_frames(void)
+{
+    size_t before = frames_in(BACKUP);
+    for (size_t i = 0; i < count; i += 100) {
+        write_one(&store[i]);
+    }
+    CHECK(repeat_read("store", "backups", 0) < count);
+    CHECK_INT(frames_in(BACKUP), before + 1);
+    check_whole("backups", "store");
+}
+
 static void generations(void)
 {
     long long largest = 0;
@@ -227,6 +239,7 @@ int main(void)
     make_dir("backups");
     settle();
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
+    few_frames();
     generations();
     slow_growth();
     wear_out();

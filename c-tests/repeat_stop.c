@@ -3,7 +3,7 @@
  */
 #include "repeat.h"
 
-enum { LINKS = 12000, STILL = 600, MOVING = 12, RUNS = 30, KILLS = 36 };
+enum { LINKS = 26000, STILL = 600, MOVING = 12, RUNS = 30, KILLS = 36 };
 
 /* -- a licence that vanishes between the listing and the reading ------------------------------------------ */
 

@@ -113,7 +113,7 @@ impl<'g> Gathering<'g> {
         });
         let mut look = Some(look);
         for _ in 0..ROUNDS {
-            let batches = self.start_listing(look.take().unwrap_or(Look::All))?;
+            let batches = self.start_listing(look.take().unwrap_or(Look::All), old.is_some())?;
             let mut fault = None;
             let done = ordered(
                 self.pool,
@@ -161,13 +161,14 @@ impl<'g> Gathering<'g> {
     }
 
     /// Has a thread of the pool list the store.
-    fn start_listing(&self, look: Look) -> Result<Batches> {
+    fn start_listing(&self, look: Look, takes_over: bool) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead())?;
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
             let mut feed = Listing {
                 operation: &operation,
                 sender: &sender,
+                takes_over,
                 listed: 0,
             };
             let done = catch_unwind(AssertUnwindSafe(|| match &look {
@@ -231,12 +232,17 @@ type Batches = Receiver<Result<Box<dyn Batch>>>;
 struct Listing<'l> {
     operation: &'l Operation,
     sender: &'l Sender<Result<Box<dyn Batch>>>,
+    takes_over: bool,
     listed: u64,
 }
 
 impl Feed for Listing<'_> {
     fn check(&self) -> Result<()> {
         self.operation.check()
+    }
+
+    fn takes_over(&self) -> bool {
+        self.takes_over
     }
 
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {

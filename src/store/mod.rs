@@ -24,6 +24,9 @@ pub trait Feed {
     /// An error if the operation is to end.
     fn check(&self) -> Result<()>;
 
+    /// Whether most of what is listed need not be read.
+    fn takes_over(&self) -> bool;
+
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()>;
 }
 

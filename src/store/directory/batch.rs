@@ -58,10 +58,16 @@ impl BatchBuilder {
             Some(last) => last.1 = end,
             None => self.folders.push((folder.to_owned(), end)),
         }
-        if end < (self.emitted / SHARE).clamp(BATCH, BATCH_MAX) {
-            return Ok(());
+        let enough = match feed.takes_over() {
+            // So that what has changed here and there comes into few frames.
+            true => BATCH_MAX,
+            false => (self.emitted / SHARE).clamp(BATCH, BATCH_MAX),
+        };
+        if end < enough {
+            Ok(())
+        } else {
+            self.emit(feed)
         }
-        self.emit(feed)
     }
 
     /// Emits what has been collected, if anything.
