@@ -77,7 +77,7 @@ struct reentry {
     gate gate;
     host host;
     sem_t progress_told;
-    bool acted;
+    atomic_bool acted; /* the status callback looks while the store's function may set it on another thread */
     licbak_hresult answer;
     reentry *next; /* all cases are kept, so that a late callback can be counted */
 };
