@@ -10,7 +10,7 @@ import json
 import struct
 
 import forge
-from hostile_lists import index_cases, list_cases, member_cases
+from hostile_lists import index_cases, list_cases, member_cases, nested
 from forge import END, Member, file, header, padded, pax, record
 
 MAX64 = (1 << 64) - 1
@@ -356,6 +356,8 @@ def trailer_cases(parts):
     def without(*keys):
         return lambda trailer: {key: value for key, value in trailer.items() if key not in keys}
 
+    for depth in 256, 30000:
+        yield f"trailer: a key nested {depth} deep", parts.build(json=lambda text: nested(text, depth))
     keys = "format", "version", "created", "licenses", "restricted", "content_bytes", "members", "index"
     for key in keys:
         yield f"trailer: no {key}", with_trailer(without(key))
@@ -481,8 +483,7 @@ def odd(parts):
         yield f"odd: the name {name!a:.20}", *with_one(Member.of(name, CONTENT))
     for what, line in {"right": {"right": "later"}, "format": {"format": "later"}, "key": {"later": [1]}}.items():
         yield f"odd: a {what} of a later version", *with_one(Member.of("x", CONTENT, **line))
-    depth = b',"later":' + b"[" * 30000 + b"]" * 30000 + b"}"
-    deep = lambda text: text.rstrip()[:-1] + depth + b"\n"
+    deep = lambda text: nested(text, 255)
     yield "odd: a deep key in a line", parts.build(lines=lambda lines: [deep(lines[0]), *lines[1:]]), {}
     yield "odd: a deep key in the trailer", parts.build(json=deep), {}
     yield "odd: a member of a later version", parts.build(members=lambda contents: contents | {"later": b"x"}), {}

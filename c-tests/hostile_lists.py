@@ -89,11 +89,18 @@ def sum_lines(line):
     yield "31 MiB", digest + b"  " + b"x" * (31 << 20) + b"\n"
 
 
+def nested(text, depth):
+    """A JSON object with one key more, in which brackets nest."""
+    return text.rstrip()[:-1] + b',"later":' + b"[" * depth + b"]" * depth + b"}\n"
+
+
 def list_cases(parts):
     line = {}
     parts.build(lines=lambda lines: line.setdefault("lines", lines), sums=lambda sums: line.setdefault("sums", sums))
     for what, text in json_lines(line["lines"][4]):
         yield f"licenses.jsonl: {what}", parts.build(lines=replaced(4, lambda _: text))
+    for depth in 256, 30000:
+        yield f"licenses.jsonl: a key nested {depth} deep", parts.build(lines=replaced(4, lambda text: nested(text, depth)))
     for what, text in sum_lines(line["sums"][4]):
         yield f"SHA256SUMS: {what}", parts.build(sums=replaced(4, lambda _: text))
     for part in "lines", "sums":
