@@ -288,11 +288,12 @@ fn repeat<S: Write + ReadAt>(
     let mut held = Held::new(Stored(spool));
     let read = gathering.read(Look::All, Some(old), &mut held);
     read.map_err(|stop| request.stopped(stop))?;
-    let Some(taking) = TakeOver::of(old)? else {
+    let has_new = !held.frames.is_empty() || gathering.has_moved;
+    let Some(taking) = TakeOver::of(old, has_new)? else {
         saving.start_again();
         return Ok(false);
     };
-    if held.frames.is_empty() && !gathering.has_moved && taking.is_whole() {
+    if !has_new && taking.is_whole() {
         let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
         if copied.map_err(|stop| request.stopped(stop))? {
             saving.count();

@@ -40,8 +40,8 @@ pub struct TakeOver<'o> {
 }
 
 impl TakeOver<'_> {
-    /// None where too little of the old backup is left.
-    pub fn of(old: &Old) -> Result<Option<TakeOver<'_>>> {
+    /// None where too little of the old backup is left; `has_new`: something comes to what is.
+    pub fn of(old: &Old, has_new: bool) -> Result<Option<TakeOver<'_>>> {
         let reader = &old.backup.reader;
         let frames = reader.license_frames();
         let (mut kept, mut has_life) = (marks(frames, true)?, marks(frames, false)?);
@@ -82,7 +82,9 @@ impl TakeOver<'_> {
         };
         let numbered = kept.iter().enumerate();
         let small = numbered.filter(|(frame, kept)| **kept && is_small(*frame));
-        if small.count() > SMALL_FRAMES {
+        // What is as it was leaves no other small frame.
+        let grows = has_new || kept.iter().any(|kept| !kept);
+        if grows && small.count() > SMALL_FRAMES {
             let numbered = kept.iter_mut().enumerate();
             numbered.for_each(|(frame, kept)| *kept &= !is_small(frame));
         }
