@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::Outcome;
 use crate::corpus::{Corpus, Form};
@@ -11,6 +13,9 @@ use crate::floors::Floor;
 use crate::options::Part;
 use crate::peers::{self, BACKUP_FILE, Licbak, Restic, tar};
 use crate::processes::{Cost, Meter, run};
+
+/// More than the three seconds after which a file's times tell whether it has changed.
+const AT_REST: Duration = Duration::from_secs(4);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,6 +173,8 @@ impl Rounds<'_> {
         let repeated = self.path("repeated");
         self.corpus.change(round)?;
         run(Command::new("sync").arg("-f").arg(&store))?;
+        // Days are longer: licbak reads again what was written to so shortly before it was read.
+        thread::sleep(AT_REST);
         self.run_licbak(
             Step::RepeatChanged,
             &self.licbak.repeat(&store, &repeated),
