@@ -152,7 +152,9 @@ class Kills:
         self.root, self.backups, self.took, self.counts = root, backups, 0.0, {}
 
     def kill_one(self, store):
-        run = Run("restore", "--overwrite", "--quiet", self.backups, store)
+        # SQLite's temporary files have a name for a moment, in which a kill leaves them.
+        environment = {**os.environ, "SQLITE_TMPDIR": str(self.root)}
+        run = Run("restore", "--overwrite", "--quiet", self.backups, store, env=environment)
         time.sleep(random.uniform(0, 1.1 * self.took))
         run.signal(signal.SIGKILL)
         run.end()
