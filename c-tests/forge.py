@@ -19,7 +19,7 @@ LEVEL, CONTENT_SIZE, CHECKSUM = 100, 200, 201  # ZSTD_cParameter
 
 
 @functools.cache
-def library():
+def libzstd():
     """zstd's own, or None."""
     try:
         zstd = ctypes.CDLL("libzstd.so.1")
@@ -41,7 +41,7 @@ class Buffer(ctypes.Structure):
 @functools.lru_cache(maxsize=4096)
 def compress(content, **other):
     """A frame as licbak writes one: it states its content's size, and has a checksum."""
-    zstd = library()
+    zstd = libzstd()
     context = ctypes.c_void_p(zstd.ZSTD_createCCtx())
     for parameter, value in ((LEVEL, 1), (CHECKSUM, other.get("checksum", 1)), (CONTENT_SIZE, other.get("size", 1))):
         zstd.ZSTD_CCtx_setParameter(context, parameter, value)
@@ -54,7 +54,7 @@ def compress(content, **other):
 
 def decompress(data):
     """What all frames hold."""
-    zstd = library()
+    zstd = libzstd()
     context, part = ctypes.c_void_p(zstd.ZSTD_createDCtx()), ctypes.create_string_buffer(1 << 17)
     source = Buffer(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data), 0)
     content = []

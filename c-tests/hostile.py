@@ -219,7 +219,7 @@ def main(words):
     print(f"hostile: {checks} checks passed")
 
 
-if forge.library() is None:
+if forge.libzstd() is None:
     print("hostile: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
 else:
     main(" ".join(sys.argv[1:]))

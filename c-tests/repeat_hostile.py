@@ -160,7 +160,7 @@ def main():
     print(f"repeat_hostile: {checks} checks passed")
 
 
-if forge.library() is None:
+if forge.libzstd() is None:
     print("repeat_hostile: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
 else:
     licbak = ctypes.CDLL(os.environ["LICBAK_SO"])

@@ -47,7 +47,7 @@ def run(licbak, operation, **properties):
 
 
 def main():
-    if forge.library() is None:
+    if forge.libzstd() is None:
         print("versions: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
         return
     licbak = ctypes.CDLL(os.environ["LICBAK_SO"])
