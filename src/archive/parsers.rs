@@ -10,10 +10,9 @@ use super::frames::{Compressor, FrameReader, SeekTable, Span, Tail};
 use super::reader::{Reader, licenses_in};
 use super::writer::Writer;
 use super::{Fault, RESTRICTED, Result, digest, members};
-use crate::license::{self, name};
-
 #[cfg(test)]
-type Parser = fn(&[u8]);
+use crate::license::parsers::Parser;
+use crate::license::{self, name};
 
 /// By the names of their targets.
 #[cfg(test)]

@@ -4,11 +4,24 @@
 use super::{Result, Said, name, read, text};
 
 #[cfg(test)]
-type Parser = fn(&[u8]);
+pub type Parser = fn(&[u8]);
 
 /// By the names of their targets.
 #[cfg(test)]
 pub const ALL: [(&str, Parser); 4] = [("wmdrm", wmdrm), ("xmr", xmr), ("lcp", lcp), ("oma", oma)];
+
+/// Gives each target what its corpus holds.
+#[cfg(test)]
+pub fn check_corpora(targets: &[(&str, Parser)]) {
+    let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (target, parse) in targets {
+        let files: Vec<_> = std::fs::read_dir(corpora.join(target)).unwrap().collect();
+        assert!(files.len() >= 5, "{target}");
+        for file in files {
+            parse(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+}
 
 fn document(content: &[u8], parse: impl Fn(&str) -> Result<Option<Said>>) {
     if let Ok(Some(text)) = text::decode(content) {
