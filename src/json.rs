@@ -8,6 +8,7 @@
 
 use std::marker::PhantomData;
 
+use memchr::memchr2;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Bytes of a string as it is written: a name of 4,000 bytes, each escaped, has 24,000.
@@ -53,13 +54,14 @@ fn is_modest(json: &[u8]) -> bool {
 fn string_end(json: &[u8], start: usize) -> Option<usize> {
     let rest = json.get(start..).unwrap_or_default();
     let rest = rest.get(..STRING_MAX + 1).unwrap_or(rest);
-    let mut is_escaped = false;
-    let length = rest.iter().position(|byte| {
-        let ends = *byte == b'"' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        ends
-    });
-    length.map(|length| start + length)
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', rest.get(at..)?)?;
+        if rest.get(at) == Some(&b'"') {
+            return Some(start + at);
+        }
+        at += 2; // what is escaped ends nothing
+    }
 }
 
 /// Reads a list whose length is not known before; for `serde(deserialize_with)`.

@@ -109,8 +109,8 @@ pub fn walk(
         if has_long_name(reader.get_ref()) {
             return None;
         }
-        let text = match reader.read_event().ok()? {
-            Event::Start(element) => {
+        let text = match reader.read_event() {
+            Ok(Event::Start(element)) => {
                 if over || depth == DEPTH_MAX {
                     return None;
                 }
@@ -145,23 +145,23 @@ pub fn walk(
                 }
                 continue;
             }
-            Event::End(_) => {
+            Ok(Event::End(_)) => {
                 passed = passed.filter(|passed| *passed != depth);
                 leave(&mut path, &mut resolver);
                 depth -= 1;
                 over = depth == 0;
                 continue;
             }
-            Event::Eof => return over.then_some(()),
+            Ok(Event::Eof) => return over.then_some(()),
             // As they are written: nobody asks which characters end a line.
-            Event::Text(text) => text.into_inner(),
-            Event::CData(text) => text.into_inner(),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref().ok()? {
+            Ok(Event::Text(text)) => text.into_inner(),
+            Ok(Event::CData(text)) => text.into_inner(),
+            Ok(Event::GeneralRef(reference)) => match reference.resolve_char_ref().ok()? {
                 Some(character) => Cow::Owned(character.to_string()),
                 None => Cow::Borrowed(predefined(&reference)?),
             },
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => continue,
-            Event::Empty(_) => return None, // is expanded
+            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_)) => continue,
+            Ok(Event::Empty(_)) | Err(_) => return None, // the former is expanded
         };
         match depth {
             0 if text.trim().is_empty() => {}
