@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 use crate::sys::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
+/// Pieces of a job that may wait until earlier jobs' have been taken. Where jobs make several, workers would
+/// else take turns instead of working at once.
+const AHEAD: usize = 4;
+
 type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads that live as long as their operation.
@@ -73,7 +77,7 @@ pub trait Work: Send + Sync + 'static {
 pub struct Outlet<T>(Sender<Result<T>>);
 
 impl<T> Outlet<T> {
-    /// Waits until earlier jobs' pieces have been taken.
+    /// Waits while several pieces before this one are still to be taken.
     pub fn send(&self, piece: T) -> Result<()> {
         // Nobody takes it any more: the operation has failed elsewhere, and that is what is told.
         self.0.send(Ok(piece)).map_err(|_| Error::canceled())
@@ -106,7 +110,7 @@ pub fn ordered<W: Work>(
     let mut take_all = || loop {
         while outputs.len() < under_way {
             let Some(job) = jobs.next() else { break };
-            let (outlet, output) = bounded(1)?;
+            let (outlet, output) = bounded(AHEAD)?;
             match job {
                 Ok(job) => drop(sender.send((job, Outlet(outlet)))),
                 Err(error) => drop(outlet.send(Err(error))),
@@ -151,6 +155,7 @@ fn do_jobs<W: Work>(work: &W, jobs: Receiver<(W::Job, Outlet<W::Output>)>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
@@ -214,6 +219,47 @@ mod tests {
                 (expected(50), Outcome::Unexpected)
             );
         }
+    }
+
+    /// Its second job makes all its pieces before the first makes one.
+    struct TheOtherWayRound {
+        made: mpsc::SyncSender<()>,
+        all_made: std::sync::Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Work for TheOtherWayRound {
+        type Job = usize;
+        type Output = usize;
+        type Scratch = ();
+
+        fn scratch(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn work(&self, (): &mut (), number: usize, outlet: &Outlet<usize>) -> Result<()> {
+            if number == 0 {
+                let long = Duration::from_secs(60); // instead of waiting forever
+                self.all_made.lock().unwrap().recv_timeout(long).unwrap();
+            }
+            (0..AHEAD).try_for_each(|_| outlet.send(number))?;
+            self.made.send(()).unwrap();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn workers_do_not_wait_for_each_other() {
+        let pool = Pool::start(2).unwrap();
+        let (made, all_made) = mpsc::sync_channel(2);
+        let all_made = std::sync::Mutex::new(all_made);
+        let work = Arc::new(TheOtherWayRound { made, all_made });
+        let mut taken = Vec::new();
+        ordered(&pool, 2, work, (0..2).map(Ok), |number| {
+            taken.push(number);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(taken, [[0; AHEAD], [1; AHEAD]].concat());
     }
 
     #[test]

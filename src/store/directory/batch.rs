@@ -14,7 +14,9 @@ const BATCH: usize = 512;
 /// The part of all names before, and how many at most, if that is more: of the frames of a large batch only the
 /// last is small, and in a small store there is something to do for every worker.
 const SHARE: usize = 8;
-const BATCH_MAX: usize = 8 * BATCH;
+const BATCH_MAX: usize = 4 * BATCH;
+/// Where most licences are taken over, so that what has changed here and there comes into few frames.
+const REPEATED_BATCH: usize = 8 * BATCH;
 /// How often a file is read again that was written to meanwhile.
 const ATTEMPTS: usize = 5;
 
@@ -59,8 +61,7 @@ impl BatchBuilder {
             None => self.folders.push((folder.to_owned(), end)),
         }
         let enough = match feed.takes_over() {
-            // So that what has changed here and there comes into few frames.
-            true => BATCH_MAX,
+            true => REPEATED_BATCH,
             false => (self.emitted / SHARE).clamp(BATCH, BATCH_MAX),
         };
         if end < enough {
