@@ -13,7 +13,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("store", &["license", "buffer", "sys", "error"]),
-    ("archive", &["license", "buffer", "json"]),
+    ("archive", &["license", "buffer", "json", "sys"]),
     ("location", &["sys", "error"]),
     ("license", &["json", "error"]),
     ("error.rs", &["sys"]),

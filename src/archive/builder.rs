@@ -1,14 +1,18 @@
 //! Builds a frame of licences: members in one buffer, and the lines and records that tell of them.
 
+use std::iter;
+use std::ops::Range;
+
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{
-    LicenseLine, RestrictedLine, State, StateLine, each_line, parse_json, parse_sum, push_json,
-    push_line, push_sum, time,
+    LicenseLine, RestrictedLine, State, StateLine, each_line, hex, parse_json, parse_sum,
+    push_json, push_line, push_sum, time,
 };
-use super::{Digest, FOLDER, Fault, Result, digest, limits, members};
+use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
 use crate::license::{self, Statement};
+use crate::sys::sha256;
 
 /// A finished frame of licences.
 #[derive(Debug)]
@@ -31,15 +35,9 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Takes a licence in whose member starts at `start`; `state` is that of its file, if it can be relied
-    /// on.
-    pub fn push(
-        &mut self,
-        start: u64,
-        digest: &Digest,
-        line: &LicenseLine,
-        state: Option<&State>,
-    ) -> Result<()> {
+    /// Takes a licence in whose member starts at `start`, and whose digest is still to be
+    /// [set](Self::set_digest); `state` is that of its file, if it can be relied on.
+    fn push(&mut self, start: u64, line: &LicenseLine, state: Option<&State>) -> Result<()> {
         self.records.try_reserve(1)?;
         self.sums.try_reserve(line_size(&line.name, ""))?;
         self.lines
@@ -50,7 +48,7 @@ impl Listed {
             sum: self.sums.len() as u64,
             line: self.lines.len() as u64,
         });
-        push_sum(&mut self.sums, digest, &line.name);
+        push_sum(&mut self.sums, &Digest::default(), &line.name);
         push_json(&mut self.lines, line)?;
         if let Some(state) = state {
             self.states.try_reserve(line_size(&line.name, ""))?;
@@ -58,6 +56,15 @@ impl Listed {
         }
         self.content_bytes += line.size;
         Ok(())
+    }
+
+    /// Sets the digest of the licence that was taken in as the `number`th.
+    fn set_digest(&mut self, number: usize, digest: &Digest) {
+        let start = self.records.get(number).map(|record| record.sum as usize);
+        let line = start.and_then(|start| self.sums.get_mut(start..));
+        if let Some(digits) = line.and_then(|line| line.first_chunk_mut()) {
+            *digits = hex::<{ 2 * size_of::<Digest>() }>(digest);
+        }
     }
 
     /// None yet, with room for as many as are in this one: frame after frame has about as many.
@@ -130,6 +137,8 @@ pub struct FrameBuilder {
     used: usize,
     pending: Option<Pending>,
     listed: Listed,
+    /// Where the contents of those that are listed are.
+    contents: Vec<Range<usize>>,
 }
 
 impl FrameBuilder {
@@ -141,6 +150,7 @@ impl FrameBuilder {
             used: 0,
             pending: None,
             listed: Listed::default(),
+            contents: Vec::new(),
         })
     }
 
@@ -205,7 +215,6 @@ impl FrameBuilder {
         statement: &Statement,
         state: Option<&State>,
     ) -> Result<()> {
-        let content_digest: Digest = digest(self.content());
         let Some(Pending {
             start,
             content,
@@ -222,8 +231,9 @@ impl FrameBuilder {
             size: size as u64,
             modified: time(modified),
         };
-        self.listed
-            .push(start as u64, &content_digest, &line, state)?;
+        self.contents.try_reserve(1)?;
+        self.listed.push(start as u64, &line, state)?;
+        self.contents.push(content..content + size);
         self.used = content + members::padded(size as u64) as usize;
         Ok(())
     }
@@ -241,8 +251,20 @@ impl FrameBuilder {
     /// Closes the frame, using the memory of `buffer` for its bytes, and begins the next.
     pub fn close(&mut self, compressor: &mut Compressor, buffer: Vec<u8>) -> Result<LicenseFrame> {
         self.pending = None;
-        let frame =
-            compressor.compress(self.members.get(..self.used).unwrap_or_default(), buffer)?;
+        let members = self.members.get(..self.used).unwrap_or_default();
+        let bytes = compressor.pack(members, buffer)?;
+        // All digests at once, which is faster than one by one.
+        let contents = self.contents.drain(..);
+        let contents = contents.map(|content| members.get(content).unwrap_or_default());
+        let mut digest = Digest::default();
+        sha256::each(
+            iter::once(bytes.as_slice()).chain(contents),
+            |number, of| match number.checked_sub(1) {
+                None => digest = of,
+                Some(license) => self.listed.set_digest(license, &of),
+            },
+        );
+        let frame = Frame::new(bytes, members, digest)?;
         self.used = 0;
         let next = self.listed.next()?;
         Ok(LicenseFrame {

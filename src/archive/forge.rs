@@ -132,7 +132,7 @@ impl File {
         if content.is_empty() {
             return Ok(());
         }
-        let frame = self.compressor.compress(content, Vec::new())?;
+        let frame = self.compressor.compress(content)?;
         self.table
             .push(frame.bytes.len() as u32, frame.content_size)?;
         self.digests.push(frame.digest);

@@ -71,23 +71,34 @@ impl Compressor {
         Ok(Compressor { context })
     }
 
-    /// Compresses `content` into a frame, using the memory of `buffer`.
-    pub fn compress(&mut self, content: &[u8], mut buffer: Vec<u8>) -> Result<Frame> {
+    /// Compresses `content` into a frame.
+    pub fn compress(&mut self, content: &[u8]) -> Result<Frame> {
+        let bytes = self.pack(content, Vec::new())?;
+        let digest = digest(&bytes);
+        Frame::new(bytes, content, digest)
+    }
+
+    /// The bytes of a frame with `content`, in the memory of `buffer`.
+    pub fn pack(&mut self, content: &[u8], mut buffer: Vec<u8>) -> Result<Vec<u8>> {
         buffer.clear();
         buffer.try_reserve_exact(zstd_safe::compress_bound(content.len()))?;
         self.context
             .compress2(&mut buffer, content)
             .map_err(zstd_fault)?;
-        let content_size = u32::try_from(content.len()).map_err(|_| Fault::OutOfMemory)?;
-        Ok(Frame {
-            digest: digest(&buffer),
-            bytes: buffer,
-            content_size,
-        })
+        Ok(buffer)
     }
 }
 
 impl Frame {
+    /// The frame of these `bytes`, which have that digest and stand for `content`.
+    pub fn new(bytes: Vec<u8>, content: &[u8], digest: Digest) -> Result<Frame> {
+        Ok(Frame {
+            bytes,
+            content_size: u32::try_from(content.len()).map_err(|_| Fault::OutOfMemory)?,
+            digest,
+        })
+    }
+
     /// The same frame with its content as it is, in raw blocks, for what no digest covers: in a
     /// compressed block there are bits that no decoder looks at.
     pub fn stored(self, content: &[u8]) -> Result<Frame> {
@@ -108,11 +119,8 @@ impl Frame {
             bytes.extend_from_slice(block);
         }
         bytes.extend_from_slice(&checksum);
-        Ok(Frame {
-            digest: digest(&bytes),
-            bytes,
-            content_size: self.content_size,
-        })
+        let digest = digest(&bytes);
+        Frame::new(bytes, content, digest)
     }
 }
 
@@ -406,7 +414,7 @@ mod tests {
         let (mut file, mut table) = (Vec::new(), SeekTable::default());
         let mut compressor = Compressor::of_licenses(None).unwrap();
         for content in contents {
-            let frame = compressor.compress(content, Vec::new()).unwrap();
+            let frame = compressor.compress(content).unwrap();
             table
                 .push(frame.bytes.len() as u32, frame.content_size)
                 .unwrap();
@@ -448,7 +456,7 @@ mod tests {
             let content: Vec<u8> = (0..size).map(|n: u32| (n / 7) as u8).collect();
             let frame = Compressor::of_licenses(None)
                 .unwrap()
-                .compress(&content, Vec::new())
+                .compress(&content)
                 .unwrap();
             let bytes = frame.stored(&content).unwrap().bytes;
             let mut decompressed = vec![0; content.len()];

@@ -3,6 +3,7 @@
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use memchr::memchr;
@@ -385,17 +386,17 @@ impl<R: ReadAt> Lines<'_, R> {
 pub struct Found<'a> {
     /// Of its first block, in the decompressed stream.
     pub offset: u64,
-    pub name: std::borrow::Cow<'a, str>,
+    pub name: Cow<'a, str>,
     /// Seconds since 1970 UTC.
     pub modified: u64,
     pub content: &'a [u8],
 }
 
 /// Calls `visit` with each licence of a frame, which must be filled by them and nothing else.
-pub fn licenses_in<E: From<Fault>>(
-    content: &[u8],
+pub fn licenses_in<'c, E: From<Fault>>(
+    content: &'c [u8],
     span: Span,
-    mut visit: impl FnMut(Found) -> Result<(), E>,
+    mut visit: impl FnMut(Found<'c>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut start = 0;
     while start < content.len() {
@@ -404,25 +405,29 @@ pub fn licenses_in<E: From<Fault>>(
         let content = rest
             .get(member.content..)
             .and_then(|rest| rest.get(..member.size as usize));
-        let path = member.path.as_ref();
-        let name = path
-            .strip_prefix(FOLDER)
-            .filter(|name| name::check(name.as_bytes()).is_ok());
-        let (Some(name), Some(content)) = (name, content) else {
-            return Err(
-                Fault::Damaged(format!("a member is no licence: {}", name::shown(path))).into(),
-            );
+        let (Some(name), Some(content)) = (name_in(&member.path), content) else {
+            let shown = name::shown(&member.path);
+            return Err(Fault::Damaged(format!("a member is no licence: {shown}")).into());
         };
         if content.len() as u64 > license::SIZE_MAX || member.end > rest.len() {
             return Err(Fault::Damaged(format!("a licence is too large: {name}")).into());
         }
         visit(Found {
             offset: span.content_start + start as u64,
-            name: name.into(),
+            name,
             modified: member.modified,
             content,
         })?;
         start += member.end;
     }
     Ok(())
+}
+
+/// The licence's name in its member's path, if it is one.
+fn name_in<'c>(path: &Cow<'c, str>) -> Option<Cow<'c, str>> {
+    let name = match path {
+        Cow::Borrowed(path) => Cow::Borrowed(path.strip_prefix(FOLDER)?),
+        Cow::Owned(path) => Cow::Owned(path.strip_prefix(FOLDER)?.to_owned()),
+    };
+    name::check(name.as_bytes()).is_ok().then_some(name)
 }

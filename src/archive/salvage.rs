@@ -293,7 +293,7 @@ mod tests {
         for (number, content) in contents.iter().enumerate() {
             for level in [None, Some(19)] {
                 let mut compressor = Compressor::of_licenses(level).unwrap();
-                let mut frame = compressor.compress(content, Vec::new()).unwrap();
+                let mut frame = compressor.compress(content).unwrap();
                 if number == 4 {
                     frame = frame.stored(content).unwrap();
                 }
@@ -330,7 +330,7 @@ mod tests {
         }
         Compressor::of_licenses(None)
             .unwrap()
-            .compress(&content, Vec::new())
+            .compress(&content)
             .unwrap()
             .bytes
     }

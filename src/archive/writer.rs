@@ -205,9 +205,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             .chunks(per_frame)
             .map(|chunk| chunk.iter().map(|record| record.to_bytes()));
         let size = (records.len() * RECORD) as u64;
-        let index = file.member(INDEX, size, frames, |content| {
-            compressor.compress(content, Vec::new())
-        })?;
+        let index = file.member(INDEX, size, frames, |content| compressor.compress(content))?;
         drop(records);
         let states = match states.size {
             0 => None,
@@ -342,7 +340,7 @@ fn checked(size: u64) -> Result<u64> {
 
 /// A frame that no digest of an earlier member covers; its own checksum and size must do.
 fn stored(compressor: &mut Compressor, content: &[u8]) -> Result<Frame> {
-    compressor.compress(content, Vec::new())?.stored(content)
+    compressor.compress(content)?.stored(content)
 }
 
 fn entry(name: &str, offset: u64, size: u64, sha256: Sha256) -> Entry {
@@ -420,7 +418,7 @@ impl List {
         // Before the new lines come, so that the last frame, which takes the padding, is never
         // empty.
         if self.text.len() + lines.len() > limits::LIST_TARGET && !self.text.is_empty() {
-            let frame = compressor.compress(&self.text, Vec::new())?;
+            let frame = compressor.compress(&self.text)?;
             self.frames.try_reserve(1)?;
             self.frames.push(spool.append(&frame)?);
             self.text.clear();
@@ -456,7 +454,7 @@ impl List {
         let offset = file.position();
         let mut content = members::header(name, checked(self.size)?, 0).into_owned();
         if !self.frames.is_empty() {
-            file.append(&compressor.compress(&content, Vec::new())?)?;
+            file.append(&compressor.compress(&content)?)?;
             content.clear();
         }
         for spooled in &self.frames {
@@ -468,7 +466,7 @@ impl List {
             content.len() + (members::padded(self.size) - self.size) as usize,
             0,
         );
-        file.append(&compressor.compress(&content, Vec::new())?)?;
+        file.append(&compressor.compress(&content)?)?;
         Ok(entry(name, offset, self.size, self.sha256))
     }
 }

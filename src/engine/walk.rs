@@ -11,11 +11,11 @@ use super::lists::Lists;
 use super::operation::Operation;
 use super::pool::{Outlet, Pool, Work, ordered};
 use super::progress::{Count, Phase};
-use super::reading::{Backup, Stop};
+use super::reading::Backup;
 use crate::archive::agreement::Expected;
 use crate::archive::frames::FrameReader;
 use crate::archive::reader::licenses_in;
-use crate::archive::{Fault, digest};
+use crate::archive::{Fault, digests};
 use crate::error::{Error, Result};
 use crate::license::name;
 
@@ -294,67 +294,59 @@ impl<V: Visitor> Work for Checking<V> {
         job: Job,
         outlet: &Outlet<Self::Output>,
     ) -> Result<()> {
-        let span = self
-            .backup
-            .reader
-            .span(job.frame)
-            .map_err(|fault| self.backup.error(fault))?;
+        let Checking {
+            operation, backup, ..
+        } = self;
+        let span = backup.reader.span(job.frame);
+        let span = span.map_err(|fault| backup.error(fault))?;
         let mut checked = Checked {
             licenses: Vec::new(),
             superseded: Vec::new(),
             damage: None,
             bytes: u64::from(span.length),
         };
-        checked.licenses.try_reserve_exact(job.licenses.len())?;
+        // What is expected, each with its content if that may be right.
+        let mut found = Vec::new();
+        found.try_reserve_exact(job.licenses.len())?;
         let mut expected = job.licenses.into_iter().peekable();
-        let read = self
-            .backup
-            .reader
-            .frame(job.frame, memory)
-            .map_err(Stop::Fault)
-            .and_then(|content| {
-                licenses_in(content, span, |license| {
-                    self.operation.check().map_err(Stop::Error)?;
-                    // What was expected before this member is not there.
-                    while let Some(missing) =
-                        expected.next_if(|expected| expected.offset < license.offset)
-                    {
-                        checked.licenses.push((missing, None));
-                    }
-                    let Some(this) = expected.next_if(|expected| expected.offset == license.offset)
-                    else {
-                        if self.keeps_names {
-                            checked.superseded.try_reserve(1).map_err(Fault::from)?;
-                            let before = checked.licenses.len();
-                            checked.superseded.push((before, license.name.into_owned()));
-                        }
-                        return Ok(());
-                    };
-                    let right = license.name == this.name
-                        && license.content.len() as u64 == this.size
-                        && digest(license.content) == this.digest;
-                    let verdict = match right {
-                        true => Some(
-                            self.visitor
-                                .visit(cursor, &this, license.content)
-                                .map_err(Stop::Error)?,
-                        ),
-                        false => None,
-                    };
-                    checked.licenses.push((this, verdict));
-                    Ok(())
-                })
-            });
+        let read = backup.reader.frame(job.frame, memory).and_then(|content| {
+            licenses_in(content, span, |license| {
+                // What was expected before this member is not there.
+                while let Some(missing) =
+                    expected.next_if(|expected| expected.offset < license.offset)
+                {
+                    found.push((missing, None));
+                }
+                if let Some(this) = expected.next_if(|expected| expected.offset == license.offset) {
+                    let may_be =
+                        license.name == this.name && license.content.len() as u64 == this.size;
+                    found.push((this, may_be.then_some(license.content)));
+                } else if self.keeps_names {
+                    checked.superseded.try_reserve(1)?;
+                    let name = license.name.into_owned();
+                    checked.superseded.push((found.len(), name));
+                }
+                Ok(())
+            })
+        });
         match read {
             Ok(()) => {}
-            Err(Stop::Error(error)) => return Err(error),
-            Err(Stop::Fault(Fault::Damaged(what))) => checked.damage = Some(what),
-            Err(Stop::Fault(fault)) => return Err(self.backup.error(fault)),
+            Err(Fault::Damaged(what)) => checked.damage = Some(what),
+            Err(fault) => return Err(backup.error(fault)),
         }
         // What the frame still owes is damaged with it.
-        checked
-            .licenses
-            .extend(expected.map(|license| (license, None)));
+        found.extend(expected.map(|license| (license, None)));
+        let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
+        let digests = digests(contents).map_err(|fault| backup.error(fault))?;
+        checked.licenses.try_reserve_exact(found.len())?;
+        for ((license, content), digest) in found.into_iter().zip(digests) {
+            operation.check()?;
+            let verdict = match content.filter(|_| digest == license.digest) {
+                Some(content) => Some(self.visitor.visit(cursor, &license, content)?),
+                None => None,
+            };
+            checked.licenses.push((license, verdict));
+        }
         outlet.send(checked)
     }
 }

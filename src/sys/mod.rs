@@ -1,4 +1,4 @@
-//! Safe wrappers over the operating system.
+//! Safe wrappers over the operating system, and over the processor's own instructions.
 
 pub mod channel;
 pub mod files;
@@ -8,6 +8,7 @@ pub mod locks;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;
+pub mod sha256;
 #[allow(unsafe_code)]
 pub mod static_tls;
 #[allow(unsafe_code)]
