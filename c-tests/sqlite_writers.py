@@ -24,6 +24,7 @@ def names_in(directory):
 def write(path, told):
     """A host at work until it is killed: every transaction changes all licences, and replaces one by another."""
     connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+    connection.execute("PRAGMA temp_store = MEMORY")  # a temporary file has a name for a moment, and a kill leaves it
     os.write(told, b".")
     generation = 0
     while True:
