@@ -140,14 +140,13 @@ fn recognise(content: &[u8]) -> Result<Option<Said>> {
     if document.starts_with('{') {
         return Ok(lcp::read(document));
     }
-    let Some(root) = xml::root(document, &oma::NAMESPACES) else {
+    let Some(root) = xml::root(document) else {
         return Ok(None);
     };
     match (root.name.as_str(), root.version.as_str()) {
         (wmdrm::ROOT, wmdrm::VERSION) => Ok(wmdrm::read(document)),
         (xmr::ROOT, xmr::VERSION) => xmr::read_wrapped(document),
-        _ if root.path == oma::ROOT => Ok(oma::read(document)),
-        _ => Ok(None),
+        _ => Ok(oma::read(document)),
     }
 }
 

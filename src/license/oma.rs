@@ -5,8 +5,8 @@
 use super::name::KEY_ID_MAX;
 use super::{BackupRight, Format, Said, xml};
 
-pub const ROOT: &str = "ex:rights";
-pub const NAMESPACES: [xml::Namespace; 3] = [
+const ROOT: &str = "ex:rights";
+const NAMESPACES: [xml::Namespace; 3] = [
     xml::Namespace {
         uri: "http://odrl.net/1.1/ODRL-EX",
         prefix: "ex:",
@@ -34,6 +34,9 @@ pub fn read(document: &str) -> Option<Said> {
     let mut right = BackupRight::Unstated;
     xml::walk(document, &NAMESPACES, |path, node| {
         match node {
+            xml::Node::Element(_) if path.split('/').next() != Some(ROOT) => {
+                return xml::Next::Stop;
+            }
             xml::Node::Element(_) if path == KEY_ID => assets += 1,
             xml::Node::Element(_) if right == BackupRight::Unstated => {
                 let (above, element) = path.rsplit_once('/').unwrap_or_default();
@@ -109,5 +112,7 @@ mod tests {
             assert_eq!(said.key_id.as_deref(), Some("cid:1@x"));
         }
         assert!(read(&license("<r:constraint>")).is_none());
+        assert!(read("<rights-too xmlns='http://odrl.net/1.1/ODRL-EX'/>").is_none());
+        assert!(read("<rights/>").is_none());
     }
 }

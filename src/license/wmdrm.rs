@@ -46,12 +46,12 @@ struct Actions {
 }
 
 impl Actions {
-    fn begin(&mut self, action: &str) {
+    /// Whether the action is about the right.
+    fn begin(&mut self, action: &str) -> bool {
         self.end_action();
-        self.holds = action
-            .trim()
-            .eq_ignore_ascii_case(GRANT.right)
-            .then_some(true);
+        let is_about_it = action.trim().eq_ignore_ascii_case(GRANT.right);
+        self.holds = is_about_it.then_some(true);
+        is_about_it
     }
 
     fn begin_condition(&mut self) {
@@ -83,7 +83,11 @@ pub fn read(document: &str) -> Option<Said> {
     xml::walk(document, &[], |path, node| {
         match &node {
             xml::Node::Element(_) if path == GRANT.action => {
-                actions.begin(&node.attribute(GRANT.attribute).unwrap_or_default());
+                let action = node.attribute(GRANT.attribute).unwrap_or_default();
+                return match actions.begin(&action) {
+                    true => xml::Next::Into,
+                    false => xml::Next::Past,
+                };
             }
             xml::Node::Element(_) if path == GRANT.condition => actions.begin_condition(),
             xml::Node::Element(_) if path == KEY_ID => key_ids += 1,
@@ -178,5 +182,6 @@ mod tests {
             assert_eq!(said.key_id.as_deref(), Some("aA=="));
         }
         assert!(read(&license("<ONACTION type='Backup'>")).is_none());
+        assert!(read(&license("<ONACTION type='Play'><CONDITION></ONACTION>")).is_none());
     }
 }

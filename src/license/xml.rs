@@ -54,23 +54,20 @@ impl Node<'_> {
     }
 }
 
-/// A root element.
+/// A root element, as it is written.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Its name as it is written.
     pub name: String,
-    pub path: String,
     pub version: String,
 }
 
-pub fn root(document: &str, namespaces: &[Namespace]) -> Option<Root> {
+pub fn root(document: &str) -> Option<Root> {
     let mut root = None;
     // Stops at the first element, and with an error at what is not well-formed before it.
-    walk(document, namespaces, |path, node| {
-        if let Node::Element(element) = &node {
+    walk(document, &[], |name, node| {
+        if let Node::Element(_) = &node {
             root.get_or_insert_with(|| Root {
-                name: element.name().as_ref().to_owned(),
-                path: path.to_owned(),
+                name: name.to_owned(),
                 version: node.attribute("version").unwrap_or_default().into_owned(),
             });
         }
@@ -114,10 +111,13 @@ pub fn walk(
                 if over || depth == DEPTH_MAX {
                     return None;
                 }
-                if depth > 0 {
+                depth += 1;
+                if passed.is_some() {
+                    continue;
+                }
+                if depth > 1 {
                     path.push('/');
                 }
-                depth += 1;
                 let (written, local) = (element.name(), element.local_name());
                 let name = match &mut resolver {
                     None => written.as_ref(),
@@ -136,18 +136,18 @@ pub fn walk(
                     return None;
                 }
                 path.push_str(name);
-                if passed.is_none() {
-                    match visit(&path, Node::Element(&element)) {
-                        Next::Into => {}
-                        Next::Past => passed = Some(depth),
-                        Next::Stop => return None,
-                    }
+                match visit(&path, Node::Element(&element)) {
+                    Next::Into => {}
+                    Next::Past => passed = Some(depth),
+                    Next::Stop => return None,
                 }
                 continue;
             }
             Ok(Event::End(_)) => {
-                passed = passed.filter(|passed| *passed != depth);
-                leave(&mut path, &mut resolver);
+                if passed.is_none_or(|passed| passed == depth) {
+                    passed = None;
+                    leave(&mut path, &mut resolver);
+                }
                 depth -= 1;
                 over = depth == 0;
                 continue;
@@ -392,21 +392,11 @@ mod tests {
 
     #[test]
     fn a_root_is_known_by_its_beginning() {
-        let found = root(
-            "<LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken",
-            &NAMESPACES,
-        )
-        .unwrap();
-        assert_eq!(
-            (found.name.as_str(), found.path.as_str()),
-            ("LICENSE", "o:LICENSE")
-        );
-        assert_eq!(found.version, "2.0.0.0");
-        assert_eq!(
-            root("<!-- <LICENSE version='2.0.0.0'/> -->", &NAMESPACES),
-            None
-        );
-        assert_eq!(root("<A/B/>", &NAMESPACES), None);
+        let found = root("<LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken").unwrap();
+        let (name, version) = (found.name.as_str(), found.version.as_str());
+        assert_eq!((name, version), ("LICENSE", "2.0.0.0"));
+        assert_eq!(root("<!-- <LICENSE version='2.0.0.0'/> -->"), None);
+        assert_eq!(root("<A/B/>"), None);
     }
 
     #[test]
