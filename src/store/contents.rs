@@ -51,8 +51,9 @@ impl<'f> Gathering<'f> {
     }
 
     fn check(&self, license: &License) -> Result<()> {
-        let (owner, name) = (self.owner, name::shown(license.name));
-        if let Err(reason) = name::check(license.name.as_bytes()) {
+        let (owner, name) = (self.owner, license.name);
+        if let Err(reason) = name::check(name.as_bytes()) {
+            let name = name::shown(name);
             let sentence = format!("The {owner}'s licence '{name}' can't be kept: {reason}.");
             return Err(Error::new(Outcome::InvalidName, sentence));
         }
@@ -66,7 +67,7 @@ impl<'f> Gathering<'f> {
             );
             return Err(Error::new(Outcome::InvalidName, sentence));
         }
-        license::check_size(license.name, license.content.len() as u64)
+        license::check_size(name, license.content.len() as u64)
     }
 
     fn clashes(&self, name: &str, clash: Clash) -> Error {
