@@ -282,3 +282,23 @@ fn links_of_the_library() {
     );
     assert!(fs::symlink_metadata(lib.join(&file)).unwrap().is_file());
 }
+
+// -- planted bugs
+
+/// Each can still be put into the sources; that a suite catches it shows planted.sh.
+#[test]
+fn planted() {
+    if !has("patch") {
+        return skip("planted bugs", "patch is not installed");
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bugs = fs::read_dir(sources.join("c-tests/planted")).unwrap();
+    let mut count = 0;
+    for bug in bugs {
+        let mut patch = Command::new("patch");
+        patch.args(["--dry-run", "--batch", "--silent", "-p1", "-i"]);
+        expect(patch.arg(bug.unwrap().path()).current_dir(sources));
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
