@@ -133,6 +133,11 @@ def main():
             path.write_bytes(noise.randbytes(40000 + number))
         time.sleep(3.1)  # what is younger is not relied on
         check(run("licbak_backup_licenses", 0, StorePath=root / "store", BackupPath=root), S_OK, "backup")
+        whole = forge.Parts((root / "licenses.tar.zst").read_bytes())
+        for counted in "licenses", "restricted", "content_bytes":
+            lie = whole.build(trailer=lambda trailer: trailer | {counted: trailer[counted] + 1})
+            (root / "licenses.tar.zst").write_bytes(lie)
+            check_repeated(root, f"a backup that counts too many {counted}")
         # An old version, so that there is a line of one.
         (root / "store/f0/0.lic").write_bytes(noise.randbytes(40000))
         check_repeated(root, "a backup")
