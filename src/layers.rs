@@ -67,6 +67,16 @@ fn arrows_point_down() {
     assert!(arrows > 40, "the test has lost sight of the sources");
 }
 
+/// Of `sys` archive has the digests, and nothing by which it would touch a disk or the clock.
+#[test]
+fn archive_is_pure() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/archive");
+    for (file, source) in sources(&root) {
+        let mut of_sys = source.split("crate::sys::").skip(1);
+        assert!(of_sys.all(|used| used.starts_with("sha256")), "{file}");
+    }
+}
+
 #[test]
 fn only_abi_and_sys_are_unsafe() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::sys::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
-/// Pieces of a job that may wait until earlier jobs' have been taken. Where jobs make several, workers would
-/// else take turns instead of working at once.
-const AHEAD: usize = 4;
+/// Pieces of a job that may wait until earlier jobs' have been taken. A job of many times that many pieces
+/// makes the workers take turns instead of working at once.
+const AHEAD: usize = 8;
 
 type Task = Box<dyn FnOnce() + Send>;
 
