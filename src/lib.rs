@@ -8,7 +8,7 @@
 //! abi ──► engine ──► store ──► license
 //!            ├─────► archive ──► license
 //!            └─────► location
-//! all of them ──► sys, error, but for archive and license, which touch no disk
+//! all of them ──► sys, error; but of sys, archive has only SHA-256, and license nothing: they touch no disk
 //! ```
 
 #![cfg_attr(

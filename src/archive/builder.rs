@@ -259,9 +259,9 @@ impl FrameBuilder {
         let mut digest = Digest::default();
         sha256::each(
             iter::once(bytes.as_slice()).chain(contents),
-            |number, of| match number.checked_sub(1) {
-                None => digest = of,
-                Some(license) => self.listed.set_digest(license, &of),
+            |number, new| match number.checked_sub(1) {
+                None => digest = new,
+                Some(license) => self.listed.set_digest(license, &new),
             },
         );
         let frame = Frame::new(bytes, members, digest)?;

@@ -3,7 +3,6 @@
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use memchr::memchr;
@@ -383,20 +382,20 @@ impl<R: ReadAt> Lines<'_, R> {
 
 /// A licence in a frame's content.
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct Found<'n, 'c> {
     /// Of its first block, in the decompressed stream.
     pub offset: u64,
-    pub name: Cow<'a, str>,
+    pub name: &'n str,
     /// Seconds since 1970 UTC.
     pub modified: u64,
-    pub content: &'a [u8],
+    pub content: &'c [u8],
 }
 
 /// Calls `visit` with each licence of a frame, which must be filled by them and nothing else.
 pub fn licenses_in<'c, E: From<Fault>>(
     content: &'c [u8],
     span: Span,
-    mut visit: impl FnMut(Found<'c>) -> Result<(), E>,
+    mut visit: impl FnMut(Found<'_, 'c>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut start = 0;
     while start < content.len() {
@@ -405,8 +404,12 @@ pub fn licenses_in<'c, E: From<Fault>>(
         let content = rest
             .get(member.content..)
             .and_then(|rest| rest.get(..member.size as usize));
-        let (Some(name), Some(content)) = (name_in(&member.path), content) else {
-            let shown = name::shown(&member.path);
+        let path = member.path.as_ref();
+        let name = path
+            .strip_prefix(FOLDER)
+            .filter(|name| name::check(name.as_bytes()).is_ok());
+        let (Some(name), Some(content)) = (name, content) else {
+            let shown = name::shown(path);
             return Err(Fault::Damaged(format!("a member is no licence: {shown}")).into());
         };
         if content.len() as u64 > license::SIZE_MAX || member.end > rest.len() {
@@ -421,13 +424,4 @@ pub fn licenses_in<'c, E: From<Fault>>(
         start += member.end;
     }
     Ok(())
-}
-
-/// The licence's name in its member's path, if it is one.
-fn name_in<'c>(path: &Cow<'c, str>) -> Option<Cow<'c, str>> {
-    let name = match path {
-        Cow::Borrowed(path) => Cow::Borrowed(path.strip_prefix(FOLDER)?),
-        Cow::Owned(path) => Cow::Owned(path.strip_prefix(FOLDER)?.to_owned()),
-    };
-    name::check(name.as_bytes()).is_ok().then_some(name)
 }

@@ -101,11 +101,10 @@ impl<R: ReadAt> Reader<R> {
 
 /// What a licence is by its own account, as nothing else tells.
 fn describe(license: &Found) -> Result<Expected> {
-    let statement =
-        license::read(&license.name, license.content).map_err(|_| Fault::OutOfMemory)?;
+    let statement = license::read(license.name, license.content).map_err(|_| Fault::OutOfMemory)?;
     let modified = i64::try_from(license.modified).unwrap_or(i64::MAX);
     Ok(Expected {
-        name: license.name.clone().into_owned(),
+        name: license.name.to_owned(),
         key_id: statement.key_id,
         right: statement.right,
         format: statement.format,

@@ -9,9 +9,10 @@ use crate::error::{Error, Result};
 use crate::sys::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
-/// Pieces of a job that may wait until earlier jobs' have been taken. A job of many times that many pieces
-/// makes the workers take turns instead of working at once.
+/// Pieces of a job that may wait until earlier jobs' have been taken, and of all jobs together. Jobs of many
+/// times that many pieces make the workers take turns instead of working at once.
 const AHEAD: usize = 8;
+const ALL_AHEAD: usize = 256;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -95,6 +96,7 @@ pub fn ordered<W: Work>(
     mut take: impl FnMut(W::Output) -> Result<()>,
 ) -> Result<()> {
     let under_way = 2 * workers + 1;
+    let ahead = (ALL_AHEAD / under_way).clamp(1, AHEAD);
     let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way)?;
     let (leaving, all_left) = bounded::<()>(1)?;
     for _ in 0..workers {
@@ -110,7 +112,7 @@ pub fn ordered<W: Work>(
     let mut take_all = || loop {
         while outputs.len() < under_way {
             let Some(job) = jobs.next() else { break };
-            let (outlet, output) = bounded(AHEAD)?;
+            let (outlet, output) = bounded(ahead)?;
             match job {
                 Ok(job) => drop(sender.send((job, Outlet(outlet)))),
                 Err(error) => drop(outlet.send(Err(error))),
@@ -155,7 +157,7 @@ fn do_jobs<W: Work>(work: &W, jobs: Receiver<(W::Job, Outlet<W::Output>)>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
     use std::time::Duration;
 
     use super::*;
@@ -224,7 +226,7 @@ mod tests {
     /// Its second job makes all its pieces before the first makes one.
     struct TheOtherWayRound {
         made: mpsc::SyncSender<()>,
-        all_made: std::sync::Mutex<mpsc::Receiver<()>>,
+        all_made: Mutex<mpsc::Receiver<()>>,
     }
 
     impl Work for TheOtherWayRound {
@@ -251,7 +253,7 @@ mod tests {
     fn workers_do_not_wait_for_each_other() {
         let pool = Pool::start(2).unwrap();
         let (made, all_made) = mpsc::sync_channel(2);
-        let all_made = std::sync::Mutex::new(all_made);
+        let all_made = Mutex::new(all_made);
         let work = Arc::new(TheOtherWayRound { made, all_made });
         let mut taken = Vec::new();
         ordered(&pool, 2, work, (0..2).map(Ok), |number| {

@@ -323,7 +323,7 @@ impl<V: Visitor> Work for Checking<V> {
                     found.push((this, may_be.then_some(license.content)));
                 } else if self.keeps_names {
                     checked.superseded.try_reserve(1)?;
-                    let name = license.name.into_owned();
+                    let name = license.name.to_owned();
                     checked.superseded.push((found.len(), name));
                 }
                 Ok(())
@@ -336,6 +336,7 @@ impl<V: Visitor> Work for Checking<V> {
         }
         // What the frame still owes is damaged with it.
         found.extend(expected.map(|license| (license, None)));
+        operation.check()?;
         let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
         let digests = digests(contents).map_err(|fault| backup.error(fault))?;
         checked.licenses.try_reserve_exact(found.len())?;

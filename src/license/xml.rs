@@ -161,7 +161,8 @@ pub fn walk(
                 None => Cow::Borrowed(predefined(&reference)?),
             },
             Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_)) => continue,
-            Ok(Event::Empty(_)) | Err(_) => return None, // the former is expanded
+            // The first never comes, since such elements are expanded.
+            Ok(Event::Empty(_)) | Err(_) => return None,
         };
         match depth {
             0 if text.trim().is_empty() => {}

@@ -1,7 +1,7 @@
 //! SHA-256 of many messages, two at a time where the processor can.
 //!
-//! A processor's instructions for SHA-256 wait for each other's results: it does two messages in the time
-//! of one and a third. One message can't be cut in two, but a frame of licences is many.
+//! A processor's instructions for SHA-256 wait for each other's results: of two long messages at once each
+//! takes two thirds of its time. One message can't be cut in two, but a frame of licences is many.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]

@@ -50,7 +50,7 @@ pub struct Two(());
 
 impl Two {
     pub fn detect() -> Option<Two> {
-        let has_all = is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx2");
+        let has_all = is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1");
         has_all.then_some(Two(()))
     }
 
@@ -151,8 +151,8 @@ impl<'m> Begun<'m> {
 }
 
 /// Both states after their blocks, pair by pair.
-#[target_feature(enable = "sha,avx2")]
-pub fn compress_two<'b>(
+#[target_feature(enable = "sha,sse4.1")]
+fn compress_two<'b>(
     [a, b]: [[u32; 8]; 2],
     blocks: impl Iterator<Item = (&'b [u8; BLOCK], &'b [u8; BLOCK])>,
 ) -> [[u32; 8]; 2] {
@@ -183,7 +183,7 @@ struct State {
 }
 
 impl State {
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn new(words: [u32; 8]) -> State {
         let [a, b, c, d, e, f, g, h] = words.map(u32::cast_signed);
         State {
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn words(self) -> [u32; 8] {
         let (x, y) = (self.abef, self.cdgh);
         let words = [
@@ -210,7 +210,7 @@ impl State {
 
     /// Four rounds; two of them make what was `abef` the new `cdgh`.
     #[inline]
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn step(&mut self, words: __m128i, constants: &[u32; 4]) {
         let [k0, k1, k2, k3] = constants.map(u32::cast_signed);
         let sums = _mm_add_epi32(words, _mm_set_epi32(k3, k2, k1, k0));
@@ -220,7 +220,7 @@ impl State {
     }
 
     #[inline]
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn add(&mut self, before: State) {
         self.abef = _mm_add_epi32(self.abef, before.abef);
         self.cdgh = _mm_add_epi32(self.cdgh, before.cdgh);
@@ -232,7 +232,7 @@ struct Words([__m128i; 4]);
 
 impl Words {
     #[inline]
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn new(block: &[u8; BLOCK]) -> Words {
         let mut words = [_mm_setzero_si128(); 4];
         for (words, bytes) in words.iter_mut().zip(block.as_chunks().0) {
@@ -245,7 +245,7 @@ impl Words {
 
     /// The next four, where those sixteen words on are still to be computed.
     #[inline]
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn next(&mut self) -> __m128i {
         let [first, second, third, fourth] = self.0;
         let sums = _mm_alignr_epi8::<4>(fourth, third);
@@ -256,7 +256,7 @@ impl Words {
 
     /// The next four, where all are computed.
     #[inline]
-    #[target_feature(enable = "sha,avx2")]
+    #[target_feature(enable = "sha,sse4.1")]
     fn last(&mut self) -> __m128i {
         let [first, second, third, fourth] = self.0;
         self.0 = [second, third, fourth, first];
