@@ -1,7 +1,8 @@
 //! Everything that is run on one store, round by round.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -78,7 +79,7 @@ pub struct Rounds<'r> {
 
 impl Rounds<'_> {
     pub fn run(mut self, rounds: u64) -> Outcome<Figures> {
-        self.warm_up()?;
+        self.begin()?;
         for round in 0..rounds {
             eprintln!(
                 "{} licences in {}: round {} of {rounds}",
@@ -99,9 +100,8 @@ impl Rounds<'_> {
         self.parts.contains(&part)
     }
 
-    /// Reads all files into memory, and makes what the repeated backups begin with.
-    fn warm_up(&mut self) -> Outcome<()> {
-        run(&mut peers::floor(Floor::Read, &self.corpus.path)?)?;
+    /// Makes what the repeated backups begin with.
+    fn begin(&mut self) -> Outcome<()> {
         if self.has(Part::Repeat) {
             let store = &self.corpus.path;
             run(&mut self.licbak.backup(store, &self.new_folder("repeated")?))?;
@@ -155,7 +155,13 @@ impl Rounds<'_> {
         Ok(())
     }
 
+    /// Has the kernel hold the store in memory: it may have given it up for what else a round reads and writes.
+    fn warm_up(&self) -> Outcome<()> {
+        run(&mut peers::floor(Floor::Read, &self.corpus.path)?).map(drop)
+    }
+
     fn floors(&mut self, store: &Path) -> Outcome<()> {
+        self.warm_up()?;
         for (step, floor) in [
             (Step::ReadFloor, Floor::Read),
             (Step::StatFloor, Floor::Stat),
@@ -175,6 +181,8 @@ impl Rounds<'_> {
         run(Command::new("sync").arg("-f").arg(&store))?;
         // Days are longer: licbak reads again what was written to so shortly before it was read.
         thread::sleep(AT_REST);
+        self.warm_up()?;
+        read(&repeated.join(BACKUP_FILE))?;
         self.run_licbak(
             Step::RepeatChanged,
             &self.licbak.repeat(&store, &repeated),
@@ -299,6 +307,7 @@ impl Rounds<'_> {
         let backup = self.new_folder(&format!("database-backup-{round}"))?;
         let copy = self.path(&format!("vacuumed-{round}.db"));
         let made = copy.with_extension("db.zst");
+        read(database)?;
         let ours = self.licbak.backup(database, &backup);
         self.run_licbak(Step::DatabaseBackup, &ours, Some(&backup))?;
         self.run_step(
@@ -358,4 +367,10 @@ fn expect_count(who: &str, said: &str, licenses: u64) -> Outcome<()> {
         Some(count) if count == licenses => Ok(()),
         _ => Err(format!("{who} was to do {licenses} licences and says: {said}").into()),
     }
+}
+
+/// Has the kernel hold a file in memory.
+fn read(path: &Path) -> Outcome<()> {
+    io::copy(&mut File::open(path)?, &mut io::sink())?;
+    Ok(())
 }
