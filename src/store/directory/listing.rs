@@ -17,7 +17,7 @@ use crate::sys::locks::Mutex;
 const PAUSE: Duration = Duration::from_millis(20);
 /// More than most stores have, so that soon after the start it is known how many licences there are; and a
 /// few bytes a name, so that of a million licences those that wait need no more memory than the index.
-const BATCHES_AHEAD: usize = 64;
+const BATCHES_AHEAD: usize = 32;
 
 /// A directory while it is backed up.
 pub struct Listing {
