@@ -324,7 +324,9 @@ impl<F: Write> File<F> {
         content.resize(content.len().next_multiple_of(members::BLOCK), 0);
         content.extend_from_slice(&members::END);
         self.append(&stored(compressor, &content)?)?;
-        Ok(self.written() + self.table.write(&mut self.out)?)
+        let size = self.written() + self.table.write(&mut self.out)?;
+        self.out.flush()?;
+        Ok(size)
     }
 }
 

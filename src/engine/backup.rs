@@ -24,7 +24,7 @@ use crate::location;
 use crate::location::local::{self, Draft, Target};
 use crate::store::host::{Host, HostSnapshot};
 use crate::store::{self, Backups, Snapshot};
-use crate::sys::files::File;
+use crate::sys::uncached::Uncached;
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,7 +164,7 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let compressor =
         Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
-    let mut writer = Writer::new(Stored(&draft.file), spool, compressor);
+    let mut writer = Writer::new(Uncached::new(&draft.file)?, spool, compressor);
     let mut gathering = Gathering::new(operation, pool, store, request.rules);
     let mut saving = Saving {
         operation,
@@ -275,7 +275,7 @@ impl Request {
 /// left of that one, and nothing has been written yet.
 fn repeat<S: Write + ReadAt>(
     gathering: &mut Gathering,
-    saving: &mut Saving<Writer<'_, Stored<&File>, S>>,
+    saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
     old: &Arc<Old>,
     target: &Target,
     draft: &Draft,

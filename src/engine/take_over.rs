@@ -20,6 +20,7 @@ use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, d
 use crate::buffer::sized;
 use crate::error::Result;
 use crate::sys::files::{Errno, File};
+use crate::sys::uncached::Uncached;
 
 /// Where more than one byte in so many would be of old versions, the backup is written afresh.
 const DEAD: u64 = 4;
@@ -152,7 +153,7 @@ impl TakeOver<'_> {
         &self,
         operation: &Operation,
         draft: &File,
-        writer: &mut Writer<'_, Stored<&File>, S>,
+        writer: &mut Writer<'_, Uncached<'_>, S>,
     ) -> Result<bool, Stop> {
         let reader = &self.old.backup.reader;
         let lengths = reader.digested().map(|(span, _)| u64::from(span.length));
@@ -175,7 +176,7 @@ impl TakeOver<'_> {
         &self,
         operation: &Operation,
         draft: &File,
-        writer: &mut Writer<'_, Stored<&File>, S>,
+        writer: &mut Writer<'_, Uncached<'_>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
         let mut lists = OldLists::new(self.old)?;
@@ -259,7 +260,7 @@ impl TakeOver<'_> {
     /// Takes a frame that was copied into the new backup, with its licences that have not changed.
     fn adopt<S: Write + ReadAt>(
         &self,
-        writer: &mut Writer<'_, Stored<&File>, S>,
+        writer: &mut Writer<'_, Uncached<'_>, S>,
         frame: usize,
         lists: &mut OldLists,
         listed: &mut Listed,

@@ -381,9 +381,13 @@ impl File {
         })
     }
 
+    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        retry_on_intr(|| rustix::io::write(&self.0, bytes))
+    }
+
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
-            let written = retry_on_intr(|| rustix::io::write(&self.0, bytes))?;
+            let written = self.write(bytes)?;
             // A file that takes nothing and reports nothing would be written to for ever.
             if written == 0 {
                 return Err(Errno::IO);
@@ -430,6 +434,32 @@ impl File {
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
         rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
+    }
+
+    /// Where the next read or write without a position goes.
+    pub fn position(&self) -> Result<u64, Errno> {
+        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0))
+    }
+
+    /// Writes past the system's cache, from memory and to a position that both begin a block, as many whole
+    /// blocks as the file system takes so; tells how many bytes.
+    pub fn write_direct(&self, blocks: &[u8]) -> Result<usize, Errno> {
+        if self.set_direct(true).is_err() {
+            return Ok(0);
+        }
+        let written = self.write(blocks);
+        self.set_direct(false)?;
+        match written {
+            // The disk's blocks are larger.
+            Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
+            written => written,
+        }
+    }
+
+    fn set_direct(&self, direct: bool) -> Result<(), Errno> {
+        let mut flags = rustix::fs::fcntl_getfl(&self.0)?;
+        flags.set(OFlags::DIRECT, direct);
+        rustix::fs::fcntl_setfl(&self.0, flags)
     }
 
     /// Brings content and attributes to the disk.

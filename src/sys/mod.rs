@@ -13,3 +13,4 @@ pub mod sha256;
 pub mod static_tls;
 #[allow(unsafe_code)]
 pub mod threads;
+pub mod uncached;

@@ -1,0 +1,131 @@
+//! Writes a file past the system's cache.
+//!
+//! A backup is hardly ever read, and is not to drive what the host reads out of memory; finding memory for it and
+//! copying it there is work for nothing, too. Only whole blocks can go to the disk directly, from addresses and to
+//! positions that are multiples of a block (open(2), `O_DIRECT`). What else there is goes through the cache, and
+//! so does all where the file system knows no other way.
+
+#![forbid(unsafe_code)]
+
+use std::collections::TryReserveError;
+use std::io::{self, Write};
+
+use super::files::{Errno, File};
+
+/// A multiple of the blocks of nearly all disks.
+const BLOCK: usize = 4096;
+/// How much is written at once: enough to keep a disk busy.
+const PART: usize = 1 << 20;
+
+/// Appends to a file. All that it was given is in the file after [`flush`](Write::flush).
+pub struct Uncached<'f> {
+    file: &'f File,
+    /// What is to be written next, from `start` on.
+    part: Vec<u8>,
+    start: usize,
+}
+
+impl<'f> Uncached<'f> {
+    pub fn new(file: &'f File) -> Result<Uncached<'f>, TryReserveError> {
+        let mut part = Vec::new();
+        part.try_reserve_exact(BLOCK + PART)?;
+        Ok(Uncached {
+            file,
+            part,
+            start: 0,
+        })
+    }
+
+    /// Where in `part` the first block of memory begins.
+    fn first_block(&self) -> usize {
+        self.part.as_ptr().align_offset(BLOCK) % BLOCK
+    }
+
+    /// Begins a part as far behind the beginning of a block as the file's end is.
+    fn begin(&mut self) -> Result<(), Errno> {
+        let behind = self.file.position()? % BLOCK as u64;
+        self.start = self.first_block() + behind as usize;
+        self.part.resize(self.start, 0);
+        Ok(())
+    }
+
+    fn write_out(&mut self) -> Result<(), Errno> {
+        let bytes = self.part.get(self.start..).unwrap_or_default();
+        let blocks = match self.start == self.first_block() {
+            true => bytes.len() / BLOCK * BLOCK,
+            false => 0,
+        };
+        let written = match bytes.get(..blocks) {
+            None | Some([]) => 0,
+            Some(blocks) => self.file.write_direct(blocks)?,
+        };
+        self.file
+            .write_all(bytes.get(written..).unwrap_or_default())?;
+        self.part.clear();
+        Ok(())
+    }
+}
+
+impl Write for Uncached<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.part.is_empty() {
+            self.begin()?;
+        }
+        let room = (self.first_block() + PART).saturating_sub(self.part.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        // Within what was reserved, so the memory stays where it is.
+        self.part.extend_from_slice(taken);
+        if taken.len() == room {
+            self.write_out()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.write_out()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files::Dir;
+
+    #[test]
+    fn all_is_appended_wherever_it_begins_and_however_it_comes() {
+        let path = std::env::temp_dir().join(format!("licbak-uncached-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Dir::make(&path).unwrap();
+        let directory = Dir::open(&path).unwrap();
+        let content: Vec<u8> = (0..3 * PART as u32 + 5000).map(|n| (n / 7) as u8).collect();
+        let cases = [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 9]
+            .into_iter()
+            .enumerate();
+        for (number, before) in cases {
+            let name = number.to_string();
+            let file = directory.create(&name).unwrap();
+            file.write_all(content.get(..before).unwrap()).unwrap();
+            let mut out = Uncached::new(&file).unwrap();
+            out.flush().unwrap();
+            let mut at = before;
+            for size in [0, 1, PART, BLOCK - 1, PART + 1, 13].into_iter().cycle() {
+                let end = content.len().min(at + size);
+                out.write_all(content.get(at..end).unwrap()).unwrap();
+                at = end;
+                if at == content.len() {
+                    break;
+                }
+                // What is written in between has its place, too.
+                if size == 13 {
+                    out.flush().unwrap();
+                }
+            }
+            out.flush().unwrap();
+            assert!(
+                std::fs::read(path.join(&name)).unwrap() == content,
+                "{before}"
+            );
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
