@@ -8,7 +8,7 @@
 
 use std::marker::PhantomData;
 
-use memchr::memchr2;
+use memchr::{memchr2, memchr2_iter};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Bytes of a string as it is written: a name of 4,000 bytes, each escaped, has 24,000.
@@ -18,8 +18,7 @@ const DEPTH_MAX: usize = 256;
 
 /// The value that `json` stands for, or what is wrong with it.
 pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Error> {
-    // What is no longer than such a string has none that is, and brackets take a byte each.
-    match json.len() <= STRING_MAX || is_modest(json) {
+    match is_modest(json) {
         true => serde_json::from_slice(json),
         false => Err(serde_json::Error::custom(
             "a string or its depth is beyond all measure",
@@ -30,6 +29,11 @@ pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Er
 /// Whether no string of `json` is very long, and brackets do not nest very deep. Of what is no JSON it may
 /// say either.
 fn is_modest(json: &[u8]) -> bool {
+    // As a rule it is shorter than such a string, and has fewer brackets.
+    let mut opening = memchr2_iter(b'[', b'{', json);
+    if json.len() <= STRING_MAX && opening.nth(DEPTH_MAX).is_none() {
+        return true;
+    }
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = json.get(at) {
         match byte {
@@ -103,6 +107,7 @@ mod tests {
         assert!(!is_modest(nested(DEPTH_MAX + 1).as_bytes()));
         let many = format!("[{}0]", "[\"[\"],{},".repeat(1000));
         assert!(parse::<Vec<serde::de::IgnoredAny>>(many.as_bytes()).is_ok());
-        assert!(!is_modest(b"\"\\\""));
+        let broken = [&b"\"\\\""[..], &[b' '; STRING_MAX]].concat();
+        assert!(!is_modest(&broken));
     }
 }
