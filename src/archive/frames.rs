@@ -365,6 +365,12 @@ fn shrunk(error: io::Error) -> Fault {
     }
 }
 
+/// The bytes of a frame, and what they stand for.
+pub struct Unpacked<'f> {
+    pub bytes: &'f [u8],
+    pub content: &'f [u8],
+}
+
 /// Reads frames one by one, in memory that is used again.
 pub struct FrameReader {
     decompressor: Decompressor,
@@ -390,14 +396,35 @@ impl FrameReader {
         span: Span,
         expected: Option<&Digest>,
     ) -> Result<&[u8]> {
+        let compressed = self.load(source, tail, span)?;
+        if expected.is_some_and(|expected| *expected != digest(compressed)) {
+            return Err(Fault::altered());
+        }
+        Ok(self.unpack(span)?.content)
+    }
+
+    /// The frame at `span`, whose digest is still to be looked at.
+    pub fn read_undigested(
+        &mut self,
+        source: &impl ReadAt,
+        tail: &Tail,
+        span: Span,
+    ) -> Result<Unpacked<'_>> {
+        self.load(source, tail, span)?;
+        self.unpack(span)
+    }
+
+    fn load(&mut self, source: &impl ReadAt, tail: &Tail, span: Span) -> Result<&[u8]> {
         let compressed = sized(&mut self.compressed, span.length as usize)?;
         tail.read(source, compressed, span.start)?;
-        if expected.is_some_and(|expected| *expected != digest(compressed)) {
-            return Err(Fault::damaged("a frame has been altered"));
-        }
+        Ok(compressed)
+    }
+
+    fn unpack(&mut self, span: Span) -> Result<Unpacked<'_>> {
+        let bytes = sized(&mut self.compressed, span.length as usize)?;
         let content = sized(&mut self.content, span.content_size as usize)?;
-        self.decompressor.decompress(compressed, content)?;
-        Ok(content)
+        self.decompressor.decompress(bytes, content)?;
+        Ok(Unpacked { bytes, content })
     }
 
     /// A part of the content that was read last.

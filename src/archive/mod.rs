@@ -61,6 +61,11 @@ impl Fault {
     pub fn damaged(what: impl Into<String>) -> Fault {
         Fault::Damaged(what.into())
     }
+
+    /// That of a frame whose bytes have another digest than they should.
+    pub fn altered() -> Fault {
+        Fault::damaged("a frame has been altered")
+    }
 }
 
 impl From<std::collections::TryReserveError> for Fault {
@@ -108,11 +113,11 @@ pub fn digest(bytes: &[u8]) -> Digest {
     sha2::Sha256::digest(bytes).into()
 }
 
-/// The digests of `messages`, all at once, which is faster than one by one.
-pub fn digests<'m>(messages: impl ExactSizeIterator<Item = &'m [u8]>) -> Result<Vec<Digest>> {
+/// The digests of `count` messages, all at once, which is faster than one by one.
+pub fn digests<'m>(count: usize, messages: impl Iterator<Item = &'m [u8]>) -> Result<Vec<Digest>> {
     let mut digests = Vec::new();
-    digests.try_reserve_exact(messages.len())?;
-    digests.resize(messages.len(), Digest::default());
+    digests.try_reserve_exact(count)?;
+    digests.resize(count, Digest::default());
     sha256::each(messages, |number, digest| {
         if let Some(place) = digests.get_mut(number) {
             *place = digest;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
-use super::frames::{FrameReader, SeekTable, Span, Tail};
+use super::frames::{FrameReader, SeekTable, Span, Tail, Unpacked};
 use super::index::{RECORD, Record};
 use super::trailer::{Entry, Trailer, VERSION};
 use super::{
@@ -97,6 +97,21 @@ impl<R: ReadAt> Reader<R> {
             self.table.span(frame)?,
             self.digests.get(frame),
         )
+    }
+
+    /// Likewise, but for its digest, which is still to be [vouched for](Self::vouches_for).
+    pub fn undigested<'a>(
+        &self,
+        frame: usize,
+        memory: &'a mut FrameReader,
+    ) -> Result<Unpacked<'a>> {
+        memory.read_undigested(&self.source, &self.tail, self.table.span(frame)?)
+    }
+
+    /// Whether `digest` is that of the bytes of `frame`, as far as that is known.
+    pub fn vouches_for(&self, frame: usize, digest: &Digest) -> bool {
+        let expected = self.digests.get(frame);
+        expected.is_none_or(|expected| expected == digest)
     }
 
     /// The frame that holds the byte `offset` of the decompressed stream.

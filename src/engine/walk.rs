@@ -2,7 +2,7 @@
 //! each licence that is right.
 
 use std::collections::HashSet;
-use std::iter::Peekable;
+use std::iter::{self, Peekable};
 use std::sync::Arc;
 use std::vec;
 
@@ -306,11 +306,13 @@ impl<V: Visitor> Work for Checking<V> {
             bytes: u64::from(span.length),
         };
         // What is expected, each with its content if that may be right.
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), &[][..]);
         found.try_reserve_exact(job.licenses.len())?;
         let mut expected = job.licenses.into_iter().peekable();
-        let read = backup.reader.frame(job.frame, memory).and_then(|content| {
-            licenses_in(content, span, |license| {
+        let read = backup.reader.undigested(job.frame, memory);
+        let read = read.and_then(|frame| {
+            bytes = frame.bytes;
+            licenses_in(frame.content, span, |license| {
                 // What was expected before this member is not there.
                 while let Some(missing) =
                     expected.next_if(|expected| expected.offset < license.offset)
@@ -337,12 +339,22 @@ impl<V: Visitor> Work for Checking<V> {
         // What the frame still owes is damaged with it.
         found.extend(expected.map(|license| (license, None)));
         operation.check()?;
+        // All digests at once, which is faster than one by one; so the frame's own comes this late.
         let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
-        let digests = digests(contents).map_err(|fault| backup.error(fault))?;
+        let digests = digests(1 + found.len(), iter::once(bytes).chain(contents));
+        let mut digests = digests.map_err(|fault| backup.error(fault))?.into_iter();
+        let is_right = digests.next();
+        let is_right = is_right.is_some_and(|digest| backup.reader.vouches_for(job.frame, &digest));
+        if !is_right {
+            checked.superseded.clear();
+            checked
+                .damage
+                .get_or_insert_with(|| Fault::altered().to_string());
+        }
         checked.licenses.try_reserve_exact(found.len())?;
         for ((license, content), digest) in found.into_iter().zip(digests) {
             operation.check()?;
-            let verdict = match content.filter(|_| digest == license.digest) {
+            let verdict = match content.filter(|_| is_right && digest == license.digest) {
                 Some(content) => Some(self.visitor.visit(cursor, &license, content)?),
                 None => None,
             };
