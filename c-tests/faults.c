@@ -241,9 +241,10 @@ int main(int argc, char **argv)
                 if (again && (errors[k] == EINTR || errors[k] == EINVAL)) {
                     continue; /* it is tried again, and that again */
                 }
-                int nth = torture() ? 0 : (int)(next_random(&random) % ONE_IN);
+                int step = torture() || errors[k] == EINVAL ? 1 : ONE_IN; /* few calls can have that */
+                int nth = (int)(next_random(&random) % (uint64_t)step);
                 while (fault(j, &e, errors[k], nth, again)) {
-                    nth += torture() ? 1 : ONE_IN;
+                    nth += step;
                 }
             }
         }
