@@ -132,6 +132,8 @@ impl Rounds<'_> {
             Some(&tarball),
         )?;
 
+        // What went past the page cache is to be there, as tar's is.
+        read(&backup.join(BACKUP_FILE))?;
         if self.has(Part::Verify) {
             self.run_licbak(Step::Verify, &self.licbak.verify(&backup), None)?;
             self.run_step(Step::ZstdTest, &tar::verify(&tarball), None)?;
@@ -188,6 +190,7 @@ impl Rounds<'_> {
             &self.licbak.repeat(&store, &repeated),
             Some(&repeated),
         )?;
+        read(&repeated.join(BACKUP_FILE))?;
         self.run_licbak(
             Step::Repeat,
             &self.licbak.repeat(&store, &repeated),
