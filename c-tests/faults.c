@@ -239,7 +239,7 @@ int main(int argc, char **argv)
         for (int again = 0; again <= 1; again++) {
             for (int k = 0; k < ERRORS; k++) {
                 if (again && (errors[k] == EINTR || errors[k] == EINVAL)) {
-                    continue; /* it is tried again, and that again */
+                    continue; /* what is tried then is the same call once more */
                 }
                 int step = torture() || errors[k] == EINVAL ? 1 : ONE_IN; /* few calls can have that */
                 int nth = (int)(next_random(&random) % (uint64_t)step);

@@ -368,7 +368,7 @@ fn shrunk(error: io::Error) -> Fault {
 /// The bytes of a frame, and what they stand for.
 pub struct Unpacked<'f> {
     pub bytes: &'f [u8],
-    pub content: &'f [u8],
+    pub content: Result<&'f [u8]>,
 }
 
 /// Reads frames one by one, in memory that is used again.
@@ -400,7 +400,7 @@ impl FrameReader {
         if expected.is_some_and(|expected| *expected != digest(compressed)) {
             return Err(Fault::altered());
         }
-        Ok(self.unpack(span)?.content)
+        self.unpack(span)?.content
     }
 
     /// The frame at `span`, whose digest is still to be looked at.
@@ -420,11 +420,15 @@ impl FrameReader {
         Ok(compressed)
     }
 
+    /// Unpacks what was loaded last, from `span`.
     fn unpack(&mut self, span: Span) -> Result<Unpacked<'_>> {
         let bytes = sized(&mut self.compressed, span.length as usize)?;
         let content = sized(&mut self.content, span.content_size as usize)?;
-        self.decompressor.decompress(bytes, content)?;
-        Ok(Unpacked { bytes, content })
+        let unpacked = self.decompressor.decompress(bytes, content);
+        Ok(Unpacked {
+            bytes,
+            content: unpacked.map(|()| &*content),
+        })
     }
 
     /// A part of the content that was read last.

@@ -149,7 +149,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         }
     }
 
-    /// Bytes written to the file so far.
+    /// Bytes that the file was given so far; some may wait in memory.
     pub fn written(&self) -> u64 {
         self.file.written()
     }

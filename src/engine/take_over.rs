@@ -148,7 +148,8 @@ impl TakeOver<'_> {
     }
 
     /// Copies all of the old backup to `draft`, which is empty, its lists too; false where it is damaged,
-    /// and nothing is copied.
+    /// and nothing is copied. `writer` has been given nothing yet, here and in [`copy`](Self::copy): it writes
+    /// behind what is copied.
     pub fn copy_all<S: Write + ReadAt>(
         &self,
         operation: &Operation,
@@ -167,6 +168,8 @@ impl TakeOver<'_> {
             }
         }
         writer.adopt_all(reader.digested(), reader.trailer())?;
+        // What follows goes behind that, wherever a copy that failed in the end has left the position.
+        cut(draft, writer.written())?;
         Ok(true)
     }
 
@@ -209,6 +212,8 @@ impl TakeOver<'_> {
                 }
             }
         }
+        // As above.
+        cut(draft, writer.written())?;
         Ok(again)
     }
 

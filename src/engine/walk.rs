@@ -312,7 +312,7 @@ impl<V: Visitor> Work for Checking<V> {
         let read = backup.reader.undigested(job.frame, memory);
         let read = read.and_then(|frame| {
             bytes = frame.bytes;
-            licenses_in(frame.content, span, |license| {
+            licenses_in(frame.content?, span, |license| {
                 // What was expected before this member is not there.
                 while let Some(missing) =
                     expected.next_if(|expected| expected.offset < license.offset)
@@ -343,13 +343,15 @@ impl<V: Visitor> Work for Checking<V> {
         let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
         let digests = digests(1 + found.len(), iter::once(bytes).chain(contents));
         let mut digests = digests.map_err(|fault| backup.error(fault))?.into_iter();
-        let is_right = digests.next();
-        let is_right = is_right.is_some_and(|digest| backup.reader.vouches_for(job.frame, &digest));
+        let is_right = digests
+            .next()
+            .is_some_and(|digest| backup.reader.vouches_for(job.frame, &digest));
         if !is_right {
             checked.superseded.clear();
-            checked
-                .damage
-                .get_or_insert_with(|| Fault::altered().to_string());
+            // Whatever else was wrong with its bytes; where it has none, they could not be read.
+            if !bytes.is_empty() {
+                checked.damage = Some(Fault::altered().to_string());
+            }
         }
         checked.licenses.try_reserve_exact(found.len())?;
         for ((license, content), digest) in found.into_iter().zip(digests) {

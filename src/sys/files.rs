@@ -441,8 +441,8 @@ impl File {
         rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0))
     }
 
-    /// Writes past the system's cache, from memory and to a position that both begin a block, as many whole
-    /// blocks as the file system takes so; tells how many bytes.
+    /// Writes whole blocks past the system's cache, and tells how many bytes that took; `blocks` begin one in
+    /// memory, and the position one in the file. What is left is to be written otherwise.
     pub fn write_direct(&self, blocks: &[u8]) -> Result<usize, Errno> {
         if self.set_direct(true).is_err() {
             return Ok(0);
@@ -450,7 +450,7 @@ impl File {
         let written = self.write(blocks);
         self.set_direct(false)?;
         match written {
-            // The disk's blocks are larger.
+            // The disk's blocks are larger, or the file system can't after all.
             Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
             written => written,
         }

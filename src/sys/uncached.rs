@@ -4,6 +4,9 @@
 //! copying it there is work for nothing, too. Only whole blocks can go to the disk directly, from addresses and to
 //! positions that are multiples of a block (open(2), `O_DIRECT`). What else there is goes through the cache, and
 //! so does all where the file system knows no other way.
+//!
+//! open(2) warns of such writes while another thread forks. They only read the memory, which its thread leaves alone
+//! until they are over, and the child never looks at it.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +20,8 @@ const BLOCK: usize = 4096;
 /// How much is written at once: enough to keep a disk busy.
 const PART: usize = 1 << 20;
 
-/// Appends to a file. All that it was given is in the file after [`flush`](Write::flush).
+/// Writes from a file's position on. All that it was given is in the file after [`flush`](Write::flush), and until
+/// then nobody else writes there. After an error what it was given is lost.
 pub struct Uncached<'f> {
     file: &'f File,
     /// What is to be written next, from `start` on.
@@ -41,7 +45,7 @@ impl<'f> Uncached<'f> {
         self.part.as_ptr().align_offset(BLOCK) % BLOCK
     }
 
-    /// Begins a part as far behind the beginning of a block as the file's end is.
+    /// Begins a part as far behind the beginning of a block as the file's position is.
     fn begin(&mut self) -> Result<(), Errno> {
         let behind = self.file.position()? % BLOCK as u64;
         self.start = self.first_block() + behind as usize;
@@ -56,13 +60,13 @@ impl<'f> Uncached<'f> {
             false => 0,
         };
         let written = match bytes.get(..blocks) {
-            None | Some([]) => 0,
-            Some(blocks) => self.file.write_direct(blocks)?,
+            None | Some([]) => Ok(0),
+            Some(blocks) => self.file.write_direct(blocks),
         };
-        self.file
-            .write_all(bytes.get(written..).unwrap_or_default())?;
+        let rest = |written| bytes.get(written..).unwrap_or_default();
+        let done = written.and_then(|written| self.file.write_all(rest(written)));
         self.part.clear();
-        Ok(())
+        done
     }
 }
 
