@@ -71,6 +71,22 @@ static void flip_bits(const char *backups)
     free_frames(&f);
 }
 
+/* Of an altered frame the sentence says just that, whatever unpacking it came to. */
+static void tells_what_was_altered(const char *backups)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/licenses.tar.zst", backups);
+    frames f = read_frames(path);
+    for (size_t at = 0; at < f.all[0].length; at += 99) {
+        f.bytes[f.all[0].start + at] ^= 0xFF;
+        write_file("damaged/licenses.tar.zst", f.bytes, f.size);
+        f.bytes[f.all[0].start + at] ^= 0xFF;
+        CHECK_HR(verify("damaged"), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+        CHECK(strstr(check_said, "a frame has been altered") != NULL);
+    }
+    free_frames(&f);
+}
+
 /* A store that is not there yet is not made for a backup that is damaged. */
 static void makes_no_store(void)
 {
@@ -101,6 +117,7 @@ int main(void)
     damage("backups", 100);
     flip_bits("backups");
     damage("frames-backups", 200003);
+    tells_what_was_altered("backups");
     makes_no_store();
     figure("backups with a byte altered, a bit flipped or an end missing: tried %d, accepted %d", tried, accepted);
     CHECK_INT(accepted, 0);
