@@ -9,7 +9,7 @@
 enum { SHORT = 0 }; /* no error: less is done than was asked */
 
 static const int errors[] = {SHORT,  EINTR, EIO,    ENOSPC, EDQUOT, EROFS, EACCES,
-                             EMFILE, EFBIG, ENOMEM, ESTALE, ENOENT, EINVAL};
+                             EMFILE, EFBIG, ENOMEM, ESTALE, ENOENT, EINVAL, ENODATA};
 enum { ERRORS = sizeof errors / sizeof errors[0] };
 
 static bool asks(const call *c)
@@ -61,6 +61,8 @@ static bool can_have(const call *c, int error)
         return opens(c) && strncmp(c->path, "store/", 6) == 0;
     case EINVAL:
         return is_past_the_cache(c);
+    case ENODATA: /* of a disk that can't write a sector */
+        return is_past_the_cache(c) && is_call(c, "write");
     default:
         return false;
     }
@@ -76,6 +78,8 @@ static bool is_its_code(const call *c, int error, bool again, licbak_hresult hr)
     case ESTALE:
         return (hr == LICBAK_HRESULT_ERROR_READ_FAULT && (again || (!writes(c) && !is_sync(c)))) ||
                (hr == LICBAK_HRESULT_ERROR_WRITE_FAULT && (again || is_own || !reads(c)));
+    case ENODATA:
+        return hr == LICBAK_HRESULT_ERROR_WRITE_FAULT;
     case ENOSPC:
     case EDQUOT:
         return hr == LICBAK_HRESULT_ERROR_DISK_FULL;
@@ -238,10 +242,10 @@ int main(int argc, char **argv)
         expected e = expect_of(j);
         for (int again = 0; again <= 1; again++) {
             for (int k = 0; k < ERRORS; k++) {
-                if (again && (errors[k] == EINTR || errors[k] == EINVAL)) {
+                if (again && (errors[k] == EINTR || errors[k] == EINVAL || errors[k] == ENODATA)) {
                     continue; /* what is tried then is the same call once more */
                 }
-                int step = torture() || errors[k] == EINVAL ? 1 : ONE_IN; /* few calls can have that */
+                int step = torture() || errors[k] == EINVAL || errors[k] == ENODATA ? 1 : ONE_IN; /* few calls can have that */
                 int nth = (int)(next_random(&random) % (uint64_t)step);
                 while (fault(j, &e, errors[k], nth, again)) {
                     nth += step;

@@ -438,7 +438,7 @@ impl File {
 
     /// Where the next read or write without a position goes.
     pub fn position(&self) -> Result<u64, Errno> {
-        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0))
+        retry_on_intr(|| rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0)))
     }
 
     /// Writes whole blocks past the system's cache, and tells how many bytes that took; `blocks` begin one in
@@ -452,6 +452,15 @@ impl File {
         match written {
             // The disk's blocks are larger, or the file system can't after all.
             Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
+            // A disk's own words for what every other write to it calls an I/O error.
+            Err(
+                Errno::NODATA
+                | Errno::NOLINK
+                | Errno::REMOTEIO
+                | Errno::TIMEDOUT
+                | Errno::ILSEQ
+                | Errno::BADE,
+            ) => Err(Errno::IO),
             written => written,
         }
     }
@@ -459,7 +468,7 @@ impl File {
     fn set_direct(&self, direct: bool) -> Result<(), Errno> {
         let mut flags = rustix::fs::fcntl_getfl(&self.0)?;
         flags.set(OFlags::DIRECT, direct);
-        rustix::fs::fcntl_setfl(&self.0, flags)
+        retry_on_intr(|| rustix::fs::fcntl_setfl(&self.0, flags))
     }
 
     /// Brings content and attributes to the disk.
