@@ -346,14 +346,7 @@ const HIDDEN: &str = ".licenses.tar.zst.";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::files::Dir;
-
-    fn directory(test: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Dir::make(&path).unwrap();
-        path
-    }
+    use crate::sys::files::test_folder;
 
     fn names(path: &Path) -> Vec<String> {
         std::fs::read_dir(path)
@@ -384,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
-        let path = directory("commit");
+        let path = test_folder("commit");
         for hidden in [false, true] {
             let target = Target::open(&path, false).unwrap();
             let draft = || {
@@ -419,7 +412,7 @@ mod tests {
 
     #[test]
     fn where_renames_can_replace_links_do_not() {
-        let path = directory("links");
+        let path = test_folder("links");
         let target = Target::open(&path, false).unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
@@ -436,7 +429,7 @@ mod tests {
 
     #[test]
     fn what_was_left_behind_is_removed_and_what_is_held_is_not() {
-        let path = directory("stale");
+        let path = test_folder("stale");
         let left = format!(".{FILE}.0123456789abcdef");
         std::fs::write(path.join(&left), "left").unwrap();
         std::fs::write(path.join(format!(".{FILE}.0123456789ABCDEF")), "another's").unwrap();

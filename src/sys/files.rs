@@ -543,15 +543,22 @@ fn fill(
     Ok(done)
 }
 
+/// An empty folder for the test of this name, which removes it.
+#[cfg(test)]
+pub fn test_folder(test: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    Dir::make(&path).unwrap();
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bytes_are_appended_from_another_file_whatever_the_file_system_can() {
-        let path = std::env::temp_dir().join(format!("licbak-append-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Dir::make(&path).unwrap();
+        let path = test_folder("append");
         let directory = Dir::open(&path).unwrap();
         let content: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
         let from = directory.create("from").unwrap();

@@ -93,13 +93,11 @@ impl Write for Uncached<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::files::Dir;
+    use crate::sys::files::{Dir, test_folder};
 
     #[test]
     fn all_is_appended_wherever_it_begins_and_however_it_comes() {
-        let path = std::env::temp_dir().join(format!("licbak-uncached-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Dir::make(&path).unwrap();
+        let path = test_folder("uncached");
         let directory = Dir::open(&path).unwrap();
         let content: Vec<u8> = (0..3 * PART as u32 + 5000).map(|n| (n / 7) as u8).collect();
         let cases = [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 9]
