@@ -22,12 +22,30 @@ static bool is_of_database(const call *c)
     return strstr(c->path, ".db") != NULL || strcmp(c->path, "db") == 0 || strstr(c->path, "etilqs") != NULL;
 }
 
-/* What many file systems, or disks with large blocks, refuse. */
-static bool is_past_the_cache(const call *c)
+static bool turns_direct(const call *c)
 {
-    enum { BLOCK = 4096 };
-    return (is_call(c, "fcntl") && c->args[1] == F_SETFL && (c->args[2] & O_DIRECT) != 0) ||
-           (is_call(c, "write") && c->args[1] % BLOCK == 0 && c->args[2] % BLOCK == 0 && !is_of_database(c));
+    return is_call(c, "fcntl") && c->args[1] == F_SETFL && (c->args[2] & O_DIRECT) != 0;
+}
+
+/* Whether it writes past the cache. */
+static bool writes_directly(const call *c)
+{
+    char path[64], line[64];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->thread, (int)c->args[0]);
+    FILE *facts = is_call(c, "write") ? fopen(path, "re") : NULL;
+    while (facts != NULL && fgets(line, sizeof line, facts) != NULL && sscanf(line, "flags: %o", &flags) != 1) {
+    }
+    if (facts != NULL) {
+        fclose(facts);
+    }
+    return (flags & O_DIRECT) != 0;
+}
+
+/* Whether only direct writes can have that: few calls, and looked at each by itself. */
+static bool is_of_direct_writes(int error)
+{
+    return error == EINVAL || error == ENODATA;
 }
 
 static bool can_have(const call *c, int error)
@@ -35,7 +53,7 @@ static bool can_have(const call *c, int error)
     bool cuts = is_call(c, "ftruncate");
     switch (error) {
     case SHORT:
-        return is_one_of(c, " read pread64 write pwrite64 copy_file_range ");
+        return is_one_of(c, " read pread64 write pwrite64 ");
     case EINTR:
         return opens(c) || (reads(c) && !is_call(c, "getdents64")) || writes(c) || cuts ||
                (is_one_of(c, " fsync fdatasync ") && !is_of_database(c)); /* no signal reaches who calls SQLite */
@@ -59,10 +77,10 @@ static bool can_have(const call *c, int error)
         return opens(c) || reads(c) || writes(c) || asks(c);
     case ENOENT: /* of a name that was listed */
         return opens(c) && strncmp(c->path, "store/", 6) == 0;
-    case EINVAL:
-        return is_past_the_cache(c);
+    case EINVAL: /* of many file systems, or disks with large blocks */
+        return turns_direct(c) || writes_directly(c);
     case ENODATA: /* of a disk that can't write a sector */
-        return is_past_the_cache(c) && is_call(c, "write");
+        return writes_directly(c);
     default:
         return false;
     }
@@ -142,9 +160,6 @@ static bool can_do_without(const job *j, const call *c, int error, bool is_last)
     }
     if (changes_facts(c)) { /* the next job removes it */
         return is_hidden && is_one_of(c, " unlink unlinkat rmdir ");
-    }
-    if (is_call(c, "copy_file_range")) { /* it is read instead, and what was copied looked at */
-        return error == EIO || error == ESTALE;
     }
     return j->changes != NOTHING && !writes(c) && !is_sync(c) && !is_call(c, "ftruncate");
 }
@@ -242,10 +257,10 @@ int main(int argc, char **argv)
         expected e = expect_of(j);
         for (int again = 0; again <= 1; again++) {
             for (int k = 0; k < ERRORS; k++) {
-                if (again && (errors[k] == EINTR || errors[k] == EINVAL || errors[k] == ENODATA)) {
+                if (again && errors[k] == EINTR) {
                     continue; /* what is tried then is the same call once more */
                 }
-                int step = torture() || errors[k] == EINVAL || errors[k] == ENODATA ? 1 : ONE_IN; /* few calls can have that */
+                int step = torture() || is_of_direct_writes(errors[k]) ? 1 : ONE_IN;
                 int nth = (int)(next_random(&random) % (uint64_t)step);
                 while (fault(j, &e, errors[k], nth, again)) {
                     nth += step;

@@ -151,7 +151,7 @@ static void record_change(const call *c, long result, void *unused)
         change *unnamed = add_change(UNNAMED, -1);
         unnamed->folder = folder_of(c->path, unnamed->name);
     } else if (writes(c) || is_call(c, "ftruncate")) {
-        const char *path = descriptor(c, c->args[is_call(c, "copy_file_range") ? 2 : 0]);
+        const char *path = descriptor(c, c->args[0]);
         add_written(inode_at(path), path);
     } else if (is_call(c, "syncfs")) {
         add_change(ALL_SYNCED, -1);

@@ -66,7 +66,7 @@ typedef struct traced {
 /* -- which calls are seen -------------------------------------------------------------------------------- */
 
 /* How a call tells what it is about. */
-typedef enum subject { BY_FD, BY_PATH, BY_DIR, BY_TWO_DIRS, BY_TWO_PATHS, BY_OUT_FD } subject;
+typedef enum subject { BY_FD, BY_PATH, BY_DIR, BY_TWO_DIRS, BY_TWO_PATHS } subject;
 
 static const struct seen {
     int number;
@@ -82,7 +82,6 @@ static const struct seen {
     {SYS_pread64, "pread64", BY_FD, 2},
     {SYS_write, "write", BY_FD, 2},
     {SYS_pwrite64, "pwrite64", BY_FD, 2},
-    {SYS_copy_file_range, "copy_file_range", BY_OUT_FD, 4},
     {SYS_ftruncate, "ftruncate", BY_FD, 0},
     {SYS_fallocate, "fallocate", BY_FD, 0},
     {SYS_fsync, "fsync", BY_FD, 0},
@@ -164,7 +163,7 @@ static inline bool reads(const call *c)
 
 static inline bool writes(const call *c)
 {
-    return is_one_of(c, " write pwrite64 copy_file_range ");
+    return is_one_of(c, " write pwrite64 ");
 }
 
 static inline bool changes_facts(const call *c)
@@ -314,10 +313,6 @@ static inline bool look(pid_t thread, const struct user_regs_struct *regs, call 
     switch (seen_call(c->number)->subject) {
     case BY_FD:
         found = descriptor_path(thread, first, c->path);
-        break;
-    case BY_OUT_FD:
-        found = descriptor_path(thread, third, c->path) && descriptor_path(thread, first, c->from) &&
-                is_below(c->from);
         break;
     case BY_PATH:
         found = named_path(thread, AT_FDCWD, c->args[0], c->path);

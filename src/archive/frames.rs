@@ -175,6 +175,10 @@ pub struct Span {
 }
 
 impl Span {
+    pub fn end(&self) -> u64 {
+        self.start + u64::from(self.length)
+    }
+
     pub fn content_end(&self) -> u64 {
         self.content_start + u64::from(self.content_size)
     }
@@ -210,10 +214,8 @@ impl SeekTable {
     }
 
     /// The end of the last frame in the file.
-    fn end(&self) -> u64 {
-        self.spans
-            .last()
-            .map_or(0, |span| span.start + u64::from(span.length))
+    pub fn end(&self) -> u64 {
+        self.spans.last().map_or(0, Span::end)
     }
 
     /// The frame that holds the byte `offset` of the decompressed stream.

@@ -49,7 +49,7 @@ pub fn table(content: &[u8]) {
     };
     for (number, span) in table.spans().iter().enumerate() {
         assert_eq!(table.frame_at(span.content_start).ok(), Some(number));
-        assert!(span.start + u64::from(span.length) <= file.len() as u64);
+        assert!(span.end() <= file.len() as u64);
     }
 }
 

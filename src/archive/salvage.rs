@@ -64,7 +64,7 @@ impl<R: ReadAt> Reader<R> {
         let spans = self.table.spans();
         let start = spans.get(frame).map_or(0, |span| span.start);
         let before = frame.checked_sub(1).and_then(|before| spans.get(before));
-        start != before.map_or(0, |before| before.start + u64::from(before.length))
+        start != before.map_or(0, Span::end)
     }
 
     /// Adds the licences of a frame whose names are new.

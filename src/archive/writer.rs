@@ -245,10 +245,7 @@ impl<F: Write> File<F> {
     }
 
     fn written(&self) -> u64 {
-        self.table
-            .spans()
-            .last()
-            .map_or(0, |span| span.start + u64::from(span.length))
+        self.table.end()
     }
 
     fn append(&mut self, frame: &Frame) -> Result<()> {

@@ -19,7 +19,7 @@ use crate::archive::writer::Writer;
 use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, digest, limits};
 use crate::buffer::sized;
 use crate::error::Result;
-use crate::sys::files::{Errno, File};
+use crate::sys::files::File;
 use crate::sys::uncached::Uncached;
 
 /// Where more than one byte in so many would be of old versions, the backup is written afresh.
@@ -29,9 +29,6 @@ const DEAD: u64 = 4;
 const SMALL: u32 = (limits::FRAME_TARGET / 16) as u32;
 /// Where there are more small frames, they are made anew as one.
 const SMALL_FRAMES: usize = 32;
-/// How much is copied until it is looked whether to go on: blocks can be shared from such a step to the
-/// next, as it is a multiple of their size.
-const COPIED: u64 = 32 << 20;
 
 /// How the frames of an old backup are taken over, once the fate of all its licences is known.
 pub struct TakeOver<'o> {
@@ -157,24 +154,23 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Uncached<'_>, S>,
     ) -> Result<bool, Stop> {
         let reader = &self.old.backup.reader;
-        let lengths = reader.digested().map(|(span, _)| u64::from(span.length));
-        self.copy_part(operation, draft, 0, lengths.sum())?;
-        let mut buffer = Vec::new();
+        let end = reader.digested().map(|(span, _)| span.end()).last();
+        let mut copy = Copying::begin(&reader.source().0, draft, end.unwrap_or(0))?;
         for (span, digest) in reader.digested() {
             operation.check()?;
-            if !is_copy(draft, span.start, span.length, &digest, &mut buffer)? {
+            if !copy.take(span, &digest)? {
+                drop(copy);
                 cut(draft, 0)?;
                 return Ok(false);
             }
         }
+        copy.end()?;
         writer.adopt_all(reader.digested(), reader.trailer())?;
-        // What follows goes behind that, wherever a copy that failed in the end has left the position.
-        cut(draft, writer.written())?;
         Ok(true)
     }
 
-    /// Copies the frames that are kept to the beginning of `draft`, where they are hashed again, and gives
-    /// the names of the unchanged licences that have to be read all the same.
+    /// Copies the frames that are kept to the beginning of `draft`, and gives the names of the unchanged
+    /// licences that have to be read all the same.
     pub fn copy<S: Write + ReadAt>(
         &self,
         operation: &Operation,
@@ -182,27 +178,14 @@ impl TakeOver<'_> {
         writer: &mut Writer<'_, Uncached<'_>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
+        let mut copy = Copying::begin(&reader.source().0, draft, self.kept_in_a_row()?)?;
         let mut lists = OldLists::new(self.old)?;
-        let (mut again, mut copied_to, mut buffer) = (Vec::new(), 0, Vec::new());
-        let (mut listed, mut most) = (Listed::default(), u64::MAX);
+        let (mut again, mut listed) = (Vec::new(), Listed::default());
         for frame in 0..reader.license_frames() {
             operation.check()?;
-            let mut is_right = self.is_kept(frame);
-            if is_right && frame >= copied_to {
-                copied_to = self.copy_run(operation, draft, frame, most)?;
-            }
-            if is_right {
-                let (length, digest) = (reader.span(frame)?.length, reader.digest(frame)?);
-                is_right = is_copy(draft, writer.written(), length, &digest, &mut buffer)?;
-            }
-            if is_right {
+            if self.is_kept(frame) && copy.take(reader.span(frame)?, &reader.digest(frame)?)? {
                 self.adopt(writer, frame, &mut lists, &mut listed)?;
                 continue;
-            }
-            if frame < copied_to {
-                // What follows is copied once more, and not all of it for each frame that is damaged.
-                cut(draft, writer.written())?;
-                (copied_to, most) = (frame, COPIED);
             }
             for known in self.old.licenses_in(frame) {
                 let name = lists.pass_over(known)?;
@@ -212,8 +195,7 @@ impl TakeOver<'_> {
                 }
             }
         }
-        // As above.
-        cut(draft, writer.written())?;
+        copy.end()?;
         Ok(again)
     }
 
@@ -221,45 +203,13 @@ impl TakeOver<'_> {
         self.kept.get(frame).copied().unwrap_or(false)
     }
 
-    /// Appends the frames from `first` on that are kept in a row, until they have `most` bytes; they are to be
-    /// looked at. Gives the first that was not copied.
-    fn copy_run(
-        &self,
-        operation: &Operation,
-        draft: &File,
-        first: usize,
-        most: u64,
-    ) -> Result<usize, Stop> {
-        let reader = &self.old.backup.reader;
-        let (mut end, mut length) = (first, 0);
-        while self.is_kept(end) && length < most {
-            length += u64::from(reader.span(end)?.length);
-            end += 1;
+    /// Bytes of the frames at the beginning that are all kept.
+    fn kept_in_a_row(&self) -> Result<u64, Fault> {
+        let kept = self.kept.iter().take_while(|kept| **kept).count();
+        match kept.checked_sub(1) {
+            None => Ok(0),
+            Some(last) => Ok(self.old.backup.reader.span(last)?.end()),
         }
-        self.copy_part(operation, draft, reader.span(first)?.start, length)?;
-        Ok(end)
-    }
-
-    /// Appends `length` bytes of the old backup from `start` on, which are to be looked at.
-    fn copy_part(
-        &self,
-        operation: &Operation,
-        draft: &File,
-        mut start: u64,
-        mut length: u64,
-    ) -> Result<(), Stop> {
-        let source = &self.old.backup.reader.source().0;
-        while length > 0 {
-            operation.check()?;
-            let part = length.min(COPIED);
-            match draft.append_from(source, start, part) {
-                Ok(()) => (start, length) = (start + part, length - part),
-                // The old backup can't be read: that shows in what was copied.
-                Err(Errno::IO) => break,
-                Err(errno) => return Err(Fault::from(io::Error::from(errno)).into()),
-            }
-        }
-        Ok(())
     }
 
     /// Takes a frame that was copied into the new backup, with its licences that have not changed.
@@ -365,20 +315,55 @@ fn line<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], 
     Ok(line)
 }
 
-/// Whether what stands in `draft` at `at` has that length and digest.
-fn is_copy(
-    draft: &File,
-    at: u64,
-    length: u32,
-    expected: &Digest,
-    buffer: &mut Vec<u8>,
-) -> Result<bool, Fault> {
-    let copy = sized(buffer, length as usize)?;
-    let read = draft.read_full_at(copy, at).map_err(io::Error::from)?;
-    Ok(read == copy.len() && digest(copy) == *expected)
+/// The beginning of a new backup, made of frames of the old one.
+struct Copying<'c> {
+    old: &'c File,
+    draft: &'c File,
+    out: Uncached<'c>,
+    /// Bytes that both have in the same place, in blocks that they share.
+    shared: u64,
+    buffer: Vec<u8>,
 }
 
-/// Takes back what was copied behind the first `length` bytes.
+impl<'c> Copying<'c> {
+    /// The frames in the first `first` bytes of `old` are the first that are taken; `draft` is empty.
+    fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<Copying<'c>, Fault> {
+        let shared = draft.share(old).map_or(0, |()| first);
+        cut(draft, shared)?;
+        Ok(Copying {
+            old,
+            draft,
+            out: Uncached::new(draft)?,
+            shared,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Takes the next frame, unless it can't be read or is not the one that has this digest.
+    fn take(&mut self, span: Span, expected: &Digest) -> Result<bool, Fault> {
+        let is_shared = span.start < self.shared;
+        let file = if is_shared { self.draft } else { self.old };
+        let bytes = sized(&mut self.buffer, span.length as usize)?;
+        let read = file.read_full_at(bytes, span.start);
+        let is_right = read == Ok(bytes.len()) && digest(bytes) == *expected;
+        match (is_right, is_shared) {
+            (true, false) => self.out.write_all(bytes)?,
+            // What follows is not in the same place any more.
+            (false, true) => {
+                self.shared = span.start;
+                cut(self.draft, span.start)?;
+            }
+            _ => {}
+        }
+        Ok(is_right)
+    }
+
+    fn end(mut self) -> Result<(), Fault> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Leaves the first `length` bytes; what is written next goes behind them.
 fn cut(draft: &File, length: u64) -> Result<(), Fault> {
     Ok(draft.cut(length).map_err(io::Error::from)?)
 }

@@ -397,37 +397,10 @@ impl File {
         Ok(())
     }
 
-    /// Appends the bytes of `from` at `offset`, sharing blocks where the file system can.
-    pub fn append_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
-        while length > 0 {
-            let part = usize::try_from(length).unwrap_or(usize::MAX).min(1 << 30);
-            match rustix::fs::copy_file_range(&from.0, Some(&mut offset), &self.0, None, part) {
-                // The file has become shorter.
-                Ok(0) => return Err(Errno::IO),
-                Ok(copied) => length -= copied as u64,
-                Err(Errno::INTR) => {}
-                Err(Errno::XDEV | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {
-                    return self.append_read_from(from, offset, length);
-                }
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
-    }
-
-    fn append_read_from(&self, from: &File, mut offset: u64, mut length: u64) -> Result<(), Errno> {
-        let mut buffer = [0; 64 << 10];
-        while length > 0 {
-            let part = length.min(buffer.len() as u64) as usize;
-            let part = buffer.get_mut(..part).ok_or(Errno::IO)?;
-            if from.read_full_at(part, offset)? < part.len() {
-                return Err(Errno::IO);
-            }
-            self.write_all(part)?;
-            offset += part.len() as u64;
-            length -= part.len() as u64;
-        }
-        Ok(())
+    /// Gives this file the content of `from`, in blocks that both share. Not every file system can; after an error
+    /// this one may have any content.
+    pub fn share(&self, from: &File) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.0, &from.0))
     }
 
     /// Cuts the file to `size` bytes, behind which the next write goes.
@@ -550,36 +523,4 @@ pub fn test_folder(test: &str) -> std::path::PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     Dir::make(&path).unwrap();
     path
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_appended_from_another_file_whatever_the_file_system_can() {
-        let path = test_folder("append");
-        let directory = Dir::open(&path).unwrap();
-        let content: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
-        let from = directory.create("from").unwrap();
-        from.write_all(&content).unwrap();
-        type Append = fn(&File, &File, u64, u64) -> Result<(), Errno>;
-        let ways: [Append; 2] = [File::append_from, File::append_read_from];
-        for (number, append) in ways.into_iter().enumerate() {
-            let name = number.to_string();
-            let to = directory.create(&name).unwrap();
-            to.write_all(b"before").unwrap();
-            append(&to, &from, 1000, 250_000).unwrap();
-            append(&to, &from, 7, 0).unwrap();
-            to.write_all(b"behind").unwrap();
-            let expected = [b"before", &content[1000..251_000], b"behind"].concat();
-            assert!(std::fs::read(path.join(&name)).unwrap() == expected);
-            // What is not there can't be copied, and what was is cut off again.
-            assert_eq!(append(&to, &from, 299_999, 2), Err(Errno::IO));
-            to.cut(6).unwrap();
-            to.write_all(b"!").unwrap();
-            assert_eq!(std::fs::read(path.join(&name)).unwrap(), b"before!");
-        }
-        std::fs::remove_dir_all(path).unwrap();
-    }
 }
