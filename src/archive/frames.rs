@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use zstd_safe::{CCtx, CParameter, DCtx};
+use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 
 use super::{Digest, Fault, ReadAt, Result, digest, limits};
 use crate::buffer::sized;
@@ -17,13 +17,16 @@ pub fn levels() -> std::ops::RangeInclusive<i32> {
 }
 
 /// What has been measured to pack licences best for its time: level 1 with a window as large as a
-/// frame, a match finder that still fits the cache, and matches long enough to skip what is random
-/// in a signature.
-const LICENSES: [CParameter; 4] = [
+/// frame, a match finder that still fits the cache, matches long enough to skip what is random
+/// in a signature, and long steps through that. Who asks for such steps is in a hurry, zstd takes it, and leaves
+/// what does not match as it is; the last of these tells it not to.
+const LICENSES: [CParameter; 6] = [
     CParameter::CompressionLevel(1),
     CParameter::WindowLog(21),
     CParameter::HashLog(15),
     CParameter::MinMatch(7),
+    CParameter::TargetLength(2),
+    CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
 /// Likewise of the lists, in which a line is like those just before it: a smaller match finder, which
@@ -50,21 +53,22 @@ pub struct Compressor {
 impl Compressor {
     /// For licences, at zstd's `level` or at the measured default.
     pub fn of_licenses(level: Option<i32>) -> Result<Compressor> {
-        Compressor::new(level, LICENSES)
+        Compressor::new(level, &LICENSES)
     }
 
     /// For the lists of licences, likewise.
     pub fn of_lists(level: Option<i32>) -> Result<Compressor> {
-        Compressor::new(level, LISTS)
+        Compressor::new(level, &LISTS)
     }
 
-    fn new(level: Option<i32>, default: [CParameter; 4]) -> Result<Compressor> {
+    fn new(level: Option<i32>, default: &[CParameter]) -> Result<Compressor> {
         let mut context = CCtx::try_create().ok_or(Fault::OutOfMemory)?;
         let mut set = |parameter| context.set_parameter(parameter).map_err(zstd_fault);
         match level {
             Some(level) => drop(set(CParameter::CompressionLevel(level))?),
             None => default
-                .into_iter()
+                .iter()
+                .copied()
                 .try_for_each(|parameter| set(parameter).map(drop))?,
         }
         set(CParameter::ChecksumFlag(true))?;
