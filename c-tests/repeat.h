@@ -42,7 +42,7 @@ typedef struct watch {
     size_t root; /* of the length of the paths below */
     char *folders[WATCHED];
     char **opened; /* sorted, each once */
-    size_t count;
+    size_t count, opens; /* and how often that was in all */
 } watch;
 
 static inline void watch_folder(watch *w, const char *folder)
@@ -89,6 +89,7 @@ static inline void watched(watch *w)
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
             CHECK((event->mask & IN_Q_OVERFLOW) == 0);
             at += sizeof *event + event->len;
+            w->opens += (event->mask & (IN_OPEN | IN_ISDIR)) == IN_OPEN;
             if (event->len == 0 || (event->mask & (IN_ISDIR | IN_IGNORED)) != 0) {
                 continue;
             }

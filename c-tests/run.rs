@@ -32,7 +32,7 @@ c_programs! {
     outcomes damage salvage rights
     events cancel lifetime reentry
     races crowd moving hygiene stick
-    repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared
+    repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     host_store host_many host_misuse host_inside
     faults kills powercut cut_disk full memory
 }

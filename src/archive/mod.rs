@@ -22,6 +22,7 @@ pub mod reader;
 mod roundtrip;
 mod salvage;
 pub mod trailer;
+pub mod waiting;
 pub mod writer;
 
 use std::io;

@@ -15,9 +15,9 @@ use super::restorer::{Plan, Settings};
 use super::take_over::TakeOver;
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
+use crate::archive::waiting::Waiting;
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
-use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
@@ -285,13 +285,19 @@ fn repeat<S: Write + ReadAt>(
     let spool = target
         .scratch()
         .map_err(|errno| fault(io::Error::from(errno).into()))?;
-    let mut held = Held::new(Stored(spool));
-    let read = gathering.read(Look::All, Some(old), &mut held);
+    // What is new waits for what is taken over, which comes first.
+    let mut new = Waiting::new(Stored(spool));
+    let read = gathering.read(Look::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
-    let has_new = !held.frames.is_empty() || gathering.has_moved;
+    let has_new = !new.is_empty() || gathering.has_moved;
     let Some(taking) = TakeOver::of(old, has_new)? else {
-        saving.start_again();
-        return Ok(false);
+        if old.has_unchanged() {
+            // It was not read, and is now, with the rest.
+            saving.start_again();
+            return Ok(false);
+        }
+        saving.append(&new)?;
+        return Ok(true);
     };
     if !has_new && taking.is_whole() {
         let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
@@ -303,7 +309,7 @@ fn repeat<S: Write + ReadAt>(
     let again = taking.copy(saving.operation, &draft.file, saving.writer);
     let again = again.map_err(|stop| request.stopped(stop))?;
     saving.count();
-    held.give_to(saving).map_err(fault)?;
+    saving.append(&new)?;
     if again.is_empty() {
         return Ok(true);
     }
@@ -344,6 +350,15 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
 }
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
+    fn append<W: Write + ReadAt>(&mut self, frames: &Waiting<W>) -> Result<()> {
+        let appended = frames.each(|frame| {
+            self.operation.check()?;
+            self.take(frame)?;
+            Ok(())
+        });
+        appended.map_err(|stop| self.request.stopped(stop))
+    }
+
     /// As if nothing had been counted yet.
     fn start_again(&self) {
         self.operation.counters.licenses_total.set(0);
@@ -402,45 +417,12 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-/// Frames that wait for those that are taken over, which come first.
-struct Held<S> {
-    spool: S,
-    /// Each with its length.
-    frames: Vec<(usize, LicenseFrame)>,
-}
-
-impl<S: Write + ReadAt> Held<S> {
-    fn new(spool: S) -> Held<S> {
-        Held {
-            spool,
-            frames: Vec::new(),
-        }
-    }
-
-    fn give_to(self, sink: &mut dyn Sink) -> Result<(), Fault> {
-        let mut at = 0;
-        for (length, mut licenses) in self.frames {
-            let bytes = sized(&mut licenses.frame.bytes, length)?;
-            self.spool.read_exact_at(bytes, at)?;
-            at += length as u64;
-            sink.take(licenses)?;
-        }
-        Ok(())
-    }
-}
-
-impl<S: Write + ReadAt> Sink for Held<S> {
-    fn take(&mut self, mut licenses: LicenseFrame) -> Result<Vec<u8>, Fault> {
-        let bytes = std::mem::take(&mut licenses.frame.bytes);
-        self.spool.write_all(&bytes)?;
-        self.frames.try_reserve(1)?;
-        self.frames.push((bytes.len(), licenses));
-        Ok(bytes)
+impl<S: Write + ReadAt> Sink for Waiting<S> {
+    fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
+        self.push(frame)
     }
 
     fn names(&self, visit: &mut dyn FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.frames
-            .iter()
-            .try_for_each(|(_, licenses)| licenses.listed.names(visit))
+        self.each(|frame| frame.listed.names(visit))
     }
 }

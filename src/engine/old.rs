@@ -232,6 +232,12 @@ impl Old {
         self.places.find(&self.known, self.hash(name))
     }
 
+    pub fn has_unchanged(&self) -> bool {
+        self.known
+            .iter()
+            .any(|known| known.fate() == Fate::Unchanged)
+    }
+
     /// The licences of a frame, in the order of the lists.
     pub fn licenses_in(&self, frame: usize) -> &[Known] {
         let end = |frame: usize| self.ends.get(frame).copied().unwrap_or_default();
