@@ -33,12 +33,15 @@ static bool writes_directly(const call *c)
     char path[64], line[64];
     unsigned flags = 0;
     snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->thread, (int)c->args[0]);
-    FILE *facts = is_call(c, "write") ? fopen(path, "re") : NULL;
-    while (facts != NULL && fgets(line, sizeof line, facts) != NULL && sscanf(line, "flags: %o", &flags) != 1) {
+    if (!is_call(c, "write")) {
+        return false;
     }
-    if (facts != NULL) {
-        fclose(facts);
-    }
+    FILE *facts = fopen(path, "re");
+    CHECK(facts != NULL);
+    do {
+        CHECK(fgets(line, sizeof line, facts) != NULL);
+    } while (sscanf(line, "flags: %o", &flags) != 1);
+    CHECK(fclose(facts) == 0);
     return (flags & O_DIRECT) != 0;
 }
 

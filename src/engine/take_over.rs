@@ -328,7 +328,10 @@ struct Copying<'c> {
 impl<'c> Copying<'c> {
     /// The frames in the first `first` bytes of `old` are the first that are taken; `draft` is empty.
     fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<Copying<'c>, Fault> {
-        let shared = draft.share(old).map_or(0, |()| first);
+        let shared = match first {
+            0 => 0,
+            _ => draft.share(old).map_or(0, |()| first),
+        };
         cut(draft, shared)?;
         Ok(Copying {
             old,
