@@ -40,6 +40,37 @@ static void read_once(void)
     remove_tree("backups");
 }
 
+/* -- room ------------------------------------------------------------------------------------------------ */
+
+/* A disk that has room for the old backup and the new one, and half of one more, is large enough. */
+static void needs_room_for_two(void *unused)
+{
+    (void)unused;
+    char options[64];
+    size_t size;
+    make_many("store", LARGE);
+    make_dir("backups");
+    settle();
+    CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
+    free(read_file(BACKUP, &size));
+    snprintf(options, sizeof options, "size=%zu", size * 5 / 2);
+    if (!mount_tmpfs("small", options)) {
+        skip("a repeated backup on a small disk", "mounting one takes root");
+        return;
+    }
+    CHECK_HR(backup("store", "small", 0), LICBAK_S_OK);
+    move_store();
+    settle();
+    CHECK_HR(backup("moved", "small", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    check_whole("small", "moved");
+    for (int i = 0; i < MANY; i += 2) {
+        write_license("moved", i, LARGE, 1);
+    }
+    settle();
+    CHECK_HR(backup("moved", "small", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    check_whole("small", "moved");
+}
+
 /* -- memory ---------------------------------------------------------------------------------------------- */
 
 enum { LONG_NAMES = 10000, LONG = 3700 };
@@ -106,6 +137,7 @@ int main(void)
     remove_tree("store");
     remove_tree("backups");
     read_once();
+    in_child(needs_room_for_two, NULL);
     leave_memory(memory);
     return finish();
 }

@@ -4,37 +4,47 @@
 use std::io::Write;
 
 use super::builder::{LicenseFrame, Listed};
-use super::frames::Frame;
+use super::frames::{Compressor, Decompressor, Frame};
 use super::index::{RECORD, Record};
 use super::{Digest, Fault, ReadAt, Result};
 use crate::buffer::sized;
+
+/// A file in which something waits.
+pub trait Spool: Write + ReadAt {
+    /// Gives back the room of what is not read any more, where that can be.
+    fn release(&self, start: u64, length: u64);
+}
 
 pub struct Waiting<S> {
     spool: S,
     size: u64,
     frames: Vec<Spooled>,
+    compressor: Compressor,
 }
 
 /// What is known of a frame besides what is in the spool.
 struct Spooled {
     start: u64,
-    /// Of its parts, one behind the other: the frame's bytes, and of [`Listed`] the sums, lines, restricted,
-    /// states and records.
-    lengths: [usize; 6],
+    /// Of the frame's bytes, and of what is listed, compressed, behind them.
+    length: usize,
+    packed: usize,
+    /// Of the parts of what is listed: its sums, lines, restricted, states and records.
+    parts: [usize; 5],
     content_size: u32,
     digest: Digest,
     restricted_count: u64,
     content_bytes: u64,
 }
 
-impl<S: Write + ReadAt> Waiting<S> {
+impl<S: Spool> Waiting<S> {
     /// `spool` is empty.
-    pub fn new(spool: S) -> Waiting<S> {
-        Waiting {
+    pub fn new(spool: S) -> Result<Waiting<S>> {
+        Ok(Waiting {
             spool,
             size: 0,
             frames: Vec::new(),
-        }
+            compressor: Compressor::of_lists(None)?,
+        })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -44,71 +54,106 @@ impl<S: Write + ReadAt> Waiting<S> {
     /// Takes a frame, and returns its memory.
     pub fn push(&mut self, licenses: LicenseFrame) -> Result<Vec<u8>> {
         let LicenseFrame { frame, listed } = licenses;
-        let mut records = Vec::new();
-        records.try_reserve_exact(listed.records.len() * RECORD)?;
-        let each = listed.records.iter();
-        each.for_each(|record| records.extend_from_slice(&record.to_bytes()));
-        let parts = [
-            &frame.bytes,
+        let texts = [
             &listed.sums,
             &listed.lines,
             &listed.restricted,
             &listed.states,
-            &records,
         ];
+        let [sums, lines, restricted, states] = texts.map(Vec::len);
+        let parts = [
+            sums,
+            lines,
+            restricted,
+            states,
+            listed.records.len() * RECORD,
+        ];
+        let mut all = Vec::new();
+        all.try_reserve_exact(parts.iter().sum())?;
+        texts.iter().for_each(|text| all.extend_from_slice(text));
+        let records = listed.records.iter();
+        records.for_each(|record| all.extend_from_slice(&record.to_bytes()));
+        let packed = self.compressor.pack(&all, Vec::new())?;
+        self.spool.write_all(&frame.bytes)?;
+        self.spool.write_all(&packed)?;
         self.frames.try_reserve(1)?;
         self.frames.push(Spooled {
             start: self.size,
-            lengths: parts.map(Vec::len),
+            length: frame.bytes.len(),
+            packed: packed.len(),
+            parts,
             content_size: frame.content_size,
             digest: frame.digest,
             restricted_count: listed.restricted_count,
             content_bytes: listed.content_bytes,
         });
-        for part in parts {
-            self.spool.write_all(part)?;
-            self.size += part.len() as u64;
-        }
+        self.size += (frame.bytes.len() + packed.len()) as u64;
         Ok(frame.bytes)
     }
 
     /// Gives `take` each frame, in the order in which they came.
-    pub fn each<E: From<Fault>>(
-        &self,
+    pub fn give_to<E: From<Fault>>(
+        self,
         mut take: impl FnMut(LicenseFrame) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.frames
-            .iter()
-            .try_for_each(|frame| take(self.read(frame)?))
+        for spooled in &self.frames {
+            let frame = Frame {
+                bytes: self.read(spooled.start, spooled.length)?,
+                content_size: spooled.content_size,
+                digest: spooled.digest,
+            };
+            let listed = self.listed(spooled)?;
+            // What is written elsewhere now would need twice the room.
+            let length = spooled.length + spooled.packed;
+            self.spool.release(spooled.start, length as u64);
+            take(LicenseFrame { frame, listed })?;
+        }
+        Ok(())
     }
 
-    fn read(&self, frame: &Spooled) -> Result<LicenseFrame> {
-        let mut at = frame.start;
-        let mut parts = [const { Vec::new() }; 6];
-        for (part, length) in parts.iter_mut().zip(frame.lengths) {
-            self.spool.read_exact_at(sized(part, length)?, at)?;
-            at += length as u64;
-        }
-        let [bytes, sums, lines, restricted, states, as_bytes] = parts;
-        let mut records = Vec::new();
-        let (each, _) = as_bytes.as_chunks();
-        records.try_reserve_exact(each.len())?;
-        records.extend(each.iter().map(Record::from_bytes));
-        Ok(LicenseFrame {
-            frame: Frame {
-                bytes,
-                content_size: frame.content_size,
-                digest: frame.digest,
-            },
-            listed: Listed {
-                sums,
-                lines,
-                restricted,
-                states,
-                records,
-                restricted_count: frame.restricted_count,
-                content_bytes: frame.content_bytes,
-            },
-        })
+    /// Calls `visit` with the name of every licence that waits.
+    pub fn names(&self, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        let mut frames = self.frames.iter();
+        frames.try_for_each(|spooled| self.listed(spooled)?.names(visit))
+    }
+
+    fn listed(&self, spooled: &Spooled) -> Result<Listed> {
+        let packed = self.read(spooled.start + spooled.length as u64, spooled.packed)?;
+        let mut all = Vec::new();
+        let all = sized(&mut all, spooled.parts.iter().sum())?;
+        Decompressor::new()?.decompress(&packed, all)?;
+        let mut rest = &*all;
+        let mut next = |length| {
+            let mut part = Vec::new();
+            let (bytes, behind) = rest.split_at_checked(length).unwrap_or_default();
+            part.try_reserve_exact(length)?;
+            part.extend_from_slice(bytes);
+            rest = behind;
+            Ok::<_, Fault>(part)
+        };
+        let [sums, lines, restricted, states, records] = spooled.parts;
+        let mut listed = Listed {
+            sums: next(sums)?,
+            lines: next(lines)?,
+            restricted: next(restricted)?,
+            states: next(states)?,
+            records: Vec::new(),
+            restricted_count: spooled.restricted_count,
+            content_bytes: spooled.content_bytes,
+        };
+        let records = next(records)?;
+        let (records, _) = records.as_chunks();
+        listed.records.try_reserve_exact(records.len())?;
+        listed
+            .records
+            .extend(records.iter().map(Record::from_bytes));
+        Ok(listed)
+    }
+
+    fn read(&self, start: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.spool
+            .read_exact_at(sized(&mut bytes, length)?, start)?;
+        Ok(bytes)
     }
 }

@@ -15,7 +15,7 @@ use super::restorer::{Plan, Settings};
 use super::take_over::TakeOver;
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::waiting::Waiting;
+use crate::archive::waiting::{Spool, Waiting};
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
@@ -286,7 +286,7 @@ fn repeat<S: Write + ReadAt>(
         .scratch()
         .map_err(|errno| fault(io::Error::from(errno).into()))?;
     // What is new waits for what is taken over, which comes first.
-    let mut new = Waiting::new(Stored(spool));
+    let mut new = Waiting::new(Stored(spool)).map_err(fault)?;
     let read = gathering.read(Look::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
     let has_new = !new.is_empty() || gathering.has_moved;
@@ -296,7 +296,7 @@ fn repeat<S: Write + ReadAt>(
             saving.start_again();
             return Ok(false);
         }
-        saving.append(&new)?;
+        saving.append(new)?;
         return Ok(true);
     };
     if !has_new && taking.is_whole() {
@@ -309,7 +309,7 @@ fn repeat<S: Write + ReadAt>(
     let again = taking.copy(saving.operation, &draft.file, saving.writer);
     let again = again.map_err(|stop| request.stopped(stop))?;
     saving.count();
-    saving.append(&new)?;
+    saving.append(new)?;
     if again.is_empty() {
         return Ok(true);
     }
@@ -350,8 +350,8 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
 }
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
-    fn append<W: Write + ReadAt>(&mut self, frames: &Waiting<W>) -> Result<()> {
-        let appended = frames.each(|frame| {
+    fn append(&mut self, frames: Waiting<impl Spool>) -> Result<()> {
+        let appended = frames.give_to(|frame| {
             self.operation.check()?;
             self.take(frame)?;
             Ok(())
@@ -417,12 +417,12 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-impl<S: Write + ReadAt> Sink for Waiting<S> {
+impl<S: Spool> Sink for Waiting<S> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         self.push(frame)
     }
 
     fn names(&self, visit: &mut dyn FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.each(|frame| frame.listed.names(visit))
+        Waiting::names(self, visit)
     }
 }

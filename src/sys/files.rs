@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat,
-    Timespec, Timestamps,
+    AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags,
+    ResolveFlags, Stat, Timespec, Timestamps,
 };
 pub use rustix::io::Errno;
 use rustix::io::retry_on_intr;
@@ -401,6 +401,12 @@ impl File {
     /// this one may have any content.
     pub fn share(&self, from: &File) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.0, &from.0))
+    }
+
+    /// Frees the blocks in these bytes, which are zero from then on. Not every file system can.
+    pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        retry_on_intr(|| rustix::fs::fallocate(&self.0, hole, start, length))
     }
 
     /// Cuts the file to `size` bytes, behind which the next write goes.
