@@ -31,6 +31,8 @@ static const job all_jobs[] = {
     {"backup", BACK_UP, 0, false, NULL, false},
     {"full backup over another", BACK_UP, OVER | LICBAK_BACKUP_FULL, false, "old", false},
     {"repeated backup", BACK_UP, OVER, false, "old", false},
+    {"repeated backup of a moved store", A_BACKUP, licbak_backup_licenses, "moved", "backups", OVER, false, "old",
+     false},
     {"backup without unnamed files", BACK_UP, 0, true, NULL, false},
     {"repeated backup without unnamed files", BACK_UP, OVER, true, "old", false},
     {"restore", RESTORE(A_DIRECTORY), "target", "source", 0, false, NULL, false},
@@ -210,6 +212,7 @@ static void make_world(void)
     run_unhindered(&jobs[0]);
     write_text("store/music/key-0001.lic", "licence 1 in another version");
     write_text("store/new/key-0007.lic", "licence 7, a new one");
+    copy_tree("store", "moved");
     settle();
     run_unhindered(&jobs[1]);
     run_unhindered(&jobs[2]);

@@ -273,6 +273,8 @@ static inline licbak_hresult LICBAK_CALL restore_key(licbak_restorer *r, uint32_
 static const scene scenes[] = {
     {"backup", BACK_UP, 0, "store", "out", 0, false, false, nothing_there, what_is_there},
     {"repeated backup", BACK_UP, NEW, "store", "out", 0, false, false, old_backup_there, what_is_there},
+    {"repeated backup of a moved store", BACK_UP, NEW, "moved", "out", 0, false, false, old_backup_there,
+     what_is_there},
     {"full backup", BACK_UP, NEW | LICBAK_BACKUP_FULL, "store", "out", 0, false, true, old_backup_there, what_is_there},
     {"hostile contents", BACK_UP, LICBAK_DRY_RUN, "hostile", "out", 0, false, false, nothing_told, what_was_told},
     {"backup of a database", BACK_UP, 0, "full.db", "out", 0, false, false, nothing_there, what_is_there},
@@ -323,6 +325,7 @@ static inline void make_all(void *unused)
     settle();
     CHECK_HR(backup("store", "old", 0), LICBAK_S_OK);
     change_licenses("store");
+    SHELL("cp -a store moved");
     settle();
     CHECK_HR(backup("store", "full", 0), LICBAK_S_OK);
 
