@@ -66,12 +66,9 @@ static bool cut_at(const disk_kind *kind, const job *j, const expected *e, int n
 static void on_disk(void *kind)
 {
     const disk_kind *k = kind;
-    char command[128];
     alarm(3600);
     make_dir("disk");
-    CHECK(truncate("image", 0) == 0 || errno == ENOENT);
-    snprintf(command, sizeof command, "truncate -s 320M image && %s image >/dev/null 2>&1", k->make);
-    if (system(command) != 0 || !own_mounts()) {
+    if (!make_image(k->make) || !own_mounts()) {
         skip(k->type, "it takes root, and the program that makes such a file system");
         return;
     }

@@ -47,6 +47,15 @@ static inline int loop_device(const char *image, char path[32])
     return device;
 }
 
+/* Makes a file system in the file `image` by a command that takes its name; false where that does not work. */
+static inline bool make_image(const char *make)
+{
+    char command[128];
+    CHECK(truncate("image", 0) == 0 || errno == ENOENT);
+    snprintf(command, sizeof command, "truncate -s 320M image && %s image >/dev/null 2>&1", make);
+    return system(command) == 0;
+}
+
 /* Mounts the file system in an image, by the kernel's own driver; false, with errno, where it has none. */
 static inline bool mount_image(const char *image, const char *where, const char *type, const char *options)
 {

@@ -32,10 +32,10 @@ static bool writes_directly(const call *c)
 {
     char path[64], line[64];
     unsigned flags = 0;
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->thread, (int)c->args[0]);
     if (!is_call(c, "write")) {
         return false;
     }
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->thread, (int)c->args[0]);
     FILE *facts = fopen(path, "re");
     CHECK(facts != NULL);
     do {

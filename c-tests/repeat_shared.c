@@ -52,12 +52,9 @@ static void on(void *pair)
 {
     enum { BLOCK = 4096, CHANGED = 5 };
     const char **file_system = pair;
-    char command[128];
     size_t read;
     make_dir("disk");
-    CHECK(truncate("image", 0) == 0 || errno == ENOENT);
-    snprintf(command, sizeof command, "truncate -s 320M image && %s image >/dev/null 2>&1", file_system[1]);
-    if (system(command) != 0 || !own_mounts() || !mount_image("image", "disk", file_system[0], "")) {
+    if (!make_image(file_system[1]) || !own_mounts() || !mount_image("image", "disk", file_system[0], "")) {
         skip(file_system[0], "it takes root, a kernel that knows it, and the program that makes such a file system");
         return;
     }

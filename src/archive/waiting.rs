@@ -10,7 +10,7 @@ use super::{Digest, Fault, ReadAt, Result};
 use crate::buffer::sized;
 
 /// A file in which something waits.
-pub trait Spool: Write + ReadAt {
+pub trait Scratch: Write + ReadAt {
     /// Gives back the room of what is not read any more, where that can be.
     fn release(&self, start: u64, length: u64);
 }
@@ -18,12 +18,12 @@ pub trait Spool: Write + ReadAt {
 pub struct Waiting<S> {
     spool: S,
     size: u64,
-    frames: Vec<Spooled>,
+    frames: Vec<Waiter>,
     compressor: Compressor,
 }
 
 /// What is known of a frame besides what is in the spool.
-struct Spooled {
+struct Waiter {
     start: u64,
     /// Of the frame's bytes, and of what is listed, compressed, behind them.
     length: usize,
@@ -36,7 +36,7 @@ struct Spooled {
     content_bytes: u64,
 }
 
-impl<S: Spool> Waiting<S> {
+impl<S: Scratch> Waiting<S> {
     /// `spool` is empty.
     pub fn new(spool: S) -> Result<Waiting<S>> {
         Ok(Waiting {
@@ -77,7 +77,7 @@ impl<S: Spool> Waiting<S> {
         self.spool.write_all(&frame.bytes)?;
         self.spool.write_all(&packed)?;
         self.frames.try_reserve(1)?;
-        self.frames.push(Spooled {
+        self.frames.push(Waiter {
             start: self.size,
             length: frame.bytes.len(),
             packed: packed.len(),
@@ -96,16 +96,17 @@ impl<S: Spool> Waiting<S> {
         self,
         mut take: impl FnMut(LicenseFrame) -> Result<(), E>,
     ) -> Result<(), E> {
-        for spooled in &self.frames {
+        let mut decompressor = Decompressor::new()?;
+        for waiter in &self.frames {
             let frame = Frame {
-                bytes: self.read(spooled.start, spooled.length)?,
-                content_size: spooled.content_size,
-                digest: spooled.digest,
+                bytes: self.read(waiter.start, waiter.length)?,
+                content_size: waiter.content_size,
+                digest: waiter.digest,
             };
-            let listed = self.listed(spooled)?;
+            let listed = self.listed(waiter, &mut decompressor)?;
             // What is written elsewhere now would need twice the room.
-            let length = spooled.length + spooled.packed;
-            self.spool.release(spooled.start, length as u64);
+            let length = waiter.length + waiter.packed;
+            self.spool.release(waiter.start, length as u64);
             take(LicenseFrame { frame, listed })?;
         }
         Ok(())
@@ -113,15 +114,16 @@ impl<S: Spool> Waiting<S> {
 
     /// Calls `visit` with the name of every licence that waits.
     pub fn names(&self, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        let mut decompressor = Decompressor::new()?;
         let mut frames = self.frames.iter();
-        frames.try_for_each(|spooled| self.listed(spooled)?.names(visit))
+        frames.try_for_each(|waiter| self.listed(waiter, &mut decompressor)?.names(visit))
     }
 
-    fn listed(&self, spooled: &Spooled) -> Result<Listed> {
-        let packed = self.read(spooled.start + spooled.length as u64, spooled.packed)?;
+    fn listed(&self, waiter: &Waiter, decompressor: &mut Decompressor) -> Result<Listed> {
+        let packed = self.read(waiter.start + waiter.length as u64, waiter.packed)?;
         let mut all = Vec::new();
-        let all = sized(&mut all, spooled.parts.iter().sum())?;
-        Decompressor::new()?.decompress(&packed, all)?;
+        let all = sized(&mut all, waiter.parts.iter().sum())?;
+        decompressor.decompress(&packed, all)?;
         let mut rest = &*all;
         let mut next = |length| {
             let mut part = Vec::new();
@@ -131,15 +133,15 @@ impl<S: Spool> Waiting<S> {
             rest = behind;
             Ok::<_, Fault>(part)
         };
-        let [sums, lines, restricted, states, records] = spooled.parts;
+        let [sums, lines, restricted, states, records] = waiter.parts;
         let mut listed = Listed {
             sums: next(sums)?,
             lines: next(lines)?,
             restricted: next(restricted)?,
             states: next(states)?,
             records: Vec::new(),
-            restricted_count: spooled.restricted_count,
-            content_bytes: spooled.content_bytes,
+            restricted_count: waiter.restricted_count,
+            content_bytes: waiter.content_bytes,
         };
         let records = next(records)?;
         let (records, _) = records.as_chunks();

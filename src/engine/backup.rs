@@ -15,7 +15,7 @@ use super::restorer::{Plan, Settings};
 use super::take_over::TakeOver;
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::waiting::{Spool, Waiting};
+use crate::archive::waiting::{Scratch, Waiting};
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
@@ -350,7 +350,7 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
 }
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
-    fn append(&mut self, frames: Waiting<impl Spool>) -> Result<()> {
+    fn append(&mut self, frames: Waiting<impl Scratch>) -> Result<()> {
         let appended = frames.give_to(|frame| {
             self.operation.check()?;
             self.take(frame)?;
@@ -417,7 +417,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-impl<S: Spool> Sink for Waiting<S> {
+impl<S: Scratch> Sink for Waiting<S> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         self.push(frame)
     }

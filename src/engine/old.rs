@@ -232,6 +232,7 @@ impl Old {
         self.places.find(&self.known, self.hash(name))
     }
 
+    /// Whether any licence was found unchanged.
     pub fn has_unchanged(&self) -> bool {
         self.known
             .iter()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::archive::agreement::Expected;
 use crate::archive::reader::Reader;
-use crate::archive::waiting::Spool;
+use crate::archive::waiting::Scratch;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::location::{self, local};
@@ -32,7 +32,7 @@ impl<F: Borrow<File>> ReadAt for Stored<F> {
     }
 }
 
-impl<F: Borrow<File>> Spool for Stored<F> {
+impl<F: Borrow<File>> Scratch for Stored<F> {
     fn release(&self, start: u64, length: u64) {
         // Without it the disk needs more room, and no more than that.
         let _ = self.0.borrow().make_hole(start, length);
