@@ -39,8 +39,10 @@
  *   a forked child every restorer made before the fork is LICBAK_E_HANDLE.
  * - Text is UTF-8 and ends with a NUL.
  * - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
- *   and writes only that many bytes; less than the first version of the struct has is
- *   LICBAK_E_INVALIDARG.
+ *   and writes only that many bytes; fewer than the first version of the struct has, or more than
+ *   4,096, are LICBAK_E_INVALIDARG. A struct grows at its end only: where the caller's is larger
+ *   than the library's, the library zeroes the rest of one that it fills, and of one that it reads
+ *   refuses a rest that is not zero, with the same code.
  * - Threads. Every function may be called from any thread at any time. The status callback of an
  *   operation is called on one thread of the library, one call at a time, in order. No lock is
  *   held while a function of the host runs.
@@ -576,7 +578,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
  *
  * @param progress Receives the figures; struct_size must be set.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
- * too small.
+ * too small or too large.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *restorer,
         licbak_progress *progress);
@@ -876,9 +878,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restor
  *
  * @param store The functions; NULL to go back to StorePath. Its context must live until the next
  * licbak_set_store that succeeds, or until licbak_destroy is over.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small, or the struct
- * has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an
- * operation runs; LICBAK_E_OUTOFMEMORY.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too large, or
+ * the struct has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while
+ * an operation runs; LICBAK_E_OUTOFMEMORY.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_set_store(licbak_restorer *restorer,
         const licbak_store *store);

@@ -42,11 +42,14 @@ pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a [u8]> {
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
-/// The struct at `pointer`, which begins with its size as the caller knows it.
+/// What no struct of any version comes near; a size above it was never set.
+const STRUCT_MAX: usize = 4096;
+
+/// The size of the struct at `pointer` as the caller knows it.
 ///
 /// # Safety
-/// As many bytes as the struct says that it has can be read at `pointer`, which is not NULL.
-pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
+/// The struct's size can be read at `pointer`, which is not NULL.
+unsafe fn struct_size<T>(pointer: *const T) -> Result<usize> {
     // SAFETY: the size stands first in every struct of the ABI.
     let size = unsafe { pointer.cast::<usize>().read_unaligned() };
     if size < size_of::<T>() {
@@ -54,6 +57,19 @@ pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
             "struct_size is smaller than the struct has ever been.",
         ));
     }
+    if size > STRUCT_MAX {
+        return Err(invalid("struct_size is larger than any struct is."));
+    }
+    Ok(size)
+}
+
+/// The struct at `pointer`, which begins with its size as the caller knows it.
+///
+/// # Safety
+/// As many bytes as the struct says that it has can be read at `pointer`, which is not NULL.
+pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { struct_size(pointer) }?;
     // SAFETY: the caller's promise.
     let all = unsafe { bytes(pointer.cast(), size) }?;
     if all.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
@@ -63,6 +79,24 @@ pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
     }
     // SAFETY: the struct has at least this size.
     Ok(unsafe { pointer.read_unaligned() })
+}
+
+/// Fills the struct at `pointer`, which begins with its size as the caller knows it: `value` makes
+/// it of that size, and what only the caller knows is zeroed.
+///
+/// # Safety
+/// As many bytes as the struct says that it has can be read and written at `pointer`, which is not
+/// NULL.
+pub unsafe fn write_struct<T: Copy>(pointer: *mut T, value: impl FnOnce(usize) -> T) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { struct_size(pointer) }?;
+    let (value, rest) = (value(size), size - size_of::<T>());
+    // SAFETY: the struct has at least this size, and the rest beyond it.
+    unsafe {
+        pointer.write_unaligned(value);
+        pointer.add(1).cast::<u8>().write_bytes(0, rest);
+    }
+    Ok(())
 }
 
 /// The text in `bytes`, if it is UTF-8.

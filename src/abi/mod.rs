@@ -33,8 +33,10 @@
 //!   a forked child every restorer made before the fork is LICBAK_E_HANDLE.
 //! - Text is UTF-8 and ends with a NUL.
 //! - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
-//!   and writes only that many bytes; less than the first version of the struct has is
-//!   LICBAK_E_INVALIDARG.
+//!   and writes only that many bytes; fewer than the first version of the struct has, or more than
+//!   4,096, are LICBAK_E_INVALIDARG. A struct grows at its end only: where the caller's is larger
+//!   than the library's, the library zeroes the rest of one that it fills, and of one that it reads
+//!   refuses a rest that is not zero, with the same code.
 //! - Threads. Every function may be called from any thread at any time. The status callback of an
 //!   operation is called on one thread of the library, one call at a time, in order. No lock is
 //!   held while a function of the host runs.

@@ -8,7 +8,7 @@ use super::callback::{figures, is_inside_host};
 use super::guard::{guard, keep_panics_quiet};
 use super::handle;
 use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
-use super::memory::{Buffer, give, invalid, not_null, with_nul};
+use super::memory::{Buffer, give, not_null, with_nul, write_struct};
 use super::types::*;
 use crate::engine::operation::Kind;
 use crate::error::{Error, Outcome, Result};
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn licbak_wait(
 ///
 /// @param progress Receives the figures; struct_size must be set.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
-/// too small.
+/// too small or too large.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_progress(
     restorer: *mut licbak_restorer,
@@ -135,20 +135,12 @@ pub unsafe extern "C" fn licbak_get_progress(
     guard(|| {
         let restorer = handle::find(restorer)?;
         not_null(progress)?;
-        // SAFETY: not NULL; the size stands first in the struct.
-        let size = unsafe { progress.cast::<usize>().read_unaligned() };
-        if size < size_of::<licbak_progress>() {
-            return Err(invalid(
-                "struct_size is smaller than the struct has ever been.",
-            ));
-        }
-        let figures = licbak_progress {
-            struct_size: size,
+        let of_size = |struct_size| licbak_progress {
+            struct_size,
             ..figures(&restorer.progress())
         };
-        // SAFETY: the host's struct is at least as large as this one.
-        unsafe { progress.write_unaligned(figures) };
-        Ok(())
+        // SAFETY: the host's struct, not NULL.
+        unsafe { write_struct(progress, of_size) }
     })
 }
 

@@ -22,9 +22,9 @@ use crate::store::host::{Host, License, Take};
 ///
 /// @param store The functions; NULL to go back to StorePath. Its context must live until the next
 /// licbak_set_store that succeeds, or until licbak_destroy is over.
-/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small, or the struct
-/// has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an
-/// operation runs; LICBAK_E_OUTOFMEMORY.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too large, or
+/// the struct has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while
+/// an operation runs; LICBAK_E_OUTOFMEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_set_store(
     restorer: *mut licbak_restorer,
