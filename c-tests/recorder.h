@@ -126,6 +126,7 @@ static inline void check_figures(const licbak_progress *earlier, const licbak_pr
     CHECK(later->phase >= LICBAK_PHASE_LISTING && later->phase <= LICBAK_PHASE_COMMITTING);
     CHECK(later->phase_total == 0 || later->phase_done <= later->phase_total);
     CHECK_INT(later->reserved, 0);
+    CHECK_INT(later->licenses_skipped, 0);
 }
 
 static inline licbak_hresult LICBAK_CALL record(licbak_status status, licbak_hresult hr, licbak_datatype type,

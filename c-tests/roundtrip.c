@@ -112,6 +112,7 @@ static void whole(void)
     CHECK_INT(figures.licenses_restricted, 0);
     CHECK_INT(figures.licenses_kept, 0);
     CHECK_INT(figures.licenses_damaged, 0);
+    CHECK_INT(figures.licenses_gone, 0);
     CHECK_INT(figures.content_bytes, bytes);
     CHECK_INT(figures.backup_bytes, size_of("backups/licenses.tar.zst"));
     CHECK_INT(rec.count, 2 + count_of(&rec, LICBAK_STATUS_PROGRESS)); /* BEGIN, END, nothing to tell */
@@ -137,6 +138,7 @@ static void whole(void)
         CHECK_INT(figures.licenses_total, licenses);
         CHECK_INT(figures.licenses_done, licenses);
         CHECK_INT(figures.licenses_kept, 0);
+        CHECK_INT(figures.licenses_gone, 0);
         CHECK_INT(rec.count, 2 + count_of(&rec, LICBAK_STATUS_PROGRESS));
         CHECK_SAME_TREE(into[i], "store");
         CHECK(nftw(into[i], check_private, 16, FTW_PHYS) == 0);

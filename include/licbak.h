@@ -196,6 +196,13 @@ typedef struct licbak_progress {
     uint32_t phase;
     /** 0. */
     uint32_t reserved;
+    /** Passed over: could not be read, kept or put back. This version passes over none, and says 0. */
+    uint64_t licenses_skipped;
+    /**
+     * In the backup that is replaced, and in the store no more; all ones where that could not be
+     * told.
+     */
+    uint64_t licenses_gone;
 } licbak_progress;
 
 /** The type of a value, LICBAK_WMT_TYPE_*. The original's WMT_ATTR_DATATYPE. */

@@ -164,6 +164,8 @@ pub fn figures(progress: &Progress) -> licbak_progress {
         phase_total: progress.phase_total,
         phase: progress.phase,
         reserved: 0,
+        licenses_skipped: progress.licenses_skipped,
+        licenses_gone: progress.licenses_gone,
     }
 }
 

@@ -138,6 +138,11 @@ pub struct licbak_progress {
     pub phase: u32,
     /// 0.
     pub reserved: u32,
+    /// Passed over: could not be read, kept or put back. This version passes over none, and says 0.
+    pub licenses_skipped: u64,
+    /// In the backup that is replaced, and in the store no more; all ones where that could not be
+    /// told.
+    pub licenses_gone: u64,
 }
 
 /// A licence, on its way to the host or from it.

@@ -52,6 +52,11 @@ progress! {
     phase_done,
     /// 0 where it is not known.
     phase_total,
+    /// Could not be read, kept or put back, and passed over.
+    licenses_skipped,
+    /// In the backup that is replaced, and in the store no more; `u64::MAX` where that could not be
+    /// told.
+    licenses_gone,
 }
 
 impl Counters {

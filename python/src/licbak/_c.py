@@ -91,6 +91,8 @@ class Progress(ctypes.Structure):
         ("phase_total", ctypes.c_uint64),
         ("phase", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+        ("licenses_skipped", ctypes.c_uint64),
+        ("licenses_gone", ctypes.c_uint64),
     )
 
 
