@@ -104,6 +104,16 @@ struct place {
 
 // -- the main job
 
+void gone()
+{
+    licbak::result replaced;
+    CHECK(replaced.gone() == std::uint64_t{0});
+    replaced.figures.licenses_gone = 3;
+    CHECK(replaced.gone() == std::uint64_t{3});
+    replaced.figures.licenses_gone = UINT64_MAX;
+    CHECK(replaced.gone() == std::nullopt);
+}
+
 void round_trip()
 {
     const place p("round_trip");
@@ -124,6 +134,7 @@ void round_trip()
     const licbak::result saved = r.backup({}, told).get();
     CHECK(saved.figures.licenses_done == 3 && last == 3);
     CHECK(saved.figures.content_bytes == 11 && r.progress().content_bytes == 11);
+    CHECK(saved.figures.licenses_skipped == 0 && saved.gone() == std::uint64_t{0});
     CHECK(saved.left_out.size() == 1 && saved.left_out == left_out && saved.kept.empty());
     CHECK(saved.left_out[0].rfind("link: ", 0) == 0);
     CHECK(r.verify().get().figures.licenses_done == 3);
@@ -620,6 +631,7 @@ int main()
     CHECK(mkdtemp(directory) != nullptr);
     root = fs::absolute(directory);
     try {
+        gone();
         round_trip();
         a_name_that_is_no_text();
         one_license_and_what_is_left();

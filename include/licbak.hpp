@@ -46,6 +46,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -263,6 +264,13 @@ struct result {
     licbak_progress figures{};
     std::vector<std::string> left_out; ///< of a backup: "name: reason" of each
     std::vector<std::string> kept;     ///< of a restore: names that the store keeps in another version
+
+    /** How many licences are in the backup that was replaced, and in the store no more; empty where that
+        could not be told. */
+    std::optional<std::uint64_t> gone() const
+    {
+        return figures.licenses_gone == UINT64_MAX ? std::nullopt : std::optional(figures.licenses_gone);
+    }
 };
 
 namespace detail {
