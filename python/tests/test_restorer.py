@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
 import errno
 import os
 import random
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from conftest import Long, Stalled, make_many, run_script, wait_for_lists
@@ -29,6 +30,7 @@ def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
         assert saved.backup_bytes == (backup / "licenses.tar.zst").stat().st_size
         link = licbak.LeftOut("link", "it is a symbolic link, and links are not followed")
         assert saved.left_out == (link,)
+        assert saved.skipped == saved.gone == 0
         assert restorer.verify().licenses == 2
     other = tmp_path / "other"
     with licbak.Restorer(store=other, backup=backup) as restorer:
@@ -134,6 +136,15 @@ def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
         one = next(licenses := restorer.licenses())
         restorer.verify()
         assert one.name == "000000.lic" and len(list(licenses)) == count - 1
+
+
+@pytest.mark.parametrize(("told", "gone"), [(0, 0), (3, 3), (2**64 - 1, None)])
+def test_what_is_gone(told: int, gone: Optional[int]) -> None:
+    operation = _operation.Operation(None, None, None, lambda: None)
+    figures = _c.Progress(licenses_skipped=2, licenses_gone=told)
+    end = _c.Status.WMT_BACKUPRESTORE_END
+    operation.take(end, _c.Hr.S_OK, ctypes.addressof(figures), ctypes.sizeof(figures))
+    assert operation.result() == licbak.Result(skipped=2, gone=gone)
 
 
 def test_progress(store: Path, backup: Path) -> None:

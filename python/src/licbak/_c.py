@@ -75,6 +75,10 @@ class Datatype(enum.IntEnum):
     WMT_TYPE_BINARY = 2
 
 
+UNTOLD = 0xFFFFFFFFFFFFFFFF
+"""A count that could not be told."""
+
+
 class Progress(ctypes.Structure):
     """`licbak_progress`."""
 

@@ -134,6 +134,8 @@ class Operation:
             left_out=tuple(self._left_out),
             kept=tuple(self._kept),
             damaged=tuple(self._damaged),
+            skipped=figures.licenses_skipped,
+            gone=None if figures.licenses_gone == _c.UNTOLD else figures.licenses_gone,
         )
         if self._host is not None:
             self.stop_for(self._host.take_raised())

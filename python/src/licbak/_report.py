@@ -85,6 +85,11 @@ class Result:
     """Names of licences that the store holds in another version than the backup, and keeps."""
     damaged: tuple[str, ...] = ()
     """Names of licences whose bytes in the backup are damaged."""
+    skipped: int = 0
+    """How many could not be read, kept or put back, and were passed over: 0 in this version."""
+    gone: Optional[int] = 0
+    """How many are in the backup that was replaced, and in the store no more; None where that
+    could not be told."""
 
 
 NOTHING = Result()
