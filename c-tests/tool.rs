@@ -115,6 +115,28 @@ fn main_job() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// What of the old backup is gone: nothing, one, several, or it can't be told.
+#[test]
+fn summary() {
+    let show = source("../examples-c/licbak_show.c");
+    let program = build(
+        "cc",
+        "tool_summary.c",
+        &["-std=c11", show.to_str().unwrap()],
+    );
+    let text = expect(&mut Command::new(&program));
+    let rest = "of the old backup";
+    let sentences = [
+        String::new(),
+        format!("1 licence {rest} is not in the store any more.\n"),
+        format!("3 licences {rest} are not in the store any more.\n"),
+        format!("It can't be told how many licences {rest} are not in the store any more.\n"),
+    ];
+    let expected = sentences.map(|sentence| format!("Backed up 2 licences (5 B)\n{sentence}"));
+    assert_eq!(text, expected.concat());
+    remove_built(&program);
+}
+
 /// Each option is told where it is known, and refused where it is not.
 #[test]
 fn options() {

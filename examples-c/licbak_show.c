@@ -194,6 +194,16 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
 
 /* ---- The result ----------------------------------------------------------------------- */
 
+/* Silent where the new backup has all that the old one had, and where there was no old one. */
+static void tell_gone(uint64_t count)
+{
+    if (count == UINT64_MAX)
+        puts("It can't be told how many licences of the old backup are not in the store any more.");
+    else if (count > 0)
+        printf("%" PRIu64 " %s of the old backup %s not in the store any more.\n", count,
+               licenses_word(count), count == 1 ? "is" : "are");
+}
+
 void tell_summary(const struct show *show, const char *done, bool is_whole)
 {
     const licbak_progress *progress = &show->progress;
@@ -210,5 +220,6 @@ void tell_summary(const struct show *show, const char *done, bool is_whole)
     if (progress->licenses_damaged > 0)
         printf("; %" PRIu64 " lost", progress->licenses_damaged);
     putchar('\n');
+    tell_gone(progress->licenses_gone);
     fflush(stdout); /* before what stderr says next */
 }

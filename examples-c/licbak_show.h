@@ -22,7 +22,8 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
                                        licbak_datatype type, const uint8_t *value, size_t size,
                                        void *context);
 
-/* "Restored 30 licences": `done` is the first word. Of a whole backup also its size. */
+/* "Restored 30 licences": `done` is the first word. Of a whole backup also its size. A backup that has
+ * replaced another says in a second line what of that one is gone. */
 void tell_summary(const struct show *show, const char *done, bool is_whole);
 
 /* Prints what may hold anything, and so also what would drive a terminal. */
