@@ -206,7 +206,8 @@ static void inside_the_store(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* Another process's backup, which came into the store while it was being read. */
+/* Another process's backup, which comes to its place while the store, which has that place, is being read: it is no
+ * licence, and it is kept. */
 static licbak_hresult replace_backup(recorder *rec, const event *e)
 {
     if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && exists("another")) {
@@ -227,11 +228,17 @@ static void replaced_meanwhile(void)
     }
     write_text("moved/z/key.lic", "a licence");
     CHECK_HR(backup("moved", "moved/z", 0), LICBAK_S_OK);
-    write_text("another", "a backup of another process");
+    write_text("newer/key.lic", "a newer licence");
+    make_dir("newer-backups");
+    CHECK_HR(backup("newer", "newer-backups", 0), LICBAK_S_OK);
+    CHECK(rename("newer-backups/licenses.tar.zst", "another") == 0);
+    uint64_t newer = digest("another");
     licbak_restorer *r = restorer_for("moved", "moved/z");
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_NS_E_DRM_BACKUP_EXISTS);
     CHECK(!exists("another"));
     CHECK_INT(final_figures(&rec).licenses_done, 1);
+    CHECK(digest("moved/z/licenses.tar.zst") == newer);
+    CHECK_TEXT(entries("moved/z"), "key.lic licenses.tar.zst");
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }

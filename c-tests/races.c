@@ -17,8 +17,9 @@ static void all_overwrite(void)
 {
     make_dir("race");
     for (int round = 0; round < 15; round++) { /* the first without a backup there */
-        CHECK_INT(race(licbak_backup_licenses, "store", "race", LICBAK_WM_BACKUP_OVERWRITE, LICBAK_S_OK, LICBAK_S_OK),
-                  RACERS);
+        /* Each replaces the backup that was there when it began, and none that has come meanwhile. */
+        CHECK(race(licbak_backup_licenses, "store", "race", LICBAK_WM_BACKUP_OVERWRITE, LICBAK_S_OK,
+                   LICBAK_NS_E_DRM_BACKUP_EXISTS) >= 1);
         CHECK_TEXT(entries("race"), "licenses.tar.zst");
         CHECK_HR(verify("race"), LICBAK_S_OK);
     }

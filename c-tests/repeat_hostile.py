@@ -5,6 +5,7 @@ LICBAK_SO names the library.
 
 import ctypes
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -109,6 +110,18 @@ def lies(lines):
     yield "more keys", [{**line, "later": {"x": [1]}} for line in lines]
 
 
+def lies_about_the_origin(origin, lines):
+    """Likewise, of where the states were noted."""
+    for boot in "", "0", "k" * 5000, None, 1, []:
+        yield f"noted in the run {boot!r:.20}", [{**origin, "boot": boot}, *lines]
+    for mount in 0, -1, 1 << 64, 1.5, "1", None:
+        yield f"noted on the mount {mount}", [{**origin, "mount": mount}, *lines]
+    yield "noted nowhere", lines
+    yield "noted twice", [origin, origin, *lines]
+    yield "noted behind", [*lines, origin]
+    yield "noted nowhere else", [origin]
+
+
 def texts(state):
     """Likewise, what is no lines of JSON."""
     yield "nothing", b""
@@ -143,7 +156,8 @@ def main():
         check_repeated(root, "a backup")
         parts = forge.Parts((root / "licenses.tar.zst").read_bytes())
         state = parts.states
-        lines = [json.loads(line) for line in state.splitlines()]
+        origin, *lines = [json.loads(line) for line in state.splitlines()]
+        check(sorted(origin), ["boot", "mount"], "what the first line of the states tells")
         check(sum("superseded_in" in line for line in lines), 1, "lines of old versions")
 
         def put(new, **change):
@@ -154,7 +168,10 @@ def main():
         put(state, trailer=lambda trailer: trailer | {"version": [2, 0]})
         check_repeated(root, "a backup of a later version")
         count = 0
-        told = ((what, "".join(json.dumps(line) + "\n" for line in new).encode()) for what, new in lies(lines))
+        noted = itertools.chain(
+            ((what, [origin, *new]) for what, new in lies(lines)), lies_about_the_origin(origin, lines)
+        )
+        told = ((what, "".join(json.dumps(line) + "\n" for line in new).encode()) for what, new in noted)
         for what, new in (*told, *texts(state)):
             put(new)
             check_repeated(root, f"a backup whose state is {what}")

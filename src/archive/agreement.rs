@@ -21,6 +21,14 @@ pub struct Expected {
     pub offset: u64,
 }
 
+/// What the lists say of one licence, and where they say it.
+pub struct Listed<'l> {
+    pub place: Record,
+    pub digest: Digest,
+    pub modified: i64,
+    pub line: LicenseLine<'l>,
+}
+
 impl Expected {
     /// A licence by its line in `SHA256SUMS` and that in `licenses.jsonl`.
     pub fn parse(sum: &[u8], line: &[u8], offset: u64) -> Result<Expected> {
@@ -100,13 +108,17 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         Ok(expected)
     }
 
-    /// Likewise, where it stands and what `licenses.jsonl` says of it.
-    pub fn next_line(&mut self) -> Result<(Record, LicenseLine<'_>)> {
+    /// What the lists say of the next licence, as they say it; it is an error where they disagree.
+    pub fn next_listed(&mut self) -> Result<Listed<'_>> {
         let (place, sum, line) = self.step()?;
-        let (_, line) = agreed(sum, line)?;
-        parse_time(line.modified.as_deref())?;
+        let (digest, line) = agreed(sum, line)?;
         check_key(&place, &line.key_id, &line.name)?;
-        Ok((place, line))
+        Ok(Listed {
+            place,
+            digest,
+            modified: parse_time(line.modified.as_deref())?,
+            line,
+        })
     }
 
     /// The next licence's place and lines, which are where it says.

@@ -1,13 +1,13 @@
 //! Builds a frame of licences: members in one buffer, and the lines and records that tell of them.
 
+use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{
-    LicenseLine, RestrictedLine, State, StateLine, each_line, hex, parse_json, parse_sum,
-    push_json, push_line, push_sum, time,
+    LicenseLine, RestrictedLine, State, StateLine, hex, push_json, push_line, push_sum, time,
 };
 use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
@@ -32,6 +32,8 @@ pub struct Listed {
     pub records: Vec<Record>,
     pub restricted_count: u64,
     pub content_bytes: u64,
+    /// How many of the licences may be in an earlier frame, too, in another version.
+    pub read_again: u64,
 }
 
 impl Listed {
@@ -51,11 +53,16 @@ impl Listed {
         push_sum(&mut self.sums, &Digest::default(), &line.name);
         push_json(&mut self.lines, line)?;
         if let Some(state) = state {
-            self.states.try_reserve(line_size(&line.name, ""))?;
-            push_json(&mut self.states, &StateLine::new(&line.name, state))?;
+            self.note(&line.name, state)?;
         }
         self.content_bytes += line.size;
         Ok(())
+    }
+
+    /// Takes in the state of the file of the licence `name`.
+    fn note(&mut self, name: &str, state: &State) -> Result<()> {
+        self.states.try_reserve(line_size(name, ""))?;
+        push_json(&mut self.states, &StateLine::new(name, state))
     }
 
     /// Sets the digest of the licence that was taken in as the `number`th.
@@ -98,7 +105,7 @@ impl Listed {
         self.restricted.clear();
         self.states.clear();
         self.records.clear();
-        (self.restricted_count, self.content_bytes) = (0, 0);
+        (self.restricted_count, self.content_bytes, self.read_again) = (0, 0, 0);
     }
 
     /// Takes in the state of the licence that was taken over last, likewise.
@@ -113,21 +120,16 @@ impl Listed {
             .try_reserve(line_size(&line.name, &line.key_id))?;
         push_json(&mut self.restricted, line)
     }
-
-    /// Calls `visit` with the name of every licence.
-    pub fn names(&self, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        each_line(&self.sums, |line| visit(parse_sum(line)?.1))?;
-        each_line(&self.restricted, |line| {
-            visit(&parse_json::<RestrictedLine>(line)?.name)
-        })
-    }
 }
 
 /// A licence that is being read into the frame.
 struct Pending {
     start: usize,
     content: usize,
+    /// Of the content: what was announced, until it has been read.
     size: usize,
+    /// In whole seconds since 1970 UTC, as tar has it.
+    modified: u64,
 }
 
 /// Memory is kept from frame to frame.
@@ -156,7 +158,9 @@ impl FrameBuilder {
 
     /// Whether there is nothing to make a frame of, nor anything to tell.
     pub fn is_empty(&self) -> bool {
-        self.listed.records.is_empty() && self.listed.restricted_count == 0
+        self.listed.records.is_empty()
+            && self.listed.restricted_count == 0
+            && self.listed.states.is_empty()
     }
 
     /// Whether the frame is better closed before a licence of `size` bytes.
@@ -164,9 +168,9 @@ impl FrameBuilder {
         self.used > 0 && self.used as u64 + size > limits::FRAME_TARGET as u64
     }
 
-    /// Begins the licence `name`: its content, of exactly `size` bytes, is to be put into the
-    /// buffer returned, and then [`keep`](Self::keep) or [`restrict`](Self::restrict) be called.
-    /// Without either the licence is forgotten.
+    /// Begins the licence `name`: its content is to be put into the buffer returned, which has one byte
+    /// more than the `size` announced, and then [`end`](Self::end) be called, and [`keep`](Self::keep) or
+    /// [`restrict`](Self::restrict). Without these the licence is forgotten.
     pub fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
         if size > license::SIZE_MAX {
             return Err(Fault::damaged("a licence is too large"));
@@ -175,12 +179,12 @@ impl FrameBuilder {
         let seconds = modified
             .div_euclid(1_000_000_000)
             .clamp(0, limits::TIME_MAX) as u64;
-        let header = members::header(&[FOLDER, name].concat(), size, seconds);
+        let header = header(name, size, seconds);
         let (start, size) = (self.used, size as usize);
         let content = start + header.len();
         let buffer = sized(
             &mut self.members,
-            content + members::padded(size as u64) as usize,
+            content + members::padded(size as u64 + 1) as usize,
         )?;
         let (_, member) = buffer
             .split_at_mut_checked(start)
@@ -189,14 +193,36 @@ impl FrameBuilder {
             .split_at_mut_checked(header.len())
             .ok_or(Fault::OutOfMemory)?;
         head.copy_from_slice(&header);
-        let (body, padding) = body.split_at_mut_checked(size).ok_or(Fault::OutOfMemory)?;
+        let (_, padding) = body.split_at_mut_checked(size).ok_or(Fault::OutOfMemory)?;
         padding.fill(0);
         self.pending = Some(Pending {
             start,
             content,
             size,
+            modified: seconds,
         });
-        Ok(body)
+        body.get_mut(..=size).ok_or(Fault::OutOfMemory)
+    }
+
+    /// Takes what is in the first `size` bytes of the buffer for the content of the licence `name`: as much
+    /// as was announced, or less.
+    pub fn end(&mut self, name: &str, size: usize) -> Result<()> {
+        let Some(pending) = self.pending.as_mut().filter(|pending| size != pending.size) else {
+            return Ok(());
+        };
+        if size > pending.size {
+            return Err(Fault::damaged("a licence is larger than announced"));
+        }
+        pending.size = size;
+        let header = header(name, size as u64, pending.modified);
+        let member = self.members.get_mut(pending.start..).unwrap_or_default();
+        let (head, body) = member
+            .split_at_mut_checked(header.len())
+            .ok_or(Fault::OutOfMemory)?;
+        head.copy_from_slice(&header);
+        let padding = size..members::padded(size as u64) as usize;
+        body.get_mut(padding).unwrap_or_default().fill(0);
+        Ok(())
     }
 
     /// The content that was read since [`begin`](Self::begin).
@@ -219,6 +245,7 @@ impl FrameBuilder {
             start,
             content,
             size,
+            ..
         }) = self.pending.take()
         else {
             return Ok(());
@@ -236,6 +263,17 @@ impl FrameBuilder {
         self.contents.push(content..content + size);
         self.used = content + members::padded(size as u64) as usize;
         Ok(())
+    }
+
+    /// Notes that the licence that was kept last may be in an earlier frame, too.
+    pub fn note_read_again(&mut self) {
+        self.listed.read_again += 1;
+    }
+
+    /// Forgets the licence, which another frame has as it is, but for the `state` of its file.
+    pub fn note(&mut self, name: &str, state: Option<&State>) -> Result<()> {
+        self.pending = None;
+        state.map_or(Ok(()), |state| self.listed.note(name, state))
     }
 
     /// Leaves the licence out, and notes that its issuer wants it so.
@@ -272,6 +310,10 @@ impl FrameBuilder {
             listed: std::mem::replace(&mut self.listed, next),
         })
     }
+}
+
+fn header(name: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
+    members::header(&[FOLDER, name].concat(), size, modified)
 }
 
 /// Room for a line: what it says of every licence, and both texts with each character escaped.

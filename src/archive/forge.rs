@@ -3,7 +3,7 @@
 
 use super::frames::{Compressor, FrameReader, SeekTable};
 use super::index::{self, Record};
-use super::lines::{self, each_line};
+use super::lines;
 use super::reader::Reader;
 use super::trailer::{Entry, Trailer};
 use super::{
@@ -210,12 +210,7 @@ fn count(lines: &[u8]) -> u64 {
 }
 
 fn content_bytes(lines: &[u8]) -> u64 {
-    let mut sum = 0_u64;
-    let _ = each_line(lines, |line| {
-        if let Ok(line) = lines::parse_license(line) {
-            sum = sum.saturating_add(line.size);
-        }
-        Ok(())
-    });
-    sum
+    let lines = lines.split(|byte| *byte == b'\n');
+    let sizes = lines.filter_map(|line| Some(lines::parse_license(line).ok()?.size));
+    sizes.fold(0, u64::saturating_add)
 }

@@ -334,6 +334,18 @@ pub struct Tail {
     bytes: Vec<u8>,
 }
 
+/// Whether the last bytes of `source` are those of a seek table.
+pub fn ends_as_table(source: &impl ReadAt) -> Result<bool> {
+    let mut magic = [0; size_of_val(&TABLE_MAGIC)];
+    let Some(start) = source.size()?.checked_sub(magic.len() as u64) else {
+        return Ok(false);
+    };
+    match source.read_exact_at(&mut magic, start) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => Ok(read.map(|()| magic == TABLE_MAGIC.to_le_bytes())?),
+    }
+}
+
 impl Tail {
     pub fn read_from(source: &impl ReadAt) -> Result<Tail> {
         let file_size = source.size()?;

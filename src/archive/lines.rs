@@ -49,6 +49,15 @@ pub struct RestrictedLine<'a> {
     pub format: Cow<'a, str>,
 }
 
+/// Where and when states were noted, the first line of `state.jsonl`: they say nothing of another time of
+/// the machine, nor of another mount, which may show another file system in the same place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Which start of the machine, in the system's own words.
+    pub boot: String,
+    pub mount: u64,
+}
+
 /// What a repeated backup needs to know of a licence to see that it has not changed, a line of
 /// `state.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,12 +135,6 @@ pub fn push_line(lines: &mut Vec<u8>, line: &[u8]) -> Result<()> {
     lines.extend_from_slice(line);
     lines.push(b'\n');
     Ok(())
-}
-
-/// Calls `visit` with each line of `text`, without its newline.
-pub fn each_line(text: &[u8], visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let lines = text.split(|byte| *byte == b'\n');
-    lines.filter(|line| !line.is_empty()).try_for_each(visit)
 }
 
 pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {

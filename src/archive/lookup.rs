@@ -161,7 +161,7 @@ mod tests {
             };
             let content = name.as_bytes();
             let buffer = builder.begin(&name, content.len() as u64, 0).unwrap();
-            buffer.copy_from_slice(content);
+            buffer[..content.len()].copy_from_slice(content);
             let statement = license::read(&name, content).unwrap();
             builder.keep(&name, 0, &statement, None).unwrap();
             if number % 500 == 499 || number + 1 == count {

@@ -96,6 +96,16 @@ impl<R: ReadAt> ReadAt for &R {
 
 impl ReadAt for Vec<u8> {
     fn size(&self) -> io::Result<u64> {
+        self.as_slice().size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buffer, offset)
+    }
+}
+
+impl ReadAt for &[u8] {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }
 

@@ -181,8 +181,10 @@ fn parts() -> Result<Parts> {
     for frame in [["a", "b/c.lic"], ["d", &long]] {
         for name in frame {
             let content = name.as_bytes();
-            builder
-                .begin(name, content.len() as u64, 1)?
+            let buffer = builder.begin(name, content.len() as u64, 1)?;
+            buffer
+                .split_at_mut(content.len())
+                .0
                 .copy_from_slice(content);
             let statement = license::read(name, content).map_err(|_| Fault::OutOfMemory)?;
             builder.keep(name, 1, &statement, None)?;

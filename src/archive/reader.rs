@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
-use super::frames::{FrameReader, SeekTable, Span, Tail, Unpacked};
+use super::frames::{self, FrameReader, SeekTable, Span, Tail, Unpacked};
 use super::index::{RECORD, Record};
 use super::trailer::{Entry, Trailer, VERSION};
 use super::{
@@ -204,6 +204,22 @@ impl<R: ReadAt> Reader<R> {
         }
         member.finish()?;
         Ok(digests)
+    }
+}
+
+/// Whether `source` is a backup, of whatever version: it ends with the trailer of one.
+pub fn is_backup(source: &impl ReadAt) -> Result<bool> {
+    if !frames::ends_as_table(source)? {
+        return Ok(false);
+    }
+    let read = || {
+        let tail = Tail::read_from(source)?;
+        read_trailer(source, &tail, &SeekTable::read(source, &tail)?)
+    };
+    match read() {
+        Ok(_) | Err(Fault::Newer(_)) => Ok(true),
+        Err(Fault::Damaged(_)) => Ok(false),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -32,10 +32,8 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
                 .unwrap();
         }
         let modified = number as i64 * 1_000_000_007;
-        builder
-            .begin(&name, content.len() as u64, modified)
-            .unwrap()
-            .copy_from_slice(&content);
+        let buffer = builder.begin(&name, content.len() as u64, modified);
+        buffer.unwrap()[..content.len()].copy_from_slice(&content);
         let statement = license::read(&name, builder.content()).unwrap();
         match restricted(number) {
             true => builder.restrict(&name, &statement).unwrap(),

@@ -34,6 +34,7 @@ struct Waiter {
     digest: Digest,
     restricted_count: u64,
     content_bytes: u64,
+    read_again: u64,
 }
 
 impl<S: Scratch> Waiting<S> {
@@ -49,6 +50,12 @@ impl<S: Scratch> Waiting<S> {
 
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// Whether there are licences that wait, or are left out, and not only states of files.
+    pub fn has_licenses(&self) -> bool {
+        let mut frames = self.frames.iter();
+        frames.any(|waiter| waiter.content_size > 0 || waiter.restricted_count > 0)
     }
 
     /// Takes a frame, and returns its memory.
@@ -86,6 +93,7 @@ impl<S: Scratch> Waiting<S> {
             digest: frame.digest,
             restricted_count: listed.restricted_count,
             content_bytes: listed.content_bytes,
+            read_again: listed.read_again,
         });
         self.size += (frame.bytes.len() + packed.len()) as u64;
         Ok(frame.bytes)
@@ -112,13 +120,6 @@ impl<S: Scratch> Waiting<S> {
         Ok(())
     }
 
-    /// Calls `visit` with the name of every licence that waits.
-    pub fn names(&self, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        let mut decompressor = Decompressor::new()?;
-        let mut frames = self.frames.iter();
-        frames.try_for_each(|waiter| self.listed(waiter, &mut decompressor)?.names(visit))
-    }
-
     fn listed(&self, waiter: &Waiter, decompressor: &mut Decompressor) -> Result<Listed> {
         let packed = self.read(waiter.start + waiter.length as u64, waiter.packed)?;
         let mut all = Vec::new();
@@ -142,6 +143,7 @@ impl<S: Scratch> Waiting<S> {
             records: Vec::new(),
             restricted_count: waiter.restricted_count,
             content_bytes: waiter.content_bytes,
+            read_again: waiter.read_again,
         };
         let records = next(records)?;
         let (records, _) = records.as_chunks();

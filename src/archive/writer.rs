@@ -4,8 +4,10 @@
 //! finished frames wait in a second file, the spool, so that memory holds one unfinished frame of
 //! each and a record for every licence.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
+use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
 use super::builder::{LicenseFrame, Listed};
@@ -29,13 +31,23 @@ pub struct Writer<'s, F, S> {
     records: Vec<Record>,
     restricted_count: u64,
     content_bytes: u64,
+    /// Licences that may be listed twice.
+    read_again: u64,
     /// That of another backup, whose lists are taken over whole.
     same_as: Option<Trailer>,
+}
+
+/// What the last look at a licence found that was read more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Kept,
+    Restricted,
 }
 
 /// What has been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
+    /// Those that may be listed twice count once only the lists have been [settled](Writer::keep_last).
     pub licenses: u64,
     pub restricted: u64,
     pub content_bytes: u64,
@@ -67,8 +79,22 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             records: Vec::new(),
             restricted_count: 0,
             content_bytes: 0,
+            read_again: 0,
             same_as: None,
         }
+    }
+
+    /// Notes where and when the states were noted, before any of them comes.
+    pub fn note_origin(&mut self, origin: &lines::Origin) -> Result<()> {
+        let mut line = Vec::new();
+        lines::push_json(&mut line, origin)?;
+        self.take_over_states(&line)
+    }
+
+    /// Takes in lines of `state.jsonl` as they are.
+    pub fn take_over_states(&mut self, lines: &[u8]) -> Result<()> {
+        self.states
+            .append(lines, &mut self.compressor, &mut self.spool)
     }
 
     /// Appends a frame of licences, and returns its memory.
@@ -102,12 +128,11 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Notes an older version of a licence in a frame that was adopted.
+    /// Notes that `frame` has an older version of a licence.
     pub fn supersede(&mut self, name: &str, size: u64, frame: u32) -> Result<()> {
         let mut line = Vec::new();
         lines::push_json(&mut line, &lines::StateLine::superseded(name, size, frame))?;
-        self.states
-            .append(&line, &mut self.compressor, &mut self.spool)
+        self.take_over_states(&line)
     }
 
     /// Lists the licences of a frame whose content starts at `start`.
@@ -127,10 +152,10 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             .append(&licenses.lines, &mut self.compressor, &mut self.spool)?;
         self.restricted
             .append(&licenses.restricted, &mut self.compressor, &mut self.spool)?;
-        self.states
-            .append(&licenses.states, &mut self.compressor, &mut self.spool)?;
+        self.take_over_states(&licenses.states)?;
         self.restricted_count += licenses.restricted_count;
         self.content_bytes += licenses.content_bytes;
+        self.read_again += licenses.read_again;
         Ok(())
     }
 
@@ -143,7 +168,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             };
         }
         Counts {
-            licenses: self.records.len() as u64,
+            licenses: (self.records.len() as u64).saturating_sub(self.read_again),
             restricted: self.restricted_count,
             content_bytes: self.content_bytes,
         }
@@ -157,12 +182,109 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     /// Calls `visit` with the name of every licence that was appended or left out, by reading the
     /// lists of them again.
     pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        self.sums
-            .each_line(&self.spool, |line| visit(lines::parse_sum(line)?.1))?;
-        self.restricted.each_line(&self.spool, |line| {
-            let line: lines::RestrictedLine = lines::parse_json(line)?;
-            visit(&line.name)
-        })
+        let mut sums = ListLines::new()?;
+        while let Some(line) = sums.next(&self.sums, &self.spool)? {
+            visit(lines::parse_sum(line)?.1)?;
+        }
+        let mut restricted = ListLines::new()?;
+        while let Some(line) = restricted.next(&self.restricted, &self.spool)? {
+            visit(&lines::parse_json::<lines::RestrictedLine>(line)?.name)?;
+        }
+        Ok(())
+    }
+
+    /// Drops from the lists what came before the last look at each of these licences, which were read more
+    /// than once. Gives the first that was left out in the end, while a frame has it.
+    pub fn keep_last(&mut self, looks: &HashMap<String, Look>) -> Result<Option<String>> {
+        self.read_again = 0;
+        let mut left = HashMap::new();
+        left.try_reserve(looks.len())?;
+        let mut sums = ListLines::new()?;
+        while let Some(line) = sums.next(&self.sums, &self.spool)? {
+            let (_, name) = lines::parse_sum(line)?;
+            match looks.get_key_value(name) {
+                Some((name, Look::Restricted)) => return Ok(Some(name.clone())),
+                Some((name, Look::Kept)) => *left.entry(name.as_str()).or_insert(0_u32) += 1,
+                None => {}
+            }
+        }
+        self.keep_last_listed(&mut left)?;
+        self.keep_last_restricted(looks)?;
+        // Which of the versions a state is of can't be told: they are read again.
+        let (old, mut states) = (std::mem::take(&mut self.states), ListLines::new()?);
+        while let Some(line) = states.next(&old, &self.spool)? {
+            let of = lines::parse_state(line).ok();
+            let of = of.filter(|line| line.superseded_in.is_none());
+            if of.is_none_or(|line| !looks.contains_key(line.name.as_ref())) {
+                self.states
+                    .append_line(line, &mut self.compressor, &mut self.spool)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Drops the lines of a licence of which another is `left` to come.
+    fn keep_last_listed(&mut self, left: &mut HashMap<&str, u32>) -> Result<()> {
+        let (old_sums, old_lines) = (
+            std::mem::take(&mut self.sums),
+            std::mem::take(&mut self.lines),
+        );
+        let mut records = std::mem::take(&mut self.records);
+        let (mut sums, mut lines, mut superseded) =
+            (ListLines::new()?, ListLines::new()?, Vec::new());
+        let mut number = 0;
+        let ends = || Fault::damaged("a list ends too early");
+        while let Some(sum) = sums.next(&old_sums, &self.spool)? {
+            let line = lines.next(&old_lines, &self.spool)?.ok_or_else(ends)?;
+            let record: &mut Record = records.get_mut(number).ok_or_else(ends)?;
+            number += 1;
+            let (_, name) = lines::parse_sum(sum)?;
+            let more = left.get_mut(name).filter(|left| **left > 1);
+            if let Some(left) = more {
+                *left -= 1;
+                let size = lines::parse_license(line)?.size;
+                let frame = self.file.table.frame_at(record.member)?;
+                superseded.try_reserve(1)?;
+                superseded.push((name.to_owned(), size, frame as u32));
+                self.content_bytes -= size;
+                // No licence's member is there.
+                record.member = u64::MAX;
+                continue;
+            }
+            (record.sum, record.line) = (self.sums.size, self.lines.size);
+            let (compressor, spool) = (&mut self.compressor, &mut self.spool);
+            self.sums.append_line(sum, compressor, spool)?;
+            self.lines.append_line(line, compressor, spool)?;
+        }
+        records.retain(|record| record.member != u64::MAX);
+        self.records = records;
+        for (name, size, frame) in superseded {
+            self.supersede(&name, size, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Drops the lines of what was kept in the end, and of what is left out all but one.
+    fn keep_last_restricted(&mut self, looks: &HashMap<String, Look>) -> Result<()> {
+        let (old, mut restricted) = (std::mem::take(&mut self.restricted), ListLines::new()?);
+        let mut listed = HashSet::new();
+        self.restricted_count = 0;
+        while let Some(line) = restricted.next(&old, &self.spool)? {
+            let of: lines::RestrictedLine = lines::parse_json(line)?;
+            let look = looks.get_key_value(of.name.as_ref());
+            listed.try_reserve(1)?;
+            let counts = match look {
+                None => true,
+                Some((_, Look::Kept)) => false,
+                Some((name, Look::Restricted)) => listed.insert(name.as_str()),
+            };
+            if counts {
+                self.restricted_count += 1;
+                self.restricted
+                    .append_line(line, &mut self.compressor, &mut self.spool)?;
+            }
+        }
+        Ok(())
     }
 
     /// Appends the lists, the index and the trailer, and returns how large the file is. None of it
@@ -397,6 +519,56 @@ impl<S: Write + ReadAt> Spool<'_, S> {
     }
 }
 
+/// Walks over the lines of a list that is not finished.
+struct ListLines {
+    decompressor: Decompressor,
+    /// The frame that is being read, and the next; behind the last comes what is still in memory.
+    content: Vec<u8>,
+    next_frame: usize,
+    /// Of the next line in the frame.
+    start: usize,
+}
+
+impl ListLines {
+    fn new() -> Result<ListLines> {
+        Ok(ListLines {
+            decompressor: Decompressor::new()?,
+            content: Vec::new(),
+            next_frame: 0,
+            start: 0,
+        })
+    }
+
+    /// The next line of `list`, without its newline; every call is given the same list and spool.
+    fn next<S: Write + ReadAt>(
+        &mut self,
+        list: &List,
+        spool: &Spool<'_, S>,
+    ) -> Result<Option<&[u8]>> {
+        while self.start >= self.content.len() {
+            self.start = 0;
+            self.content.clear();
+            match list.frames.get(self.next_frame) {
+                Some(spooled) => {
+                    let content = sized(&mut self.content, spooled.content_size as usize)?;
+                    self.decompressor
+                        .decompress(&spool.read(spooled)?, content)?;
+                }
+                None if self.next_frame == list.frames.len() && !list.text.is_empty() => {
+                    self.content.try_reserve(list.text.len())?;
+                    self.content.extend_from_slice(&list.text);
+                }
+                None => return Ok(None),
+            }
+            self.next_frame += 1;
+        }
+        let rest = self.content.get(self.start..).unwrap_or_default();
+        let length = memchr(b'\n', rest).unwrap_or(rest.len());
+        self.start += length + 1;
+        Ok(rest.get(..length))
+    }
+}
+
 /// A member that grows by lines while the licences are written.
 #[derive(Default)]
 struct List {
@@ -429,18 +601,19 @@ impl List {
         Ok(())
     }
 
-    fn each_line<S: Write + ReadAt>(
-        &self,
-        spool: &Spool<'_, S>,
-        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    /// Appends `line`, which has no newline, and one.
+    fn append_line<S: Write + ReadAt>(
+        &mut self,
+        line: &[u8],
+        compressor: &mut Compressor,
+        spool: &mut Spool<'_, S>,
     ) -> Result<()> {
-        let (mut decompressor, mut content) = (Decompressor::new()?, Vec::new());
-        for spooled in &self.frames {
-            let content = sized(&mut content, spooled.content_size as usize)?;
-            decompressor.decompress(&spool.read(spooled)?, content)?;
-            lines::each_line(content, &mut visit)?;
-        }
-        lines::each_line(&self.text, &mut visit)
+        self.append(line, compressor, spool)?;
+        self.text.try_reserve(1)?;
+        self.text.push(b'\n');
+        self.sha256.update(b"\n");
+        self.size += 1;
+        Ok(())
     }
 
     fn finish<F: Write, S: Write + ReadAt>(

@@ -1,29 +1,34 @@
 //! Backs a store up.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::gathering::{Gathering, Look, Rules, Sink, Stop};
-use super::old::Old;
+use super::old::{self, Old};
 use super::operation::Operation;
 use super::pool::Pool;
 use super::progress::{Count, Phase};
 use super::properties::Property;
 use super::reading::{Stored, errno};
+use super::readings::Spool;
 use super::restorer::{Plan, Settings};
 use super::take_over::TakeOver;
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
+use crate::archive::lines::Origin;
 use crate::archive::waiting::{Scratch, Waiting};
-use crate::archive::writer::Writer;
+use crate::archive::writer::{Look as LastLook, Writer};
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
-use crate::location::local::{self, Draft, Target};
+use crate::location::local::{self, Draft, Replaces, Target};
 use crate::store::host::{Host, HostSnapshot};
 use crate::store::{self, Backups, Snapshot};
+use crate::sys;
+use crate::sys::files::Kind;
 use crate::sys::uncached::Uncached;
 
 /// What the host asked for.
@@ -42,7 +47,7 @@ struct Request {
     store: Source,
     /// Not needed where nothing is to be written.
     backup: Option<PathBuf>,
-    /// Backups that may lie in the store and are no licences.
+    /// Where backups may lie that are no licences, should the store have them.
     backups: Vec<PathBuf>,
     rules: Rules,
     created: String,
@@ -111,11 +116,16 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     {
         return Err(local::already_exists(path));
     }
+    // In this call: what comes to its place from now on is not replaced.
+    let replaces = match &request.backup {
+        Some(path) if options.overwrite => local::hold(path, false).map(Replaces::Seen),
+        _ => Ok(Replaces::None),
+    };
     // One more thread lists the store.
     let threads = request.rules.workers + 1;
     Ok(Plan {
         threads,
-        story: Box::new(move |operation, pool| back_up(operation, pool, request)),
+        story: Box::new(move |operation, pool| back_up(operation, pool, request, replaces?)),
     })
 }
 
@@ -129,23 +139,23 @@ fn created() -> String {
     format!("{:.0}", epoch.unwrap_or_else(jiff::Timestamp::now))
 }
 
-fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<()> {
+fn back_up(
+    operation: &Arc<Operation>,
+    pool: &Pool,
+    request: Request,
+    replaces: Replaces,
+) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
-    let mut backups = Backups {
-        name: location::FILE,
-        ..Backups::default()
-    };
+    let mut backups = Backups::default();
     for path in &request.backups {
-        let (directory, file) = local::identities(path)?;
-        backups.directories.extend(directory);
-        backups.files.extend(file);
+        backups.0.extend(local::hold(path, true)?);
     }
     if request.options.dry_run {
         let store = request.store.open(operation, backups)?;
         let compressor =
             Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
-        let mut gathering = Gathering::new(operation, pool, store, request.rules);
+        let mut gathering = Gathering::new(operation, pool, store, request.rules, None);
         let mut saving = Saving {
             operation,
             request: &request,
@@ -154,37 +164,45 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
         gathering
             .read(Look::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
-        return saving.finish(gathering.has_moved);
+        return saving.finish(&gathering.read_again, &replaces, None);
     }
-    let path = request.backup.as_deref().unwrap_or(Path::new(""));
-    let target = Target::open(path, request.options.overwrite)?;
+    let target = Target::open(request.path(), replaces)?;
     let draft = target.draft()?;
     let store = request.store.open(operation, backups)?;
-    let shows_changes = store.shows_changes();
+    let fault = |fault| request.error(fault);
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
-    let compressor =
-        Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
+    let compressor = Compressor::of_lists(request.rules.level).map_err(fault)?;
     let mut writer = Writer::new(Uncached::new(&draft.file)?, spool, compressor);
-    let mut gathering = Gathering::new(operation, pool, store, request.rules);
+    let (is_of_files, origin) = (store.is_of_files(), store.origin().map(origin));
+    let readings: Spool = Box::new(|| target.scratch());
+    let mut gathering = Gathering::new(operation, pool, store, request.rules, Some(readings));
     let mut saving = Saving {
         operation,
         request: &request,
         writer: &mut writer,
     };
-    let old = match shows_changes {
-        true => request.old(operation)?,
+    let old = match is_of_files {
+        true => request.old(origin.as_ref(), operation)?,
         false => None,
     };
-    let repeated = match old {
-        None => false,
-        Some(old) => repeat(&mut gathering, &mut saving, &old, &target, &draft)?,
-    };
-    if !repeated {
+    let mut is_whole = false;
+    if let Some(old) = &old {
+        is_whole = repeat(
+            &mut gathering,
+            &mut saving,
+            old,
+            origin.as_ref(),
+            &target,
+            &draft,
+        )?;
+    }
+    if !is_whole {
+        saving.begin(origin.as_ref())?;
         gathering
             .read(Look::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
-    saving.finish(gathering.has_moved)?;
+    saving.finish(&gathering.read_again, &target.replaces, old.as_deref())?;
     operation.counters.enter(Phase::Committing, 0);
     let written = writer
         .finish(request.created.clone())
@@ -196,15 +214,16 @@ fn back_up(operation: &Arc<Operation>, pool: &Pool, request: Request) -> Result<
 }
 
 impl Request {
+    /// The directory of the backup.
+    fn path(&self) -> &Path {
+        self.backup.as_deref().unwrap_or(Path::new(""))
+    }
+
     /// What `fault` means to the operation that met it while it wrote.
     fn error(&self, fault: Fault) -> Error {
         match fault {
             Fault::System(error) => {
-                let path = self
-                    .backup
-                    .as_deref()
-                    .unwrap_or(Path::new(""))
-                    .join(location::FILE);
+                let path = self.path().join(location::FILE);
                 Error::system(
                     Access::Write,
                     format_args!("write the backup '{}'", path.display()),
@@ -218,11 +237,11 @@ impl Request {
         }
     }
 
-    /// What licences can be taken over from.
-    fn old(&self, operation: &Operation) -> Result<Option<Arc<Old>>> {
+    /// What licences can be taken over from, those of files that show at `origin` that they have not changed.
+    fn old(&self, origin: Option<&Origin>, operation: &Operation) -> Result<Option<Arc<Old>>> {
         match &self.backup {
             Some(path) if self.options.overwrite && !self.options.full => {
-                Old::open(path, self.rules.leave_out_unstated, operation)
+                Old::open(path, origin, self.rules.leave_out_unstated, operation)
             }
             _ => Ok(None),
         }
@@ -277,6 +296,7 @@ fn repeat<S: Write + ReadAt>(
     gathering: &mut Gathering,
     saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
     old: &Arc<Old>,
+    origin: Option<&Origin>,
     target: &Target,
     draft: &Draft,
 ) -> Result<bool> {
@@ -289,23 +309,24 @@ fn repeat<S: Write + ReadAt>(
     let mut new = Waiting::new(Stored(spool)).map_err(fault)?;
     let read = gathering.read(Look::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
-    let has_new = !new.is_empty() || gathering.has_moved;
-    let Some(taking) = TakeOver::of(old, has_new)? else {
+    let Some(taking) = TakeOver::of(old, new.has_licenses())? else {
         if old.has_unchanged() {
-            // It was not read, and is now, with the rest.
+            // It was not read, or not kept, and is now, with the rest.
             saving.start_again();
             return Ok(false);
         }
+        saving.begin(origin)?;
         saving.append(new)?;
         return Ok(true);
     };
-    if !has_new && taking.is_whole() {
+    if new.is_empty() && taking.is_whole() {
         let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
         if copied.map_err(|stop| request.stopped(stop))? {
             saving.count();
             return Ok(true);
         }
     }
+    saving.begin(origin)?;
     let again = taking.copy(saving.operation, &draft.file, saving.writer);
     let again = again.map_err(|stop| request.stopped(stop))?;
     saving.count();
@@ -314,7 +335,10 @@ fn repeat<S: Write + ReadAt>(
         return Ok(true);
     }
     let mut older = taking.with_older_versions(&again)?;
-    let read = gathering.read(Look::These(again), None, saving);
+    let mut names = Vec::new();
+    names.try_reserve_exact(again.len())?;
+    names.extend(again.into_iter().map(|name| (name, Kind::File)));
+    let read = gathering.read(Look::These(names), None, saving);
     read.map_err(|stop| request.stopped(stop))?;
     // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
     if !older.is_empty() {
@@ -343,13 +367,15 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
         self.count();
         Ok(memory)
     }
-
-    fn names(&self, visit: &mut dyn FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.writer.names(visit)
-    }
 }
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
+    /// Begins with where the states of files are noted, if they are.
+    fn begin(&mut self, origin: Option<&Origin>) -> Result<()> {
+        let noted = origin.map_or(Ok(()), |origin| self.writer.note_origin(origin));
+        noted.map_err(|fault| self.request.error(fault))
+    }
+
     fn append(&mut self, frames: Waiting<impl Scratch>) -> Result<()> {
         let appended = frames.give_to(|frame| {
             self.operation.check()?;
@@ -375,11 +401,46 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         }
     }
 
-    fn finish(&self, has_moved: bool) -> Result<()> {
-        if has_moved {
+    /// Makes one backup of all that was read, some of it more than once (`read_again`), and counts what it lacks of
+    /// the one that it replaces.
+    fn finish(
+        &mut self,
+        read_again: &HashMap<String, LastLook>,
+        replaces: &Replaces,
+        old: Option<&Old>,
+    ) -> Result<()> {
+        if !read_again.is_empty() {
+            let kept = self.writer.keep_last(read_again);
+            if let Some(name) = kept.map_err(|fault| self.request.error(fault))? {
+                let how = format!("the licence '{name}' must not be backed up any more");
+                return Err(self.request.moves(&how));
+            }
             self.check_names()?;
+            self.count();
         }
-        self.check_not_empty()
+        self.check_not_empty(replaces.has_one())?;
+        if replaces.has_one() {
+            let gone = self.gone(old)?;
+            self.operation.counters.licenses_gone.set(gone);
+        }
+        Ok(())
+    }
+
+    /// How many licences of the backup that is replaced are in the store no more; all ones where that can't be
+    /// told.
+    fn gone(&self, old: Option<&Old>) -> Result<u64> {
+        if let Some(old) = old {
+            return Ok(old.gone());
+        }
+        let Some(mut names) = old::names(self.request.path(), self.operation)? else {
+            return Ok(u64::MAX);
+        };
+        let all = self.writer.names(|name| {
+            names.remove(name);
+            Ok(())
+        });
+        all.map_err(|fault| self.request.error(fault))?;
+        Ok(names.len() as u64)
     }
 
     /// What was listed at different times may not go together: a file may have become a folder.
@@ -398,19 +459,14 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     /// A store in which there is nothing to save is no backup, and no reason to give the old one up;
     /// but where all that is there is restricted, an old backup must not keep what its issuer has come
     /// to deny.
-    fn check_not_empty(&self) -> Result<()> {
+    fn check_not_empty(&self, replaces_one: bool) -> Result<()> {
         let counts = self.writer.counts();
         // Names that were listed and turned out to be no licences, or to have vanished, do not count.
         let counters = &self.operation.counters;
         counters
             .licenses_total
             .set(counts.licenses + counts.restricted);
-        let Request {
-            options, backup, ..
-        } = self.request;
-        let replaces =
-            options.overwrite && backup.as_ref().is_some_and(|path| local::is_taken(path));
-        match counts.licenses > 0 || (counts.restricted > 0 && replaces) {
+        match counts.licenses > 0 || (counts.restricted > 0 && replaces_one) {
             true => Ok(()),
             false => Err(self.request.nothing_to_save(counts.restricted)),
         }
@@ -421,8 +477,12 @@ impl<S: Scratch> Sink for Waiting<S> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         self.push(frame)
     }
+}
 
-    fn names(&self, visit: &mut dyn FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault> {
-        Waiting::names(self, visit)
+/// Where states are noted, as the archive has it.
+fn origin(seen: &sys::origin::Origin) -> Origin {
+    Origin {
+        boot: seen.boot.clone(),
+        mount: seen.mount,
     }
 }

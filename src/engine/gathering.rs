@@ -1,43 +1,42 @@
 //! Reads a store into frames of licences, again where it moved meanwhile, until nothing can have been
 //! missed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::events::Notice;
 use super::old::Old;
 use super::operation::Operation;
 use super::pool::{Outlet, Pool, Work, ordered};
 use super::progress::{Count, Phase};
-use crate::archive::Fault;
+use super::reading::Stored;
+use super::readings::{Keys, Reading, Readings, Spool};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::lines::State;
+use crate::archive::reader::is_backup;
+use crate::archive::{Fault, writer};
 use crate::error::{Error, Outcome, Result};
-use crate::license::{self, name};
-use crate::store::{Batch, Described, Feed, Fill, Intake, Known, Snapshot, Unsettled};
+use crate::license;
+use crate::store::{
+    Again, Batch, Described, Feed, FileFacts, Fill, Intake, PATIENCE, Seen, Snapshot,
+};
 use crate::sys::channel::{Receiver, Sender, bounded};
-use crate::sys::files::{Errno, Facts};
-
-/// How often a store that moves is listed.
-const ROUNDS: usize = 5;
+use crate::sys::files::{Errno, Facts, File, Identity, Kind};
 
 /// Takes frames as they come, in the order of the store.
 pub trait Sink {
     /// Takes a frame, and returns its memory.
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault>;
-
-    /// Calls `visit` with the name of every licence that was taken or left out.
-    fn names(&self, visit: &mut dyn FnMut(&str) -> Result<(), Fault>) -> Result<(), Fault>;
 }
 
 /// What of a store is read.
 pub enum Look {
     All,
-    These(Vec<String>),
-    Again(Unsettled, Known),
+    These(Vec<(String, Kind)>),
 }
 
 /// How licences are read.
@@ -55,8 +54,9 @@ pub struct Gathering<'g> {
     rules: Rules,
     /// Names that the host was told are left out; it is told of none twice.
     told: HashSet<String>,
-    /// Whether parts of the store were read at different times.
-    pub has_moved: bool,
+    readings: Readings<'g>,
+    /// What was read once more, since the store moved, and what the last look at it found.
+    pub read_again: HashMap<String, writer::Look>,
 }
 
 /// Why a store could not be read into a sink.
@@ -80,11 +80,13 @@ impl From<Error> for Stop {
 }
 
 impl<'g> Gathering<'g> {
+    /// `spool` makes an empty file for what is noted of each file, where that can be written.
     pub fn new(
         operation: &'g Arc<Operation>,
         pool: &'g Pool,
         store: Arc<dyn Snapshot>,
         rules: Rules,
+        spool: Option<Spool<'g>>,
     ) -> Gathering<'g> {
         Gathering {
             operation,
@@ -92,72 +94,123 @@ impl<'g> Gathering<'g> {
             store,
             rules,
             told: HashSet::new(),
-            has_moved: false,
+            readings: Readings::new(spool),
+            read_again: HashMap::new(),
         }
     }
 
     /// Reads what `look` says into `sink`, but for what can be taken over from `old`; and again where
-    /// the store moves.
+    /// the store moves, until every file that was in it all the time has been read.
     pub fn read(
         &mut self,
         look: Look,
         old: Option<&Arc<Old>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
-        let (give_back, buffers) = bounded(2 * self.rules.workers + 1).map_err(Error::from)?;
-        let reading = Arc::new(Reading {
-            operation: Arc::clone(self.operation),
-            rules: self.rules,
-            old: old.map(Arc::clone),
-            buffers,
-        });
-        let mut look = Some(look);
-        for _ in 0..ROUNDS {
-            let batches = self.start_listing(look.take().unwrap_or(Look::All), old.is_some())?;
+        // What was read before does not stay in the backup.
+        match &look {
+            Look::All => {
+                self.readings.forget_all()?;
+                self.read_again.clear();
+            }
+            Look::These(names) => {
+                let mut names = names.iter();
+                names.try_for_each(|(name, _)| self.readings.forget(name))?;
+            }
+        }
+        self.pass(look, false, old, sink)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let (operation, readings) = (self.operation, &mut self.readings);
             let mut fault = None;
-            let done = ordered(
-                self.pool,
-                self.rules.workers,
-                Arc::clone(&reading),
-                batches,
-                |portion: Portion| {
-                    self.operation.check()?;
-                    tell(self.operation, &mut self.told, portion.notices)?;
-                    let counters = &self.operation.counters;
-                    counters.phase_done.add(portion.taken_over);
-                    if let Some(frame) = portion.frame {
-                        let listed = &frame.listed;
-                        let read = listed.records.len() as u64 + listed.restricted_count;
-                        let memory = sink.take(frame).map_err(|found| {
-                            fault = Some(found);
-                            Error::canceled()
-                        })?;
-                        let _ = give_back.try_send(memory);
-                        counters.phase_done.add(read);
-                    }
-                    Ok(())
-                },
-            );
+            let mut known = |name: &str, file| {
+                readings.knows(name, file).map_err(|found| {
+                    fault = Some(found);
+                    Error::canceled()
+                })
+            };
+            let again = self
+                .store
+                .look_again(&mut known, until, &|| operation.check());
             if let Some(fault) = fault {
                 return Err(Stop::Fault(fault));
             }
-            done?;
-            let moved = self.store.unsettled()?;
-            if moved.folders.is_empty() {
+            let seen = match again? {
+                Again::Seen(seen) if seen.is_empty() => return Ok(()),
+                Again::Seen(seen) => seen,
+                Again::Restless(folder) => return Err(restless(&folder)),
+            };
+            let mut names = Vec::new();
+            names.try_reserve_exact(seen.len()).map_err(Error::from)?;
+            names.extend(seen.iter().map(|seen| (seen.name.clone(), seen.kind)));
+            self.pass(Look::These(names), true, old, sink)?;
+            // What has gone on moving while it was read has to be found once more; what has taken its
+            // place has come since, or is found where it was before.
+            if self.has_read(&seen)? {
                 return Ok(());
             }
-            self.has_moved = true;
-            let known = known(&moved, old, sink).map_err(Stop::Fault)?;
-            look = Some(Look::Again(moved, known));
         }
-        let folder = match look {
-            Some(Look::Again(moved, _)) => moved.folders.into_iter().next(),
-            _ => None,
-        };
-        let folder = folder.unwrap_or_default();
-        Err(Stop::Moves(format!(
-            "the folder '{folder}' changes again and again"
-        )))
+    }
+
+    /// Whether each of these files has been read, under whatever name.
+    fn has_read(&mut self, seen: &[Seen]) -> Result<bool, Fault> {
+        let files = seen.iter().filter(|seen| seen.kind == Kind::File);
+        self.readings.have_all(files.map(|seen| seen.identity))
+    }
+
+    /// Reads what `look` says, once; `again`: after the store has moved.
+    fn pass(
+        &mut self,
+        look: Look,
+        again: bool,
+        old: Option<&Arc<Old>>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Stop> {
+        let (give_back, buffers) = bounded(2 * self.rules.workers + 1).map_err(Error::from)?;
+        let reader = Arc::new(Reader {
+            operation: Arc::clone(self.operation),
+            rules: self.rules,
+            old: old.map(Arc::clone),
+            again,
+            keys: self.readings.keys.clone(),
+            buffers,
+        });
+        let batches = self.start_listing(look, old.is_some())?;
+        let mut fault = None;
+        let done = ordered(
+            self.pool,
+            self.rules.workers,
+            reader,
+            batches,
+            |portion: Portion| {
+                self.operation.check()?;
+                tell(self.operation, &mut self.told, portion.notices)?;
+                let counters = &self.operation.counters;
+                counters.phase_done.add(portion.taken_over);
+                self.read_again.try_reserve(portion.again.len())?;
+                self.read_again.extend(portion.again);
+                let take = || {
+                    self.readings.note(&portion.readings)?;
+                    let Some(frame) = portion.frame else {
+                        return Ok(());
+                    };
+                    let listed = &frame.listed;
+                    let read = listed.records.len() as u64 + listed.restricted_count;
+                    let memory = sink.take(frame)?;
+                    let _ = give_back.try_send(memory);
+                    counters.phase_done.add(read);
+                    Ok(())
+                };
+                take().map_err(|found| {
+                    fault = Some(found);
+                    Error::canceled()
+                })
+            },
+        );
+        match fault {
+            Some(fault) => Err(Stop::Fault(fault)),
+            None => Ok(done?),
+        }
     }
 
     /// Has a thread of the pool list the store.
@@ -174,7 +227,6 @@ impl<'g> Gathering<'g> {
             let done = catch_unwind(AssertUnwindSafe(|| match &look {
                 Look::All => store.list(&mut feed),
                 Look::These(names) => store.list_these(names, &mut feed),
-                Look::Again(unsettled, known) => store.list_again(unsettled, known, &mut feed),
             }));
             let listed = feed.listed;
             match done.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))) {
@@ -210,20 +262,8 @@ fn tell(operation: &Operation, told: &mut HashSet<String>, notices: Vec<Notice>)
     Ok(())
 }
 
-/// Which names of the unsettled folders have been read, or taken over.
-fn known(moved: &Unsettled, old: Option<&Arc<Old>>, sink: &dyn Sink) -> Result<Known, Fault> {
-    let mut names = HashSet::new();
-    sink.names(&mut |name| {
-        if moved.folders.contains(name::split(name).0) {
-            names.try_reserve(1)?;
-            names.insert(name.to_owned());
-        }
-        Ok(())
-    })?;
-    let old = old.map(Arc::clone);
-    Ok(Arc::new(move |name| {
-        names.contains(name) || old.as_ref().is_some_and(|old| old.has_taken_over(name))
-    }))
+fn restless(folder: &str) -> Stop {
+    Stop::Moves(format!("the folder '{folder}' changes again and again"))
 }
 
 type Batches = Receiver<Result<Box<dyn Batch>>>;
@@ -254,24 +294,30 @@ impl Feed for Listing<'_> {
 }
 
 /// What a worker makes of a batch of names: frames, and what the host is to be told.
-struct Reading {
+struct Reader {
     operation: Arc<Operation>,
     rules: Rules,
     /// What licences are taken over from.
     old: Option<Arc<Old>>,
+    /// The store has moved, and what is read now may have been read before.
+    again: bool,
+    keys: Keys,
     /// Memory of frames that have been written.
     buffers: Receiver<Vec<u8>>,
 }
 
 /// A part of the backup.
+#[derive(Default)]
 struct Portion {
     frame: Option<LicenseFrame>,
     notices: Vec<Notice>,
     /// How many licences need not be read.
     taken_over: u64,
+    readings: Vec<Reading>,
+    again: Vec<(String, writer::Look)>,
 }
 
-impl Work for Reading {
+impl Work for Reader {
     type Job = Box<dyn Batch>;
     type Output = Portion;
     type Scratch = (FrameBuilder, Compressor);
@@ -291,12 +337,11 @@ impl Work for Reading {
     ) -> Result<()> {
         let (builder, compressor) = scratch;
         let mut packing = Packing {
-            reading: self,
+            reader: self,
             builder,
             compressor,
             outlet,
-            notices: Vec::new(),
-            taken_over: 0,
+            portion: Portion::default(),
         };
         batch.read(&mut packing)?;
         packing.send()
@@ -312,47 +357,63 @@ fn packing(fault: Fault) -> Error {
 }
 
 struct Packing<'w> {
-    reading: &'w Reading,
+    reader: &'w Reader,
     builder: &'w mut FrameBuilder,
     compressor: &'w mut Compressor,
     outlet: &'w Outlet<Portion>,
-    notices: Vec<Notice>,
-    taken_over: u64,
+    portion: Portion,
 }
 
 impl Packing<'_> {
     /// Closes the frame, if there is anything in it, and sends it with what there is to tell.
     fn send(&mut self) -> Result<()> {
-        let frame = match self.builder.is_empty() {
-            true => None,
-            false => {
-                let buffer = self.reading.buffers.try_recv().unwrap_or_default();
-                Some(
-                    self.builder
-                        .close(self.compressor, buffer)
-                        .map_err(packing)?,
-                )
-            }
-        };
-        self.outlet.send(Portion {
-            frame,
-            notices: std::mem::take(&mut self.notices),
-            taken_over: std::mem::take(&mut self.taken_over),
-        })
+        if !self.builder.is_empty() {
+            let buffer = self.reader.buffers.try_recv().unwrap_or_default();
+            let frame = self.builder.close(self.compressor, buffer);
+            self.portion.frame = Some(frame.map_err(packing)?);
+        }
+        self.outlet.send(std::mem::take(&mut self.portion))
+    }
+
+    /// Notes which file is in the backup under a name, or left out of it.
+    fn note(&mut self, name: &str, file: Identity) -> Result<()> {
+        let readings = &mut self.portion.readings;
+        readings.try_reserve(1)?;
+        readings.push(self.reader.keys.reading(name, file));
+        Ok(())
+    }
+
+    /// Notes what was found in a licence that may have been read before.
+    fn looked(&mut self, name: &str, found: writer::Look) -> Result<()> {
+        if self.reader.again {
+            self.portion.again.try_reserve(1)?;
+            self.portion.again.push((name.to_owned(), found));
+        }
+        Ok(())
     }
 }
 
 impl Intake for Packing<'_> {
     fn check(&self) -> Result<()> {
-        self.reading.operation.check()
+        self.reader.operation.check()
     }
 
-    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> bool {
-        let old = self.reading.old.as_ref();
-        let takes_over =
-            old.is_some_and(|old| old.takes_over(name, || facts().ok().map(|f| state(&f))));
-        self.taken_over += u64::from(takes_over);
-        takes_over
+    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> Result<bool> {
+        let Some(old) = &self.reader.old else {
+            return Ok(false);
+        };
+        let mut file = None;
+        let state_now = || {
+            let facts = facts().ok()?;
+            file = Some(facts.identity);
+            Some(state(&facts))
+        };
+        if !old.takes_over(name, state_now) {
+            return Ok(false);
+        }
+        self.portion.taken_over += 1;
+        file.map_or(Ok(()), |file| self.note(name, file))?;
+        Ok(true)
     }
 
     fn license(&mut self, license: &Described, fill: Fill) -> Result<bool> {
@@ -361,30 +422,51 @@ impl Intake for Packing<'_> {
             size,
             modified,
             stated,
-            facts,
+            ref file,
         } = *license;
         if self.builder.is_full(size) {
             self.send()?;
         }
         let buffer = self.builder.begin(name, size, modified).map_err(packing)?;
-        if !fill(buffer)? {
+        let Some(size) = fill(buffer)? else {
             return Ok(false);
+        };
+        self.builder.end(name, size).map_err(packing)?;
+        if let Some(FileFacts { facts, .. }) = file {
+            if is_backup(&self.builder.content()).map_err(packing)? {
+                self.left_out(name, IS_BACKUP);
+                self.note(name, facts.identity)?;
+                return Ok(true);
+            }
+            self.note(name, facts.identity)?;
         }
         let mut statement = license::read(name, self.builder.content())?;
         stated.correct(&mut statement);
-        let leave_out_unstated = self.reading.rules.leave_out_unstated;
+        let old = self.reader.old.as_ref();
+        let leave_out_unstated = self.reader.rules.leave_out_unstated;
         if !statement.right.is_restricted(leave_out_unstated) {
-            let state = facts.map(state);
+            let settled = file.as_ref().filter(|file| file.has_settled);
+            let state = settled.map(|file| state(file.facts));
+            let content = || self.builder.content();
+            if old.is_some_and(|old| old.has_same(name, &statement, modified, content)) {
+                self.builder.note(name, state.as_ref()).map_err(packing)?;
+                self.portion.taken_over += 1;
+                return Ok(true);
+            }
             self.builder
                 .keep(name, modified, &statement, state.as_ref())
                 .map_err(packing)?;
-            if let Some(old) = &self.reading.old {
+            if let Some(old) = old {
                 old.renew(name);
             }
+            if self.reader.again {
+                self.builder.note_read_again();
+            }
+            self.looked(name, writer::Look::Kept)?;
             return Ok(true);
         }
         self.builder.restrict(name, &statement).map_err(packing)?;
-        if let Some(old) = &self.reading.old {
+        if let Some(old) = old {
             old.restrict(name);
         }
         let reason = match statement.right {
@@ -393,20 +475,41 @@ impl Intake for Packing<'_> {
                 "its issuer does not state whether it may be backed up, and such licences are to be left out"
             }
         };
-        self.notices.push(Notice::Restricted {
+        self.portion.notices.push(Notice::Restricted {
             key_id: statement.key_id,
         });
         self.left_out(name, reason);
+        self.looked(name, writer::Look::Restricted)?;
         Ok(true)
     }
 
+    fn leaves_out_backup(&mut self, name: &str, facts: &Facts, file: &File) -> Result<bool> {
+        let is_backup = match is_backup(&Stored(file)) {
+            // It can't be read to its end, and so it is none.
+            Err(Fault::System(_)) => false,
+            told => told.map_err(packing)?,
+        };
+        if is_backup {
+            self.left_out(name, IS_BACKUP);
+            self.note(name, facts.identity)?;
+        }
+        Ok(is_backup)
+    }
+
+    fn pass_over(&mut self, name: &str, file: Identity) -> Result<()> {
+        self.note(name, file)
+    }
+
     fn left_out(&mut self, name: &str, reason: &str) {
-        self.notices.push(Notice::LeftOut {
+        self.portion.notices.push(Notice::LeftOut {
             name: name.to_owned(),
             reason: reason.to_owned(),
         });
     }
 }
+
+/// Why a backup is no licence, wherever it lies.
+const IS_BACKUP: &str = "it is a backup made by licbak";
 
 /// What of a file's facts changes when its content does.
 fn state(facts: &Facts) -> State {

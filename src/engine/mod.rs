@@ -15,6 +15,7 @@ pub mod pool;
 pub mod progress;
 pub mod properties;
 pub mod reading;
+mod readings;
 pub mod restore;
 mod restore_database;
 pub mod restore_host;

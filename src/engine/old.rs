@@ -1,12 +1,11 @@
 //! The backup that a repeated one takes licences over from, and which of them have not changed.
 //!
 //! Nothing of it is believed but what its own digests vouch for, and that a licence has not changed only
-//! if its file is in every respect as it was. Who can write to the directory of the backups can make it
-//! say so all the same.
+//! if its file is in every respect as it was, seen from the same mount in the same run of the system; else
+//! it is read, and compared. Who can write to the directory of the backups can make it say so all the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,11 +14,11 @@ use super::gathering::Stop;
 use super::operation::Operation;
 use super::reading::{Backup, Stored};
 use crate::archive::agreement::Agreement;
-use crate::archive::lines::{State, StateLine, parse_state};
+use crate::archive::lines::{Origin, State, StateLine, parse_json, parse_state, parse_sum};
 use crate::archive::reader::{Lines, Reader};
-use crate::archive::{Fault, STATE};
-use crate::error::{Outcome, Result};
-use crate::license::{self, name};
+use crate::archive::{Digest, Fault, STATE, SUMS, digest};
+use crate::error::{Error, Outcome, Result};
+use crate::license::{self, BackupRight, Format, Statement, name};
 use crate::sys::files::{File, user};
 
 /// What has become of a licence of the old backup.
@@ -48,13 +47,17 @@ impl Fate {
 pub struct Known {
     /// By its hash.
     name: [u64; 2],
-    /// The hash of its file's state, if that is known.
-    state: Option<NonZeroU64>,
+    /// The hash of its file's state, if that counts, else of the licence itself.
+    proof: u64,
     /// In the index.
     pub key: [u8; 8],
     /// Its member, in the decompressed stream.
     pub member: u64,
     pub size: u32,
+    /// There is a state of it that counts.
+    has_state: bool,
+    /// It is in the old backup, and must not be in the new one by today's rules.
+    is_barred: bool,
     fate: AtomicU8,
 }
 
@@ -68,10 +71,73 @@ impl Known {
         self.fate.store(fate as u8, Ordering::Relaxed);
     }
 
-    /// Whether there is a line of it in `state.jsonl`.
+    /// Whether a state of its file is taken over with it.
     pub fn has_state(&self) -> bool {
-        self.state.is_some()
+        self.has_state
     }
+
+    /// Whether it may be taken over, as far as is known: it was not found changed before.
+    fn is_open(&self) -> bool {
+        !self.is_barred && matches!(self.fate(), Fate::Unseen | Fate::Unchanged)
+    }
+
+    /// Whether no version of it may be in the new backup that is in the old one.
+    pub fn must_go(&self) -> bool {
+        self.is_barred || matches!(self.fate(), Fate::Unseen | Fate::Restricted)
+    }
+}
+
+/// The names of the licences of the backup in the directory at `path`, if they can be read.
+pub fn names(path: &Path, operation: &Operation) -> Result<Option<Names>> {
+    let read = || -> Result<Names, Stop> {
+        let backup = Backup::open(path)?;
+        let (mut names, mut sums) = (Names::default(), backup.reader.lines(SUMS)?);
+        while let Some((_, line)) = sums.next()? {
+            operation.check()?;
+            names.insert(parse_sum(line)?.1)?;
+        }
+        sums.finish()?;
+        Ok(names)
+    };
+    match read() {
+        Ok(names) => Ok(Some(names)),
+        Err(Stop::Fault(Fault::OutOfMemory)) => Err(Error::out_of_memory()),
+        Err(Stop::Error(error)) if error.outcome == Outcome::OutOfMemory => Err(error),
+        Err(_) => operation.check().map(|()| None),
+    }
+}
+
+/// Names by their hashes.
+#[derive(Default)]
+pub struct Names {
+    keys: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Names {
+    fn insert(&mut self, name: &str) -> Result<(), Fault> {
+        self.hashes.try_reserve(1)?;
+        self.hashes.insert(self.keys.hash_one(name));
+        Ok(())
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.hashes.remove(&self.keys.hash_one(name));
+    }
+
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+}
+
+/// All that is listed of a licence but its name.
+#[derive(Hash)]
+struct Content<'c> {
+    digest: &'c Digest,
+    key_id: &'c str,
+    right: BackupRight,
+    format: Format,
+    modified: i64,
 }
 
 /// Finds licences by the hash of their name: their places in the list, in a table twice as long.
@@ -101,9 +167,10 @@ impl Places {
         self.0.get_mut(slot)
     }
 
-    fn find<'k>(&self, known: &'k [Known], name: [u64; 2]) -> Option<&'k Known> {
-        let place = *self.0.get(self.search(known, name)?)?;
-        known.get(place as usize)
+    /// The place of a name that is in the list.
+    fn find(&self, known: &[Known], name: [u64; 2]) -> Option<usize> {
+        let place = *self.0.get(self.search(known, name)?)? as usize;
+        (place < known.len()).then_some(place)
     }
 
     fn search(&self, known: &[Known], [high, low]: [u64; 2]) -> Option<usize> {
@@ -141,12 +208,16 @@ pub struct Old {
     /// Where those of each frame end.
     ends: Vec<usize>,
     pub superseded: OldVersions,
+    /// The states count, and stand in the order of the licences.
+    pub has_states_in_order: bool,
 }
 
 impl Old {
-    /// The backup in the directory at `path`, if it can be used.
+    /// The backup in the directory at `path`, if it can be used; its states count if they were noted at
+    /// `origin`.
     pub fn open(
         path: &Path,
+        origin: Option<&Origin>,
         leave_out_unstated: bool,
         operation: &Operation,
     ) -> Result<Option<Arc<Old>>> {
@@ -167,12 +238,13 @@ impl Old {
             places: Places::default(),
             ends: Vec::new(),
             superseded: OldVersions::default(),
+            has_states_in_order: false,
         };
-        match old.read(leave_out_unstated, || operation.check()) {
+        match old.read(origin, leave_out_unstated, || operation.check()) {
             Ok(()) => Ok(Some(Arc::new(old))),
             Err(Stop::Error(error)) => Err(error),
             Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(old.backup.error(fault)),
-            // What is damaged, or has no states, is no help, but no hindrance either.
+            // What is damaged is no help, but no hindrance either.
             Err(_) => Ok(None),
         }
     }
@@ -180,12 +252,14 @@ impl Old {
     /// Reads the lists; `go_on` may end it.
     fn read(
         &mut self,
+        origin: Option<&Origin>,
         leave_out_unstated: bool,
         go_on: impl Fn() -> Result<()>,
     ) -> Result<(), Stop> {
         let backup = Arc::clone(&self.backup);
         let reader = &backup.reader;
-        let (mut lists, mut states) = (Agreement::new(reader)?, States::new(reader)?);
+        let mut lists = Agreement::new(reader)?;
+        let mut states = States::new(reader, origin)?;
         self.known
             .try_reserve_exact(lists.len())
             .map_err(Fault::from)?;
@@ -196,26 +270,45 @@ impl Old {
             go_on()?;
             let end = reader.span(frame)?.content_end();
             while lists.has_next_before(end) {
-                let (place, license) = lists.next_line()?;
-                let fate = match license.right().is_restricted(leave_out_unstated) {
-                    true => Fate::Restricted,
-                    false => Fate::Unseen,
-                };
-                let state = states.of(&license.name)?;
+                let listed = lists.next_listed()?;
+                let (place, line) = (listed.place, &listed.line);
+                let state = states.of(&line.name)?;
                 self.known.push(Known {
-                    name: self.hash(&license.name),
-                    state: state.map(|state| self.state(&state)),
+                    name: self.hash(&line.name),
+                    proof: match &state {
+                        Some(state) => self.state(state),
+                        None => self.license(&Content {
+                            digest: &listed.digest,
+                            key_id: &line.key_id,
+                            right: line.right(),
+                            format: line.format(),
+                            modified: listed.modified,
+                        }),
+                    },
                     key: place.key,
                     member: place.member,
-                    size: license.size as u32,
-                    fate: AtomicU8::new(fate as u8),
+                    size: line.size as u32,
+                    has_state: state.is_some(),
+                    is_barred: line.right().is_restricted(leave_out_unstated),
+                    fate: AtomicU8::new(Fate::Unseen as u8),
                 });
             }
             self.ends.push(self.known.len());
         }
         lists.finish()?;
-        self.superseded = states.finish()?;
         self.places = Places::of(&self.known)?;
+        self.has_states_in_order = states.counts;
+        // What is behind, in another order, is found by its name.
+        while let Some((name, state)) = states.next()? {
+            self.has_states_in_order = false;
+            let (hash, proof) = (self.hash(&name), self.state(&state));
+            if let Some(place) = self.places.find(&self.known, hash)
+                && let Some(known) = self.known.get_mut(place)
+            {
+                (known.proof, known.has_state) = (proof, true);
+            }
+        }
+        self.superseded = states.finish()?;
         Ok(())
     }
 
@@ -224,12 +317,18 @@ impl Old {
         [(hash >> 64) as u64, hash as u64]
     }
 
-    fn state(&self, state: &State) -> NonZeroU64 {
-        NonZeroU64::MIN | self.states.hash_one(state)
+    fn state(&self, state: &State) -> u64 {
+        self.states.hash_one(state)
+    }
+
+    /// The hash of a licence with all that is listed of it.
+    fn license(&self, license: &Content) -> u64 {
+        self.states.hash_one(license)
     }
 
     pub fn find(&self, name: &str) -> Option<&Known> {
-        self.places.find(&self.known, self.hash(name))
+        let place = self.places.find(&self.known, self.hash(name))?;
+        self.known.get(place)
     }
 
     /// Whether any licence was found unchanged.
@@ -237,6 +336,15 @@ impl Old {
         self.known
             .iter()
             .any(|known| known.fate() == Fate::Unchanged)
+    }
+
+    /// How many licences were not found in the store.
+    pub fn gone(&self) -> u64 {
+        let gone = self
+            .known
+            .iter()
+            .filter(|known| known.fate() == Fate::Unseen);
+        gone.count() as u64
     }
 
     /// The licences of a frame, in the order of the lists.
@@ -249,13 +357,38 @@ impl Old {
     /// Whether the licence `name` is taken over as it is: it was there, and its file has not changed.
     /// Any thread.
     pub fn takes_over(&self, name: &str, state: impl FnOnce() -> Option<State>) -> bool {
-        let Some(known) = self.find(name) else {
+        let known = self.find(name);
+        let Some(known) = known.filter(|known| known.has_state && known.is_open()) else {
             return false;
         };
-        if known.fate() == Fate::Restricted {
-            return false;
+        let same = state().is_some_and(|state| self.state(&state) == known.proof);
+        if same {
+            known.set(Fate::Unchanged);
         }
-        let same = known.state.is_some() && state().map(|state| self.state(&state)) == known.state;
+        same
+    }
+
+    /// Whether the licence `name`, of whose file no state counts, was found by reading it to be in the backup as
+    /// it is. Any thread.
+    pub fn has_same<'c>(
+        &self,
+        name: &str,
+        statement: &Statement,
+        modified: i64,
+        content: impl FnOnce() -> &'c [u8],
+    ) -> bool {
+        let known = self.find(name);
+        let Some(known) = known.filter(|known| !known.has_state && known.is_open()) else {
+            return false;
+        };
+        let content = Content {
+            digest: &digest(content()),
+            key_id: &statement.key_id,
+            right: statement.right,
+            format: statement.format,
+            modified,
+        };
+        let same = self.license(&content) == known.proof;
         if same {
             known.set(Fate::Unchanged);
         }
@@ -265,14 +398,10 @@ impl Old {
     /// Notes that the licence `name` is in the new backup in a version that was read now. Not before that
     /// is known: what vanishes while it is read is gone, and so must its old versions be.
     pub fn renew(&self, name: &str) {
-        if let Some(known) = self.find(name).filter(|known| known.fate() == Fate::Unseen) {
+        let known = self.find(name);
+        if let Some(known) = known.filter(|known| known.fate() != Fate::Restricted) {
             known.set(Fate::Changed);
         }
-    }
-
-    /// Whether the licence `name` was found unchanged.
-    pub fn has_taken_over(&self, name: &str) -> bool {
-        self.find(name).map(Known::fate) == Some(Fate::Unchanged)
     }
 
     /// Notes that the licence `name` must not be in the new backup, in no version.
@@ -283,9 +412,12 @@ impl Old {
     }
 }
 
-/// The lines of `state.jsonl`, walked in step with the licences.
+/// The lines of `state.jsonl`, walked in step with the licences as long as they stand in their order.
 struct States<'b> {
-    lines: Lines<'b, Stored<File>>,
+    /// None where there are no states.
+    lines: Option<Lines<'b, Stored<File>>>,
+    /// They were noted where and when the store is read now.
+    counts: bool,
     /// The next state, and whose it is.
     name: String,
     state: Option<State>,
@@ -295,64 +427,90 @@ struct States<'b> {
 }
 
 impl<'b> States<'b> {
-    fn new(reader: &'b Reader<Stored<File>>) -> Result<States<'b>, Fault> {
-        Ok(States {
-            lines: reader.lines(STATE)?,
+    fn new(reader: &'b Reader<Stored<File>>, origin: Option<&Origin>) -> Result<States<'b>, Fault> {
+        let has_states = reader.trailer().entry(STATE).is_ok();
+        let mut states = States {
+            lines: has_states.then(|| reader.lines(STATE)).transpose()?,
+            counts: false,
             name: String::new(),
             state: None,
             superseded: OldVersions::default(),
             read: 0,
-        })
+        };
+        let first = match &mut states.lines {
+            Some(lines) => lines.next()?,
+            None => None,
+        };
+        if let Some((_, line)) = first {
+            states.read = 1;
+            match parse_json::<Origin>(line) {
+                Ok(noted) => states.counts = origin == Some(&noted),
+                Err(_) => {
+                    let line = parse_state(line)?;
+                    take(line, 0, &mut states.superseded)?;
+                }
+            }
+        }
+        Ok(states)
     }
 
-    /// The state of the licence `name`, if that is known. States stand in the order of the licences.
+    /// The state of the licence `name`, if it is the next.
     fn of(&mut self, name: &str) -> Result<Option<State>, Fault> {
         self.look_ahead()?;
         Ok(self.state.take_if(|_| self.name == name))
     }
 
-    /// Notes the old versions that stand before the next state.
+    /// The next state, and whose it is.
+    fn next(&mut self) -> Result<Option<(String, State)>, Fault> {
+        self.look_ahead()?;
+        Ok(self.state.take().map(|state| (self.name.clone(), state)))
+    }
+
+    /// Goes to the next state that counts; what stands before it of old versions is noted.
     fn look_ahead(&mut self) -> Result<(), Fault> {
+        let Some(lines) = &mut self.lines else {
+            return Ok(());
+        };
         while self.state.is_none() {
-            let Some((_, line)) = self.lines.next()? else {
+            let Some((_, line)) = lines.next()? else {
                 break;
             };
-            let line: StateLine = parse_state(line)?;
             self.read += 1;
-            match line.superseded_in {
-                None => {
-                    self.state = Some(line.state());
-                    line.name.as_ref().clone_into(&mut self.name);
-                }
-                Some(_) if line.size > license::SIZE_MAX => {
-                    return Err(Fault::damaged("an old version is too large"));
-                }
-                Some(frame) => {
-                    self.superseded.by_frame.try_reserve(1)?;
-                    let in_frame = self.superseded.by_frame.entry(frame).or_default();
-                    in_frame.try_reserve(1)?;
-                    in_frame.push(Superseded {
-                        name: line.name.into_owned(),
-                        size: line.size,
-                    });
-                    self.superseded.lines.try_reserve(1)?;
-                    self.superseded.lines.push(self.read - 1);
-                }
+            let line = parse_state(line)?;
+            let (name, state) = (&line.name, line.state());
+            if line.superseded_in.is_some() {
+                take(line, self.read - 1, &mut self.superseded)?;
+            } else if self.counts {
+                name.as_ref().clone_into(&mut self.name);
+                self.state = Some(state);
             }
         }
         Ok(())
     }
 
     /// The old versions, once all has been walked over.
-    fn finish(mut self) -> Result<OldVersions, Fault> {
-        loop {
-            self.look_ahead()?;
-            // A state of no licence: there is nothing to be made of it.
-            if self.state.take().is_none() {
-                break;
-            }
-        }
-        self.lines.finish()?;
+    fn finish(self) -> Result<OldVersions, Fault> {
+        self.lines.map_or(Ok(()), Lines::finish)?;
         Ok(self.superseded)
     }
+}
+
+/// Notes the old version, if the line `number` tells of one.
+fn take(line: StateLine, number: u64, superseded: &mut OldVersions) -> Result<(), Fault> {
+    let Some(frame) = line.superseded_in else {
+        return Ok(());
+    };
+    if line.size > license::SIZE_MAX {
+        return Err(Fault::damaged("an old version is too large"));
+    }
+    superseded.by_frame.try_reserve(1)?;
+    let in_frame = superseded.by_frame.entry(frame).or_default();
+    in_frame.try_reserve(1)?;
+    in_frame.push(Superseded {
+        name: line.name.into_owned(),
+        size: line.size,
+    });
+    superseded.lines.try_reserve(1)?;
+    superseded.lines.push(number);
+    Ok(())
 }

@@ -13,7 +13,7 @@ use super::reading::Stored;
 use crate::archive::builder::Listed;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
-use crate::archive::lines::parse_license;
+use crate::archive::lines::{parse_license, parse_state, push_line};
 use crate::archive::reader;
 use crate::archive::writer::Writer;
 use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, digest, limits};
@@ -51,9 +51,9 @@ impl TakeOver<'_> {
         for frame in 0..frames {
             for known in old.licenses_in(frame) {
                 match known.fate() {
-                    Fate::Unseen | Fate::Restricted => mark(&mut kept, frame as u32, false),
+                    _ if known.must_go() => mark(&mut kept, frame as u32, false),
                     Fate::Unchanged => mark(&mut has_life, frame as u32, true),
-                    Fate::Changed => {}
+                    _ => {}
                 }
             }
         }
@@ -196,7 +196,40 @@ impl TakeOver<'_> {
             }
         }
         copy.end()?;
+        if !self.old.has_states_in_order {
+            self.take_over_states(writer)?;
+        }
         Ok(again)
+    }
+
+    /// Takes over the states that count of what is unchanged, in the order in which they stand.
+    fn take_over_states<S: Write + ReadAt>(
+        &self,
+        writer: &mut Writer<'_, Uncached<'_>, S>,
+    ) -> Result<(), Fault> {
+        let reader = &self.old.backup.reader;
+        if reader.trailer().entry(STATE).is_err() {
+            return Ok(());
+        }
+        let (mut states, mut taken) = (reader.lines_again(STATE)?, Vec::new());
+        while let Some((_, line)) = states.next()? {
+            // The first tells where they were noted.
+            let of = parse_state(line).ok();
+            let known = of.and_then(|of| match of.superseded_in {
+                None => self.old.find(&of.name),
+                Some(_) => None,
+            });
+            let frame = known.map(|known| reader.frame_at(known.member));
+            let is_kept = frame.is_some_and(|frame| frame.is_ok_and(|frame| self.is_kept(frame)));
+            let counts =
+                known.is_some_and(|known| known.has_state() && known.fate() == Fate::Unchanged);
+            if counts && is_kept {
+                taken.clear();
+                push_line(&mut taken, line)?;
+                writer.take_over_states(&taken)?;
+            }
+        }
+        Ok(())
     }
 
     fn is_kept(&self, frame: usize) -> bool {
@@ -255,10 +288,8 @@ fn marks(frames: usize, value: bool) -> Result<Vec<bool>> {
 struct OldLists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
     lines: reader::Lines<'b, Stored<File>>,
-    states: reader::Lines<'b, Stored<File>>,
-    /// The next line of the states, and those of them that are of old versions.
-    state: u64,
-    superseded: Peekable<slice::Iter<'b, u64>>,
+    /// None where they don't count, or stand in another order.
+    states: Option<OldStates<'b>>,
 }
 
 impl<'b> OldLists<'b> {
@@ -267,9 +298,10 @@ impl<'b> OldLists<'b> {
         Ok(OldLists {
             sums: reader.lines_again(SUMS)?,
             lines: reader.lines_again(LICENSES)?,
-            states: reader.lines_again(STATE)?,
-            state: 0,
-            superseded: old.superseded.lines.iter().peekable(),
+            states: match old.has_states_in_order {
+                true => Some(OldStates::new(old)?),
+                false => None,
+            },
         })
     }
 
@@ -283,29 +315,50 @@ impl<'b> OldLists<'b> {
         };
         let sum = line(&mut self.sums)?;
         listed.take_over(record, known.size.into(), sum, line(&mut self.lines)?)?;
-        match known.has_state() {
-            true => self.state(|line| listed.take_over_state(line)),
-            false => Ok(()),
+        match self.states.as_mut().filter(|_| known.has_state()) {
+            Some(states) => listed.take_over_state(states.next()?),
+            None => Ok(()),
         }
     }
 
     /// Passes over the next licence, which is `known`, and gives its name.
     fn pass_over(&mut self, known: &Known) -> Result<String, Fault> {
         line(&mut self.sums)?;
-        if known.has_state() {
-            self.state(|_| Ok(()))?;
+        if let Some(states) = self.states.as_mut().filter(|_| known.has_state()) {
+            states.next()?;
         }
         Ok(parse_license(line(&mut self.lines)?)?.name.into_owned())
     }
+}
 
-    /// Gives the next line of a state to `take`; between them old versions stand.
-    fn state(&mut self, take: impl FnOnce(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-        while self.superseded.next_if_eq(&&self.state).is_some() {
-            line(&mut self.states)?;
-            self.state += 1;
+/// The states of the old backup, which stand in the order of its licences.
+struct OldStates<'b> {
+    lines: reader::Lines<'b, Stored<File>>,
+    /// The number of the next line, and those of the lines that are of old versions.
+    next: u64,
+    superseded: Peekable<slice::Iter<'b, u64>>,
+}
+
+impl<'b> OldStates<'b> {
+    fn new(old: &'b Old) -> Result<OldStates<'b>, Fault> {
+        let mut lines = old.backup.reader.lines_again(STATE)?;
+        // It tells where they were noted.
+        line(&mut lines)?;
+        Ok(OldStates {
+            lines,
+            next: 1,
+            superseded: old.superseded.lines.iter().peekable(),
+        })
+    }
+
+    /// The line of the next state; between them old versions stand.
+    fn next(&mut self) -> Result<&[u8], Fault> {
+        while self.superseded.next_if_eq(&&self.next).is_some() {
+            line(&mut self.lines)?;
+            self.next += 1;
         }
-        self.state += 1;
-        take(line(&mut self.states)?)
+        self.next += 1;
+        line(&mut self.lines)
     }
 }
 

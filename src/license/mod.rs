@@ -32,7 +32,7 @@ pub fn check_size(name: &str, size: u64) -> Result<()> {
 }
 
 /// What the issuer says about backing the licence up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BackupRight {
     Unstated,
     Allowed,
@@ -60,7 +60,7 @@ impl BackupRight {
 }
 
 /// Which kind of licence it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     Opaque,
     Wmdrm,

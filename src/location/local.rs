@@ -2,17 +2,20 @@
 //!
 //! A new backup is written to a file without a name, brought to the disk, and named in one step;
 //! where one is replaced, it gets a hidden name first and is renamed over the old one, which is
-//! never written into. File systems without unnamed files get a hidden name from the start. Whoever
-//! writes a file with a hidden name holds a lock on it, so that what a killed process left can be
-//! told from what another is writing.
+//! never written into. Only the one is replaced that was there when the backup began; who replaces
+//! one holds a lock on the directory while he looks and renames. File systems without unnamed files
+//! get a hidden name from the start. Whoever writes a file with a hidden name holds a lock on it, so
+//! that what a killed process left can be told from what another is writing.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::sys::files::{
-    Dir, Errno, Facts, File, Identity, Kind, Lock, facts_at, hidden_name, is_hidden_name, user,
-};
+use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, hidden_name, is_hidden_name, user};
+
+/// How long another backup is waited for that is about to appear in the directory.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether something has a backup's name in the directory at `path`.
 pub fn is_taken(path: &Path) -> bool {
@@ -28,22 +31,27 @@ pub fn already_exists(path: &Path) -> Error {
     Error::new(Outcome::BackupExists, sentence)
 }
 
-/// Which directory is at `path`, and which file the backup in it, as far as they are there to be seen.
-pub fn identities(path: &Path) -> Result<(Option<Identity>, Option<Identity>)> {
-    let unseen = |errno| match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP => Ok(None),
-        errno => Err(Error::system(
+/// The error of a backup that would have to replace another than the one that was there.
+fn replaced_meanwhile(path: &Path) -> Error {
+    let sentence = format!(
+        "Another backup has come to '{}' while this one was made, and it is kept. Back up again to replace it.",
+        path.display()
+    );
+    Error::new(Outcome::BackupExists, sentence)
+}
+
+/// Holds the backup in the directory at `path`, if it is there to be seen: a symbolic link in its place, or
+/// with `follow` what that leads to.
+pub fn hold(path: &Path, follow: bool) -> Result<Option<Held>> {
+    match Held::at(&path.join(FILE), follow) {
+        Ok(held) => Ok(Some(held)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(None),
+        Err(errno) => Err(Error::system(
             Access::Read,
             format_args!("look for a backup in '{}'", path.display()),
             errno,
         )),
-    };
-    let identity = |facts: Facts| Some(facts.identity);
-    let backup = path.join(FILE);
-    Ok((
-        facts_at(path).map(identity).or_else(unseen)?,
-        facts_at(&backup).map(identity).or_else(unseen)?,
-    ))
+    }
 }
 
 /// Opens the backup in the directory at `path`.
@@ -83,7 +91,21 @@ pub fn open(path: &Path) -> Result<File> {
 pub struct Target {
     directory: Dir,
     path: PathBuf,
-    replace: bool,
+    pub replaces: Replaces,
+}
+
+/// Which backup a new one may take the place of.
+#[derive(Debug)]
+pub enum Replaces {
+    None,
+    /// The one that was there when it began, if there was one.
+    Seen(Option<Held>),
+}
+
+impl Replaces {
+    pub fn has_one(&self) -> bool {
+        matches!(self, Replaces::Seen(Some(_)))
+    }
 }
 
 /// A backup that is being written. Dropped, it leaves nothing behind.
@@ -109,18 +131,35 @@ enum Exclusive {
 }
 
 impl Target {
-    /// Opens the directory at `path` for a new backup, which replaces the old one only if
-    /// `replace`, and removes what killed processes of this user have left there.
-    pub fn open(path: &Path, replace: bool) -> Result<Target> {
+    /// Opens the directory at `path` for a new backup, and removes what killed processes of this user have
+    /// left there.
+    pub fn open(path: &Path, replaces: Replaces) -> Result<Target> {
         let directory =
             Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
         let target = Target {
             directory,
             path: path.to_owned(),
-            replace,
+            replaces,
         };
         target.remove_stale();
         Ok(target)
+    }
+
+    /// Holds the directory against other backups that are about to replace one there, as far as its file
+    /// system has locks.
+    fn lock(&self) -> Result<Dir> {
+        let failed = |errno| self.error("write the backup", errno);
+        let directory = self.directory.folder("").map_err(failed)?;
+        let until = Instant::now() + PATIENCE;
+        while directory.try_lock().map_err(failed)? == Lock::Others {
+            if Instant::now() >= until {
+                let doing = format!("replace the backup in '{}'", self.path.display());
+                let reason = "its directory is locked";
+                return Err(Error::reasoned(Outcome::LockViolation, doing, reason));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(directory)
     }
 
     /// The error of an attempt to write the backup.
@@ -155,8 +194,11 @@ impl Target {
         };
         draft.file.keep_private().map_err(failed)?;
         draft.file.try_lock().map_err(failed)?;
-        if !self.replace {
-            draft.find_exclusive_rename()?;
+        match &self.replaces {
+            Replaces::None => draft.find_exclusive_rename()?,
+            // Where there is none, it is looked once more before.
+            Replaces::Seen(None) => drop(draft.find_exclusive_rename()),
+            Replaces::Seen(Some(_)) => {}
         }
         Ok(draft)
     }
@@ -199,7 +241,7 @@ impl Target {
     fn remove_stale(&self) {
         let mut stale: Vec<String> = Vec::new();
         // What can't be listed or removed is no reason not to back up: the next backup tries again.
-        let _ = self.directory.entries::<Errno>(|name, _| {
+        let _ = self.directory.entries::<Errno>(|name, _, _| {
             stale.try_reserve(1).map_err(|_| Errno::NOMEM)?;
             stale.extend(
                 name.to_str()
@@ -236,21 +278,26 @@ impl Draft<'_> {
     pub fn publish(mut self) -> Result<()> {
         let target = self.target;
         let failed = |errno| target.error("write the backup", errno);
-        if target.replace {
-            self.replace().map_err(failed)?;
-        } else {
-            self.appear().map_err(|errno| match errno {
-                Errno::EXIST => already_exists(&target.path),
-                errno => failed(errno),
-            })?;
-        }
+        let has_replaced = match &target.replaces {
+            Replaces::Seen(seen) => {
+                self.get_name().map_err(failed)?;
+                let _lock = target.lock()?;
+                self.replace(seen.as_ref())
+            }
+            Replaces::None => self.appear().map(|()| false),
+        };
+        let has_replaced = has_replaced.map_err(|errno| match (errno, &target.replaces) {
+            (Errno::EXIST, Replaces::None) => already_exists(&target.path),
+            (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(&target.path),
+            (errno, _) => failed(errno),
+        })?;
         self.name = Name::None;
         target
             .directory
             .sync()
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
-                if !target.replace && target.is_still(FILE, &self.file) {
+                if !has_replaced && target.is_still(FILE, &self.file) {
                     // It may not outlast a power cut, so it must not stand in the way of the next
                     // attempt.
                     let _ = target.directory.remove_file(FILE);
@@ -275,7 +322,29 @@ impl Draft<'_> {
         }
     }
 
-    fn replace(&mut self) -> Result<(), Errno> {
+    /// Takes the place of the backup that was `seen`, and of no other; tells whether there was one.
+    fn replace(&mut self, seen: Option<&Held>) -> Result<bool, Errno> {
+        let directory = &self.target.directory;
+        let there = match directory.facts_of(FILE) {
+            Err(Errno::NOENT) => None,
+            there => Some(there?.identity),
+        };
+        let Name::Hidden { name, exclusive } = &self.name else {
+            return Err(Errno::INVAL);
+        };
+        match (there, exclusive) {
+            (Some(there), _) if seen.is_some_and(|seen| seen.identity == there) => {
+                directory.rename(name, directory, FILE).map(|()| true)
+            }
+            (Some(_), _) => Err(Errno::EXIST),
+            // It has gone, or there was none.
+            (None, Exclusive::No) => directory.rename(name, directory, FILE).map(|()| false),
+            (None, _) => self.appear().map(|()| false),
+        }
+    }
+
+    /// Gives the file a hidden name, if it has none.
+    fn get_name(&mut self) -> Result<(), Errno> {
         let directory = &self.target.directory;
         while matches!(self.name, Name::None) {
             let name = hidden_name(HIDDEN);
@@ -283,15 +352,13 @@ impl Draft<'_> {
                 Err(Errno::EXIST) => continue,
                 done => done?,
             }
+            // What can be named so can be linked.
             self.name = Name::Hidden {
                 name,
-                exclusive: Exclusive::No,
+                exclusive: Exclusive::Link,
             };
         }
-        let Name::Hidden { name, .. } = &self.name else {
-            return Err(Errno::INVAL);
-        };
-        directory.rename(name, directory, FILE)
+        Ok(())
     }
 
     /// Finds out, before anything is written, how a hidden name becomes the backup's without
@@ -355,6 +422,11 @@ mod tests {
             .collect()
     }
 
+    /// Where a backup replaces the one that is there now.
+    fn over(path: &Path) -> Result<Target> {
+        Target::open(path, Replaces::Seen(hold(path, false)?))
+    }
+
     /// A draft with a hidden name, as on a file system without unnamed files.
     fn hidden_draft<'t>(target: &'t Target) -> Draft<'t> {
         let (file, name) = target.create_hidden().unwrap();
@@ -379,7 +451,7 @@ mod tests {
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
         let path = test_folder("commit");
         for hidden in [false, true] {
-            let target = Target::open(&path, false).unwrap();
+            let target = Target::open(&path, Replaces::None).unwrap();
             let draft = || {
                 if hidden {
                     hidden_draft(&target)
@@ -394,7 +466,7 @@ mod tests {
             assert_eq!(publish(second).unwrap_err().outcome, Outcome::BackupExists);
             assert_eq!(names(&path), [FILE]);
 
-            let target = Target::open(&path, true).unwrap();
+            let target = over(&path).unwrap();
             let third = if hidden {
                 hidden_draft(&target)
             } else {
@@ -411,9 +483,53 @@ mod tests {
     }
 
     #[test]
+    fn only_the_backup_that_was_seen_is_replaced() {
+        let path = test_folder("seen");
+        // None, one, and one that goes meanwhile.
+        for before in [None, Some("old"), Some("gone")] {
+            for hidden in [false, true] {
+                let _ = std::fs::remove_file(path.join(FILE));
+                before.inspect(|text| std::fs::write(path.join(FILE), text).unwrap());
+                let targets = [(), (), ()].map(|()| over(&path).unwrap());
+                let drafts = targets.each_ref().map(|target| match hidden {
+                    true => hidden_draft(target),
+                    false => target.draft().unwrap(),
+                });
+                if before == Some("gone") {
+                    std::fs::remove_file(path.join(FILE)).unwrap();
+                }
+                let outcomes = drafts.map(|draft| publish(draft).map_err(|error| error.outcome));
+                let exists = Err(Outcome::BackupExists);
+                assert_eq!(outcomes, [Ok(()), exists, exists], "{before:?}");
+                assert_eq!(names(&path), [FILE]);
+            }
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn what_replaces_a_backup_waits_for_another_that_does() {
+        let path = test_folder("locked");
+        std::fs::write(path.join(FILE), "old").unwrap();
+        let target = over(&path).unwrap();
+        let locked = Dir::open(&path).unwrap();
+        assert_eq!(locked.try_lock(), Ok(Lock::Ours));
+        let publishing = std::thread::scope(|scope| {
+            let publishing = scope.spawn(|| publish(target.draft().unwrap()));
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"old");
+            drop(locked);
+            publishing.join().unwrap()
+        });
+        publishing.unwrap();
+        assert_eq!(std::fs::read(path.join(FILE)).unwrap(), b"");
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
     fn where_renames_can_replace_links_do_not() {
         let path = test_folder("links");
-        let target = Target::open(&path, false).unwrap();
+        let target = Target::open(&path, Replaces::None).unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
             if let Name::Hidden { exclusive, .. } = &mut draft.name {
@@ -433,10 +549,10 @@ mod tests {
         let left = format!(".{FILE}.0123456789abcdef");
         std::fs::write(path.join(&left), "left").unwrap();
         std::fs::write(path.join(format!(".{FILE}.0123456789ABCDEF")), "another's").unwrap();
-        let target = Target::open(&path, true).unwrap();
+        let target = over(&path).unwrap();
         assert_eq!(names(&path).len(), 1);
         let held = hidden_draft(&target);
-        Target::open(&path, true).unwrap();
+        over(&path).unwrap();
         assert_eq!(names(&path).len(), 2);
         drop(held);
         assert_eq!(names(&path).len(), 1);

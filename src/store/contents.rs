@@ -128,15 +128,16 @@ impl Batch for Contents {
                 .get(license.content.clone())
                 .unwrap_or_default();
             let mut fill = |buffer: &mut [u8]| {
-                buffer.copy_from_slice(content);
-                Ok(true)
+                let (place, _) = buffer.split_at_mut(content.len().min(buffer.len()));
+                place.copy_from_slice(content);
+                Ok(Some(content.len()))
             };
             let described = Described {
                 name: &license.name,
                 size: content.len() as u64,
                 modified: license.modified,
                 stated: &license.stated,
-                facts: None,
+                file: None,
             };
             intake.license(&described, &mut fill)?;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::contents::{AHEAD, Gathering};
-use super::{Feed, Known, Snapshot, Unsettled};
+use super::{Feed, Snapshot};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
 
@@ -52,17 +52,5 @@ impl Snapshot for HostSnapshot {
         let mut gathering = Gathering::new("host", feed);
         self.0.enumerate(&mut |license| gathering.add(&license))?;
         gathering.finish()
-    }
-
-    fn unsettled(&self) -> Result<Unsettled> {
-        Ok(Unsettled::default())
-    }
-
-    fn list_again(self: Arc<Self>, _: &Unsettled, _: &Known, _: &mut dyn Feed) -> Result<()> {
-        Ok(())
-    }
-
-    fn list_these(self: Arc<Self>, _: &[String], _: &mut dyn Feed) -> Result<()> {
-        Ok(())
     }
 }

@@ -10,11 +10,15 @@ pub mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::license::{BackupRight, Statement};
-use crate::sys::files::{Dir, Errno, Facts, Identity};
+use crate::sys::files::{Dir, Errno, Facts, File, Held, Identity, Kind};
+use crate::sys::origin::Origin;
+
+/// How long a store or a licence is waited for that won't hold still, and another's lock.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An error if the operation is to end, for what takes long.
 pub type GoOn = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -35,49 +39,57 @@ pub trait Snapshot: Send + Sync {
     /// How many batches may wait to be read.
     fn batches_ahead(&self) -> usize;
 
-    /// Whether there are licences in it that need not be read to know that they have not changed.
-    fn shows_changes(&self) -> bool {
+    /// Whether its licences are files, which may move while they are read.
+    fn is_of_files(&self) -> bool {
         false
+    }
+
+    /// Where the states of its files are noted, if they show each change.
+    fn origin(&self) -> Option<&Origin> {
+        None
     }
 
     /// Gives everything in the store to `feed`, in order.
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 
-    /// What may have escaped the listings so far; empty once they are known to have missed nothing.
-    fn unsettled(&self) -> Result<Unsettled>;
-
-    /// Lists `unsettled` again, but for what is `known`.
-    fn list_again(
-        self: Arc<Self>,
-        unsettled: &Unsettled,
-        known: &Known,
-        feed: &mut dyn Feed,
-    ) -> Result<()>;
+    /// Looks again at what may have escaped the listings so far, until all of it is seen as it was at one
+    /// moment; `go_on` may end it.
+    fn look_again(&self, _: Known, _: Instant, _: &dyn Fn() -> Result<()>) -> Result<Again> {
+        Ok(Again::Seen(Vec::new()))
+    }
 
     /// Gives those with these names to `feed`, as far as they are still there.
-    fn list_these(self: Arc<Self>, names: &[String], feed: &mut dyn Feed) -> Result<()>;
+    fn list_these(self: Arc<Self>, _: &[(String, Kind)], _: &mut dyn Feed) -> Result<()> {
+        Ok(())
+    }
 }
 
-/// Folders whose names have to be listed again.
-#[derive(Debug, Default)]
-pub struct Unsettled {
-    /// How long to wait before, so that what changes from then on shows.
-    pub wait: Duration,
-    pub folders: std::collections::BTreeSet<String>,
+/// What a second look at a store has found.
+pub enum Again {
+    /// Everything at one moment that was not known; nothing, where all of it was.
+    Seen(Vec<Seen>),
+    /// This folder would not hold still for a moment.
+    Restless(String),
 }
 
-/// Which names of an unsettled folder have been read already.
-pub type Known = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+/// Something in a store, as it was at one moment.
+pub struct Seen {
+    pub name: String,
+    pub kind: Kind,
+    pub identity: Identity,
+}
+
+/// Whether a file has been read under a name.
+pub type Known<'k> = &'k mut dyn FnMut(&str, Identity) -> Result<bool>;
 
 /// Backups that may lie in a store: they are no licences, wherever a link of them is.
 #[derive(Debug, Default)]
-pub struct Backups {
-    /// The name of a backup in its directory.
-    pub name: &'static str,
-    /// Which files they are now.
-    pub files: Vec<Identity>,
-    /// Their directories: another process may put another backup there meanwhile.
-    pub directories: Vec<Identity>,
+pub struct Backups(pub Vec<Held>);
+
+impl Backups {
+    fn has(&self, file: Identity) -> bool {
+        self.0.iter().any(|held| held.identity == file)
+    }
 }
 
 /// Some licences of the store, in order.
@@ -120,12 +132,19 @@ pub struct Described<'a> {
     pub size: u64,
     pub modified: i64,
     pub stated: &'a Stated,
-    /// Those of its file, where the same facts mean the same content.
-    pub facts: Option<&'a Facts>,
+    pub file: Option<FileFacts<'a>>,
 }
 
-/// Puts a licence's content into the buffer; false if it is not what it was announced to be.
-pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<bool>;
+/// What is known of a licence's file.
+pub struct FileFacts<'a> {
+    pub facts: &'a Facts,
+    /// The same facts mean the same content.
+    pub has_settled: bool,
+}
+
+/// Puts a licence's content into the buffer, which has room for one byte more than was announced, and gives
+/// its size; None if it is not what it was announced to be.
+pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<Option<usize>>;
 
 /// Takes what a worker reads from a store.
 pub trait Intake {
@@ -134,10 +153,16 @@ pub trait Intake {
 
     /// Whether the licence need not be read, since it is known and its file has not changed; `facts` are
     /// those of the file.
-    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> bool;
+    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> Result<bool>;
 
     /// Takes a licence; false where `fill` says that it would not do.
     fn license(&mut self, license: &Described, fill: Fill) -> Result<bool>;
+
+    /// Whether the file, which is too large for a licence, is a backup; if so, it is left out.
+    fn leaves_out_backup(&mut self, name: &str, facts: &Facts, file: &File) -> Result<bool>;
+
+    /// Learns that there is nothing to be read in the file of this name.
+    fn pass_over(&mut self, name: &str, file: Identity) -> Result<()>;
 
     /// Learns that something is no licence that could be backed up.
     fn left_out(&mut self, name: &str, reason: &str);

@@ -14,7 +14,7 @@ pub fn join(folder: &str, name: &str) -> String {
 /// What is in `folder`: its names as text, and what they are.
 pub fn names(folder: &Dir) -> Result<Vec<(String, Kind)>, Errno> {
     let mut names = Vec::new();
-    folder.entries::<Errno>(|name, kind| {
+    folder.entries::<Errno>(|name, kind, _| {
         // Only what this library made is walked, and that has names that are text.
         let name = name.to_str().map_err(|_| Errno::ILSEQ)?;
         let kind = if kind == Kind::Unknown {

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
@@ -41,7 +41,7 @@ impl From<FileType> for Kind {
 }
 
 /// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub device: u64,
     pub inode: u64,
@@ -122,7 +122,10 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     match rustix::fs::flock(descriptor, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock::Ours),
         Err(Errno::WOULDBLOCK) => Ok(Lock::Others),
-        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => Ok(Lock::None),
+        // NFS locks only what is open for writing, as no folder is.
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::BADF) => {
+            Ok(Lock::None)
+        }
         Err(errno) => Err(errno),
     }
 }
@@ -172,9 +175,36 @@ pub fn remove_at(path: &Path) -> Result<(), Errno> {
     rustix::fs::unlink(path)
 }
 
+/// A file, folder or link that is held without being opened: as long as it is, no other has its identity.
+#[derive(Debug)]
+pub struct Held {
+    pub identity: Identity,
+    _descriptor: OwnedFd,
+}
+
+impl Held {
+    /// Holds what is at `path`; a symbolic link there itself, unless it is to be followed.
+    pub fn at(path: &Path, follow: bool) -> Result<Held, Errno> {
+        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+        flags.set(OFlags::NOFOLLOW, !follow);
+        let descriptor = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+        let facts = Facts::from(rustix::fs::fstat(&descriptor)?);
+        Ok(Held {
+            identity: facts.identity,
+            _descriptor: descriptor,
+        })
+    }
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 const FOLDER: OFlags = READ.union(OFlags::DIRECTORY);
@@ -250,23 +280,6 @@ impl Dir {
         retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).and_then(writable)
     }
 
-    /// Whether files here keep their inode numbers, and show each change in their times: what is known
-    /// to do so, on disks of this machine.
-    pub fn shows_changes(&self) -> bool {
-        // linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
-        const KNOWN: [i64; 8] = [
-            0xEF53,      // ext2, ext3, ext4
-            0x5846_5342, // XFS
-            0x9123_683E, // btrfs
-            0xF2F5_2010, // F2FS
-            0x0102_1994, // tmpfs
-            0x794C_7630, // overlayfs
-            0x2FC1_2FC1, // ZFS
-            0xCA45_1A4E, // bcachefs
-        ];
-        rustix::fs::fstatfs(&self.0).is_ok_and(|facts| KNOWN.contains(&facts.f_type))
-    }
-
     /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
     /// too where [`Dir::name_unnamed`] could not name it later.
     pub fn create_unnamed(&self) -> Result<File, Errno> {
@@ -302,10 +315,11 @@ impl Dir {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
     }
 
-    /// Calls `visit` with the name and kind of everything in the folder but `.` and `..`.
+    /// Calls `visit` with the name, the kind and the inode of everything in the folder but `.` and `..`; not
+    /// every file system lists the inode that the file has.
     pub fn entries<E: From<Errno>>(
         &self,
-        mut visit: impl FnMut(&CStr, Kind) -> Result<(), E>,
+        mut visit: impl FnMut(&CStr, Kind, u64) -> Result<(), E>,
     ) -> Result<(), E> {
         // The position belongs to the descriptor, so a second reader of the same folder needs its
         // own.
@@ -315,7 +329,7 @@ impl Dir {
         while let Some(entry) = entries.next() {
             let entry = entry?;
             if entry.file_name() != c"." && entry.file_name() != c".." {
-                visit(entry.file_name(), entry.file_type().into())?;
+                visit(entry.file_name(), entry.file_type().into(), entry.ino())?;
             }
         }
         Ok(())

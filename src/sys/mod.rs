@@ -1,10 +1,12 @@
 //! Safe wrappers over the operating system, and over the processor's own instructions.
 
 pub mod channel;
+pub mod clock;
 pub mod files;
 #[allow(unsafe_code)]
 pub mod fork;
 pub mod locks;
+pub mod origin;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;

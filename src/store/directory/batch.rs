@@ -1,13 +1,14 @@
 //! Some names of a directory, and how their files are read whole.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::listing::{Listing, freshness, now};
+use super::listing::{Asked, Listing, TICK, freshness};
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::license::{self, name};
-use crate::store::{Batch, Described, Feed, Intake, Stated};
-use crate::sys::files::{Dir, Errno, Facts, Kind};
+use crate::license::{self, SIZE_MAX, name};
+use crate::store::{Batch, Described, Feed, FileFacts, Intake, PATIENCE, Stated};
+use crate::sys::files::{Dir, Errno, File, Kind};
 
 /// How many names a worker takes at a time: with licences of a few KiB these fill a frame.
 const BATCH: usize = 512;
@@ -17,8 +18,6 @@ const SHARE: usize = 8;
 const BATCH_MAX: usize = 4 * BATCH;
 /// Where most licences are taken over, so that what has changed here and there comes into few frames.
 const REPEATED_BATCH: usize = 8 * BATCH;
-/// How often a file is read again that was written to meanwhile.
-const ATTEMPTS: usize = 5;
 
 /// Names of one or more folders, in order.
 pub struct NameBatch {
@@ -138,86 +137,106 @@ impl NameBatch {
         whole: &str,
         intake: &mut dyn Intake,
     ) -> Result<()> {
-        let facts = || {
-            let facts = directory.facts_of(name)?;
+        let facts = || match directory.facts_of(name) {
             // What is no licence any more, however much it is as it was, is looked at again.
-            match self.is_backup(directory, name, &facts) {
-                Ok(false) => Ok(facts),
-                Ok(true) | Err(_) => Err(Errno::NOENT),
-            }
+            Ok(facts) if self.listing.backups.has(facts.identity) => Err(Errno::NOENT),
+            facts => facts,
         };
-        if intake.takes_over(whole, &facts) {
+        if intake.takes_over(whole, &facts)? {
             return Ok(());
         }
-        for _ in 0..ATTEMPTS {
-            let asked = now();
-            let file = match directory.file(name) {
-                Err(Errno::NOENT) => {
-                    self.listing.miss(name::split(whole).0);
-                    return Ok(());
-                }
-                Err(Errno::LOOP) => {
-                    intake.left_out(whole, "it is a symbolic link, and links are not followed");
-                    return Ok(());
-                }
-                // A socket in the file's place.
-                Err(Errno::NXIO) => {
-                    intake.left_out(whole, "it is no regular file");
-                    return Ok(());
-                }
-                file => file.map_err(|errno| read_error(whole, errno))?,
-            };
-            let before = file.facts().map_err(|errno| read_error(whole, errno))?;
-            if before.kind != Kind::File {
+        let file = match directory.file(name) {
+            Err(Errno::NOENT) => {
+                self.listing.miss(name::split(whole).0);
+                return Ok(());
+            }
+            Err(Errno::LOOP) => {
+                intake.left_out(whole, "it is a symbolic link, and links are not followed");
+                return Ok(());
+            }
+            // A socket in the file's place.
+            Err(Errno::NXIO) => {
                 intake.left_out(whole, "it is no regular file");
                 return Ok(());
             }
-            if self.is_backup(directory, name, &before)? {
-                return Ok(());
-            }
-            license::check_size(whole, before.size)?;
-            if let Some(tick) = freshness(&before, asked) {
-                // A writer at this very moment would leave no trace in the times.
-                std::thread::sleep(tick);
-                continue;
-            }
-            let mut fill = |content: &mut [u8]| {
-                let read = file
-                    .read_full(content)
-                    .map_err(|errno| read_error(whole, errno))?;
-                let after = file.facts().map_err(|errno| read_error(whole, errno))?;
-                Ok(read == content.len() && after == before)
-            };
-            let described = Described {
-                name: whole,
-                size: before.size,
-                modified: before.modified,
-                stated: &Stated::NOTHING,
-                facts: self.listing.has_settled(&before, asked).then_some(&before),
-            };
-            if intake.license(&described, &mut fill)? {
-                return Ok(());
-            }
-        }
-        Err(Error::new(
-            Outcome::SharingViolation,
-            format!(
-                "The licence '{whole}' is being written to again and again. Try again when its writer is done."
-            ),
-        ))
+            file => file.map_err(|errno| read_error(whole, errno))?,
+        };
+        self.read_opened(&file, whole, intake)
     }
 
-    /// Whether a file is no licence but a backup that lies in the store.
-    fn is_backup(&self, directory: &Dir, name: &str, facts: &Facts) -> Result<bool> {
-        let backups = &self.listing.backups;
-        if backups.files.contains(&facts.identity) {
-            return Ok(true);
+    /// Reads the opened file of the licence `name`. What has taken its name meanwhile does not matter.
+    fn read_opened(&self, file: &File, name: &str, intake: &mut dyn Intake) -> Result<()> {
+        let failed = |errno| read_error(name, errno);
+        let (mut until, mut room, mut short) = (None, 0, None);
+        loop {
+            intake.check()?;
+            let asked = Asked::of(|| file.facts()).map_err(failed)?;
+            let before = asked.facts;
+            if before.kind != Kind::File {
+                intake.left_out(name, "it is no regular file");
+                return Ok(());
+            }
+            if self.listing.backups.has(before.identity) {
+                return intake.pass_over(name, before.identity);
+            }
+            let size = before.size.max(room);
+            if size > SIZE_MAX && intake.leaves_out_backup(name, &before, file)? {
+                return Ok(());
+            }
+            license::check_size(name, size)?;
+            // A writer at this very moment would leave no trace in the times, and be at it for a while; that
+            // the file is renamed, which shows as well, does no harm.
+            let fresh =
+                freshness(before.modified, asked.at).or_else(|| self.listing.freshness(&asked));
+            if fresh.is_none() {
+                let (mut read, mut is_same) = (0, false);
+                let mut fill = |content: &mut [u8]| {
+                    read = file.read_full_at(content, 0).map_err(failed)? as u64;
+                    is_same = file.facts().map_err(failed)? == before;
+                    // What counts is what it holds, also where its size says less; where it says more, what
+                    // it holds twice.
+                    let is_all = read <= size && (read >= before.size || short == Some(read));
+                    Ok((is_same && is_all).then_some(read as usize))
+                };
+                let described = Described {
+                    name,
+                    size,
+                    modified: before.modified,
+                    stated: &Stated::NOTHING,
+                    file: Some(FileFacts {
+                        facts: &before,
+                        has_settled: self.listing.has_settled(&asked),
+                    }),
+                };
+                if intake.license(&described, &mut fill)? {
+                    return Ok(());
+                }
+                if is_same && read > size {
+                    room = more_than(size);
+                    continue;
+                }
+                short = is_same.then_some(read);
+            }
+            let now = Instant::now();
+            if now >= *until.get_or_insert(now + PATIENCE) {
+                return Err(Error::new(
+                    Outcome::SharingViolation,
+                    format!(
+                        "The licence '{name}' is being written to again and again. Try again when its writer is done."
+                    ),
+                ));
+            }
+            std::thread::sleep(fresh.unwrap_or(TICK));
         }
-        if name != backups.name {
-            return Ok(false);
-        }
-        let directory = directory.facts().map_err(|errno| read_error(name, errno))?;
-        Ok(backups.directories.contains(&directory.identity))
+    }
+}
+
+/// Room for a licence that holds more than `size` bytes, or one byte too many.
+fn more_than(size: u64) -> u64 {
+    const FIRST: u64 = 64 << 10;
+    match size < SIZE_MAX {
+        true => (2 * size).clamp(FIRST, SIZE_MAX),
+        false => SIZE_MAX + 1,
     }
 }
 

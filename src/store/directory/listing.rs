@@ -1,20 +1,23 @@
-//! Lists a directory in the order of the names, and finds out whether it moved meanwhile.
+//! Lists a directory in the order of the names, and looks again at what moved meanwhile.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::batch::BatchBuilder;
+use super::moment::PAUSE;
 use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Backups, Feed, Known, Snapshot, Unsettled, tree};
+use crate::store::{Again, Backups, Feed, Known, Snapshot, tree};
+use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::locks::Mutex;
+use crate::sys::origin::Origin;
 
-/// Between two looks at a store that moves.
-const PAUSE: Duration = Duration::from_millis(20);
+const SECOND: i64 = 1_000_000_000;
 /// More than most stores have, so that soon after the start it is known how many licences there are; and a
 /// few bytes a name, so that of a million licences those that wait need no more memory than the index.
 const BATCHES_AHEAD: usize = 32;
@@ -23,93 +26,95 @@ const BATCHES_AHEAD: usize = 32;
 pub struct Listing {
     pub(super) root: Dir,
     pub(super) backups: Backups,
-    /// The device of the store, where its files show each change in their times.
-    device: Option<u64>,
+    /// The device of the store and its origin, where its files show each change in their times.
+    origin: Option<(u64, Origin)>,
     /// What each folder was just before it was listed.
-    stamps: Mutex<BTreeMap<String, Stamp>>,
+    pub(super) stamps: Mutex<BTreeMap<String, Stamp>>,
 }
 
-struct Stamp {
-    facts: Facts,
-    /// It had changed so shortly before that the next change may not show; until then.
-    fresh: Option<Duration>,
+pub(super) struct Stamp {
+    pub facts: Facts,
+    /// Until the next change shows; zero where it does now.
+    pub fresh: Duration,
     /// Something that it lists was not to be found.
-    misses: bool,
+    pub misses: bool,
 }
 
-/// The moment, as file systems of this machine count it.
-pub(super) fn now() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_1970.map_or(0, |since| since.as_nanos() as i64)
-}
+/// What is longer than a kernel's own tick, of 10 ms at most.
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
-/// How long to wait until the next change of what has these `facts` shows in its times, if it may not
-/// yet; `asked` is the moment before it was asked for them.
+/// How long to wait until the next change of what was `changed` shows in its times, if it may not yet;
+/// `asked` is the moment before it was asked for that.
 ///
 /// File systems count time in ticks, and what changes twice within one looks as if it had changed
-/// once. A kernel's own tick is 10 ms at the longest. Some file systems (FAT, ext4 with small inodes)
-/// keep whole seconds, FAT every second one; a time of theirs has no fraction.
-pub(super) fn freshness(facts: &Facts, asked: i64) -> Option<Duration> {
-    let tick = match facts.changed % 1_000_000_000 {
+/// once. Some file systems (FAT, ext4 with small inodes) keep whole seconds, FAT every second one; a time
+/// of theirs has no fraction.
+pub(super) fn freshness(changed: i64, asked: i64) -> Option<Duration> {
+    let tick = match changed % SECOND {
         0 => Duration::from_secs(2),
-        _ => Duration::from_millis(20),
+        _ => TICK,
     };
-    (u128::from(asked.abs_diff(facts.changed)) < tick.as_nanos()).then_some(tick)
+    (u128::from(asked.abs_diff(changed)) < tick.as_nanos()).then_some(tick)
+}
+
+/// The facts of something, and when they were asked for.
+pub(super) struct Asked {
+    pub facts: Facts,
+    /// The moment before.
+    pub at: i64,
+    /// From the tick before to the tick after.
+    ticks: RangeInclusive<i64>,
+}
+
+impl Asked {
+    pub fn of(facts: impl FnOnce() -> Result<Facts, Errno>) -> Result<Asked, Errno> {
+        let (at, tick) = (clock::now(), clock::tick());
+        Ok(Asked {
+            facts: facts()?,
+            at,
+            ticks: tick..=clock::tick(),
+        })
+    }
 }
 
 impl Listing {
     pub fn new(root: Dir, backups: Backups) -> Listing {
         let device = root.facts().map(|facts| facts.identity.device);
+        let origin = device.ok().zip(Origin::of(&root));
         Listing {
-            device: device.ok().filter(|_| root.shows_changes()),
+            origin,
             root,
             backups,
             stamps: Mutex::default(),
         }
     }
 
-    /// Whether a file with these `facts`, asked for at `asked`, has the content that it had whenever it
-    /// has the same. What is written to within the grain of its times might not show it: three seconds
-    /// are more than any file system's, and than clocks are apart.
-    pub(super) fn has_settled(&self, facts: &Facts, asked: i64) -> bool {
-        const SETTLED: i64 = 3_000_000_000;
-        let latest = facts.modified.max(facts.changed);
-        self.device == Some(facts.identity.device) && asked.saturating_sub(latest) >= SETTLED
+    /// Whether what is on `device` shows each change in its times.
+    fn shows_changes(&self, device: u64) -> bool {
+        let known = self.origin.as_ref().map(|(device, _)| *device);
+        known == Some(device)
     }
 
-    /// Lists the folders in `start` and all that is below them and was not listed before. `is_new`
-    /// tells of a folder and a name in it whether the name is to be emitted.
-    fn list_from(
-        self: &Arc<Self>,
-        start: Vec<String>,
-        is_new: impl Fn(&str, &str) -> bool,
-        feed: &mut dyn Feed,
-    ) -> Result<()> {
-        let mut batch = BatchBuilder::new(Arc::clone(self));
-        for folder in start {
-            let mut open = vec![self.read_folder(folder)?];
-            while let Some(folder) = open.last_mut() {
-                let Some((name, kind)) = folder.names.get(folder.next) else {
-                    open.pop();
-                    continue;
-                };
-                folder.next += 1;
-                if kind != Kind::Folder {
-                    if is_new(&folder.path, name) {
-                        batch.push(&folder.path, name, kind, feed)?;
-                    }
-                    continue;
-                }
-                let below = tree::join(&folder.path, name);
-                if !self.stamps.lock().contains_key(&below) {
-                    feed.check()?;
-                    let below = self.read_folder(below)?;
-                    open.try_reserve(1)?;
-                    open.push(below);
-                }
-            }
+    /// How long to wait until the next change shows of what has these facts, if it may not yet.
+    pub(super) fn freshness(&self, asked: &Asked) -> Option<Duration> {
+        let Facts {
+            identity, changed, ..
+        } = asked.facts;
+        match self.shows_changes(identity.device) && changed % SECOND != 0 {
+            // It has changed in the kernel's present tick; what is stamped more finely shows the next change.
+            true => asked.ticks.contains(&changed).then_some(PAUSE),
+            false => freshness(changed, asked.at),
         }
-        batch.emit(feed)
+    }
+
+    /// Whether a file with these facts has the content that it had whenever it has the same. What is written to
+    /// within the grain of its times might not show it: three seconds are more than any file system's, and
+    /// than clocks are apart.
+    pub(super) fn has_settled(&self, asked: &Asked) -> bool {
+        const SETTLED: i64 = 3 * SECOND;
+        let latest = asked.facts.modified.max(asked.facts.changed);
+        let rest = asked.at.saturating_sub(latest);
+        self.shows_changes(asked.facts.identity.device) && rest >= SETTLED
     }
 
     /// Learns that something which `folder` lists was not to be found. It has vanished since, or the file
@@ -129,9 +134,14 @@ impl Listing {
             next: 0,
             misses: false,
         };
-        match self.read_names(&mut read) {
-            Ok(stamp) => {
-                self.stamps.lock().insert(read.path.clone(), stamp);
+        let path = read.path.clone();
+        let stamp = self.stamp(&path, |directory| {
+            directory.entries(|name, kind, _| read.push(name, kind, directory))
+        });
+        match stamp {
+            Ok(mut stamp) => {
+                stamp.misses = read.misses;
+                self.stamps.lock().insert(path, stamp);
             }
             Err(ListError::System(errno)) if vanished(errno) && !read.path.is_empty() => {
                 self.stamps.lock().remove(&read.path);
@@ -144,21 +154,25 @@ impl Listing {
         Ok(read)
     }
 
-    fn read_names(&self, read: &mut Folder) -> Result<Stamp, ListError> {
-        let asked = now();
-        let directory = self.root.folder(&read.path)?;
-        let facts = directory.facts()?;
-        directory.entries(|name, kind| read.push(name, kind, &directory))?;
+    /// What `folder` was just before `list` listed it.
+    pub(super) fn stamp<E: From<Errno>>(
+        &self,
+        folder: &str,
+        list: impl FnOnce(&Dir) -> Result<(), E>,
+    ) -> Result<Stamp, E> {
+        let directory = self.root.folder(folder)?;
+        let asked = Asked::of(|| directory.facts())?;
+        list(&directory)?;
         Ok(Stamp {
-            facts,
-            fresh: freshness(&facts, asked),
-            misses: read.misses,
+            facts: asked.facts,
+            fresh: self.freshness(&asked).unwrap_or_default(),
+            misses: false,
         })
     }
 }
 
 /// The folder is not there any more; a link in its place is none of ours.
-fn vanished(errno: Errno) -> bool {
+pub(super) fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
@@ -167,59 +181,57 @@ impl Snapshot for Listing {
         BATCHES_AHEAD
     }
 
-    fn shows_changes(&self) -> bool {
-        self.device.is_some()
+    fn is_of_files(&self) -> bool {
+        true
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref().map(|(_, origin)| origin)
     }
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         // It may be the second time.
         self.stamps.lock().clear();
-        self.list_from(vec![String::new()], |_, _| true, feed)
-    }
-
-    fn unsettled(&self) -> Result<Unsettled> {
-        let mut unsettled = Unsettled::default();
-        for (folder, stamp) in self.stamps.lock().iter() {
-            let now = match self.root.folder(folder).and_then(|folder| folder.facts()) {
-                Err(errno) if vanished(errno) => None,
-                facts => Some(facts.map_err(|errno| read_error(folder, errno))?),
+        let mut batch = BatchBuilder::new(Arc::clone(&self));
+        let mut open = vec![self.read_folder(String::new())?];
+        while let Some(folder) = open.last_mut() {
+            let Some((name, kind)) = folder.names.get(folder.next) else {
+                open.pop();
+                continue;
             };
-            if stamp.fresh.is_some() || stamp.misses || now != Some(stamp.facts) {
-                unsettled.wait = unsettled.wait.max(stamp.fresh.unwrap_or(PAUSE));
-                unsettled.folders.insert(folder.clone());
+            folder.next += 1;
+            if kind != Kind::Folder {
+                batch.push(&folder.path, name, kind, feed)?;
+                continue;
             }
+            feed.check()?;
+            let below = self.read_folder(tree::join(&folder.path, name))?;
+            open.try_reserve(1)?;
+            open.push(below);
         }
-        Ok(unsettled)
+        batch.emit(feed)
     }
 
-    fn list_again(
-        self: Arc<Self>,
-        unsettled: &Unsettled,
-        known: &Known,
-        feed: &mut dyn Feed,
-    ) -> Result<()> {
-        std::thread::sleep(unsettled.wait);
-        let mut folders = Vec::new();
-        folders.try_reserve_exact(unsettled.folders.len())?;
-        folders.extend(unsettled.folders.iter().cloned());
-        self.list_from(
-            folders,
-            |folder, name| !known(&tree::join(folder, name)),
-            feed,
-        )
+    fn look_again(
+        &self,
+        known: Known,
+        until: Instant,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Again> {
+        self.look_at_moment(known, until, go_on)
     }
 
-    fn list_these(self: Arc<Self>, names: &[String], feed: &mut dyn Feed) -> Result<()> {
+    fn list_these(self: Arc<Self>, names: &[(String, Kind)], feed: &mut dyn Feed) -> Result<()> {
         let mut batch = BatchBuilder::new(self);
-        for name in names {
+        for (name, kind) in names {
             let (folder, name) = name::split(name);
-            batch.push(folder, name, Kind::File, feed)?;
+            batch.push(folder, name, *kind, feed)?;
         }
         batch.emit(feed)
     }
 }
 
-fn read_error(folder: &str, errno: Errno) -> Error {
+pub(super) fn read_error(folder: &str, errno: Errno) -> Error {
     let shown = if folder.is_empty() { "." } else { folder };
     Error::system(
         Access::Read,
@@ -264,7 +276,7 @@ impl Folder {
             },
             kind => kind,
         };
-        let told = match (self.check(name), kind) {
+        let told = match (checked(&self.path, name.to_bytes()), kind) {
             (Ok(name), _) => self.names.push(name, kind),
             (Err(error), Kind::File | Kind::Folder) => Err(error),
             // What is no licence is told, and must be told as text.
@@ -272,44 +284,32 @@ impl Folder {
         };
         told.map_err(ListError::Told)
     }
+}
 
-    fn check<'n>(&self, name: &'n CStr) -> Result<&'n str> {
-        let checked = match name::check(name.to_bytes()) {
-            Ok(name) if self.path.len() + 1 + name.len() > name::NAME_MAX => Err(BadName::Length),
-            checked => checked,
-        };
-        checked.map_err(|reason| {
-            let whole = tree::join(&self.path, &name.to_string_lossy());
-            let sentence = format!(
-                "The name '{}' can't be kept in a backup: {reason}. Rename it and try again.",
-                name::shown(&whole)
-            );
-            Error::new(Outcome::InvalidName, sentence)
-        })
-    }
+/// The `name` of something in `folder`, if it can be kept.
+pub(super) fn checked<'n>(folder: &str, name: &'n [u8]) -> Result<&'n str> {
+    let checked = match name::check(name) {
+        Ok(name) if folder.len() + 1 + name.len() > name::NAME_MAX => Err(BadName::Length),
+        checked => checked,
+    };
+    checked.map_err(|reason| {
+        let whole = tree::join(folder, &String::from_utf8_lossy(name));
+        let sentence = format!(
+            "The name '{}' can't be kept in a backup: {reason}. Rename it and try again.",
+            name::shown(&whole)
+        );
+        Error::new(Outcome::InvalidName, sentence)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::files::Identity;
 
     #[test]
     fn what_changed_within_a_tick_of_its_file_system_is_fresh() {
-        let facts = |changed| Facts {
-            identity: Identity {
-                device: 1,
-                inode: 1,
-            },
-            kind: Kind::Folder,
-            size: 0,
-            modified: changed,
-            changed,
-            mode: 0o700,
-            owner: (0, 0),
-        };
         let (second, millisecond) = (1_000_000_000, 1_000_000);
-        let fresh = |changed, asked| freshness(&facts(changed), asked).is_some();
+        let fresh = |changed, asked| freshness(changed, asked).is_some();
         assert!(fresh(7 * second + 1, 7 * second + 10 * millisecond));
         assert!(!fresh(7 * second + 1, 7 * second + 30 * millisecond));
         // Whole seconds: 7.9 is still told as 7, and so is 7.0; on FAT 7.9 is told as 6.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod listing;
+mod moment;
 mod names;
 pub mod restore;
 

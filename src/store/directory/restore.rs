@@ -492,7 +492,7 @@ fn move_new(from: &Dir, name: &str, into: &Dir, is_folder: bool) -> Result<(), E
 /// Names in `root` as this module gives them.
 fn hidden(root: &Dir) -> Vec<String> {
     let mut found = Vec::new();
-    let _ = root.entries::<Errno>(|name, _| {
+    let _ = root.entries::<Errno>(|name, _, _| {
         let name = name
             .to_str()
             .ok()

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
 use crate::store::host::License;
-use crate::store::{self, Feed, GoOn, Known, Unsettled};
+use crate::store::{self, Feed, GoOn};
 use crate::sys::locks::Mutex;
 
 pub struct Snapshot {
@@ -254,17 +254,5 @@ impl store::Snapshot for Snapshot {
         let mut gathering = Gathering::new("database", feed);
         self.database.lock().gather(&self.reading, &mut gathering)?;
         gathering.finish()
-    }
-
-    fn unsettled(&self) -> Result<Unsettled> {
-        Ok(Unsettled::default())
-    }
-
-    fn list_again(self: Arc<Self>, _: &Unsettled, _: &Known, _: &mut dyn Feed) -> Result<()> {
-        Ok(())
-    }
-
-    fn list_these(self: Arc<Self>, _: &[String], _: &mut dyn Feed) -> Result<()> {
-        Ok(())
     }
 }

@@ -1,0 +1,244 @@
+//! Which file was read under which name: what a store holds that has moved is told by this from what has
+//! been read.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+
+use crate::archive::Fault;
+use crate::buffer::sized;
+use crate::sys::files::{Errno, File, Identity};
+
+/// A name and the file that was read under it, by their hashes.
+#[derive(Clone, Copy)]
+pub struct Reading {
+    name: u64,
+    /// [`NONE`]: what was read is not in the backup.
+    file: u64,
+}
+
+const NONE: u64 = 0;
+
+/// Hashes names and files, under keys that nobody else knows.
+#[derive(Clone, Default)]
+pub struct Keys(RandomState);
+
+impl Keys {
+    pub fn reading(&self, name: &str, file: Identity) -> Reading {
+        Reading {
+            name: self.0.hash_one(name),
+            file: self.file(file),
+        }
+    }
+
+    fn file(&self, file: Identity) -> u64 {
+        self.0.hash_one(file).max(NONE + 1)
+    }
+}
+
+/// Bytes of a reading in the spool.
+const SIZE: usize = 2 * size_of::<u64>();
+/// Readings that wait in memory before they go to the spool.
+const KEPT: usize = 1 << 16;
+
+impl Reading {
+    fn to_bytes(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let (name, file) = bytes.split_at_mut(SIZE / 2);
+        name.copy_from_slice(&self.name.to_ne_bytes());
+        file.copy_from_slice(&self.file.to_ne_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; SIZE]) -> Reading {
+        let mut fields = bytes.as_chunks::<{ SIZE / 2 }>().0.iter();
+        let mut next = || {
+            fields
+                .next()
+                .map_or(NONE, |field| u64::from_ne_bytes(*field))
+        };
+        Reading {
+            name: next(),
+            file: next(),
+        }
+    }
+}
+
+/// Makes an empty file.
+pub type Spool<'s> = Box<dyn FnOnce() -> Result<File, Errno> + 's>;
+
+/// All readings of a backup. They wait on the disk where there is one, since most stores do not move; only
+/// where one has does memory hold them, in a table.
+pub struct Readings<'s> {
+    pub keys: Keys,
+    spool: Option<Spool<'s>>,
+    file: Option<File>,
+    /// Those in the file.
+    written: usize,
+    /// Those that came last, where there is no table yet.
+    recent: Vec<Reading>,
+    /// The file by its name.
+    table: Option<HashMap<u64, u64>>,
+}
+
+impl<'s> Readings<'s> {
+    /// Without a spool all of them stay in memory.
+    pub fn new(spool: Option<Spool<'s>>) -> Readings<'s> {
+        Readings {
+            keys: Keys::default(),
+            spool,
+            file: None,
+            written: 0,
+            recent: Vec::new(),
+            table: None,
+        }
+    }
+
+    /// Takes in what was read; the last reading of a name counts.
+    pub fn note(&mut self, new: &[Reading]) -> Result<(), Fault> {
+        if let Some(table) = &mut self.table {
+            table.try_reserve(new.len())?;
+            table.extend(new.iter().map(|reading| (reading.name, reading.file)));
+            return Ok(());
+        }
+        self.recent.try_reserve(new.len())?;
+        self.recent.extend_from_slice(new);
+        match self.recent.len() < KEPT {
+            true => Ok(()),
+            false => self.spill(),
+        }
+    }
+
+    fn spill(&mut self) -> Result<(), Fault> {
+        if let Some(make) = self.spool.take() {
+            self.file = Some(make().map_err(io::Error::from)?);
+        }
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.recent.len() * SIZE)?;
+        bytes.extend(self.recent.iter().flat_map(|reading| reading.to_bytes()));
+        file.write_all(&bytes).map_err(io::Error::from)?;
+        self.written += self.recent.len();
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// Whether `file` was the last to be read under `name`.
+    pub fn knows(&mut self, name: &str, file: Identity) -> Result<bool, Fault> {
+        let Reading { name, file } = self.keys.reading(name, file);
+        Ok(self.table()?.get(&name) == Some(&file))
+    }
+
+    /// Notes that what was read under `name` is not in the backup.
+    pub fn forget(&mut self, name: &str) -> Result<(), Fault> {
+        let name = self.keys.0.hash_one(name);
+        self.note(&[Reading { name, file: NONE }])
+    }
+
+    /// As if nothing had been noted yet.
+    pub fn forget_all(&mut self) -> Result<(), Fault> {
+        if let Some(file) = &self.file {
+            file.cut(0).map_err(io::Error::from)?;
+        }
+        self.written = 0;
+        self.recent.clear();
+        self.table = None;
+        Ok(())
+    }
+
+    /// Whether each of these files was the last to be read under some name.
+    pub fn have_all(&mut self, files: impl Iterator<Item = Identity>) -> Result<bool, Fault> {
+        let keys = self.keys.clone();
+        let table = self.table()?;
+        let mut read = HashSet::new();
+        read.try_reserve(table.len())?;
+        read.extend(table.values().copied());
+        let mut files = files.map(|file| keys.file(file));
+        Ok(files.all(|file| read.contains(&file)))
+    }
+
+    fn table(&mut self) -> Result<&mut HashMap<u64, u64>, Fault> {
+        let table = match self.table.take() {
+            Some(table) => table,
+            None => self.load()?,
+        };
+        Ok(self.table.insert(table))
+    }
+
+    fn load(&mut self) -> Result<HashMap<u64, u64>, Fault> {
+        let (mut table, mut part) = (HashMap::new(), Vec::new());
+        table.try_reserve(self.written + self.recent.len())?;
+        let mut insert = |reading: Reading| {
+            table.insert(reading.name, reading.file);
+        };
+        let mut read = 0;
+        while let Some(file) = self.file.as_ref().filter(|_| read < self.written) {
+            let count = KEPT.min(self.written - read);
+            let bytes = sized(&mut part, count * SIZE)?;
+            let found = file.read_full_at(bytes, (read * SIZE) as u64);
+            if found.map_err(io::Error::from)? < bytes.len() {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            let (readings, _) = bytes.as_chunks();
+            readings
+                .iter()
+                .map(Reading::from_bytes)
+                .for_each(&mut insert);
+            read += count;
+        }
+        self.recent.drain(..).for_each(insert);
+        Ok(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files::{Dir, test_folder};
+
+    fn file(inode: u64) -> Identity {
+        Identity { device: 1, inode }
+    }
+
+    #[test]
+    fn the_last_reading_of_a_name_counts_wherever_it_waits() {
+        let path = test_folder("readings");
+        let folder = Dir::open(&path).unwrap();
+        let count = 3 * KEPT as u64 / 2;
+        for spool in [false, true] {
+            let make: Spool = Box::new(|| folder.create("spool"));
+            let mut readings = Readings::new(spool.then_some(make));
+            for inode in 0..count {
+                let reading = readings.keys.reading(&format!("{inode}"), file(inode));
+                readings.note(&[reading]).unwrap();
+            }
+            readings.forget("8").unwrap();
+            let moved = readings.keys.reading("7", file(count));
+            readings.note(&[moved]).unwrap();
+            for inode in 0..count {
+                let is_known = readings.knows(&format!("{inode}"), file(inode)).unwrap();
+                assert_eq!(is_known, inode != 7 && inode != 8, "{inode}");
+            }
+            assert!(readings.knows("7", file(count)).unwrap());
+            assert!(readings.have_all([9, count].map(file).into_iter()).unwrap());
+            // Under no name any more, and never.
+            assert!(!readings.have_all([9, 7].map(file).into_iter()).unwrap());
+            assert!(
+                !readings
+                    .have_all([count + 1].map(file).into_iter())
+                    .unwrap()
+            );
+            let back = readings.keys.reading("other", file(7));
+            readings.note(&[back]).unwrap();
+            assert!(readings.have_all([9, 7].map(file).into_iter()).unwrap());
+            assert_eq!(path.join("spool").exists(), spool);
+            readings.forget_all().unwrap();
+            readings.note(&[moved]).unwrap();
+            assert!(!readings.knows("9", file(9)).unwrap());
+            assert!(readings.knows("7", file(count)).unwrap());
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

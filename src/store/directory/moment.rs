@@ -1,0 +1,228 @@
+//! What a directory held at one moment, although it moves.
+//!
+//! Its folders are listed one after the other, and each is looked at once more when all have been: where none
+//! has changed since it was listed, the lists are those of the moment between. The shorter it takes, the more
+//! often that goes well; so nothing is looked at meanwhile but the lists as the kernel has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::listing::{Listing, Stamp, checked, read_error, vanished};
+use crate::error::Result;
+use crate::license::name;
+use crate::store::{Again, Known, Seen, tree};
+use crate::sys::files::{Dir, Errno, Identity, Kind};
+
+/// Between two looks at a store that moves.
+pub(super) const PAUSE: Duration = Duration::from_millis(1);
+
+/// The names in a folder as the kernel has them, those that are hidden left out.
+#[derive(Default)]
+struct Entries {
+    text: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    end: usize,
+    kind: Kind,
+    inode: u64,
+}
+
+impl Entries {
+    fn push(&mut self, name: &[u8], kind: Kind, inode: u64) -> Result<(), Errno> {
+        self.text
+            .try_reserve(name.len())
+            .map_err(|_| Errno::NOMEM)?;
+        self.entries.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        self.text.extend_from_slice(name);
+        self.entries.push(Entry {
+            end: self.text.len(),
+            kind,
+            inode,
+        });
+        Ok(())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+        let mut start = 0;
+        self.entries.iter().map(move |entry| {
+            let name = self.text.get(start..entry.end).unwrap_or_default();
+            start = entry.end;
+            (name, entry)
+        })
+    }
+}
+
+/// The lists of folders that have changed since all was listed.
+type Lists = BTreeMap<String, Entries>;
+
+impl Listing {
+    /// Looks at the folders that have changed since they were listed until all of them are known as they were at
+    /// one moment, and gives what in them is not `known`.
+    pub(super) fn look_at_moment(
+        &self,
+        known: Known,
+        until: Instant,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Again> {
+        let mut lists = Lists::new();
+        let (mut changed, mut wait) = self.changed(&BTreeSet::new(), &lists)?;
+        loop {
+            let Some(first) = changed.first() else {
+                let (seen, new) = self.unknown(&lists, known)?;
+                if new.is_empty() {
+                    return Ok(Again::Seen(seen));
+                }
+                changed = new;
+                continue;
+            };
+            go_on()?;
+            if Instant::now() >= until {
+                return Ok(Again::Restless(first.clone()));
+            }
+            std::thread::sleep(wait);
+            for folder in &changed {
+                lists.remove(folder);
+                self.list(folder, &mut lists)?;
+            }
+            (changed, wait) = self.changed(&changed, &lists)?;
+        }
+    }
+
+    /// Lists `folder`, unless it is there no more.
+    fn list(&self, folder: &str, lists: &mut Lists) -> Result<()> {
+        let mut entries = Entries::default();
+        let listed = self.stamp(folder, |directory| {
+            directory.entries(|name, kind, inode| match name.to_bytes() {
+                [b'.', ..] => Ok(()),
+                name => entries.push(name, kind, inode),
+            })
+        });
+        match listed {
+            Ok(stamp) => {
+                self.stamps.lock().insert(folder.to_owned(), stamp);
+                lists.insert(folder.to_owned(), entries);
+                Ok(())
+            }
+            Err(errno) if vanished(errno) && !folder.is_empty() => {
+                self.stamps.lock().remove(folder);
+                self.miss(name::split(folder).0);
+                Ok(())
+            }
+            Err(errno) => Err(read_error(folder, errno)),
+        }
+    }
+
+    /// Folders whose lists may miss something: those that have changed since they were listed, or in which
+    /// something was not to be found; and how long to wait until what changes shows. Where there are none, all
+    /// lists are those of the moment in which this was called: for those that were made last, `latest`, it is
+    /// the shortest way.
+    fn changed(
+        &self,
+        latest: &BTreeSet<String>,
+        lists: &Lists,
+    ) -> Result<(BTreeSet<String>, Duration)> {
+        let (mut changed, mut wait) = (BTreeSet::new(), Duration::ZERO);
+        let stamps = self.stamps.lock();
+        let earlier = lists.keys().filter(|folder| !latest.contains(*folder));
+        let others = stamps
+            .keys()
+            .filter(|folder| !latest.contains(*folder) && !lists.contains_key(*folder));
+        for folder in latest.iter().chain(earlier).chain(others) {
+            let Some(stamp) = stamps.get(folder) else {
+                continue;
+            };
+            if !stamp.fresh.is_zero() || stamp.misses || !self.is_as_stamped(folder, stamp)? {
+                wait = wait.max(stamp.fresh).max(PAUSE);
+                changed.insert(folder.clone());
+            }
+        }
+        Ok((changed, wait))
+    }
+
+    fn is_as_stamped(&self, folder: &str, stamp: &Stamp) -> Result<bool> {
+        match self.root.folder(folder).and_then(|folder| folder.facts()) {
+            Err(errno) if vanished(errno) => Ok(false),
+            facts => Ok(facts.map_err(|errno| read_error(folder, errno))? == stamp.facts),
+        }
+    }
+
+    /// What in the `lists`, which are those of one moment, is not `known`; and folders in them that were not listed
+    /// before.
+    fn unknown(&self, lists: &Lists, known: Known) -> Result<(Vec<Seen>, BTreeSet<String>)> {
+        let (mut unknown, mut new) = (Vec::new(), BTreeSet::new());
+        for (folder, entries) in lists {
+            let directory = self.root.folder(folder);
+            let device = self
+                .stamps
+                .lock()
+                .get(folder)
+                .map(|stamp| stamp.facts.identity.device);
+            let Some(device) = device else { continue };
+            for (name, entry) in entries.iter() {
+                let whole = match checked(folder, name) {
+                    Ok(name) => tree::join(folder, name),
+                    Err(error) if matches!(entry.kind, Kind::File | Kind::Folder) => {
+                        return Err(error);
+                    }
+                    // It is told since it is no licence, and was.
+                    Err(_) => continue,
+                };
+                // Most file systems list the number that the file has; what is not the same is asked for.
+                let listed = Identity {
+                    device,
+                    inode: entry.inode,
+                };
+                if entry.kind == Kind::File && known(&whole, listed)? {
+                    continue;
+                }
+                let (kind, identity) = match &directory {
+                    Ok(directory) => self.seen(folder, directory, name, entry.kind, listed)?,
+                    Err(_) => (entry.kind, listed),
+                };
+                if kind == Kind::Folder {
+                    if !self.stamps.lock().contains_key(&whole) {
+                        new.insert(whole);
+                    }
+                } else if !known(&whole, identity)? {
+                    unknown.try_reserve(1)?;
+                    unknown.push(Seen {
+                        name: whole,
+                        kind,
+                        identity,
+                    });
+                }
+            }
+        }
+        Ok((unknown, new))
+    }
+
+    /// What was listed as `kind` under `name` at the moment of the lists.
+    fn seen(
+        &self,
+        folder: &str,
+        directory: &Dir,
+        name: &[u8],
+        kind: Kind,
+        listed: Identity,
+    ) -> Result<(Kind, Identity)> {
+        let facts = match directory.facts_of(name) {
+            Err(errno) if vanished(errno) => None,
+            facts => Some(facts.map_err(|errno| read_error(folder, errno))?),
+        };
+        if let Some(facts) = facts.filter(|facts| facts.identity.inode == listed.inode) {
+            return Ok((facts.kind, facts.identity));
+        }
+        // Either it has changed since, as its folder shows; or the file system lists other numbers.
+        let stamps = self.stamps.lock();
+        let is_still = match stamps.get(folder) {
+            Some(stamp) => self.is_as_stamped(folder, stamp)?,
+            None => false,
+        };
+        Ok(match facts.filter(|_| is_still) {
+            Some(facts) => (facts.kind, facts.identity),
+            None => (kind, listed),
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Where and when something was seen: on which mount, and in which run of the system. A device, an inode and
+//! times name the same file only there: another disk in the same place, or the same after a power cut, may
+//! have them for another content.
+
+#![forbid(unsafe_code)]
+
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
+
+use super::files::Dir;
+
+/// One mount in one run of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The run, in the kernel's own words.
+    pub boot: String,
+    /// The mount, by its number in this run.
+    pub mount: u64,
+}
+
+/// The file systems of this machine's disks that keep inode numbers, and show each change in a file's times:
+/// linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
+const SHOW_CHANGES: [i64; 8] = [
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683E, // btrfs
+    0xF2F5_2010, // F2FS
+    0x0102_1994, // tmpfs
+    OVERLAYFS,
+    0x2FC1_2FC1, // ZFS
+    0xCA45_1A4E, // bcachefs
+];
+const OVERLAYFS: i64 = 0x794C_7630;
+
+/// Where the kernel names its run: anew at each boot.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The mount's number that no other mount has in the same run, before or after (`STATX_MNT_ID_UNIQUE`, since
+/// Linux 6.8).
+const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+
+impl Origin {
+    /// The origin of what is seen in `folder` now; none where files do not show each change, or where it can't
+    /// be told. What can't be written to may be made with any times, and changes as a whole.
+    pub fn of(folder: &Dir) -> Option<Origin> {
+        let kind = rustix::fs::fstatfs(folder).ok()?.f_type;
+        let flags = rustix::fs::fstatvfs(folder).ok()?.f_flag;
+        if !SHOW_CHANGES.contains(&kind) || flags.contains(StatVfsMountFlags::RDONLY) {
+            return None;
+        }
+        let mount = mount(folder, UNIQUE_MOUNT).or_else(|| match kind {
+            // Its layers may be others at the next mount, which may have the same number.
+            OVERLAYFS => None,
+            _ => mount(folder, StatxFlags::MNT_ID),
+        });
+        Some(Origin {
+            boot: boot()?,
+            mount: mount?,
+        })
+    }
+}
+
+fn mount(folder: &Dir, by: StatxFlags) -> Option<u64> {
+    let facts = rustix::fs::statx(folder.as_fd(), "", AtFlags::EMPTY_PATH, by).ok()?;
+    (facts.stx_mask & by.bits() != 0).then_some(facts.stx_mnt_id)
+}
+
+fn boot() -> Option<String> {
+    let (mut boot, mut text) = ([0; 64], String::new());
+    let read = std::fs::File::open(BOOT).and_then(|mut file| file.read(&mut boot));
+    let told = std::str::from_utf8(boot.get(..read.ok()?)?).ok()?.trim();
+    text.try_reserve_exact(told.len()).ok()?;
+    text.push_str(told);
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files::test_folder;
+
+    #[test]
+    fn an_origin_is_the_same_until_there_is_another_mount() {
+        let path = test_folder("origin");
+        let of = |path| Origin::of(&Dir::open(path).unwrap());
+        assert_eq!(of(&path), of(&path));
+        if let (Some(here), Some(there)) = (of(&path), of(std::path::Path::new("/dev/shm"))) {
+            assert_eq!(here.boot, there.boot);
+            assert!(here.boot.len() > 8, "{here:?}");
+        }
+        // The kernel's own files show nothing of their changes.
+        assert_eq!(of(std::path::Path::new("/proc/sys")), None);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
