@@ -17,8 +17,14 @@ use crate::error::Result;
 /// The file appears whole or not at all: whatever stops the process or the machine, what stands
 /// there is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk.
 /// It is readable by its owner only. A backup never silently lacks a licence: one that can't be
-/// read fails it. Licences whose issuer denies backup are left out and told
-/// (LICBAK_WMT_RESTRICTED_LICENSE).
+/// read fails it, and one that was in the store all the time is in it, whatever was renamed
+/// meanwhile. Licences whose issuer denies backup are left out and told
+/// (LICBAK_WMT_RESTRICTED_LICENSE), and so are backups of licbak that lie in the store
+/// (LICBAK_STATUS_LICENSE_LEFT_OUT). With LICBAK_WM_BACKUP_OVERWRITE the backup is replaced that is
+/// there at the call, and none that comes later; licenses_gone of the last figures tells how many
+/// licences of it are not in the store any more.
+///
+/// Relative paths mean the directory that is current in this call.
 ///
 /// @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) must be set, and StorePath
 /// or a store of the host's own.
@@ -34,12 +40,13 @@ use crate::error::Result;
 ///
 /// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
-/// LICBAK_NS_E_DRM_BACKUP_EXISTS if another process was faster;
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS if another process has put a backup there meanwhile, which is kept;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB,
 /// or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
-/// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store won't hold still;
+/// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store or a licence won't hold still for 5 s;
+/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: BackupPath was locked for over 5 s;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
 /// replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL. From a database also
 /// LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no licence;

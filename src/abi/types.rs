@@ -53,7 +53,8 @@ pub const LICBAK_STATUS_PROGRESS: licbak_status = 0x0001_0001;
 pub const LICBAK_STATUS_LICENSE_KEPT: licbak_status = 0x0001_0002;
 /// The bytes of a licence in the backup are damaged. value is its name (STRING).
 pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
-/// Something in the store is not backed up. value is "name: reason" (STRING).
+/// Something in the store is not backed up: a licence whose issuer denies it, a link, a special file,
+/// or another backup of licbak. value is "name: reason" (STRING).
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
 
 /// Not sent by this version, as the four below: the machine is being individualized.
@@ -160,7 +161,8 @@ pub struct licbak_license {
     pub content: *const u8,
     /// Bytes of the content, 16 MiB at most.
     pub content_size: usize,
-    /// Nanoseconds since 1970 UTC; 0: not known.
+    /// Nanoseconds since 1970 UTC; 0: not known, which 1970-01-01 00:00:00.0 itself counts as. Of a
+    /// directory's file before 1677-09-21 or after 2262-04-11 the nearest moment between.
     pub modified: i64,
     /// LICBAK_RIGHT_*. From a host UNSTATED: read it from the content.
     pub backup_right: u32,
