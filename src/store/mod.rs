@@ -6,6 +6,7 @@ mod contents;
 pub mod directory;
 pub mod host;
 pub mod sqlite;
+mod staging;
 pub mod tree;
 
 use std::path::Path;

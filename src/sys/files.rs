@@ -335,17 +335,17 @@ impl Dir {
         Ok(())
     }
 
-    pub fn link(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+    pub fn link(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
         rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())
     }
 
     /// Renames over whatever file `to` is.
-    pub fn rename(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+    pub fn rename(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
         rustix::fs::renameat(&self.0, from, &into.0, to)
     }
 
     /// Renames where `to` does not exist, else `EEXIST`. File systems that can't answer `EINVAL`.
-    pub fn rename_new(&self, from: &str, into: &Dir, to: &str) -> Result<(), Errno> {
+    pub fn rename_new(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
         rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::NOREPLACE)
     }
 

@@ -6,13 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
+use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::{Placed, tree};
-use crate::sys::files::{
-    Dir, Errno, Facts, File, Kind, Lock, hidden_name, is_hidden_name, parent, user,
-};
-
-/// The hidden folder's name, before sixteen hexadecimal digits.
-const STAGING: &str = ".licbak-restore.";
+use crate::sys::files::{Dir, Errno, Facts, File, Kind, parent};
 
 /// A directory while it is restored into.
 pub struct Restore {
@@ -23,41 +19,6 @@ pub struct Restore {
     replace: bool,
     /// It was made for this restore.
     is_new: bool,
-}
-
-struct Staging {
-    name: String,
-    folder: Dir,
-    /// The store's file system: nothing can be moved to another.
-    device: u64,
-    /// The process's umask keeps rights from the owner.
-    masked: bool,
-}
-
-impl Staging {
-    /// Opens the new folder `name` of the store; None where another restore has taken it for left behind,
-    /// as it may before it is locked.
-    fn hold(root: &Dir, name: &str) -> Result<Option<Staging>, Errno> {
-        // A umask may take from the owner too; then each file and folder is given its rights.
-        let masked = root
-            .facts_of(name)
-            .is_ok_and(|made| made.mode & 0o700 != 0o700);
-        if masked {
-            root.set_mode_of(name, 0o700)?;
-        }
-        let folder = match root.folder(name) {
-            Err(Errno::NOENT) => return Ok(None),
-            folder => folder?,
-        };
-        let is_ours = folder.try_lock()? != Lock::Others && root.facts_of(name).is_ok();
-        let device = root.facts()?.identity.device;
-        Ok(is_ours.then_some(Staging {
-            name: name.to_owned(),
-            folder,
-            device,
-            masked,
-        }))
-    }
 }
 
 /// The folders that a worker used last; licences come folder by folder.
@@ -101,72 +62,27 @@ impl Restore {
             is_new,
         };
         if !dry_run {
-            restore.remove_stale();
-            restore.staging = Some(restore.make_staging()?);
-            restore.check_moves()?;
+            restore.staging = Some(restore.stage()?);
         }
         Ok(restore)
     }
 
-    fn make_staging(&self) -> Result<Staging> {
+    /// Makes the hidden folder. Finds out, before any licence is written, whether one can get its place
+    /// without the risk of replacing another. Where it may replace one, it can.
+    fn stage(&self) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
-        loop {
-            let name = hidden_name(STAGING);
-            match root.make_folder(&name) {
-                Err(Errno::EXIST) => continue,
-                made => made.map_err(failed)?,
-            }
-            let held = Staging::hold(root, &name).inspect_err(|_| {
-                let _ = root.remove_folder(&name);
-            });
-            if let Some(staging) = held.map_err(failed)? {
-                return Ok(staging);
-            }
+        remove_stale(root);
+        let staging = root.folder("").and_then(Staging::make).map_err(failed)?;
+        if self.replace || staging.can_move_new().map_err(failed)? {
+            return Ok(staging);
         }
-    }
-
-    /// Finds out, before any licence is written, whether one can get its place without the risk of
-    /// replacing another. Where it may replace one, it can.
-    fn check_moves(&self) -> Result<()> {
-        let Some(staging) = self.staging.as_ref().filter(|_| !self.replace) else {
-            return Ok(());
-        };
-        let (name, folder) = ("file", "folder");
-        let moved = || -> Result<(), Errno> {
-            staging.folder.create(name)?;
-            staging.folder.make_folder(folder)?;
-            let into = staging.folder.folder(folder)?;
-            move_new(&staging.folder, name, &into, false)?;
-            into.remove_file(name)?;
-            staging.folder.remove_folder(folder)
-        };
-        moved().map_err(|errno| match errno {
-            Errno::PERM | Errno::NOTSUP | Errno::NOSYS => {
-                let sentence = format!(
-                    "The file system of '{}' can't name a file without the risk of replacing another. Ask for the \
-                     store's licences to be replaced, or restore into a store on another file system.",
-                    self.path.display()
-                );
-                Error::new(Outcome::NotSupported, sentence)
-            }
-            errno => self.write_error("make a folder in the store", "", errno),
-        })
-    }
-
-    /// Removes what killed restores of this user have left.
-    fn remove_stale(&self) {
-        let Some(root) = &self.root else { return };
-        for name in hidden(root) {
-            let Ok(folder) = root.folder(&name) else {
-                continue;
-            };
-            let ours = folder.facts().is_ok_and(|facts| facts.owner.0 == user());
-            if ours && folder.try_lock() == Ok(Lock::Ours) {
-                // What can't be removed is no reason not to restore.
-                let _ = tree::remove(root, &name);
-            }
-        }
+        let sentence = format!(
+            "The file system of '{}' can't name a file without the risk of replacing another. Ask for the \
+             store's licences to be replaced, or restore into a store on another file system.",
+            self.path.display()
+        );
+        Err(Error::new(Outcome::NotSupported, sentence))
     }
 
     /// Compares the licence with what the store has under its name, and writes it beside the store
@@ -275,7 +191,7 @@ impl Restore {
             for (name, kind) in tree::names(&from).map_err(failed)? {
                 let whole = tree::join(&folder, &name);
                 if kind == Kind::Folder {
-                    match move_new(&from, &name, &into, true) {
+                    match move_new(&from, &name, &into, &name, true) {
                         Ok(()) => tell(Published::Folder(&whole))?,
                         Err(Errno::EXIST | Errno::NOTEMPTY) => {
                             folders.try_reserve(1)?;
@@ -309,7 +225,7 @@ impl Restore {
             from.rename(name, into, name)?;
             return Ok(Some(size));
         }
-        match move_new(from, name, into, false) {
+        match move_new(from, name, into, name, false) {
             Err(Errno::EXIST) if !same(from, into, name)? => return Ok(None),
             Err(Errno::EXIST) => {}
             moved => moved?,
@@ -374,10 +290,7 @@ pub enum Published<'a> {
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        let Some(root) = &self.root else { return };
-        if let Some(staging) = &self.staging {
-            let _ = tree::remove(root, &staging.name);
-        }
+        self.staging = None;
         if self.is_new {
             let _ = Dir::remove(&self.path);
         }
@@ -473,33 +386,4 @@ fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
         folder = folder.folder(part)?;
     }
     Ok(folder)
-}
-
-/// Moves `name` where nothing has that name.
-fn move_new(from: &Dir, name: &str, into: &Dir, is_folder: bool) -> Result<(), Errno> {
-    match from.rename_new(name, into, name) {
-        // The file system does not know such a rename. A folder replaces only an empty one.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if is_folder => {
-            from.rename(name, into, name)
-        }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => from
-            .link(name, into, name)
-            .and_then(|()| from.remove_file(name)),
-        done => done,
-    }
-}
-
-/// Names in `root` as this module gives them.
-fn hidden(root: &Dir) -> Vec<String> {
-    let mut found = Vec::new();
-    let _ = root.entries::<Errno>(|name, _, _| {
-        let name = name
-            .to_str()
-            .ok()
-            .filter(|name| is_hidden_name(name, STAGING));
-        found.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-        found.extend(name.map(str::to_owned));
-        Ok(())
-    });
-    found
 }

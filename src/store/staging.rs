@@ -1,0 +1,141 @@
+//! A hidden folder beside what is restored: all is made in it first, and moved to its place when it is right.
+//!
+//! Whoever uses one holds a lock on it, so that what a killed restore has left can be told from what another
+//! is using.
+
+use std::ffi::OsStr;
+
+use crate::store::tree;
+use crate::sys::files::{Dir, Errno, Lock, hidden_name, is_hidden_name, user};
+
+/// The folder's name, before sixteen hexadecimal digits.
+const PREFIX: &str = ".licbak-restore.";
+
+/// A hidden folder of ours. Dropped, it goes with all that is left in it.
+pub struct Staging {
+    /// What it is in.
+    pub place: Dir,
+    pub name: String,
+    pub folder: Dir,
+    /// The file system: nothing can be moved to another.
+    pub device: u64,
+    /// The process's umask keeps rights from the owner.
+    pub masked: bool,
+}
+
+impl Staging {
+    /// Makes a hidden folder in `place`.
+    pub fn make(place: Dir) -> Result<Staging, Errno> {
+        let device = place.facts()?.identity.device;
+        loop {
+            let name = hidden_name(PREFIX);
+            match place.make_folder(&name) {
+                Err(Errno::EXIST) => continue,
+                made => made?,
+            }
+            let held = hold(&place, &name).inspect_err(|_| {
+                let _ = place.remove_folder(&name);
+            })?;
+            if let Some((folder, masked)) = held {
+                return Ok(Staging {
+                    place,
+                    name,
+                    folder,
+                    device,
+                    masked,
+                });
+            }
+        }
+    }
+
+    /// Finds out whether what is made here can get its place without the risk of replacing another.
+    pub fn can_move_new(&self) -> Result<bool, Errno> {
+        let (name, folder) = ("file", "folder");
+        let moved = || -> Result<(), Errno> {
+            self.folder.create(name)?;
+            self.folder.make_folder(folder)?;
+            let into = self.folder.folder(folder)?;
+            move_new(&self.folder, name, &into, name, false)?;
+            into.remove_file(name)?;
+            self.folder.remove_folder(folder)
+        };
+        match moved() {
+            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => Ok(false),
+            moved => moved.map(|()| true),
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = tree::remove(&self.place, &self.name);
+    }
+}
+
+/// Opens the new folder `name` and tells whether the umask keeps rights from its owner; None where another
+/// restore has taken it for left behind, as it may before it is locked.
+fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
+    // A umask may take from the owner too; then each file and folder is given its rights.
+    let masked = place
+        .facts_of(name)
+        .is_ok_and(|made| made.mode & 0o700 != 0o700);
+    if masked {
+        place.set_mode_of(name, 0o700)?;
+    }
+    let folder = match place.folder(name) {
+        Err(Errno::NOENT) => return Ok(None),
+        folder => folder?,
+    };
+    let is_ours = folder.try_lock()? != Lock::Others && place.facts_of(name).is_ok();
+    Ok(is_ours.then_some((folder, masked)))
+}
+
+/// Removes what killed restores of this user have left in `place`. What can't be removed is no reason not to
+/// restore.
+pub fn remove_stale(place: &Dir) {
+    for name in hidden(place) {
+        let Ok(folder) = place.folder(&name) else {
+            continue;
+        };
+        let ours = folder.facts().is_ok_and(|facts| facts.owner.0 == user());
+        if ours && folder.try_lock() == Ok(Lock::Ours) {
+            let _ = tree::remove(place, &name);
+        }
+    }
+}
+
+/// Names in `place` as this module gives them.
+fn hidden(place: &Dir) -> Vec<String> {
+    let mut found = Vec::new();
+    let _ = place.entries::<Errno>(|name, _, _| {
+        let name = name
+            .to_str()
+            .ok()
+            .filter(|name| is_hidden_name(name, PREFIX));
+        found.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        found.extend(name.map(str::to_owned));
+        Ok(())
+    });
+    found
+}
+
+/// Moves `name` to where nothing has the name `to`.
+pub fn move_new(
+    from: &Dir,
+    name: &str,
+    into: &Dir,
+    to: impl AsRef<OsStr>,
+    is_folder: bool,
+) -> Result<(), Errno> {
+    let to = to.as_ref();
+    match from.rename_new(name, into, to) {
+        // The file system does not know such a rename. A folder replaces only an empty one.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if is_folder => {
+            from.rename(name, into, to)
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => from
+            .link(name, into, to)
+            .and_then(|()| from.remove_file(name)),
+        done => done,
+    }
+}
