@@ -69,7 +69,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             workers,
             backup: &choice.backup,
         };
-        let selection = choice.selection;
+        let selection = &choice.selection;
         let damage = match destination {
             Destination::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
             Destination::Path(path) => {
@@ -95,7 +95,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
 /// Gives what is wrong with the backup, where that does not matter.
 fn restore_to_directory(
     walk: Walk,
-    selection: Selection,
+    selection: &Selection,
     store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {

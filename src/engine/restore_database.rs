@@ -15,7 +15,7 @@ use crate::store::sqlite::restore::Restore;
 /// Gives what is wrong with the backup, where that does not matter.
 pub fn restore_to_database(
     walk: Walk,
-    selection: Selection,
+    selection: &Selection,
     store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {
@@ -31,7 +31,7 @@ pub fn restore_to_database(
 
 fn restore(
     walk: Walk,
-    selection: Selection,
+    selection: &Selection,
     mut store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {

@@ -17,13 +17,13 @@ use crate::store::host::{Host, License};
 /// Gives what is wrong with the backup, where that does not matter.
 pub fn restore_to_host(
     walk: Walk,
-    selection: Selection,
+    selection: &Selection,
     host: &dyn Host,
     options: Options,
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     if !options.salvage {
-        let (looking, selection) = (Arc::new(Looking), selection.again()?);
+        let looking = Arc::new(Looking);
         let damage = walk.see(Phase::Checking, selection, looking, |_, ()| Ok(()))?;
         damage.map_or(Ok(()), Err)?;
     }

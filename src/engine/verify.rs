@@ -33,7 +33,7 @@ fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf
         backup: &backup,
     };
     let looking = Arc::new(Looking);
-    let damage = walk.see(Phase::Checking, Selection::All, looking, |license, ()| {
+    let damage = walk.see(Phase::Checking, &Selection::All, looking, |license, ()| {
         operation.counters.licenses_done.add(1);
         operation.counters.content_bytes.add(license.size);
         Ok(())

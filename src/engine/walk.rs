@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 use std::iter::{self, Peekable};
+use std::slice;
 use std::sync::Arc;
-use std::vec;
 
 use super::events::Notice;
 use super::lists::Lists;
@@ -42,19 +42,6 @@ pub enum Selection {
     These(Vec<Expected>),
 }
 
-impl Selection {
-    /// The same once more.
-    pub fn again(&self) -> Result<Selection> {
-        let Selection::These(licenses) = self else {
-            return Ok(Selection::All);
-        };
-        let mut again = Vec::new();
-        again.try_reserve_exact(licenses.len())?;
-        again.extend_from_slice(licenses);
-        Ok(Selection::These(again))
-    }
-}
-
 /// What a walk works with.
 #[derive(Clone, Copy)]
 pub struct Walk<'w> {
@@ -71,7 +58,7 @@ impl Walk<'_> {
     pub fn see<V: Visitor>(
         &self,
         phase: Phase,
-        selection: Selection,
+        selection: &Selection,
         visitor: Arc<V>,
         mut found: impl FnMut(&Expected, V::Found) -> Result<()>,
     ) -> Result<Option<Error>> {
@@ -178,13 +165,13 @@ enum Source<'b> {
         lists: Box<Lists<'b>>,
         frame: usize,
     },
-    These(Peekable<vec::IntoIter<Expected>>),
+    These(Peekable<slice::Iter<'b, Expected>>),
 }
 
 impl<'b> Jobs<'b> {
-    fn new(backup: &'b Backup, selection: Selection) -> Result<Jobs<'b>> {
+    fn new(backup: &'b Backup, selection: &'b Selection) -> Result<Jobs<'b>> {
         let source = match selection {
-            Selection::These(licenses) => Source::These(licenses.into_iter().peekable()),
+            Selection::These(licenses) => Source::These(licenses.iter().peekable()),
             Selection::All => Source::All {
                 lists: Box::new(Lists::new(&backup.reader).map_err(|fault| backup.error(fault))?),
                 frame: 0,
@@ -226,7 +213,7 @@ impl<'b> Jobs<'b> {
                 let mut licenses = Vec::new();
                 while let Some(license) = left.next_if(|license| license.offset < end) {
                     licenses.try_reserve(1)?;
-                    licenses.push(license);
+                    licenses.push(license.clone());
                 }
                 Ok(Some(Job { frame, licenses }))
             }
