@@ -12,11 +12,6 @@ static const int errors[] = {SHORT,  EINTR, EIO,    ENOSPC, EDQUOT, EROFS, EACCE
                              EMFILE, EFBIG, ENOMEM, ESTALE, ENOENT, EINVAL, ENODATA};
 enum { ERRORS = sizeof errors / sizeof errors[0] };
 
-static bool asks(const call *c)
-{
-    return is_one_of(c, " stat lstat newfstatat statx access faccessat ");
-}
-
 static bool is_of_database(const call *c)
 {
     return strstr(c->path, ".db") != NULL || strcmp(c->path, "db") == 0 || strstr(c->path, "etilqs") != NULL;
@@ -136,6 +131,9 @@ static bool is_sqlites_code(const call *c, bool again, licbak_hresult hr)
  * mode; and whether a folder was synced it does not ask. To sync it in the end is the library's own. */
 static bool can_sqlite_do_without(const job *j, const call *c, bool is_last)
 {
+    if (j->changes == A_DATABASE && j->before == NULL) {
+        return false; /* before a new one gets its place, all of it is on the disk */
+    }
     if (strcmp(c->path, "db") == 0) {
         return is_sync(c) && !is_last;
     }

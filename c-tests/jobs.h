@@ -73,12 +73,14 @@ static licbak_hresult LICBAK_CALL count_listed(const licbak_license *license, vo
     return LICBAK_S_OK;
 }
 
+static bool others_come; /* between the calls of a job, which may have to begin again */
+
 /* In the child. */
 static void do_job(void *argument)
 {
     const doing *d = argument;
     const job *j = d->job;
-    recorder rec = {.may_roll_back = j->changes == A_DATABASE};
+    recorder rec = {.may_roll_back = j->changes == A_DATABASE, .may_begin_again = others_come};
     uint32_t one = 1;
     licbak_restorer *r = restorer_for(j->store != NULL ? j->store : "unused", j->backups);
     CHECK_HR(licbak_set_prop(r, "Threads", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&one, 4), LICBAK_S_OK);
@@ -153,29 +155,18 @@ static void copy_tree(const char *from, const char *to)
     free(names);
 }
 
-/* A database is its file with what stands beside it: `change` is called for each. */
-static void each_of_database(const char *from, const char *to, void (*change)(const char *, const char *))
+/* A database is its file with what stands beside it. */
+static void copy_database(const char *from, const char *to)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         char source[64], target[64];
         snprintf(source, sizeof source, "%s%s", from, suffixes[i]);
         snprintf(target, sizeof target, "%s%s", to, suffixes[i]);
-        change(source, target);
-    }
-}
-
-static void remove_one(const char *unused, const char *path)
-{
-    (void)unused;
-    CHECK(unlink(path) == 0 || errno == ENOENT);
-}
-
-static void copy_one(const char *from, const char *to)
-{
-    remove_one(from, to);
-    if (exists(from)) {
-        copy_file(from, to);
+        CHECK(unlink(target) == 0 || errno == ENOENT);
+        if (exists(source)) {
+            copy_file(source, target);
+        }
     }
 }
 
@@ -227,6 +218,12 @@ static void make_world(void)
     run_unhindered(&jobs[5]);
 }
 
+/* The directory in which a job changes something. */
+static const char *where(const job *j)
+{
+    return j->changes == A_BACKUP ? "backups" : j->changes == A_DATABASE ? "db" : "target";
+}
+
 /* As it is before each run of the job. */
 static void prepare(const job *j)
 {
@@ -244,7 +241,7 @@ static void prepare(const job *j)
         }
         break;
     case A_DATABASE:
-        each_of_database("", "db/target.db", remove_one);
+        check_empty("db");
         if (j->before != NULL) {
             copy_file(j->before, "db/target.db");
         }
@@ -311,7 +308,7 @@ static char *text_now(const job *j)
     case A_DIRECTORY:
         return exists("target") ? without_hidden(tree("target")) : strdup("");
     case A_DATABASE:
-        each_of_database("db/target.db", "db/seen.db", copy_one); /* to look at it may mend it */
+        copy_database("db/target.db", "db/seen.db"); /* to look at it may mend it */
         return exists("db/seen.db") ? rows("db/seen.db") : strdup("");
     default:
         return strdup("");
@@ -424,11 +421,10 @@ static state state_now(const job *j, const expected *e)
 /* What stands there with a hidden name; NULL if there is nothing. */
 static const char *left_behind(const job *j)
 {
-    const char *directory = j->changes == A_BACKUP ? "backups" : "target";
-    if (j->changes == NOTHING || j->changes == A_DATABASE || !exists(directory)) {
+    if (j->changes == NOTHING || !exists(where(j))) {
         return NULL;
     }
-    const char *names = entries(directory);
+    const char *names = entries(where(j));
     return names[0] == '.' ? names : NULL;
 }
 

@@ -31,7 +31,7 @@ c_programs! {
     roundtrip backup names restore restore_license list
     outcomes damage salvage rights
     events cancel lifetime reentry
-    races crowd moving hygiene stick
+    races crowd moving hygiene stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     host_store host_many host_misuse host_inside
     faults kills powercut cut_disk full memory
@@ -154,7 +154,7 @@ macro_rules! python_programs {
 }
 
 python_programs! {
-    sqlite_store sqlite_errors sqlite_restore sqlite_writers sqlite_hostile sqlite_fork
+    sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_hostile sqlite_fork
 }
 
 // -- the header

@@ -222,7 +222,7 @@ def virtual_tables():
 
 
 def an_empty_one():
-    """What a restore that was killed has left; and a new one whatever the umask."""
+    """What SQLite has where nothing was written yet; and a new one whatever the umask."""
     with place() as root:
         backups = backed_up(root)
         for mask in 0o022, 0o077, 0o277, 0o777:

@@ -171,6 +171,11 @@ static inline bool changes_facts(const call *c)
     return is_one_of(c, " unlink unlinkat rmdir chmod fchmod fchmodat fchown utimensat ");
 }
 
+static inline bool asks(const call *c)
+{
+    return is_one_of(c, " stat lstat newfstatat statx access faccessat ");
+}
+
 static inline bool is_sync(const call *c)
 {
     return is_one_of(c, " fsync fdatasync syncfs ");

@@ -68,6 +68,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             pool,
             workers,
             backup: &choice.backup,
+            is_again: false,
         };
         let selection = &choice.selection;
         let damage = match destination {
@@ -80,7 +81,9 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
                     Target::Directory(store) => {
                         restore_to_directory(walk, selection, store, options)
                     }
-                    Target::Database(store) => restore_to_database(walk, selection, store, options),
+                    Target::Database(store) => {
+                        restore_to_database(walk, selection, *store, options)
+                    }
                 }
             }
         }?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::Notice;
-use super::progress::{Count, Phase};
+use super::progress::{Count, Counters, Phase};
 use super::restore::Options;
 use super::restore_host::Copying;
 use super::walk::{Selection, Walk};
@@ -21,24 +21,58 @@ pub fn restore_to_database(
 ) -> Result<Option<Error>> {
     let restored = restore(walk, selection, store, options);
     if restored.is_err() {
-        // The transaction is rolled back.
-        let counters = &walk.operation.counters;
-        counters.licenses_done.set(0);
-        counters.content_bytes.set(0);
+        forget(&walk.operation.counters);
     }
     restored
 }
 
+/// Sets back what has been counted for a transaction that is rolled back.
+fn forget(counters: &Counters) {
+    counters.licenses_done.set(0);
+    counters.content_bytes.set(0);
+}
+
 fn restore(
-    walk: Walk,
+    mut walk: Walk,
     selection: &Selection,
     mut store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;
+    loop {
+        let damage = match place(walk, selection, &mut store)? {
+            Some(damage) if !options.salvage => return Err(damage),
+            damage => damage,
+        };
+        counters.enter(Phase::Committing, 0);
+        if options.dry_run {
+            return Ok(damage);
+        }
+        // First, since it may take long: then little time is left in which another may be faster.
+        operation.settle()?;
+        let is_done = store.seal()? && {
+            operation.commit()?;
+            store.commit()?
+        };
+        if is_done {
+            return Ok(damage);
+        }
+        // Another was, and its database is restored into.
+        store = store.again()?;
+        walk.is_again = true;
+        forget(counters);
+        counters.licenses_kept.set(0);
+        counters.licenses_damaged.set(0);
+    }
+}
+
+/// Places every licence in the store's transaction, and gives what is wrong with the backup.
+fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Option<Error>> {
+    let operation = walk.operation;
+    let counters = &operation.counters;
     let copying = Arc::new(Copying);
-    let damage = walk.see(Phase::Checking, selection, copying, |license, content| {
+    walk.see(Phase::Checking, selection, copying, |license, content| {
         let stated = Statement {
             key_id: license.key_id.clone(),
             format: license.format,
@@ -57,15 +91,5 @@ fn restore(
             }
         }
         Ok(())
-    })?;
-    let damage = match damage {
-        Some(damage) if !options.salvage => return Err(damage),
-        damage => damage,
-    };
-    counters.enter(Phase::Committing, 0);
-    if !options.dry_run {
-        operation.commit()?;
-        store.commit()?;
-    }
-    Ok(damage)
+    })
 }

@@ -31,6 +31,7 @@ fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf
         pool,
         workers,
         backup: &backup,
+        is_again: false,
     };
     let looking = Arc::new(Looking);
     let damage = walk.see(Phase::Checking, &Selection::All, looking, |license, ()| {

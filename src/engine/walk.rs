@@ -49,6 +49,8 @@ pub struct Walk<'w> {
     pub pool: &'w Pool,
     pub workers: usize,
     pub backup: &'w Arc<Backup>,
+    /// The host has been told of the damage.
+    pub is_again: bool,
 }
 
 impl Walk<'_> {
@@ -89,7 +91,9 @@ impl Walk<'_> {
                     None => {
                         damaged += 1;
                         counters.licenses_damaged.add(1);
-                        operation.tell(Notice::Damaged { name: license.name });
+                        if !self.is_again {
+                            operation.tell(Notice::Damaged { name: license.name });
+                        }
                     }
                 }
                 counters.phase_done.add(1);

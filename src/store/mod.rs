@@ -194,7 +194,7 @@ pub fn open(path: &Path, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapsh
 /// A store that is restored into.
 pub enum Target {
     Directory(directory::restore::Restore),
-    Database(sqlite::restore::Restore),
+    Database(Box<sqlite::restore::Restore>),
 }
 
 /// Opens the store at `path` for a restore, and makes it where it does not exist.
@@ -206,9 +206,10 @@ pub fn open_for_restore(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) 
         Err(errno) => return Err(Error::directory("StorePath", path, errno)),
     };
     Ok(match is_database {
-        true => Target::Database(sqlite::restore::Restore::open(
-            path, replace, dry_run, go_on,
-        )?),
+        true => {
+            let store = sqlite::restore::Restore::open(path, replace, dry_run, go_on)?;
+            Target::Database(Box::new(store))
+        }
         false => Target::Directory(directory::restore::Restore::open(path, replace, dry_run)?),
     })
 }

@@ -161,18 +161,13 @@ pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
     rustix::fs::stat(path).map(Facts::from)
 }
 
-/// Makes the empty file at `path`, which must not exist, for its owner alone.
-pub fn create_at(path: &Path) -> Result<(), Errno> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = File(retry_on_intr(|| rustix::fs::open(path, flags, PRIVATE))?);
-    file.keep_private().inspect_err(|_| {
-        let _ = remove_at(path);
-    })
-}
-
-/// Removes the file at `path`.
-pub fn remove_at(path: &Path) -> Result<(), Errno> {
-    rustix::fs::unlink(path)
+/// Whether anything has the name `path`, be it a symbolic link that leads nowhere.
+pub fn is_taken(path: &Path) -> Result<bool, Errno> {
+    match rustix::fs::lstat(path) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// A file, folder or link that is held without being opened: as long as it is, no other has its identity.

@@ -5,6 +5,7 @@
 //! closely at what it reads.
 
 mod damage;
+mod new;
 pub mod restore;
 pub mod snapshot;
 
@@ -68,7 +69,9 @@ fn is_foreign(path: &Path) -> bool {
 /// Whether a store that is to be made at `path` is a database.
 pub fn is_named_database(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
+    // With a slash at its end it is a directory's name.
+    !path.as_os_str().as_encoded_bytes().ends_with(b"/")
+        && extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -82,23 +85,33 @@ struct Database {
     connection: Connection,
     /// Ends after the connection.
     held: Use,
+    /// What it is called where something is said of it.
     path: PathBuf,
+    /// Where SQLite finds it: a new one is not at its path yet.
+    file: PathBuf,
     go_on: GoOn,
 }
 
 impl Database {
-    /// Opens the database at `path`, which exists.
-    fn open(path: &Path, go_on: GoOn) -> Result<Database> {
+    /// Opens the database `path`, which is in `file`.
+    fn open(path: &Path, file: &Path, go_on: GoOn) -> Result<Database> {
         let held = begin_use(path)?;
-        let connection = connect(path).map_err(|error| failure(path, "open", &error))?;
-        Database::new(connection, held, path, go_on)
+        let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
+        Database::new(connection, held, path, file, go_on)
     }
 
-    fn new(connection: Connection, held: Use, path: &Path, go_on: GoOn) -> Result<Database> {
+    fn new(
+        connection: Connection,
+        held: Use,
+        path: &Path,
+        file: &Path,
+        go_on: GoOn,
+    ) -> Result<Database> {
         let mut database = Database {
             connection,
             held,
             path: path.to_owned(),
+            file: file.to_owned(),
             go_on,
         };
         database
@@ -190,7 +203,7 @@ impl Database {
     /// What SQLite's `error` means to the operation that was `doing` something with the database.
     fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
         let ended = (self.go_on)().err();
-        ended.unwrap_or_else(|| failure(&self.path, doing, error))
+        ended.unwrap_or_else(|| failure(&self.path, &self.file, doing, error))
     }
 }
 
@@ -204,7 +217,7 @@ struct Table {
     row_number: Option<&'static str>,
 }
 
-fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
+fn failure(path: &Path, file: &Path, doing: &str, error: &rusqlite::Error) -> Error {
     let doing = format!("{doing} the database '{}' (StorePath)", path.display());
     let rusqlite::Error::SqliteFailure(code, message) = error else {
         // Of the wrong type, or otherwise not what was asked for.
@@ -223,7 +236,7 @@ fn failure(path: &Path, doing: &str, error: &rusqlite::Error) -> Error {
             return Error::new(Outcome::FileTooLarge, sentence);
         }
         ErrorCode::PermissionDenied => Outcome::AccessDenied,
-        ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(path, system),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(file, system),
         // A block of the disk that can't be read is a damaged database to SQLite.
         ErrorCode::DatabaseCorrupt if system == Some(Outcome::WriteFault) => Outcome::ReadFault,
         ErrorCode::SystemIoFailure => match code.extended_code {
@@ -267,10 +280,10 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
     }
 }
 
-/// Why SQLite could not open the database or what stands beside it, or write there; it met `system`.
-fn barred(path: &Path, system: Option<Outcome>) -> Outcome {
-    let directory = files::parent(path);
-    let error = files::check_writable(path)
+/// Why SQLite could not open the database in `file` or what stands beside it, or write there; it met `system`.
+fn barred(file: &Path, system: Option<Outcome>) -> Outcome {
+    let directory = files::parent(file);
+    let error = files::check_writable(file)
         .and_then(|()| files::check_writable(directory))
         .and_then(|()| Dir::open(directory).map(drop));
     error.map_or_else(

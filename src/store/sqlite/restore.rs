@@ -1,12 +1,15 @@
 //! Restores into a database: in one transaction, which a failure, a cancel or a crash takes back whole.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, ToSql, params};
 
+use super::new::{New, is_free};
 use super::{Database, Table, begin_use};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
+use crate::store::staging::remove_stale;
 use crate::store::{GoOn, Placed};
 use crate::sys::files::{self, Dir, Errno};
 
@@ -15,35 +18,17 @@ const THIS_NAME: &str = "name = ?1 AND name = ?1 COLLATE BINARY";
 
 /// A database while it is restored into.
 pub struct Restore {
-    /// None where it does not exist, and is not to be made.
-    database: Option<Database>,
-    table: Option<Table>,
+    path: PathBuf,
     replace: bool,
     dry_run: bool,
-    /// Was there without content, or not at all.
-    is_new: bool,
-    made: Option<Made>,
+    go_on: GoOn,
+    /// None where it does not exist and is not to be made, and when it is closed.
+    database: Option<Database>,
+    table: Option<Table>,
     /// The last folder that was found to be no licence, and so are those that it is in.
     folder: String,
-}
-
-/// A new file, which goes again unless something is committed to it.
-struct Made {
-    path: PathBuf,
-    is_committed: bool,
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        if self.is_committed {
-            return;
-        }
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let mut name = self.path.clone().into_os_string();
-            name.push(suffix);
-            let _ = files::remove_at(Path::new(&name));
-        }
-    }
+    /// Where it did not exist. Goes after the database is closed.
+    new: Option<New>,
 }
 
 impl Restore {
@@ -51,53 +36,62 @@ impl Restore {
     pub fn open(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
         // Before anything is made.
         let _held = begin_use(path)?;
-        let (is_there, is_new) = match files::facts_at(path) {
-            Err(Errno::NOENT) => (false, true),
-            Err(errno) => return Err(Error::directory("StorePath", path, errno)),
-            // A restore that was killed may have left it empty.
-            Ok(facts) => (true, facts.size == 0),
-        };
         let mut restore = Restore {
-            database: None,
-            table: None,
+            path: path.to_owned(),
             replace,
             dry_run,
-            is_new,
-            made: None,
+            go_on,
+            database: None,
+            table: None,
             folder: String::new(),
+            new: None,
         };
-        if !is_there {
+        let parent = files::parent(path);
+        if is_free(path)? {
             // Its parent must be there, also for a dry run.
-            let parent = files::parent(path);
-            Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
+            let parent =
+                Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
             if dry_run {
                 return Ok(restore);
             }
-            restore.made = make(path)?;
+            restore.new = Some(New::make(path, parent)?);
+        } else if !dry_run && let Ok(parent) = Dir::open(parent) {
+            remove_stale(&parent);
         }
-        let database = Database::open(path, go_on)?;
+        restore.begin()?;
+        Ok(restore)
+    }
+
+    /// Opens the database and begins the transaction.
+    fn begin(&mut self) -> Result<()> {
+        let (path, new) = (&self.path, &self.new);
+        let file = new.as_ref().map_or_else(|| path.clone(), New::file);
+        let facts = files::facts_at(&file);
+        let facts = facts.map_err(|errno| Error::directory("StorePath", path, errno))?;
+        let database = Database::open(path, &file, Arc::clone(&self.go_on))?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
+        let set = |what, to| database.connection.pragma_update(None, what, to);
         // Also what says that a transaction is over is to be on the disk when it is: a journal's end is a name
         // in its directory.
-        let set = database
-            .connection
-            .pragma_update(None, "synchronous", "EXTRA");
-        set.map_err(failed)?;
-        if is_new && !dry_run {
-            let set = database
-                .connection
-                .pragma_update(None, "journal_mode", "WAL");
-            set.map_err(failed)?;
-        }
-        if restore.made.is_none() {
+        set("synchronous", "EXTRA").map_err(failed)?;
+        if new.is_some() {
+            // Nobody sees it before it is whole: so everything is written once, and there is nothing to go back to.
+            set("journal_mode", "MEMORY").map_err(failed)?;
+        } else {
+            if facts.size == 0 && !self.dry_run {
+                set("journal_mode", "WAL").map_err(failed)?;
+            }
             database.check_all()?;
         }
         // Another's lock is waited for here, once, and not with every page that has to be written. (In WAL
         // mode others read on.)
-        let begin = if dry_run { "BEGIN" } else { "BEGIN EXCLUSIVE" };
+        let begin = match self.dry_run {
+            true => "BEGIN",
+            false => "BEGIN EXCLUSIVE",
+        };
         database.connection.execute_batch(begin).map_err(failed)?;
-        restore.table = database.table()?;
-        match restore.table {
+        self.table = database.table()?;
+        match self.table {
             Some(Table { is_view: true, .. }) => {
                 let sentence = format!(
                     "In the database '{}' (StorePath) 'license' is a view, and nothing can be restored \
@@ -106,16 +100,16 @@ impl Restore {
                 );
                 return Err(Error::new(Outcome::NotSupported, sentence));
             }
-            None if !dry_run => {
+            None if !self.dry_run => {
                 let create = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, \
                               key_id TEXT, backup_right INTEGER)";
                 database.connection.execute_batch(create).map_err(failed)?;
-                restore.table = database.table()?;
+                self.table = database.table()?;
             }
             _ => {}
         }
-        restore.database = Some(database);
-        Ok(restore)
+        self.database = Some(database);
+        Ok(())
     }
 
     /// Compares the licence with what the store has under its name, and writes it where it is to be
@@ -173,27 +167,57 @@ impl Restore {
         Ok(Placed::Staged)
     }
 
-    /// Brings all that was placed to the disk.
-    pub fn commit(mut self) -> Result<()> {
+    /// Makes a new database whole, out of sight, and brings it to the disk. False where something has come to its
+    /// path meanwhile, and is to be restored into.
+    pub fn seal(&mut self) -> Result<bool> {
+        if self.new.is_none() {
+            return Ok(true);
+        }
+        if let Some(database) = self.database.take() {
+            let sealed = database.connection.execute_batch("COMMIT").and_then(|()| {
+                let connection = &database.connection;
+                connection.pragma_update(None, "journal_mode", "WAL")
+            });
+            sealed.map_err(|error| database.failure("restore into", &error))?;
+        }
+        is_free(&self.path)
+    }
+
+    /// Makes what was placed a part of the store, and brings that to the disk; a new database has to be sealed
+    /// before. False where something has come to its path meanwhile, and is to be restored into.
+    pub fn commit(&mut self) -> Result<bool> {
+        if let Some(new) = &self.new {
+            return new.publish();
+        }
         let Some(database) = self.database.take() else {
-            return Ok(());
+            return Ok(true);
         };
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
-        if let Some(made) = &mut self.made {
-            made.is_committed = true;
-        }
-        if !self.is_new {
-            return Ok(());
-        }
-        // Closed before, so that all is in the one file; its name has to reach the disk too.
-        let path = database.path.clone();
         drop(database);
-        let synced = Dir::open(files::parent(&path)).and_then(|directory| directory.sync());
+        self.sync_name()?;
+        Ok(true)
+    }
+
+    /// The same restore from its start.
+    pub fn again(self) -> Result<Restore> {
+        let (path, go_on) = (self.path.clone(), Arc::clone(&self.go_on));
+        let (replace, dry_run) = (self.replace, self.dry_run);
+        drop(self);
+        Restore::open(&path, replace, dry_run, go_on)
+    }
+
+    /// Brings the database's name to the disk: it may be of another restore, which is not as far yet.
+    fn sync_name(&self) -> Result<()> {
+        let synced = match Dir::open(files::parent(&self.path)) {
+            // Who may not list the directory has made no name there.
+            Err(Errno::ACCESS) => Ok(()),
+            directory => directory.and_then(|directory| directory.sync()),
+        };
         synced.map_err(|errno| {
             let doing = format!(
-                "bring the new database '{}' (StorePath) to the disk",
-                path.display()
+                "bring the name of the database '{}' (StorePath) to the disk",
+                self.path.display()
             );
             Error::system(Access::Write, doing, errno)
         })
@@ -236,21 +260,6 @@ impl Database {
             name::shown(&other),
         );
         Err(Error::new(Outcome::InvalidName, sentence))
-    }
-}
-
-/// Makes an empty file for the database; None where another has made it meanwhile.
-fn make(path: &Path) -> Result<Option<Made>> {
-    match files::create_at(path) {
-        Ok(()) => Ok(Some(Made {
-            path: path.to_owned(),
-            is_committed: false,
-        })),
-        Err(Errno::EXIST) => Ok(None),
-        Err(errno) => {
-            let doing = format!("make the database '{}' (StorePath)", path.display());
-            Err(Error::system(Access::Write, doing, errno))
-        }
     }
 }
 

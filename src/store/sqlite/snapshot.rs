@@ -32,7 +32,7 @@ struct Reading {
 impl Snapshot {
     /// Opens the database at `path` and takes the snapshot.
     pub fn open(path: &Path, go_on: GoOn) -> Result<Snapshot> {
-        let mut database = Database::open(path, go_on)?;
+        let mut database = Database::open(path, path, go_on)?;
         if !database.is_in_wal_mode()? {
             database = database.copy()?;
         }
@@ -116,10 +116,11 @@ impl Database {
             connection,
             held,
             path,
+            file,
             go_on,
         } = self;
         drop(connection);
-        Database::new(copy, held, &path, go_on)
+        Database::new(copy, held, &path, &file, go_on)
     }
 
     /// What gives every licence, sorted by the bytes of its name.

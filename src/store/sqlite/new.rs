@@ -1,0 +1,107 @@
+//! A new database: made in a hidden folder beside its path, and moved there when it is whole.
+//!
+//! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever replaced or
+//! removed that has a name which they know.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Access, Error, Outcome, Result};
+use crate::store::staging::{Staging, move_new, remove_stale};
+use crate::sys::files::{self, Dir, Errno};
+
+/// The database's name in the hidden folder.
+const NAME: &str = "store.db";
+/// What SQLite has beside a database, behind its name.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A database that has no path yet. Dropped, it goes with all that SQLite has made beside it.
+pub struct New {
+    path: PathBuf,
+    staging: Staging,
+}
+
+impl New {
+    /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at `path`. Finds out
+    /// whether it can get there without the risk of replacing another.
+    pub fn make(path: &Path, parent: Dir) -> Result<New> {
+        let failed = |errno| failure(path, errno);
+        remove_stale(&parent);
+        let staging = Staging::make(parent).map_err(failed)?;
+        if !staging.can_move_new().map_err(failed)? {
+            let sentence = format!(
+                "The file system of '{}' (StorePath) can't name a file without the risk of replacing another. \
+                 Restore into a database on another file system.",
+                path.display()
+            );
+            return Err(Error::new(Outcome::NotSupported, sentence));
+        }
+        let file = staging.folder.create(NAME);
+        file.and_then(|file| file.keep_private()).map_err(failed)?;
+        Ok(New {
+            path: path.to_owned(),
+            staging,
+        })
+    }
+
+    /// Where SQLite finds it.
+    pub fn file(&self) -> PathBuf {
+        let parent = files::parent(&self.path);
+        parent.join(&self.staging.name).join(NAME)
+    }
+
+    /// Moves the database, which is closed and on the disk, to its path, and brings that to the disk too. False
+    /// where something has come there before.
+    pub fn publish(&self) -> Result<bool> {
+        let Staging { folder, place, .. } = &self.staging;
+        if !is_free(&self.path)? {
+            return Ok(false);
+        }
+        let name = self.path.file_name().unwrap_or_default();
+        let moved = move_new(folder, NAME, place, name, false);
+        if moved == Err(Errno::EXIST) {
+            return Ok(false);
+        }
+        let done = moved.and_then(|()| place.sync());
+        done.map(|()| true)
+            .map_err(|errno| failure(&self.path, errno))
+    }
+}
+
+fn failure(path: &Path, errno: Errno) -> Error {
+    let doing = format_args!("make the database '{}' (StorePath)", path.display());
+    Error::system(Access::Write, doing, errno)
+}
+
+/// Whether nothing is at `path`. What is beside it then belongs to another database, and SQLite would take it
+/// for a part of the new one.
+pub fn is_free(path: &Path) -> Result<bool> {
+    let is_taken = |path: &Path| {
+        files::is_taken(path).map_err(|errno| {
+            let doing = format_args!("look for the database '{}' (StorePath)", path.display());
+            Error::system(Access::Read, doing, errno)
+        })
+    };
+    if is_taken(path)? {
+        return Ok(false);
+    }
+    for suffix in BESIDE {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        if !is_taken(Path::new(&beside))? {
+            continue;
+        }
+        // It is another restore's, or its host's, where the database has come meanwhile.
+        if is_taken(path)? {
+            return Ok(false);
+        }
+        let sentence = format!(
+            "Cannot make the database '{}' (StorePath): beside it is '{}', which belongs to a database that is \
+             not there, and would be taken for a part of the new one. Bring that database back, or move the \
+             file away, and restore again.",
+            path.display(),
+            Path::new(&beside).display()
+        );
+        return Err(Error::new(Outcome::LicenseStoreError, sentence));
+    }
+    Ok(true)
+}
