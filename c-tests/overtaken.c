@@ -1,5 +1,6 @@
 /* Others come between: to the path of a new database comes something else before each of the system calls that ask
- * for it or make something, also when the restore can't be stopped any more.
+ * for it or make something, also when the restore can't be stopped any more; and a database is moved away while
+ * what was restored into it is committed.
  */
 #include "jobs.h"
 
@@ -161,6 +162,44 @@ static void names_are_given(void)
     free_expected(&new);
 }
 
+/* -- a database in use ------------------------------------------------------------------------------------- */
+
+static bool commits_by_log(const call *c)
+{
+    return is_sync(c) && strcmp(c->path, "db/target.db-wal") == 0;
+}
+
+static bool commits_by_journal(const call *c)
+{
+    return is_call(c, "unlink") && strcmp(c->path, "db/target.db-journal") == 0;
+}
+
+static void move_away(void)
+{
+    CHECK(rename("db/target.db", "db/moved.db") == 0);
+}
+
+static void replace(void)
+{
+    copy_file("some.db", "db/other.db");
+    CHECK(rename("db/other.db", "db/target.db") == 0);
+}
+
+static void moved_away(void)
+{
+    const job in_rollback = {"restore", RESTORE(A_DATABASE), "db/target.db", "source", 0, false, "some.db", true};
+    for (int i = 0; i < 4; i++) {
+        bool by_journal = i % 2;
+        const outcome *o = run_while(by_journal ? &in_rollback : &into_some, i < 2 ? move_away : replace,
+                                     by_journal ? commits_by_journal : commits_by_log, 0);
+        CHECK(coming.has_come);
+        CHECK_HR(o->hr, LICBAK_NS_E_DRM_LICENSE_STORE_ERROR);
+        CHECK_HAS(o->sentence, "moved away or replaced");
+        CHECK_HAS(o->sentence, "db/target.db");
+        CHECK_INT(exists("db/target.db"), i >= 2);
+    }
+}
+
 int main(void)
 {
     begin("overtaken");
@@ -172,5 +211,6 @@ int main(void)
     others_come = true;
     to_the_path();
     names_are_given();
+    moved_away();
     return finish();
 }

@@ -334,10 +334,41 @@ def canceled():
         tell("restores that were interrupted", ", ".join(f"{count} ended {code}" for code, count in outcomes.items()))
 
 
+def moved_away():
+    """What is restored into is not what is there in the end: nothing of it is said to be restored, or overwritten."""
+    rows = [(f"{i:05}", b"new", None, None) for i in range(9000)]
+    old = [(name, b"old", None, None) for name, *_ in rows]
+    with place() as root:
+        backups = backed_up(root, [*rows, ("z", b"z", None, None)])
+        for mode in "WAL", "DELETE":
+            for number, other in enumerate(["nothing", "another", "a copy"]):
+                store, away = root / f"{mode} {number}.db", root / f"{mode} {number} away"
+                make(store, old, before=[f"PRAGMA journal_mode = {mode}"])
+                copy = make(root / "other", [("o", b"o", None, None)] if other == "another" else old)
+                child = Child()
+                child.ask("restore_licenses", store, backups, hold_at=KEPT)
+                check(child.answer(), "held")
+                store.rename(away)
+                if other != "nothing":
+                    copy.rename(store)
+                before = store.read_bytes() if store.exists() else None
+                child.write("go on")
+                told = child.answer()
+                child.end()
+                what = f"{other} in its place in {mode}"
+                check(told["code"], STORE_ERROR, f"{what}: {told['sentence']}")
+                check_words(told["sentence"], f"'{store}'", "moved away or replaced", "restore again")
+                check(told["figures"]["done"], 0, f"{what}: the figures")
+                check(store.read_bytes() if store.exists() else None, before, what)
+                for path in [copy, *root.glob(f"{mode} {number}.db-*")]:
+                    path.unlink(missing_ok=True)
+                check("z" in licenses_of(away), False, f"{what}: what was moved away")
+
+
 def main():
     for test in [
         licence_by_licence, one_licence, a_new_one, an_empty_one, refused, folders, as_they_are, virtual_tables,
-        damaged_backup, damaged_database, canceled,
+        damaged_backup, damaged_database, canceled, moved_away,
     ]:
         test()
     finish()

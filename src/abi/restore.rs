@@ -55,7 +55,7 @@ use crate::license::name::is_key_id;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
 /// LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the risk of replacing
 /// another, or in a database license is a view or a virtual table; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database
-/// is damaged or takes no licences, or where a new one would be there is
+/// is damaged, takes no licences, or was moved away or replaced meanwhile, or where a new one would be there is
 /// the log or journal of another; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of
 /// the host's store;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,

@@ -236,6 +236,12 @@ fn failure(path: &Path, file: &Path, doing: &str, error: &rusqlite::Error) -> Er
             return Error::new(Outcome::FileTooLarge, sentence);
         }
         ErrorCode::PermissionDenied => Outcome::AccessDenied,
+        // Where it could look.
+        ErrorCode::ReadOnly
+            if code.extended_code == ffi::SQLITE_READONLY_DBMOVED && system.is_none() =>
+        {
+            return moved(path);
+        }
         ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(file, system),
         // A block of the disk that can't be read is a damaged database to SQLite.
         ErrorCode::DatabaseCorrupt if system == Some(Outcome::WriteFault) => Outcome::ReadFault,
@@ -278,6 +284,16 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
         None | Some(Outcome::WriteFault) => Outcome::ReadFault,
         Some(outcome) => outcome,
     }
+}
+
+/// The error of a database that is not at its path any more.
+fn moved(path: &Path) -> Error {
+    let sentence = format!(
+        "The database '{}' (StorePath) was moved away or replaced while it was in use. What is there now has \
+         not been restored: restore again.",
+        path.display()
+    );
+    Error::new(Outcome::LicenseStoreError, sentence)
 }
 
 /// Why SQLite could not open the database in `file` or what stands beside it, or write there; it met `system`.

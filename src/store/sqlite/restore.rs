@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::new::{New, is_free};
-use super::{Database, Table, begin_use};
+use super::{Database, Table, begin_use, moved};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::staging::remove_stale;
 use crate::store::{GoOn, Placed};
-use crate::sys::files::{self, Dir, Errno};
+use crate::sys::files::{self, Dir, Errno, Identity};
 
 /// The row of a name: found by the table's own index, which may take several names for one.
 const THIS_NAME: &str = "name = ?1 AND name = ?1 COLLATE BINARY";
@@ -24,6 +24,8 @@ pub struct Restore {
     go_on: GoOn,
     /// None where it does not exist and is not to be made, and when it is closed.
     database: Option<Database>,
+    /// Which file it is.
+    identity: Option<Identity>,
     table: Option<Table>,
     /// The last folder that was found to be no licence, and so are those that it is in.
     folder: String,
@@ -42,6 +44,7 @@ impl Restore {
             dry_run,
             go_on,
             database: None,
+            identity: None,
             table: None,
             folder: String::new(),
             new: None,
@@ -69,6 +72,7 @@ impl Restore {
         let facts = files::facts_at(&file);
         let facts = facts.map_err(|errno| Error::directory("StorePath", path, errno))?;
         let database = Database::open(path, &file, Arc::clone(&self.go_on))?;
+        check_identity(path, &file, facts.identity)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
         let set = |what, to| database.connection.pragma_update(None, what, to);
         // Also what says that a transaction is over is to be on the disk when it is: a journal's end is a name
@@ -108,7 +112,7 @@ impl Restore {
             }
             _ => {}
         }
-        self.database = Some(database);
+        (self.database, self.identity) = (Some(database), Some(facts.identity));
         Ok(())
     }
 
@@ -187,13 +191,15 @@ impl Restore {
     /// before. False where something has come to its path meanwhile, and is to be restored into.
     pub fn commit(&mut self) -> Result<bool> {
         if let Some(new) = &self.new {
-            return new.publish();
+            return Ok(new.publish()? && self.check_place().map(|()| true)?);
         }
         let Some(database) = self.database.take() else {
             return Ok(true);
         };
+        self.check_place()?;
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
+        self.check_place()?;
         drop(database);
         self.sync_name()?;
         Ok(true)
@@ -205,6 +211,14 @@ impl Restore {
         let (replace, dry_run) = (self.replace, self.dry_run);
         drop(self);
         Restore::open(&path, replace, dry_run, go_on)
+    }
+
+    /// Refuses to call that restored which another has put in the database's place.
+    fn check_place(&self) -> Result<()> {
+        match self.identity {
+            Some(identity) => check_identity(&self.path, &self.path, identity),
+            None => Ok(()),
+        }
     }
 
     /// Brings the database's name to the disk: it may be of another restore, which is not as far yet.
@@ -221,6 +235,18 @@ impl Restore {
             );
             Error::system(Access::Write, doing, errno)
         })
+    }
+}
+
+/// Refuses a database `path` whose `file` is another than it was.
+fn check_identity(path: &Path, file: &Path, identity: Identity) -> Result<()> {
+    match files::facts_at(file).map(|facts| facts.identity) {
+        Ok(there) if there == identity => Ok(()),
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(moved(path)),
+        Err(errno) => {
+            let doing = format_args!("look for the database '{}' (StorePath)", path.display());
+            Err(Error::system(Access::Read, doing, errno))
+        }
     }
 }
 
