@@ -98,6 +98,45 @@ def columns_that_are_not_there():
             store.unlink()
 
 
+def columns_that_are_computed():
+    """What a table computes of a licence is read, and a restore leaves it alone."""
+    rows = [("a.lic", b"one", "urn:a", DENIED), ("b.lcpl", lcp("urn:loan"), None, None)]
+    tables = {
+        "key_id TEXT AS ('k-' || name) {}": ("k-a.lic", "k-b.lcpl", UNSTATED),
+        "key_id TEXT AS ('k-' || name) {}, backup_right INTEGER": ("k-a.lic", "k-b.lcpl", UNSTATED),
+        "backup_right INTEGER AS (1) {}": ("a", "urn:loan", ALLOWED),
+        "Key_ID AS (length(content) || '') {0}, BACKUP_RIGHT AS (1) {0}": ("3", f"{len(rows[1][1])}", ALLOWED),
+        "key_id TEXT, backup_right AS (iif(key_id IS NULL, 0, 1)) {}": ("urn:a", "urn:loan", None),
+    }
+    with place() as root:
+        (root / "said").mkdir()
+        said = [(name, content, key_id, None) for name, content, key_id, _ in rows]
+        check(len(saved(make(root / "all.db", said), root / "said")), 2, "what is backed up")
+        for computed, (first, second, right) in tables.items():
+            for kind in "STORED", "VIRTUAL":
+                columns = f"name TEXT PRIMARY KEY, content BLOB NOT NULL, {computed.format(kind)}"
+                store = make(root / "store.db", table=f"CREATE TABLE license({columns})")
+                rights = [ALLOWED, UNSTATED] if right is None else [right] * 2
+                expected = [["a.lic", first, 3, rights[0]], ["b.lcpl", second, len(rows[1][1]), rights[1]]]
+                check(restore(root / "said", store, "--dry-run").code, "S_OK", columns)
+                run = restore(root / "said", store)
+                check(run.code, "S_OK", f"{columns}: {run.text}")
+                check(saved(store, root / "backups"), expected, columns)
+                query(store, "UPDATE license SET content = x'6F6C64'")
+                check(restore(root / "said", store, "--overwrite").code, "S_OK", columns)
+                check(saved(store, root / "backups"), expected, columns)
+                store.unlink()
+        for columns in "name TEXT, content BLOB AS (x'00')", "id TEXT, name TEXT AS (id), content BLOB":
+            store = make(root / "store.db", table=f"CREATE TABLE license({columns})")
+            for options in [], ["--dry-run"]:
+                run = restore(root / "said", store, *options)
+                check(run.code, "NS_E_DRM_LICENSE_STORE_ERROR", columns)
+                computed = "content" if "x'00'" in columns else "name"
+                check_words(run.text, f"'{store}'", "'a.lic'", f"'{computed}'", "generated", "another database")
+            check(licenses_of(store), {}, "what is written")
+            store.unlink()
+
+
 def columns_named_like_row_numbers():
     """What SQLite calls the number of a row is another column, or one that is the number."""
     contents = {f"{number:02}.lic": b"%d" % number for number in range(20)}
@@ -277,6 +316,7 @@ def main():
     for test in (
         rows_win_over_contents,
         columns_that_are_not_there,
+        columns_that_are_computed,
         columns_named_like_row_numbers,
         sizes,
         as_the_readme_says,

@@ -26,7 +26,8 @@ use crate::error::{Error, Outcome, Result};
 ///
 /// A database has the licences in a table (for a backup it may be a view) of the name license, with the
 /// columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and backup_right
-/// INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content. A restore makes one where StorePath does not exist and ends in
+/// INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these two is generated from
+/// other columns, it is read and not written. A restore makes one where StorePath does not exist and ends in
 /// .db, .sqlite or .sqlite3: in a hidden folder beside it, from which it comes to its path when it is whole.
 /// Any number of restores may make the same one at once: the first comes there, and the others restore into it.
 /// A restore is one transaction: callbacks run while the database is locked for writing, and must not wait for

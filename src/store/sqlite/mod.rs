@@ -167,14 +167,20 @@ impl Database {
             );
             return Err(Error::new(Outcome::NotSupported, sentence));
         }
-        let columns = "SELECT lower(name) FROM pragma_table_xinfo('license') WHERE lower(name) IN \
-                       ('name', 'content', 'key_id', 'backup_right', 'rowid', '_rowid_', 'oid')";
+        // Hidden are those that are computed: 2 when they are read, 3 when they are written.
+        let columns = "SELECT lower(name), hidden IN (2, 3) FROM pragma_table_xinfo('license') WHERE lower(name) \
+                       IN ('name', 'content', 'key_id', 'backup_right', 'rowid', '_rowid_', 'oid')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
-        let columns: Vec<String> = columns
-            .query_map([], |row| row.get(0))
+        let columns: Vec<(String, bool)> = columns
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .and_then(Iterator::collect)
             .map_err(failed)?;
-        let has = |column: &str| columns.iter().any(|has| has == column);
+        let column = |name: &str| match columns.iter().find(|(column, _)| column == name) {
+            None => Column::Lacking,
+            Some((_, true)) => Column::Computed,
+            Some((_, false)) => Column::Kept,
+        };
+        let has = |name: &str| column(name) != Column::Lacking;
         if !has("name") || !has("content") {
             return Err(self.unfit("'license' has no columns name and content"));
         }
@@ -185,8 +191,11 @@ impl Database {
         };
         Ok(Some(Table {
             is_view,
-            has_key_id: has("key_id"),
-            has_right: has("backup_right"),
+            computed: ["name", "content"]
+                .into_iter()
+                .find(|name| column(name) == Column::Computed),
+            key_id: column("key_id"),
+            right: column("backup_right"),
             row_number: ["rowid", "_rowid_", "oid"].into_iter().find(is_row_number),
         }))
     }
@@ -207,14 +216,25 @@ impl Database {
     }
 }
 
-/// The columns of `license` that need not be there.
+/// The table or view `license`.
 #[derive(Clone, Copy, Debug)]
 struct Table {
     is_view: bool,
-    has_key_id: bool,
-    has_right: bool,
+    /// Which of the columns that have to be there is computed from others.
+    computed: Option<&'static str>,
+    key_id: Column,
+    right: Column,
     /// What names its rows, where they have numbers.
     row_number: Option<&'static str>,
+}
+
+/// A column that may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Lacking,
+    Kept,
+    /// From others: it can be read, and not be written.
+    Computed,
 }
 
 fn failure(path: &Path, file: &Path, doing: &str, error: &rusqlite::Error) -> Error {

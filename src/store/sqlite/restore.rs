@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::new::{New, is_free};
-use super::{Database, Table, begin_use, moved};
+use super::{Column, Database, Table, begin_use, moved};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::staging::remove_stale;
@@ -139,14 +139,24 @@ impl Restore {
                 table.insert()
             }
         };
+        if let Some(column) = table.computed {
+            let sentence = format!(
+                "Cannot {} the database '{}' (StorePath): the column '{column}' of 'license' is generated from \
+                 others, and can't be written. Restore into another database, and take the licences over from \
+                 there.",
+                doing(),
+                database.path.display()
+            );
+            return Err(Error::new(Outcome::LicenseStoreError, sentence));
+        }
         if !self.dry_run {
             let (key_id, right) = unsaid(name, content, stated)?;
             let mut write = connection.prepare_cached(&write).map_err(failed)?;
             let mut values: Vec<&dyn ToSql> = vec![&name, &content];
-            if table.has_key_id {
+            if table.key_id == Column::Kept {
                 values.push(&key_id);
             }
-            if table.has_right {
+            if table.right == Column::Kept {
                 values.push(&right);
             }
             let written = write.execute(values.as_slice());
@@ -302,17 +312,17 @@ fn unsaid<'s>(
 }
 
 impl Table {
-    /// The columns that there are, in the order of their values.
+    /// The columns that are written, in the order of their values.
     fn columns(self) -> impl Iterator<Item = &'static str> {
         let columns = [
             ("name", true),
             ("content", true),
-            ("key_id", self.has_key_id),
-            ("backup_right", self.has_right),
+            ("key_id", self.key_id == Column::Kept),
+            ("backup_right", self.right == Column::Kept),
         ];
         columns
             .into_iter()
-            .filter_map(|(column, is_there)| is_there.then_some(column))
+            .filter_map(|(column, is_kept)| is_kept.then_some(column))
     }
 
     fn insert(self) -> String {

@@ -7,7 +7,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::{Database, Table};
+use super::{Column, Database, Table};
 use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
@@ -68,13 +68,13 @@ impl Snapshot {
 
 impl Table {
     fn selected(self, of: &str) -> String {
-        let column = |has, column| match has {
-            true => format!("{of}{column}"),
-            false => "NULL".to_owned(),
+        let column = |column, name| match column {
+            Column::Lacking => "NULL".to_owned(),
+            Column::Kept | Column::Computed => format!("{of}{name}"),
         };
         let (key_id, right) = (
-            column(self.has_key_id, "key_id"),
-            column(self.has_right, "backup_right"),
+            column(self.key_id, "key_id"),
+            column(self.right, "backup_right"),
         );
         format!("{of}name, {of}content, {key_id}, {right}")
     }
