@@ -35,7 +35,10 @@ NO_STORES = {
     "name INTEGER": ([ANY, row("7")], STORE_ERROR, "name is Integer", "TEXT"),
     "name BLOB": ([ANY, row("'good'"), row("x'62'")], STORE_ERROR, "'good'", "name is Blob", "TEXT"),
     "name not UTF-8": ([ANY, row("CAST(x'62ff' AS TEXT)")], STORE_ERROR, "no UTF-8"),
-    "content TEXT": ([ANY, row(content="'text'")], STORE_ERROR, "'bad'", "content is Text", "BLOB"),
+    "content TEXT": (
+        [ANY, row(content="'text'")], STORE_ERROR, "'bad'", "content is Text", "BLOB", "CREATE VIEW license",
+        "CAST(content AS BLOB)",
+    ),
     "content NULL": ([ANY, row(content="NULL")], STORE_ERROR, "'bad'", "content is Null", "BLOB"),
     "content INTEGER": ([ANY, row(content="7")], STORE_ERROR, "'bad'", "content is Integer", "BLOB"),
     "key_id BLOB": ([ANY, row(key_id="x'6B'")], STORE_ERROR, "'bad'", "key_id is Blob", "TEXT"),

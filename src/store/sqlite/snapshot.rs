@@ -216,6 +216,11 @@ fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
     };
     let content = match value(1)? {
         ValueRef::Blob(content) => content,
+        text @ ValueRef::Text(_) => {
+            let remedy = "BLOB: make 'license' a view that gives it so, as in CREATE VIEW license AS SELECT name, \
+                          CAST(content AS BLOB) AS content FROM seats";
+            return wrong("content", text, remedy);
+        }
         other => return wrong("content", other, "BLOB"),
     };
     let key_id = match value(2)? {
