@@ -28,7 +28,7 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names restore restore_license list
+    roundtrip backup names paths restore restore_license list
     outcomes damage salvage rights
     events cancel lifetime reentry
     races crowd moving hygiene stick overtaken

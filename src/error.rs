@@ -7,6 +7,7 @@
 
 use std::fmt::Display;
 
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::Errno;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -87,7 +88,7 @@ impl Error {
 
     /// Like [`Error::system`], where the directory itself, which the host has named, could not be
     /// opened.
-    pub fn directory(property: &str, path: &std::path::Path, errno: Errno) -> Error {
+    pub fn directory(property: &str, path: &AnchoredPath, errno: Errno) -> Error {
         let outcome = match errno {
             Errno::NOENT => Outcome::PathNotFound,
             Errno::NOTDIR => Outcome::NotADirectory,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::gathering::{Gathering, Look, Rules, Sink, Stop};
@@ -28,6 +27,7 @@ use crate::location::local::{self, Draft, Replaces, Target};
 use crate::store::host::{Host, HostSnapshot};
 use crate::store::{self, Backups, Snapshot};
 use crate::sys;
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::Kind;
 use crate::sys::uncached::Uncached;
 
@@ -46,9 +46,9 @@ struct Request {
     options: Options,
     store: Source,
     /// Not needed where nothing is to be written.
-    backup: Option<PathBuf>,
+    backup: Option<AnchoredPath>,
     /// Where backups may lie that are no licences, should the store have them.
-    backups: Vec<PathBuf>,
+    backups: Vec<AnchoredPath>,
     rules: Rules,
     created: String,
 }
@@ -56,7 +56,7 @@ struct Request {
 /// Where the licences are.
 enum Source {
     Host(Arc<dyn Host>),
-    Path(PathBuf),
+    Path(AnchoredPath),
 }
 
 impl Source {
@@ -166,7 +166,7 @@ fn back_up(
             .map_err(|stop| request.stopped(stop))?;
         return saving.finish(&gathering.read_again, &replaces, None);
     }
-    let target = Target::open(request.path(), replaces)?;
+    let target = Target::open(request.path()?, replaces)?;
     let draft = target.draft()?;
     let store = request.store.open(operation, backups)?;
     let fault = |fault| request.error(fault);
@@ -214,21 +214,20 @@ fn back_up(
 }
 
 impl Request {
-    /// The directory of the backup.
-    fn path(&self) -> &Path {
-        self.backup.as_deref().unwrap_or(Path::new(""))
+    /// The directory of the backup, where it is to be written.
+    fn path(&self) -> Result<&AnchoredPath> {
+        let path = self.backup.as_ref();
+        path.ok_or_else(|| Error::panicked(&"a backup without a path"))
     }
 
     /// What `fault` means to the operation that met it while it wrote.
     fn error(&self, fault: Fault) -> Error {
         match fault {
             Fault::System(error) => {
-                let path = self.path().join(location::FILE);
-                Error::system(
-                    Access::Write,
-                    format_args!("write the backup '{}'", path.display()),
-                    errno(&error),
-                )
+                let file = self.backup.as_ref().map(|path| path.join(location::FILE));
+                let shown = file.map_or_else(String::new, |file| format!(" '{}'", file.display()));
+                let doing = format_args!("write the backup{shown}");
+                Error::system(Access::Write, doing, errno(&error))
             }
             Fault::OutOfMemory => Error::out_of_memory(),
             Fault::Damaged(_) | Fault::Newer(_) => {
@@ -432,7 +431,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         if let Some(old) = old {
             return Ok(old.gone());
         }
-        let Some(mut names) = old::names(self.request.path(), self.operation)? else {
+        let Some(mut names) = old::names(self.request.path()?, self.operation)? else {
             return Ok(u64::MAX);
         };
         let all = self.writer.names(|name| {

@@ -1,7 +1,6 @@
 //! Which licences of a backup a restore is about: all, those of a key ID, or what is left of a damaged
 //! one.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::lists::Lists;
@@ -12,6 +11,7 @@ use crate::archive::Fault;
 use crate::archive::agreement::Expected;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
+use crate::sys::anchored_path::AnchoredPath;
 
 pub struct Choice {
     pub backup: Arc<Backup>,
@@ -24,7 +24,7 @@ pub struct Choice {
 /// damaged backup is searched from its front.
 pub fn choose(
     operation: &Operation,
-    path: &Path,
+    path: &AnchoredPath,
     key_id: Option<&str>,
     salvage: bool,
 ) -> Result<Choice> {
@@ -87,7 +87,7 @@ fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
 /// Looks for licences without the help of what is behind them.
 fn search(
     operation: &Operation,
-    path: &Path,
+    path: &AnchoredPath,
     key_id: Option<&str>,
     damage: Error,
 ) -> Result<Choice> {

@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,6 +18,7 @@ use crate::archive::reader::{Lines, Reader};
 use crate::archive::{Digest, Fault, STATE, SUMS, digest};
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Format, Statement, name};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{File, user};
 
 /// What has become of a licence of the old backup.
@@ -88,7 +88,7 @@ impl Known {
 }
 
 /// The names of the licences of the backup in the directory at `path`, if they can be read.
-pub fn names(path: &Path, operation: &Operation) -> Result<Option<Names>> {
+pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<Names>> {
     let read = || -> Result<Names, Stop> {
         let backup = Backup::open(path)?;
         // What the digests of its frames say is enough, where nothing is made of it but a figure.
@@ -216,7 +216,7 @@ impl Old {
     /// The backup in the directory at `path`, if it can be used; its states count if they were noted at
     /// `origin`.
     pub fn open(
-        path: &Path,
+        path: &AnchoredPath,
         origin: Option<&Origin>,
         leave_out_unstated: bool,
         operation: &Operation,

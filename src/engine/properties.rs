@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::shown;
+use crate::sys::anchored_path::AnchoredPath;
 
 /// The value of a property, in the type in which it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +128,8 @@ impl Properties {
             .filter_map(|((_, name), value)| Some((*name, value.as_ref()?)))
     }
 
-    /// The path in `property`; an empty one is missing.
-    pub fn path(&self, property: Property) -> Result<PathBuf> {
+    /// The path in `property`, as it is meant now; an empty one is missing.
+    pub fn path(&self, property: Property) -> Result<AnchoredPath> {
         use std::os::unix::ffi::OsStringExt;
         let path = match self.get(property)?.clone() {
             Value::String(path) => PathBuf::from(path),
@@ -141,7 +142,7 @@ impl Properties {
                 format!("{} is empty.", property.name()),
             ));
         }
-        Ok(path)
+        Ok(AnchoredPath::now(path))
     }
 
     fn number(&self, property: Property) -> Option<u32> {

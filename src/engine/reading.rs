@@ -3,7 +3,6 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::agreement::Expected;
@@ -12,6 +11,7 @@ use crate::archive::waiting::Scratch;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::location::{self, local};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Errno, File};
 
 /// A file as the archive reads and writes it.
@@ -58,12 +58,12 @@ pub fn errno(error: &io::Error) -> Errno {
 /// A backup that has been opened; its trailer is right.
 pub struct Backup {
     pub reader: Reader<Stored<File>>,
-    path: PathBuf,
+    path: AnchoredPath,
 }
 
 impl Backup {
     /// Opens the backup in the directory at `path`.
-    pub fn open(path: &Path) -> Result<Arc<Backup>> {
+    pub fn open(path: &AnchoredPath) -> Result<Arc<Backup>> {
         let file = local::open(path)?;
         let path = path.join(location::FILE);
         let reader = Reader::open(Stored(file)).map_err(|fault| read_error(&path, fault))?;
@@ -71,7 +71,10 @@ impl Backup {
     }
 
     /// Opens what is left of the backup in the directory at `path`; `go_on` may end it.
-    pub fn open_damaged(path: &Path, go_on: impl Fn() -> Result<()>) -> Result<Arc<Backup>> {
+    pub fn open_damaged(
+        path: &AnchoredPath,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<Arc<Backup>> {
         let file = local::open(path)?;
         let path = path.join(location::FILE);
         let reader = Reader::open_damaged(Stored(file), || go_on().map_err(Stop::Error));
@@ -124,7 +127,7 @@ impl From<Fault> for Stop {
     }
 }
 
-fn read_error(path: &Path, fault: Fault) -> Error {
+fn read_error(path: &AnchoredPath, fault: Fault) -> Error {
     let shown = path.display();
     match fault {
         Fault::Damaged(what) => Error::new(

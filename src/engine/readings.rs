@@ -196,6 +196,7 @@ impl<'s> Readings<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::anchored_path::AnchoredPath;
     use crate::sys::files::{Dir, test_folder};
 
     fn file(inode: u64) -> Identity {
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn the_last_reading_of_a_name_counts_wherever_it_waits() {
         let path = test_folder("readings");
-        let folder = Dir::open(&path).unwrap();
+        let folder = Dir::open(&AnchoredPath::now(&path)).unwrap();
         let count = 3 * KEPT as u64 / 2;
         for spool in [false, true] {
             let make: Spool = Box::new(|| folder.create("spool"));

@@ -1,7 +1,6 @@
 //! Restores a backup into a store.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::choice::choose;
@@ -19,6 +18,7 @@ use crate::license::name;
 use crate::store::directory::restore::{Cursor, Published, Restore};
 use crate::store::host::Host;
 use crate::store::{self, Placed, Target};
+use crate::sys::anchored_path::AnchoredPath;
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Options {
 /// Where the licences go.
 enum Destination {
     Host(Arc<dyn Host>),
-    Path(PathBuf),
+    Path(AnchoredPath),
 }
 
 impl Destination {

@@ -1,6 +1,5 @@
 //! Verifies a backup.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::operation::Operation;
@@ -12,6 +11,7 @@ use super::restorer::{Plan, Settings};
 use super::walk::{Selection, Visitor, Walk};
 use crate::archive::agreement::Expected;
 use crate::error::Result;
+use crate::sys::anchored_path::AnchoredPath;
 
 pub fn plan(settings: &Settings) -> Result<Plan> {
     let Settings { properties, .. } = settings;
@@ -23,7 +23,12 @@ pub fn plan(settings: &Settings) -> Result<Plan> {
     })
 }
 
-fn verify(operation: &Arc<Operation>, pool: &Pool, workers: usize, path: PathBuf) -> Result<()> {
+fn verify(
+    operation: &Arc<Operation>,
+    pool: &Pool,
+    workers: usize,
+    path: AnchoredPath,
+) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
     let backup = Backup::open(&path)?;
     let walk = Walk {

@@ -7,23 +7,23 @@
 //! get a hidden name from the start. Whoever writes a file with a hidden name holds a lock on it, so
 //! that what a killed process left can be told from what another is writing.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, hidden_name, is_hidden_name, user};
 
 /// How long another backup is waited for that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether something has a backup's name in the directory at `path`.
-pub fn is_taken(path: &Path) -> bool {
+pub fn is_taken(path: &AnchoredPath) -> bool {
     Dir::open(path).is_ok_and(|directory| directory.facts_of(FILE).is_ok())
 }
 
 /// The error of a backup that would have to replace another.
-pub fn already_exists(path: &Path) -> Error {
+pub fn already_exists(path: &AnchoredPath) -> Error {
     let path = path.display();
     let sentence = format!(
         "There is a backup in '{path}' already, and it is kept. Ask for it to be replaced, or name another directory."
@@ -32,7 +32,7 @@ pub fn already_exists(path: &Path) -> Error {
 }
 
 /// The error of a backup that would have to replace another than the one that was there.
-fn replaced_meanwhile(path: &Path) -> Error {
+fn replaced_meanwhile(path: &AnchoredPath) -> Error {
     let sentence = format!(
         "Another backup has come to '{}' while this one was made, and it is kept. Back up again to replace it.",
         path.display()
@@ -42,7 +42,7 @@ fn replaced_meanwhile(path: &Path) -> Error {
 
 /// Holds the backup in the directory at `path`, if it is there to be seen: a symbolic link in its place, or
 /// with `follow` what that leads to.
-pub fn hold(path: &Path, follow: bool) -> Result<Option<Held>> {
+pub fn hold(path: &AnchoredPath, follow: bool) -> Result<Option<Held>> {
     match Held::at(&path.join(FILE), follow) {
         Ok(held) => Ok(Some(held)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(None),
@@ -55,7 +55,7 @@ pub fn hold(path: &Path, follow: bool) -> Result<Option<Held>> {
 }
 
 /// Opens the backup in the directory at `path`.
-pub fn open(path: &Path) -> Result<File> {
+pub fn open(path: &AnchoredPath) -> Result<File> {
     let directory =
         Dir::open(path).map_err(|errno| Error::directory("RestorePath", path, errno))?;
     let shown = path.display();
@@ -90,7 +90,7 @@ pub fn open(path: &Path) -> Result<File> {
 /// The directory that a new backup goes to.
 pub struct Target {
     directory: Dir,
-    path: PathBuf,
+    path: AnchoredPath,
     pub replaces: Replaces,
 }
 
@@ -133,12 +133,12 @@ enum Exclusive {
 impl Target {
     /// Opens the directory at `path` for a new backup, and removes what killed processes of this user have
     /// left there.
-    pub fn open(path: &Path, replaces: Replaces) -> Result<Target> {
+    pub fn open(path: &AnchoredPath, replaces: Replaces) -> Result<Target> {
         let directory =
             Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
         let target = Target {
             directory,
-            path: path.to_owned(),
+            path: path.clone(),
             replaces,
         };
         target.remove_stale();
@@ -412,6 +412,8 @@ const HIDDEN: &str = ".licenses.tar.zst.";
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::sys::files::test_folder;
 
@@ -424,7 +426,8 @@ mod tests {
 
     /// Where a backup replaces the one that is there now.
     fn over(path: &Path) -> Result<Target> {
-        Target::open(path, Replaces::Seen(hold(path, false)?))
+        let place = AnchoredPath::now(path);
+        Target::open(&place, Replaces::Seen(hold(&place, false)?))
     }
 
     /// A draft with a hidden name, as on a file system without unnamed files.
@@ -451,7 +454,7 @@ mod tests {
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
         let path = test_folder("commit");
         for hidden in [false, true] {
-            let target = Target::open(&path, Replaces::None).unwrap();
+            let target = Target::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
             let draft = || {
                 if hidden {
                     hidden_draft(&target)
@@ -461,7 +464,7 @@ mod tests {
             };
             let (first, second) = (draft(), draft());
             first.file.write_all(b"first").unwrap();
-            assert!(!is_taken(&path));
+            assert!(!is_taken(&AnchoredPath::now(&path)));
             publish(first).unwrap();
             assert_eq!(publish(second).unwrap_err().outcome, Outcome::BackupExists);
             assert_eq!(names(&path), [FILE]);
@@ -512,7 +515,7 @@ mod tests {
         let path = test_folder("locked");
         std::fs::write(path.join(FILE), "old").unwrap();
         let target = over(&path).unwrap();
-        let locked = Dir::open(&path).unwrap();
+        let locked = Dir::open(&AnchoredPath::now(&path)).unwrap();
         assert_eq!(locked.try_lock(), Ok(Lock::Ours));
         let publishing = std::thread::scope(|scope| {
             let publishing = scope.spawn(|| publish(target.draft().unwrap()));
@@ -529,7 +532,7 @@ mod tests {
     #[test]
     fn where_renames_can_replace_links_do_not() {
         let path = test_folder("links");
-        let target = Target::open(&path, Replaces::None).unwrap();
+        let target = Target::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
             if let Name::Hidden { exclusive, .. } = &mut draft.name {

@@ -9,12 +9,12 @@ pub mod sqlite;
 mod staging;
 pub mod tree;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::license::{BackupRight, Statement};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, Facts, File, Held, Identity, Kind};
 use crate::sys::origin::Origin;
 
@@ -181,7 +181,7 @@ pub enum Placed {
 }
 
 /// Opens the store at `path` for a backup, which is not to swallow `backups`.
-pub fn open(path: &Path, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
+pub fn open(path: &AnchoredPath, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
     match Dir::open(path) {
         Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
         Err(Errno::NOTDIR) if sqlite::is_database(path) => {
@@ -198,7 +198,12 @@ pub enum Target {
 }
 
 /// Opens the store at `path` for a restore, and makes it where it does not exist.
-pub fn open_for_restore(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Target> {
+pub fn open_for_restore(
+    path: &AnchoredPath,
+    replace: bool,
+    dry_run: bool,
+    go_on: GoOn,
+) -> Result<Target> {
     let is_database = match Dir::open(path) {
         Ok(_) => false,
         Err(Errno::NOENT) => sqlite::is_named_database(path),

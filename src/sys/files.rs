@@ -7,13 +7,14 @@ use std::ffi::CStr;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags,
     ResolveFlags, Stat, Timespec, Timestamps,
 };
 pub use rustix::io::Errno;
+
+use super::anchored_path::AnchoredPath;
 use rustix::io::retry_on_intr;
 use rustix::path::Arg;
 
@@ -141,29 +142,19 @@ fn writable(descriptor: OwnedFd) -> Result<File, Errno> {
 }
 
 /// Whether this user could write to what is at `path`; the error tells why not.
-pub fn check_writable(path: &Path) -> Result<(), Errno> {
-    rustix::fs::access(
-        path,
-        rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK,
-    )
-}
-
-/// The directory that `path` is in.
-pub fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
+pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
+    let access = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
+    rustix::fs::accessat(path.anchor()?, path.as_given(), access, AtFlags::empty())
 }
 
 /// What is known of the file or folder at `path`, without opening it.
-pub fn facts_at(path: &Path) -> Result<Facts, Errno> {
-    rustix::fs::stat(path).map(Facts::from)
+pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
+    rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::empty()).map(Facts::from)
 }
 
-/// Whether anything has the name `path`, be it a symbolic link that leads nowhere.
-pub fn is_taken(path: &Path) -> Result<bool, Errno> {
-    match rustix::fs::lstat(path) {
+/// Whether anything is at `path`, be it a symbolic link that leads nowhere.
+pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
+    match rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
@@ -179,10 +170,11 @@ pub struct Held {
 
 impl Held {
     /// Holds what is at `path`; a symbolic link there itself, unless it is to be followed.
-    pub fn at(path: &Path, follow: bool) -> Result<Held, Errno> {
+    pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
         let mut flags = OFlags::PATH | OFlags::CLOEXEC;
         flags.set(OFlags::NOFOLLOW, !follow);
-        let descriptor = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+        let (anchor, path) = (path.anchor()?, path.as_given());
+        let descriptor = retry_on_intr(|| rustix::fs::openat(anchor, path, flags, Mode::empty()))?;
         let facts = Facts::from(rustix::fs::fstat(&descriptor)?);
         Ok(Held {
             identity: facts.identity,
@@ -210,18 +202,20 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 impl Dir {
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
     /// it likes.
-    pub fn open(path: &Path) -> Result<Dir, Errno> {
-        retry_on_intr(|| rustix::fs::open(path, FOLDER, Mode::empty())).map(Dir)
+    pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {
+        let (anchor, path) = (path.anchor()?, path.as_given());
+        retry_on_intr(|| rustix::fs::openat(anchor, path, FOLDER, Mode::empty())).map(Dir)
     }
 
     /// Makes the folder at `path`, for its owner alone, whatever the umask says.
-    pub fn make(path: &Path) -> Result<(), Errno> {
-        rustix::fs::mkdir(path, Mode::RWXU)?;
-        rustix::fs::chmod(path, Mode::RWXU)
+    pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
+        let (anchor, path) = (path.anchor()?, path.as_given());
+        rustix::fs::mkdirat(anchor, path, Mode::RWXU)?;
+        rustix::fs::chmodat(anchor, path, Mode::RWXU, AtFlags::empty())
     }
 
-    pub fn remove(path: &Path) -> Result<(), Errno> {
-        rustix::fs::rmdir(path)
+    pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
+        rustix::fs::unlinkat(path.anchor()?, path.as_given(), AtFlags::REMOVEDIR)
     }
 
     /// Opens the folder `relative` below this one; a symbolic link on the way is an error.
@@ -536,6 +530,6 @@ fn fill(
 pub fn test_folder(test: &str) -> std::path::PathBuf {
     let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
-    Dir::make(&path).unwrap();
+    Dir::make(&AnchoredPath::now(&path)).unwrap();
     path
 }

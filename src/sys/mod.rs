@@ -1,5 +1,6 @@
 //! Safe wrappers over the operating system, and over the processor's own instructions.
 
+pub mod anchored_path;
 pub mod channel;
 #[allow(unsafe_code)]
 pub mod clock;
@@ -8,6 +9,7 @@ pub mod files;
 pub mod fork;
 pub mod locks;
 pub mod origin;
+
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;

@@ -78,20 +78,23 @@ fn boot() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::sys::anchored_path::AnchoredPath;
     use crate::sys::files::test_folder;
 
     #[test]
     fn an_origin_is_the_same_until_there_is_another_mount() {
         let path = test_folder("origin");
-        let of = |path| Origin::of(&Dir::open(path).unwrap());
+        let of = |path: &Path| Origin::of(&Dir::open(&AnchoredPath::now(path)).unwrap());
         assert_eq!(of(&path), of(&path));
-        if let (Some(here), Some(there)) = (of(&path), of(std::path::Path::new("/dev/shm"))) {
+        if let (Some(here), Some(there)) = (of(&path), of(Path::new("/dev/shm"))) {
             assert_eq!(here.boot, there.boot);
             assert!(here.boot.len() > 8, "{here:?}");
         }
         // The kernel's own files show nothing of their changes.
-        assert_eq!(of(std::path::Path::new("/proc/sys")), None);
+        assert_eq!(of(Path::new("/proc/sys")), None);
         std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -93,12 +93,13 @@ impl Write for Uncached<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::anchored_path::AnchoredPath;
     use crate::sys::files::{Dir, test_folder};
 
     #[test]
     fn all_is_appended_wherever_it_begins_and_however_it_comes() {
         let path = test_folder("uncached");
-        let directory = Dir::open(&path).unwrap();
+        let directory = Dir::open(&AnchoredPath::now(&path)).unwrap();
         let content: Vec<u8> = (0..3 * PART as u32 + 5000).map(|n| (n / 7) as u8).collect();
         let cases = [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 9]
             .into_iter()

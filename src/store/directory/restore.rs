@@ -1,18 +1,17 @@
 //! Restores into a directory: everything is written beside the licences first, in one hidden
 //! folder, and moved into its place once the whole backup is found right.
 
-use std::path::{Path, PathBuf};
-
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::{Placed, tree};
-use crate::sys::files::{Dir, Errno, Facts, File, Kind, parent};
+use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::files::{Dir, Errno, Facts, File, Kind};
 
 /// A directory while it is restored into.
 pub struct Restore {
-    path: PathBuf,
+    path: AnchoredPath,
     /// None where it does not exist, and is not to be made.
     root: Option<Dir>,
     staging: Option<Staging>,
@@ -31,12 +30,12 @@ pub struct Cursor {
 }
 
 impl Restore {
-    pub fn open(path: &Path, replace: bool, dry_run: bool) -> Result<Restore> {
+    pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool) -> Result<Restore> {
         let failed = |errno| Error::directory("StorePath", path, errno);
         let (root, is_new) = match Dir::open(path) {
             Err(Errno::NOENT) if dry_run => {
                 // It would be made, and so its parent must be there.
-                Dir::open(parent(path)).map_err(failed)?;
+                Dir::open(&path.parent()).map_err(failed)?;
                 (None, false)
             }
             Err(Errno::NOENT) => {
@@ -55,7 +54,7 @@ impl Restore {
             opened => (Some(opened.map_err(failed)?), false),
         };
         let mut restore = Restore {
-            path: path.to_owned(),
+            path: path.clone(),
             root,
             staging: None,
             replace,

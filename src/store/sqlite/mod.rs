@@ -10,7 +10,7 @@ pub mod restore;
 pub mod snapshot;
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::GoOn;
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Facts, Kind};
 use crate::sys::fork::{Use, Uses};
 
@@ -34,7 +35,7 @@ const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
 
 /// Whether what stands at `path`, which is no directory, is a database. It is not opened by us to see
 /// that: to close a file takes the process's locks on it away, also those of another restorer.
-pub fn is_database(path: &Path) -> bool {
+pub fn is_database(path: &AnchoredPath) -> bool {
     let is_file = |facts: Facts| facts.kind == Kind::File && facts.size > 0;
     is_named_database(path) || files::facts_at(path).is_ok_and(is_file) && !is_foreign(path)
 }
@@ -43,7 +44,7 @@ pub fn is_database(path: &Path) -> bool {
 /// holds a use from before its first call until after its last.
 static IN_USE: Uses = Uses::new();
 
-fn begin_use(path: &Path) -> Result<Use> {
+fn begin_use(path: &AnchoredPath) -> Result<Use> {
     IN_USE.begin().map_err(|_| {
         let sentence = format!(
             "Cannot use the database '{}' (StorePath): this process was forked while its parent used a \
@@ -57,7 +58,7 @@ fn begin_use(path: &Path) -> Result<Use> {
 
 /// Whether SQLite can tell that the file is no database; one that is locked or damaged is one, or one of
 /// which it can't be asked.
-fn is_foreign(path: &Path) -> bool {
+fn is_foreign(path: &AnchoredPath) -> bool {
     let Ok(_held) = begin_use(path) else {
         return false;
     };
@@ -67,16 +68,17 @@ fn is_foreign(path: &Path) -> bool {
 }
 
 /// Whether a store that is to be made at `path` is a database.
-pub fn is_named_database(path: &Path) -> bool {
+pub fn is_named_database(path: &AnchoredPath) -> bool {
+    let path = path.as_given();
     let extension = path.extension().and_then(|extension| extension.to_str());
     // With a slash at its end it is a directory's name.
     !path.as_os_str().as_encoded_bytes().ends_with(b"/")
         && extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &AnchoredPath) -> rusqlite::Result<Connection> {
     // So that no name is taken for a URI, or for no file at all.
-    let plain = Path::new(".").join(path);
+    let plain = Path::new(".").join(path.to_absolute());
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(plain, flags)
 }
@@ -86,15 +88,15 @@ struct Database {
     /// Ends after the connection.
     held: Use,
     /// What it is called where something is said of it.
-    path: PathBuf,
+    path: AnchoredPath,
     /// Where SQLite finds it: a new one is not at its path yet.
-    file: PathBuf,
+    file: AnchoredPath,
     go_on: GoOn,
 }
 
 impl Database {
     /// Opens the database `path`, which is in `file`.
-    fn open(path: &Path, file: &Path, go_on: GoOn) -> Result<Database> {
+    fn open(path: &AnchoredPath, file: &AnchoredPath, go_on: GoOn) -> Result<Database> {
         let held = begin_use(path)?;
         let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
         Database::new(connection, held, path, file, go_on)
@@ -103,15 +105,15 @@ impl Database {
     fn new(
         connection: Connection,
         held: Use,
-        path: &Path,
-        file: &Path,
+        path: &AnchoredPath,
+        file: &AnchoredPath,
         go_on: GoOn,
     ) -> Result<Database> {
         let mut database = Database {
             connection,
             held,
-            path: path.to_owned(),
-            file: file.to_owned(),
+            path: path.clone(),
+            file: file.clone(),
             go_on,
         };
         database
@@ -237,7 +239,12 @@ enum Column {
     Computed,
 }
 
-fn failure(path: &Path, file: &Path, doing: &str, error: &rusqlite::Error) -> Error {
+fn failure(
+    path: &AnchoredPath,
+    file: &AnchoredPath,
+    doing: &str,
+    error: &rusqlite::Error,
+) -> Error {
     let doing = format!("{doing} the database '{}' (StorePath)", path.display());
     let rusqlite::Error::SqliteFailure(code, message) = error else {
         // Of the wrong type, or otherwise not what was asked for.
@@ -307,7 +314,7 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
 }
 
 /// The error of a database that is not at its path any more.
-fn moved(path: &Path) -> Error {
+fn moved(path: &AnchoredPath) -> Error {
     let sentence = format!(
         "The database '{}' (StorePath) was moved away or replaced while it was in use. What is there now has \
          not been restored: restore again.",
@@ -317,11 +324,11 @@ fn moved(path: &Path) -> Error {
 }
 
 /// Why SQLite could not open the database in `file` or what stands beside it, or write there; it met `system`.
-fn barred(file: &Path, system: Option<Outcome>) -> Outcome {
-    let directory = files::parent(file);
+fn barred(file: &AnchoredPath, system: Option<Outcome>) -> Outcome {
+    let directory = file.parent();
     let error = files::check_writable(file)
-        .and_then(|()| files::check_writable(directory))
-        .and_then(|()| Dir::open(directory).map(drop));
+        .and_then(|()| files::check_writable(&directory))
+        .and_then(|()| Dir::open(&directory).map(drop));
     error.map_or_else(
         |errno| Outcome::of_system(Access::Write, errno),
         |()| system.unwrap_or(Outcome::LicenseStoreError),

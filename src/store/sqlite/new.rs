@@ -3,10 +3,9 @@
 //! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever replaced or
 //! removed that has a name which they know.
 
-use std::path::{Path, PathBuf};
-
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::staging::{Staging, move_new, remove_stale};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno};
 
 /// The database's name in the hidden folder.
@@ -16,14 +15,14 @@ const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// A database that has no path yet. Dropped, it goes with all that SQLite has made beside it.
 pub struct New {
-    path: PathBuf,
+    path: AnchoredPath,
     staging: Staging,
 }
 
 impl New {
     /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at `path`. Finds out
     /// whether it can get there without the risk of replacing another.
-    pub fn make(path: &Path, parent: Dir) -> Result<New> {
+    pub fn make(path: &AnchoredPath, parent: Dir) -> Result<New> {
         let failed = |errno| failure(path, errno);
         remove_stale(&parent);
         let staging = Staging::make(parent).map_err(failed)?;
@@ -38,14 +37,14 @@ impl New {
         let file = staging.folder.create(NAME);
         file.and_then(|file| file.keep_private()).map_err(failed)?;
         Ok(New {
-            path: path.to_owned(),
+            path: path.clone(),
             staging,
         })
     }
 
     /// Where SQLite finds it.
-    pub fn file(&self) -> PathBuf {
-        let parent = files::parent(&self.path);
+    pub fn file(&self) -> AnchoredPath {
+        let parent = self.path.parent();
         parent.join(&self.staging.name).join(NAME)
     }
 
@@ -56,7 +55,7 @@ impl New {
         if !is_free(&self.path)? {
             return Ok(false);
         }
-        let name = self.path.file_name().unwrap_or_default();
+        let name = self.path.as_given().file_name().unwrap_or_default();
         let moved = move_new(folder, NAME, place, name, false);
         if moved == Err(Errno::EXIST) {
             return Ok(false);
@@ -67,15 +66,15 @@ impl New {
     }
 }
 
-fn failure(path: &Path, errno: Errno) -> Error {
+fn failure(path: &AnchoredPath, errno: Errno) -> Error {
     let doing = format_args!("make the database '{}' (StorePath)", path.display());
     Error::system(Access::Write, doing, errno)
 }
 
 /// Whether nothing is at `path`. What is beside it then belongs to another database, and SQLite would take it
 /// for a part of the new one.
-pub fn is_free(path: &Path) -> Result<bool> {
-    let is_taken = |path: &Path| {
+pub fn is_free(path: &AnchoredPath) -> Result<bool> {
+    let is_taken = |path: &AnchoredPath| {
         files::is_taken(path).map_err(|errno| {
             let doing = format_args!("look for the database '{}' (StorePath)", path.display());
             Error::system(Access::Read, doing, errno)
@@ -85,9 +84,8 @@ pub fn is_free(path: &Path) -> Result<bool> {
         return Ok(false);
     }
     for suffix in BESIDE {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        if !is_taken(Path::new(&beside))? {
+        let beside = path.with_suffix(suffix);
+        if !is_taken(&beside)? {
             continue;
         }
         // It is another restore's, or its host's, where the database has come meanwhile.
@@ -99,7 +97,7 @@ pub fn is_free(path: &Path) -> Result<bool> {
              not there, and would be taken for a part of the new one. Bring that database back, or move the \
              file away, and restore again.",
             path.display(),
-            Path::new(&beside).display()
+            beside.display()
         );
         return Err(Error::new(Outcome::LicenseStoreError, sentence));
     }

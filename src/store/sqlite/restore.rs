@@ -1,6 +1,5 @@
 //! Restores into a database: in one transaction, which a failure, a cancel or a crash takes back whole.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, ToSql, params};
@@ -11,6 +10,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::staging::remove_stale;
 use crate::store::{GoOn, Placed};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Identity};
 
 /// The row of a name: found by the table's own index, which may take several names for one.
@@ -18,7 +18,7 @@ const THIS_NAME: &str = "name = ?1 AND name = ?1 COLLATE BINARY";
 
 /// A database while it is restored into.
 pub struct Restore {
-    path: PathBuf,
+    path: AnchoredPath,
     replace: bool,
     dry_run: bool,
     go_on: GoOn,
@@ -35,11 +35,11 @@ pub struct Restore {
 
 impl Restore {
     /// Opens the database at `path`, or makes it.
-    pub fn open(path: &Path, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
+    pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
         // Before anything is made.
         let _held = begin_use(path)?;
         let mut restore = Restore {
-            path: path.to_owned(),
+            path: path.clone(),
             replace,
             dry_run,
             go_on,
@@ -49,16 +49,16 @@ impl Restore {
             folder: String::new(),
             new: None,
         };
-        let parent = files::parent(path);
+        let parent = path.parent();
         if is_free(path)? {
             // Its parent must be there, also for a dry run.
-            let parent =
-                Dir::open(parent).map_err(|errno| Error::directory("StorePath", parent, errno))?;
+            let parent = Dir::open(&parent)
+                .map_err(|errno| Error::directory("StorePath", &parent, errno))?;
             if dry_run {
                 return Ok(restore);
             }
             restore.new = Some(New::make(path, parent)?);
-        } else if !dry_run && let Ok(parent) = Dir::open(parent) {
+        } else if !dry_run && let Ok(parent) = Dir::open(&parent) {
             remove_stale(&parent);
         }
         restore.begin()?;
@@ -233,7 +233,7 @@ impl Restore {
 
     /// Brings the database's name to the disk: it may be of another restore, which is not as far yet.
     fn sync_name(&self) -> Result<()> {
-        let synced = match Dir::open(files::parent(&self.path)) {
+        let synced = match Dir::open(&self.path.parent()) {
             // Who may not list the directory has made no name there.
             Err(Errno::ACCESS) => Ok(()),
             directory => directory.and_then(|directory| directory.sync()),
@@ -249,7 +249,7 @@ impl Restore {
 }
 
 /// Refuses a database `path` whose `file` is another than it was.
-fn check_identity(path: &Path, file: &Path, identity: Identity) -> Result<()> {
+fn check_identity(path: &AnchoredPath, file: &AnchoredPath, identity: Identity) -> Result<()> {
     match files::facts_at(file).map(|facts| facts.identity) {
         Ok(there) if there == identity => Ok(()),
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(moved(path)),

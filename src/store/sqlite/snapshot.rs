@@ -1,6 +1,5 @@
 //! A database while it is backed up: one snapshot of it, which writers don't disturb.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -13,6 +12,7 @@ use crate::license::{BackupRight, Format, name};
 use crate::store::contents::{AHEAD, Gathering};
 use crate::store::host::License;
 use crate::store::{self, Feed, GoOn};
+use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::locks::Mutex;
 
 pub struct Snapshot {
@@ -31,7 +31,7 @@ struct Reading {
 
 impl Snapshot {
     /// Opens the database at `path` and takes the snapshot.
-    pub fn open(path: &Path, go_on: GoOn) -> Result<Snapshot> {
+    pub fn open(path: &AnchoredPath, go_on: GoOn) -> Result<Snapshot> {
         let mut database = Database::open(path, path, go_on)?;
         if !database.is_in_wal_mode()? {
             database = database.copy()?;

@@ -1,0 +1,113 @@
+//! A path as it was meant when it was given: a relative one leads from the folder that was the process's
+//! current one then, wherever the process goes meanwhile.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Display, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+#[derive(Clone, Debug)]
+pub struct AnchoredPath {
+    given: PathBuf,
+    /// What a relative path leads from; None of an absolute one.
+    anchor: Option<Anchor>,
+}
+
+#[derive(Clone, Debug)]
+struct Anchor {
+    /// Or why it could not be held, which is told when it is needed.
+    folder: Result<Arc<OwnedFd>, Errno>,
+    path: Option<PathBuf>,
+}
+
+impl AnchoredPath {
+    /// Takes `path` as it is meant now.
+    pub fn now(path: impl AsRef<Path>) -> AnchoredPath {
+        let given = path.as_ref().to_owned();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let hold = || retry_on_intr(|| rustix::fs::open(".", flags, Mode::empty()));
+        let anchor = given.is_relative().then(|| Anchor {
+            folder: hold().map(Arc::new),
+            path: std::env::current_dir().ok(),
+        });
+        AnchoredPath { given, anchor }
+    }
+
+    /// The path as it was given, which leads from the [`anchor`](Self::anchor).
+    pub fn as_given(&self) -> &Path {
+        &self.given
+    }
+
+    /// What a relative path leads from.
+    pub fn anchor(&self) -> Result<BorrowedFd<'_>, Errno> {
+        let Some(anchor) = &self.anchor else {
+            return Ok(CWD);
+        };
+        let folder = anchor.folder.as_ref();
+        folder.map(|folder| folder.as_fd()).map_err(|errno| *errno)
+    }
+
+    /// A path from the root, for those who take nothing else; what a relative one leads from may have moved
+    /// since.
+    pub fn to_absolute(&self) -> PathBuf {
+        let anchor = self.anchor.as_ref().and_then(|anchor| anchor.path.as_ref());
+        anchor.map_or_else(|| self.given.clone(), |anchor| anchor.join(&self.given))
+    }
+
+    pub fn display(&self) -> Display<'_> {
+        self.given.display()
+    }
+
+    fn with(&self, given: PathBuf) -> AnchoredPath {
+        AnchoredPath {
+            given,
+            anchor: self.anchor.clone(),
+        }
+    }
+
+    pub fn join(&self, name: impl AsRef<Path>) -> AnchoredPath {
+        self.with(self.given.join(name))
+    }
+
+    /// The path with `suffix` behind its name.
+    pub fn with_suffix(&self, suffix: &str) -> AnchoredPath {
+        let mut path = self.given.clone().into_os_string();
+        path.push(suffix);
+        self.with(path.into())
+    }
+
+    /// The directory that it is in.
+    pub fn parent(&self) -> AnchoredPath {
+        self.with(match self.given.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beside_and_below_a_path_has_its_anchor() {
+        let path = AnchoredPath::now("store/licenses.db");
+        let here = std::env::current_dir().unwrap();
+        let shown = |path: AnchoredPath| path.as_given().to_owned();
+        assert_eq!(shown(path.parent()), Path::new("store"));
+        assert_eq!(shown(path.parent().parent()), Path::new("."));
+        assert_eq!(shown(path.join("a")), Path::new("store/licenses.db/a"));
+        assert_eq!(
+            shown(path.with_suffix("-wal")),
+            Path::new("store/licenses.db-wal")
+        );
+        assert_eq!(path.parent().to_absolute(), here.join("store"));
+        assert!(path.parent().anchor.is_some());
+        assert_eq!(AnchoredPath::now("/a").to_absolute(), Path::new("/a"));
+        assert_eq!(shown(AnchoredPath::now("/").parent()), Path::new("."));
+    }
+}
