@@ -1,6 +1,6 @@
-/* Others come between: to the path of a new database comes something else before each of the system calls that ask
- * for it or make something, also when the restore can't be stopped any more; and a database is moved away while
- * what was restored into it is committed.
+/* Others come between: to the path of a new database comes something else before each of the system
+ * calls that ask for it or make something, also when the restore can't be stopped any more; and a
+ * database is moved away while what was restored into it is committed.
  */
 #include "jobs.h"
 

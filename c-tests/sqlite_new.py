@@ -1,5 +1,5 @@
-"""A restore into a database that is not there yet: it appears whole, whoever else restores to the same path, and however
-they end; and nothing is removed or taken over that belongs to another.
+"""A restore into a database that is not there yet: it appears whole, whoever else restores to the
+same path, and however they end; and nothing is removed or taken over that belongs to another.
 
 The library is in forked children alone, see databases.py.
 """

@@ -625,16 +625,17 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
  * |                  |        | 1: leave it out                                                   |
  *
- * A database has the licences in a table (for a backup it may be a view) of the name license, with the
- * columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and backup_right
- * INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these two is generated from
- * other columns, it is read and not written. A restore makes one where StorePath does not exist and ends in
- * .db, .sqlite or .sqlite3: in a hidden folder beside it, from which it comes to its path when it is whole.
- * Any number of restores may make the same one at once: the first comes there, and the others restore into it.
- * A restore is one transaction: callbacks run while the database is locked for writing, and must not wait for
- * somebody who writes to it. A program that has the database open itself, with a SQLite of its own, closes it
- * meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when it closes
- * any descriptor of it.
+ * A database has the licences in a table (for a backup it may be a view) of the name license, with
+ * the columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and
+ * backup_right INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these
+ * two is generated from other columns, it is read and not written. A restore makes one where
+ * StorePath does not exist and ends in .db, .sqlite or .sqlite3: in a hidden folder beside it,
+ * from which it comes to its path when it is whole. Any number of restores may make the same one
+ * at once: the first comes there, and the others restore into it. A restore is one transaction:
+ * callbacks run while the database is locked for writing, and must not wait for somebody who
+ * writes to it. A program that has the database open itself, with a SQLite of its own, closes it
+ * meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when
+ * it closes any descriptor of it.
  *
  * SQLite does not survive a fork in the middle of its work. In a child that was forked while an operation
  * on a database ran, operations on databases end with LICBAK_HRESULT_ERROR_NOT_SUPPORTED: call exec in the
@@ -789,9 +790,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
  * replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
  * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
- * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A database
- * is restored into in one transaction, and keeps nothing then; what a restore counts may begin again once, where
- * another has made the same new database meanwhile.)
+ * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A
+ * database is restored into in one transaction, and keeps nothing then; what a restore counts may
+ * begin again once, where another has made the same new database meanwhile.)
  *
  * With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
  * LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
@@ -821,11 +822,11 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
  * or a folder would be, or its file system can't have the name or takes it for another;
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
- * LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the risk of replacing
- * another, or in a database license is a view or a virtual table; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database
- * is damaged, takes no licences, or was moved away or replaced meanwhile, or where a new one would be there is
- * the log or journal of another; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of
- * the host's store;
+ * LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the
+ * risk of replacing another, or in a database license is a view or a virtual table;
+ * LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, takes no licences, or was moved away
+ * or replaced meanwhile, or where a new one would be there is the log or journal of another;
+ * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of the host's store;
  * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.

@@ -24,16 +24,17 @@ use crate::error::{Error, Outcome, Result};
 /// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
 /// |                  |        | 1: leave it out                                                   |
 ///
-/// A database has the licences in a table (for a backup it may be a view) of the name license, with the
-/// columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and backup_right
-/// INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these two is generated from
-/// other columns, it is read and not written. A restore makes one where StorePath does not exist and ends in
-/// .db, .sqlite or .sqlite3: in a hidden folder beside it, from which it comes to its path when it is whole.
-/// Any number of restores may make the same one at once: the first comes there, and the others restore into it.
-/// A restore is one transaction: callbacks run while the database is locked for writing, and must not wait for
-/// somebody who writes to it. A program that has the database open itself, with a SQLite of its own, closes it
-/// meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when it closes
-/// any descriptor of it.
+/// A database has the licences in a table (for a backup it may be a view) of the name license, with
+/// the columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and
+/// backup_right INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these
+/// two is generated from other columns, it is read and not written. A restore makes one where
+/// StorePath does not exist and ends in .db, .sqlite or .sqlite3: in a hidden folder beside it,
+/// from which it comes to its path when it is whole. Any number of restores may make the same one
+/// at once: the first comes there, and the others restore into it. A restore is one transaction:
+/// callbacks run while the database is locked for writing, and must not wait for somebody who
+/// writes to it. A program that has the database open itself, with a SQLite of its own, closes it
+/// meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when
+/// it closes any descriptor of it.
 ///
 /// SQLite does not survive a fork in the middle of its work. In a child that was forked while an operation
 /// on a database ran, operations on databases end with LICBAK_HRESULT_ERROR_NOT_SUPPORTED: call exec in the

@@ -21,9 +21,9 @@ use crate::license::name::is_key_id;
 /// stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
 /// replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
 /// owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
-/// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A database
-/// is restored into in one transaction, and keeps nothing then; what a restore counts may begin again once, where
-/// another has made the same new database meanwhile.)
+/// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A
+/// database is restored into in one transaction, and keeps nothing then; what a restore counts may
+/// begin again once, where another has made the same new database meanwhile.)
 ///
 /// With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
 /// LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
@@ -53,11 +53,11 @@ use crate::license::name::is_key_id;
 /// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
 /// or a folder would be, or its file system can't have the name or takes it for another;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
-/// LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the risk of replacing
-/// another, or in a database license is a view or a virtual table; LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database
-/// is damaged, takes no licences, or was moved away or replaced meanwhile, or where a new one would be there is
-/// the log or journal of another; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of
-/// the host's store;
+/// LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the
+/// risk of replacing another, or in a database license is a view or a virtual table;
+/// LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, takes no licences, or was moved away
+/// or replaced meanwhile, or where a new one would be there is the log or journal of another;
+/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of the host's store;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
 /// LICBAK_E_FAIL.

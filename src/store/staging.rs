@@ -1,7 +1,8 @@
-//! A hidden folder beside what is restored: all is made in it first, and moved to its place when it is right.
+//! A hidden folder beside what is restored: all is made in it first, and moved to its place when it
+//! is right.
 //!
-//! Whoever uses one holds a lock on it, so that what a killed restore has left can be told from what another
-//! is using.
+//! Whoever uses one holds a lock on it, so that what a killed restore has left can be told from
+//! what another is using.
 
 use std::ffi::OsStr;
 
@@ -72,8 +73,8 @@ impl Drop for Staging {
     }
 }
 
-/// Opens the new folder `name` and tells whether the umask keeps rights from its owner; None where another
-/// restore has taken it for left behind, as it may before it is locked.
+/// Opens the new folder `name` and tells whether the umask keeps rights from its owner; None where
+/// another restore has taken it for left behind, as it may before it is locked.
 fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
     // A umask may take from the owner too; then each file and folder is given its rights.
     let masked = place
@@ -90,8 +91,8 @@ fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
     Ok(is_ours.then_some((folder, masked)))
 }
 
-/// Removes what killed restores of this user have left in `place`. What can't be removed is no reason not to
-/// restore.
+/// Removes what killed restores of this user have left in `place`. What can't be removed is no
+/// reason not to restore.
 pub fn remove_stale(place: &Dir) {
     for name in hidden(place) {
         let Ok(folder) = place.folder(&name) else {

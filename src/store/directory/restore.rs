@@ -66,8 +66,8 @@ impl Restore {
         Ok(restore)
     }
 
-    /// Makes the hidden folder. Finds out, before any licence is written, whether one can get its place
-    /// without the risk of replacing another. Where it may replace one, it can.
+    /// Makes the hidden folder. Finds out, before any licence is written, whether one can get its
+    /// place without the risk of replacing another. Where it may replace one, it can.
     fn stage(&self) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;

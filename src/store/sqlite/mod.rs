@@ -323,7 +323,8 @@ fn moved(path: &AnchoredPath) -> Error {
     Error::new(Outcome::LicenseStoreError, sentence)
 }
 
-/// Why SQLite could not open the database in `file` or what stands beside it, or write there; it met `system`.
+/// Why SQLite could not open the database in `file` or what stands beside it, or write there; it
+/// met `system`.
 fn barred(file: &AnchoredPath, system: Option<Outcome>) -> Outcome {
     let directory = file.parent();
     let error = files::check_writable(file)

@@ -1,7 +1,7 @@
 //! A new database: made in a hidden folder beside its path, and moved there when it is whole.
 //!
-//! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever replaced or
-//! removed that has a name which they know.
+//! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever
+//! replaced or removed that has a name which they know.
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::staging::{Staging, move_new, remove_stale};
@@ -20,8 +20,8 @@ pub struct New {
 }
 
 impl New {
-    /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at `path`. Finds out
-    /// whether it can get there without the risk of replacing another.
+    /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at
+    /// `path`. Finds out whether it can get there without the risk of replacing another.
     pub fn make(path: &AnchoredPath, parent: Dir) -> Result<New> {
         let failed = |errno| failure(path, errno);
         remove_stale(&parent);
@@ -48,8 +48,8 @@ impl New {
         parent.join(&self.staging.name).join(NAME)
     }
 
-    /// Moves the database, which is closed and on the disk, to its path, and brings that to the disk too. False
-    /// where something has come there before.
+    /// Moves the database, which is closed and on the disk, to its path, and brings that to the
+    /// disk too. False where something has come there before.
     pub fn publish(&self) -> Result<bool> {
         let Staging { folder, place, .. } = &self.staging;
         if !is_free(&self.path)? {
@@ -71,8 +71,8 @@ fn failure(path: &AnchoredPath, errno: Errno) -> Error {
     Error::system(Access::Write, doing, errno)
 }
 
-/// Whether nothing is at `path`. What is beside it then belongs to another database, and SQLite would take it
-/// for a part of the new one.
+/// Whether nothing is at `path`. What is beside it then belongs to another database, and SQLite
+/// would take it for a part of the new one.
 pub fn is_free(path: &AnchoredPath) -> Result<bool> {
     let is_taken = |path: &AnchoredPath| {
         files::is_taken(path).map_err(|errno| {

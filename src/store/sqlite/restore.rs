@@ -79,7 +79,8 @@ impl Restore {
         // in its directory.
         set("synchronous", "EXTRA").map_err(failed)?;
         if new.is_some() {
-            // Nobody sees it before it is whole: so everything is written once, and there is nothing to go back to.
+            // Nobody sees it before it is whole: so everything is written once, and there is
+            // nothing to go back to.
             set("journal_mode", "MEMORY").map_err(failed)?;
         } else {
             if facts.size == 0 && !self.dry_run {
@@ -181,8 +182,8 @@ impl Restore {
         Ok(Placed::Staged)
     }
 
-    /// Makes a new database whole, out of sight, and brings it to the disk. False where something has come to its
-    /// path meanwhile, and is to be restored into.
+    /// Makes a new database whole, out of sight, and brings it to the disk. False where something
+    /// has come to its path meanwhile, and is to be restored into.
     pub fn seal(&mut self) -> Result<bool> {
         if self.new.is_none() {
             return Ok(true);
@@ -197,11 +198,16 @@ impl Restore {
         is_free(&self.path)
     }
 
-    /// Makes what was placed a part of the store, and brings that to the disk; a new database has to be sealed
-    /// before. False where something has come to its path meanwhile, and is to be restored into.
+    /// Makes what was placed a part of the store, and brings that to the disk; a new database has
+    /// to be sealed before. False where something has come to its path meanwhile, and is to be
+    /// restored into.
     pub fn commit(&mut self) -> Result<bool> {
         if let Some(new) = &self.new {
-            return Ok(new.publish()? && self.check_place().map(|()| true)?);
+            let is_published = new.publish()?;
+            if is_published {
+                self.check_place()?;
+            }
+            return Ok(is_published);
         }
         let Some(database) = self.database.take() else {
             return Ok(true);
@@ -231,7 +237,8 @@ impl Restore {
         }
     }
 
-    /// Brings the database's name to the disk: it may be of another restore, which is not as far yet.
+    /// Brings the database's name to the disk: it may be of another restore, which is not as far
+    /// yet.
     fn sync_name(&self) -> Result<()> {
         let synced = match Dir::open(&self.path.parent()) {
             // Who may not list the directory has made no name there.
