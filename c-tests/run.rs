@@ -31,7 +31,7 @@ c_programs! {
     roundtrip backup names paths restore restore_license list
     outcomes damage salvage rights
     events cancel lifetime reentry
-    races crowd moving hygiene stick overtaken
+    races crowd moving hygiene guest stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     host_store host_many host_misuse host_inside
     faults kills powercut cut_disk full memory

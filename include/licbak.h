@@ -50,8 +50,14 @@
  *   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
  *   every other function works. A function of the host must not throw, unwind or longjmp.
  * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file.
- *   The library installs no signal or exit handler, prints nothing, and its threads block all
- *   signals.
+ *   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
+ *   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
+ *   SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's crash handler or sandbox works in its
+ *   callbacks.
+ * - No function is a cancellation point of POSIX threads, and a thread can't be cancelled while a
+ *   function of the host runs on it. A function of the host must not end its thread
+ *   (pthread_exit, which CPython up to 3.13 does in threads that it finds when it ends: cancel and
+ *   destroy before that). Nothing of the library may be called in a signal handler.
  */
 
 #ifndef LICBAK_H
@@ -577,10 +583,14 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_resto
  * runs, gives the outcome of the last one, LICBAK_S_OK before the first.
  *
  * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
- * @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END.
+ * The caller must not hold what the host's functions need, such as an interpreter's lock: they run
+ * on other threads meanwhile.
+ *
+ * @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END; may be
+ * NULL.
  * @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
- * LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_POINTER;
- * LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
+ * LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_ILLEGAL_METHOD_CALL
+ * inside a function of the host.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
         uint32_t timeout_ms,
@@ -603,7 +613,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *resto
  * @param buffer Receives the text with its NUL; NULL to ask for its size.
  * @param size The buffer's size in bytes; receives the size of the text, NUL included.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
- * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL, and *size is set.
+ * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as fit
+ * it, with their NUL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *restorer,
         char *buffer,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::hresult::{LICBAK_E_UNEXPECTED, LICBAK_S_OK, hresult};
 use super::types::licbak_hresult;
 use crate::error::Result;
+use crate::sys::cancelling;
 
 /// What a successful call answers.
 pub trait Success {
@@ -27,6 +28,8 @@ impl Success for licbak_hresult {
 
 /// The body of every function of the ABI.
 pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
+    // What the body waits in, or the host's function that it calls, would be a place to be cancelled.
+    let _uncancelled = cancelling::off();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(success)) => success.hresult(),
         Ok(Err(error)) => hresult(error.outcome),

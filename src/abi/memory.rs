@@ -130,6 +130,15 @@ impl Buffer {
         self.bytes.is_null() || content.len() <= unsafe { self.size.read_unaligned() }
     }
 
+    /// Bytes that can be written.
+    fn room(&self) -> usize {
+        match self.bytes.is_null() {
+            true => 0,
+            // SAFETY: as promised to `new`.
+            false => unsafe { self.size.read_unaligned() },
+        }
+    }
+
     /// Tells the size of `content`.
     pub fn tell_size(&self, content: &[u8]) {
         // SAFETY: as promised to `new`.
@@ -164,6 +173,18 @@ pub fn give(buffers: &[(Buffer, &[u8])]) -> Result<()> {
         .iter()
         .for_each(|(buffer, content)| buffer.write(content));
     Ok(())
+}
+
+/// Gives the host `text` with its NUL; where that does not fit, as many whole characters as do.
+pub fn give_beginning(buffer: Buffer, text: &str) -> Result<()> {
+    let end = buffer.room().saturating_sub(1);
+    let beginning = text
+        .get(..text.floor_char_boundary(end))
+        .unwrap_or_default();
+    if beginning.len() < text.len() && buffer.room() > 0 {
+        buffer.write(&with_nul(beginning));
+    }
+    give(&[(buffer, &with_nul(text))])
 }
 
 /// `text` with the NUL that C wants.

@@ -44,8 +44,14 @@
 //!   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
 //!   every other function works. A function of the host must not throw, unwind or longjmp.
 //! - Nothing is left behind: while no operation runs, a restorer has no thread and no open file.
-//!   The library installs no signal or exit handler, prints nothing, and its threads block all
-//!   signals.
+//!   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
+//!   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
+//!   SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's crash handler or sandbox works in its
+//!   callbacks.
+//! - No function is a cancellation point of POSIX threads, and a thread can't be cancelled while a
+//!   function of the host runs on it. A function of the host must not end its thread
+//!   (pthread_exit, which CPython up to 3.13 does in threads that it finds when it ends: cancel and
+//!   destroy before that). Nothing of the library may be called in a signal handler.
 
 // Names are those of the C language.
 #![allow(non_camel_case_types)]

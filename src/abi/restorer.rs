@@ -8,7 +8,7 @@ use super::callback::{figures, is_inside_host};
 use super::guard::{guard, keep_panics_quiet};
 use super::handle;
 use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
-use super::memory::{Buffer, give, not_null, with_nul, write_struct};
+use super::memory::{Buffer, give_beginning, not_null, write_struct};
 use super::types::*;
 use crate::engine::operation::Kind;
 use crate::error::{Error, Outcome, Result};
@@ -95,10 +95,14 @@ fn cancel(restorer: *mut licbak_restorer, kind: Option<Kind>) -> licbak_hresult 
 /// runs, gives the outcome of the last one, LICBAK_S_OK before the first.
 ///
 /// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
-/// @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END.
+/// The caller must not hold what the host's functions need, such as an interpreter's lock: they run
+/// on other threads meanwhile.
+///
+/// @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END; may be
+/// NULL.
 /// @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
-/// LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_POINTER;
-/// LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
+/// LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_ILLEGAL_METHOD_CALL
+/// inside a function of the host.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_wait(
     restorer: *mut licbak_restorer,
@@ -107,7 +111,6 @@ pub unsafe extern "C" fn licbak_wait(
 ) -> licbak_hresult {
     guard(|| {
         let restorer = handle::find(restorer)?;
-        not_null(outcome)?;
         if is_inside_host() {
             return Err(Error::new(Outcome::IllegalCall, ""));
         }
@@ -116,8 +119,10 @@ pub unsafe extern "C" fn licbak_wait(
         let Some(ended) = restorer.wait(timeout)? else {
             return Ok(LICBAK_S_FALSE);
         };
-        // SAFETY: not NULL, and so the host's to be written.
-        unsafe { outcome.write_unaligned(ended.map_or_else(hresult, |()| LICBAK_S_OK)) };
+        if !outcome.is_null() {
+            // SAFETY: not NULL, and so the host's to be written.
+            unsafe { outcome.write_unaligned(ended.map_or_else(hresult, |()| LICBAK_S_OK)) };
+        }
         Ok(LICBAK_S_OK)
     })
 }
@@ -150,7 +155,8 @@ pub unsafe extern "C" fn licbak_get_progress(
 /// @param buffer Receives the text with its NUL; NULL to ask for its size.
 /// @param size The buffer's size in bytes; receives the size of the text, NUL included.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
-/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL, and *size is set.
+/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as fit
+/// it, with their NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_error_message(
     restorer: *mut licbak_restorer,
@@ -161,6 +167,6 @@ pub unsafe extern "C" fn licbak_get_error_message(
         let restorer = handle::find(restorer)?;
         // SAFETY: the host's buffer and its size.
         let buffer = unsafe { Buffer::new(buffer.cast(), size) }?;
-        give(&[(buffer, &with_nul(&restorer.message()))])
+        give_beginning(buffer, &restorer.message())
     })
 }

@@ -1,6 +1,8 @@
 //! Safe wrappers over the operating system, and over the processor's own instructions.
 
 pub mod anchored_path;
+#[allow(unsafe_code)]
+pub mod cancelling;
 pub mod channel;
 #[allow(unsafe_code)]
 pub mod clock;

@@ -1,9 +1,12 @@
 //! The only place where threads are made.
 //!
-//! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call, every
-//! signal is blocked so that the host's handlers never run on our threads, and a file-size limit is
-//! an error rather than the end of the host.
+//! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call. Signals
+//! are blocked, so that the host's handlers never run on our threads, and a file-size limit is an
+//! error rather than the end of the host; but for those that a fault raises, which a host's crash
+//! handler or sandbox takes wherever they come. Nobody cancels them, since functions of the host
+//! run on them.
 
+use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// No memory or no thread to be had.
@@ -23,19 +26,27 @@ unsafe impl Send for Thread {}
 // SAFETY: it is only used by value.
 unsafe impl Sync for Thread {}
 
+/// Bytes of a thread's stack at least: whatever limit the host has set, a database's schema or a
+/// function of the host may need as much.
+const STACK_MIN: usize = 1 << 20;
+
+/// The signals that a fault raises on the thread that commits it.
+const FAULTS: [libc::c_int; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+    libc::SIGABRT,
+];
+
 impl Thread {
     /// Runs `task` on a new thread. A panic in the task ends the thread, nothing else.
     pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
         super::static_tls::keep();
         let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
-        let created = with_signals_blocked(|| {
-            let mut id: libc::pthread_t = 0;
-            // With the host's own default for the stack, since functions of the host run on it.
-            // SAFETY: `id` is written and `run` takes the task over.
-            let error =
-                unsafe { libc::pthread_create(&mut id, std::ptr::null(), run, task.cast()) };
-            (error == 0).then_some(id)
-        });
+        let created = with_signals_blocked(|| create(task));
         created.map(|id| Thread { id }).ok_or_else(|| {
             // SAFETY: no thread was made, so the task is still ours.
             drop(unsafe { Box::from_raw(task) });
@@ -58,7 +69,32 @@ impl Drop for Thread {
     }
 }
 
+/// Makes a thread that runs `task`; None where there is none to be had, and the task is the caller's.
+fn create(task: *mut Task) -> Option<libc::pthread_t> {
+    let mut id: libc::pthread_t = 0;
+    // SAFETY: the attributes are initialised before they are used and destroyed after, `id` is written, and
+    // `run` takes the task over.
+    unsafe {
+        let (mut attributes, mut stack): (libc::pthread_attr_t, usize) = std::mem::zeroed();
+        if libc::pthread_attr_init(&raw mut attributes) != 0 {
+            return None;
+        }
+        // The host's own default, if that is larger, since functions of the host run on it.
+        libc::pthread_attr_getstacksize(&raw const attributes, &raw mut stack);
+        libc::pthread_attr_setstacksize(&raw mut attributes, stack.max(STACK_MIN));
+        let error = libc::pthread_create(&raw mut id, &raw const attributes, run, task.cast());
+        libc::pthread_attr_destroy(&raw mut attributes);
+        (error == 0).then_some(id)
+    }
+}
+
+/// What debuggers and `top -H` call a thread of the library.
+const NAME: &CStr = c"licbak";
+
 extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: a text of at most 15 bytes, for this thread.
+    unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
+    let _uncancelled = super::cancelling::off();
     // SAFETY: `start` made the box and leaves it to this thread.
     let task = unsafe { Box::from_raw(task.cast::<Task>()) };
     // The task tells of its own panics; none may leave the thread.
@@ -74,6 +110,9 @@ fn with_signals_blocked<T>(make: impl FnOnce() -> T) -> T {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        for signal in FAULTS {
+            libc::sigdelset(&mut all, signal);
+        }
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
         let made = make();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
@@ -83,20 +122,22 @@ fn with_signals_blocked<T>(make: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
-    use super::Thread;
+    use super::{FAULTS, Thread};
 
     #[test]
-    fn a_thread_runs_its_task_with_signals_blocked() {
+    fn a_thread_runs_its_task_with_all_signals_blocked_but_those_of_faults() {
         let (sender, receiver) = crate::sys::channel::bounded(1).unwrap();
         let thread = Thread::start(move || {
             // SAFETY: reads the mask of this thread.
-            let blocked = unsafe {
+            let is_right = unsafe {
                 let mut mask: libc::sigset_t = std::mem::zeroed();
                 libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
-                libc::sigismember(&mask, libc::SIGXFSZ) == 1
-                    && libc::sigismember(&mask, libc::SIGTERM) == 1
+                let is_blocked = |signal| libc::sigismember(&mask, signal) == 1;
+                is_blocked(libc::SIGXFSZ)
+                    && is_blocked(libc::SIGTERM)
+                    && !FAULTS.into_iter().any(is_blocked)
             };
-            sender.send(blocked).unwrap();
+            sender.send(is_right).unwrap();
         });
         assert!(receiver.recv().unwrap());
         thread.unwrap().join();
