@@ -179,13 +179,19 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         self.file.written()
     }
 
-    /// Calls `visit` with the name of every licence that was appended or left out, by reading the
-    /// lists of them again.
-    pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    /// Calls `visit` with the name of every licence that was appended, by reading the list of them
+    /// again.
+    pub fn kept_names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let mut sums = ListLines::new()?;
         while let Some(line) = sums.next(&self.sums, &self.spool)? {
             visit(lines::parse_sum(line)?.1)?;
         }
+        Ok(())
+    }
+
+    /// Calls `visit` with the name of every licence that was appended or left out, likewise.
+    pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        self.kept_names(&mut visit)?;
         let mut restricted = ListLines::new()?;
         while let Some(line) = restricted.next(&self.restricted, &self.spool)? {
             visit(&lines::parse_json::<lines::RestrictedLine>(line)?.name)?;

@@ -1,6 +1,5 @@
 //! Backs a store up.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
 use crate::archive::lines::Origin;
 use crate::archive::waiting::{Scratch, Waiting};
-use crate::archive::writer::{Look as LastLook, Writer};
+use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
@@ -164,7 +163,7 @@ fn back_up(
         gathering
             .read(Look::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
-        return saving.finish(&gathering.read_again, &replaces, None);
+        return saving.finish(&gathering, &replaces, None);
     }
     let target = Target::open(request.path()?, replaces)?;
     let draft = target.draft()?;
@@ -185,9 +184,9 @@ fn back_up(
         true => request.old(origin.as_ref(), operation)?,
         false => None,
     };
-    let mut is_whole = false;
+    let mut repeated = Repeated::No;
     if let Some(old) = &old {
-        is_whole = repeat(
+        repeated = repeat(
             &mut gathering,
             &mut saving,
             old,
@@ -196,13 +195,14 @@ fn back_up(
             &draft,
         )?;
     }
-    if !is_whole {
+    if repeated == Repeated::No {
         saving.begin(origin.as_ref())?;
         gathering
             .read(Look::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
-    saving.finish(&gathering.read_again, &target.replaces, old.as_deref())?;
+    let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
+    saving.finish(&gathering, &target.replaces, old)?;
     operation.counters.enter(Phase::Committing, 0);
     let written = writer
         .finish(request.created.clone())
@@ -289,8 +289,17 @@ impl Request {
     }
 }
 
-/// Takes over what has not changed since the `old` backup, and reads the rest; false where too little is
-/// left of that one, and nothing has been written yet.
+/// What became of a backup over a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeated {
+    /// Too little is left of the old one, and nothing has been written yet.
+    No,
+    AtOnce,
+    /// Some of what was unchanged had to be read after all, and may have gone in between.
+    InTwoSteps,
+}
+
+/// Takes over what has not changed since the `old` backup, and reads the rest.
 fn repeat<S: Write + ReadAt>(
     gathering: &mut Gathering,
     saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
@@ -298,7 +307,7 @@ fn repeat<S: Write + ReadAt>(
     origin: Option<&Origin>,
     target: &Target,
     draft: &Draft,
-) -> Result<bool> {
+) -> Result<Repeated> {
     let request = saving.request;
     let fault = |fault| request.error(fault);
     let spool = target
@@ -312,17 +321,17 @@ fn repeat<S: Write + ReadAt>(
         if old.has_unchanged() {
             // It was not read, or not kept, and is now, with the rest.
             saving.start_again();
-            return Ok(false);
+            return Ok(Repeated::No);
         }
         saving.begin(origin)?;
         saving.append(new)?;
-        return Ok(true);
+        return Ok(Repeated::AtOnce);
     };
     if new.is_empty() && taking.is_whole() {
         let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
         if copied.map_err(|stop| request.stopped(stop))? {
             saving.count();
-            return Ok(true);
+            return Ok(Repeated::AtOnce);
         }
     }
     saving.begin(origin)?;
@@ -331,7 +340,7 @@ fn repeat<S: Write + ReadAt>(
     saving.count();
     saving.append(new)?;
     if again.is_empty() {
-        return Ok(true);
+        return Ok(Repeated::AtOnce);
     }
     let mut older = taking.with_older_versions(&again)?;
     let mut names = Vec::new();
@@ -341,14 +350,14 @@ fn repeat<S: Write + ReadAt>(
     read.map_err(|stop| request.stopped(stop))?;
     // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
     if !older.is_empty() {
-        let listed = saving.writer.names(|name| {
+        let listed = saving.writer.kept_names(|name| {
             older.remove(name);
             Ok(())
         });
         listed.map_err(fault)?;
     }
     match older.into_iter().next() {
-        None => Ok(true),
+        None => Ok(Repeated::InTwoSteps),
         Some(name) => Err(request.needs_full(&name)),
     }
 }
@@ -400,22 +409,24 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         }
     }
 
-    /// Makes one backup of all that was read, some of it more than once (`read_again`), and counts what it lacks of
-    /// the one that it replaces.
+    /// Makes one backup of all that was read, some of it more than once, and counts what it lacks of the one that it
+    /// replaces, by what became of the licences of the `old` one where that is known.
     fn finish(
         &mut self,
-        read_again: &HashMap<String, LastLook>,
+        gathering: &Gathering,
         replaces: &Replaces,
         old: Option<&Old>,
     ) -> Result<()> {
-        if !read_again.is_empty() {
-            let kept = self.writer.keep_last(read_again);
+        if !gathering.read_again.is_empty() {
+            let kept = self.writer.keep_last(&gathering.read_again);
             if let Some(name) = kept.map_err(|fault| self.request.error(fault))? {
                 let how = format!("the licence '{name}' must not be backed up any more");
                 return Err(self.request.moves(&how));
             }
-            self.check_names()?;
             self.count();
+        }
+        if gathering.has_moved {
+            self.check_names()?;
         }
         self.check_not_empty(replaces.has_one())?;
         if replaces.has_one() {

@@ -11,7 +11,7 @@ use super::events::Notice;
 use super::old::Old;
 use super::operation::Operation;
 use super::pool::{Outlet, Pool, Work, ordered};
-use super::progress::{Count, Phase};
+use super::progress::{Count, Counters, Phase};
 use super::reading::Stored;
 use super::readings::{Keys, Reading, Readings, Spool};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
@@ -55,6 +55,8 @@ pub struct Gathering<'g> {
     /// Names that the host was told are left out; it is told of none twice.
     told: HashSet<String>,
     readings: Readings<'g>,
+    /// Parts of the store are as they were at different times.
+    pub has_moved: bool,
     /// What was read once more, since the store moved, and what the last look at it found.
     pub read_again: HashMap<String, writer::Look>,
 }
@@ -95,6 +97,7 @@ impl<'g> Gathering<'g> {
             rules,
             told: HashSet::new(),
             readings: Readings::new(spool),
+            has_moved: false,
             read_again: HashMap::new(),
         }
     }
@@ -112,6 +115,7 @@ impl<'g> Gathering<'g> {
             Look::All => {
                 self.readings.forget_all()?;
                 self.read_again.clear();
+                self.has_moved = false;
             }
             Look::These(names) => {
                 let mut names = names.iter();
@@ -124,6 +128,7 @@ impl<'g> Gathering<'g> {
             let (operation, readings) = (self.operation, &mut self.readings);
             let mut fault = None;
             let mut known = |name: &str, file| {
+                operation.check()?;
                 readings.knows(name, file).map_err(|found| {
                     fault = Some(found);
                     Error::canceled()
@@ -140,6 +145,7 @@ impl<'g> Gathering<'g> {
                 Again::Seen(seen) => seen,
                 Again::Restless(folder) => return Err(restless(&folder)),
             };
+            self.has_moved = true;
             let mut names = Vec::new();
             names.try_reserve_exact(seen.len()).map_err(Error::from)?;
             names.extend(seen.iter().map(|seen| (seen.name.clone(), seen.kind)));
@@ -207,15 +213,24 @@ impl<'g> Gathering<'g> {
                 })
             },
         );
-        match fault {
-            Some(fault) => Err(Stop::Fault(fault)),
-            None => Ok(done?),
+        if let Some(fault) = fault {
+            return Err(Stop::Fault(fault));
         }
+        done?;
+        // What has vanished, or was no licence after all, has nothing left to do.
+        let counters = &self.operation.counters;
+        counters
+            .phase_done
+            .set(counters.phase_total.load(Ordering::Relaxed));
+        Ok(())
     }
 
     /// Has a thread of the pool list the store.
     fn start_listing(&self, look: Look, takes_over: bool) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead())?;
+        if let Look::These(names) = &look {
+            count(&self.operation.counters, names.len() as u64);
+        }
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
             let mut feed = Listing {
@@ -228,18 +243,21 @@ impl<'g> Gathering<'g> {
                 Look::All => store.list(&mut feed),
                 Look::These(names) => store.list_these(names, &mut feed),
             }));
-            let listed = feed.listed;
             match done.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))) {
                 Err(error) => drop(sender.send(Err(error))),
-                Ok(()) => {
-                    operation.counters.licenses_total.add(listed);
-                    let total = operation.counters.licenses_total.load(Ordering::Relaxed);
-                    operation.counters.go_on(Phase::Working, total);
-                }
+                Ok(()) if matches!(look, Look::All) => count(&operation.counters, feed.listed),
+                Ok(()) => {}
             }
         })?;
         Ok(batches)
     }
+}
+
+/// Counts what is known to come.
+fn count(counters: &Counters, listed: u64) {
+    counters.licenses_total.add(listed);
+    let total = counters.licenses_total.load(Ordering::Relaxed);
+    counters.go_on(Phase::Working, total);
 }
 
 /// Tells the host what is left out. A licence may be read again after its folder has changed, or by a

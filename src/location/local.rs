@@ -196,9 +196,8 @@ impl Target {
         draft.file.try_lock().map_err(failed)?;
         match &self.replaces {
             Replaces::None => draft.find_exclusive_rename()?,
-            // Where there is none, it is looked once more before.
-            Replaces::Seen(None) => drop(draft.find_exclusive_rename()),
-            Replaces::Seen(Some(_)) => {}
+            // Needed only where there is none, or it goes meanwhile; who can't do without is refused.
+            Replaces::Seen(_) => drop(draft.find_exclusive_rename()),
         }
         Ok(draft)
     }

@@ -11,6 +11,16 @@ use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
 
 use super::files::Dir;
 
+/// How the times of what changes are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamps {
+    /// By the kernel's tick, as a rule.
+    ByTick,
+    /// By the tick, or exactly where somebody has looked at the time before ("multigrain", since Linux
+    /// 6.13): so whoever looks sees the next change.
+    WhenLookedAt,
+}
+
 /// One mount in one run of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -18,19 +28,20 @@ pub struct Origin {
     pub boot: String,
     /// The mount, by its number in this run.
     pub mount: u64,
+    pub stamps: Stamps,
 }
 
 /// The file systems of this machine's disks that keep inode numbers, and show each change in a file's times:
 /// linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
-const SHOW_CHANGES: [i64; 8] = [
-    0xEF53,      // ext2, ext3, ext4
-    0x5846_5342, // XFS
-    0x9123_683E, // btrfs
-    0xF2F5_2010, // F2FS
-    0x0102_1994, // tmpfs
-    OVERLAYFS,
-    0x2FC1_2FC1, // ZFS
-    0xCA45_1A4E, // bcachefs
+const SHOW_CHANGES: [(i64, Stamps); 8] = [
+    (0xEF53, Stamps::WhenLookedAt),      // ext4; ext2 and ext3
+    (0x5846_5342, Stamps::WhenLookedAt), // XFS
+    (0x9123_683E, Stamps::WhenLookedAt), // btrfs
+    (0x0102_1994, Stamps::WhenLookedAt), // tmpfs
+    (0xF2F5_2010, Stamps::ByTick),       // F2FS
+    (OVERLAYFS, Stamps::ByTick),
+    (0x2FC1_2FC1, Stamps::ByTick), // ZFS
+    (0xCA45_1A4E, Stamps::ByTick), // bcachefs
 ];
 const OVERLAYFS: i64 = 0x794C_7630;
 
@@ -47,7 +58,8 @@ impl Origin {
     pub fn of(folder: &Dir) -> Option<Origin> {
         let kind = rustix::fs::fstatfs(folder).ok()?.f_type;
         let flags = rustix::fs::fstatvfs(folder).ok()?.f_flag;
-        if !SHOW_CHANGES.contains(&kind) || flags.contains(StatVfsMountFlags::RDONLY) {
+        let (_, stamps) = SHOW_CHANGES.into_iter().find(|(known, _)| *known == kind)?;
+        if flags.contains(StatVfsMountFlags::RDONLY) {
             return None;
         }
         let mount = mount(folder, UNIQUE_MOUNT).or_else(|| match kind {
@@ -58,6 +70,7 @@ impl Origin {
         Some(Origin {
             boot: boot()?,
             mount: mount?,
+            stamps,
         })
     }
 }

@@ -99,7 +99,7 @@ impl Batch for NameBatch {
     fn read(&self, intake: &mut dyn Intake) -> Result<()> {
         let (mut names, mut start, mut whole) = (self.names.iter(), 0, String::new());
         for (folder, end) in &self.folders {
-            let opened = self.listing.root.folder(folder);
+            let opened = self.listing.open_listed(folder);
             for (name, kind) in names.by_ref().take(end - start) {
                 intake.check()?;
                 whole.clear();
@@ -172,6 +172,11 @@ impl NameBatch {
             intake.check()?;
             let asked = Asked::of(|| file.facts()).map_err(failed)?;
             let before = asked.facts;
+            if before.kind == Kind::Folder {
+                // It is found when its own is listed again.
+                self.listing.miss(name::split(name).0);
+                return Ok(());
+            }
             if before.kind != Kind::File {
                 intake.left_out(name, "it is no regular file");
                 return Ok(());

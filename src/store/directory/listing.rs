@@ -15,7 +15,7 @@ use crate::store::{Again, Backups, Feed, Known, Snapshot, tree};
 use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::locks::Mutex;
-use crate::sys::origin::Origin;
+use crate::sys::origin::{Origin, Stamps};
 
 const SECOND: i64 = 1_000_000_000;
 /// More than most stores have, so that soon after the start it is known how many licences there are; and a
@@ -100,11 +100,15 @@ impl Listing {
         let Facts {
             identity, changed, ..
         } = asked.facts;
-        match self.shows_changes(identity.device) && changed % SECOND != 0 {
-            // It has changed in the kernel's present tick; what is stamped more finely shows the next change.
-            true => asked.ticks.contains(&changed).then_some(PAUSE),
-            false => freshness(changed, asked.at),
-        }
+        let has_changed_now = match self.origin.as_ref().map(|(_, origin)| origin.stamps) {
+            _ if !self.shows_changes(identity.device) || changed % SECOND == 0 => {
+                return freshness(changed, asked.at);
+            }
+            // What is stamped between two ticks is so since it was looked at, and will be again.
+            Some(Stamps::WhenLookedAt) => asked.ticks.contains(&changed),
+            _ => changed >= *asked.ticks.start(),
+        };
+        has_changed_now.then_some(PAUSE)
     }
 
     /// Whether a file with these facts has the content that it had whenever it has the same. What is written to
@@ -123,6 +127,24 @@ impl Listing {
         if let Some(stamp) = self.stamps.lock().get_mut(folder) {
             stamp.misses = true;
         }
+    }
+
+    /// Opens a folder to read what was listed in it. Where it is not the one that was listed, as its parent
+    /// may have been exchanged, that is looked at again.
+    pub(super) fn open_listed(&self, folder: &str) -> Result<Dir, Errno> {
+        let opened = self.root.folder(folder)?;
+        let identity = opened.facts()?.identity;
+        let listed = self
+            .stamps
+            .lock()
+            .get(folder)
+            .map(|stamp| stamp.facts.identity);
+        match listed {
+            Some(listed) if listed == identity => {}
+            Some(_) => self.miss(folder),
+            None => self.miss(name::split(folder).0),
+        }
+        Ok(opened)
     }
 
     /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished

@@ -67,8 +67,12 @@ impl Listing {
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Again> {
         let mut lists = Lists::new();
-        let (mut changed, mut wait) = self.changed(&BTreeSet::new(), &lists)?;
+        let (mut changed, mut wait) = self.changed(&BTreeSet::new(), &lists, go_on)?;
         loop {
+            if changed.is_empty() && !lists.is_empty() {
+                // Once more: while they were looked at, one may have been in the place of another.
+                (changed, wait) = self.changed(&changed, &lists, go_on)?;
+            }
             let Some(first) = changed.first() else {
                 let (seen, new) = self.unknown(&lists, known)?;
                 if new.is_empty() {
@@ -86,7 +90,7 @@ impl Listing {
                 lists.remove(folder);
                 self.list(folder, &mut lists)?;
             }
-            (changed, wait) = self.changed(&changed, &lists)?;
+            (changed, wait) = self.changed(&changed, &lists, go_on)?;
         }
     }
 
@@ -122,6 +126,7 @@ impl Listing {
         &self,
         latest: &BTreeSet<String>,
         lists: &Lists,
+        go_on: &dyn Fn() -> Result<()>,
     ) -> Result<(BTreeSet<String>, Duration)> {
         let (mut changed, mut wait) = (BTreeSet::new(), Duration::ZERO);
         let stamps = self.stamps.lock();
@@ -130,6 +135,7 @@ impl Listing {
             .keys()
             .filter(|folder| !latest.contains(*folder) && !lists.contains_key(*folder));
         for folder in latest.iter().chain(earlier).chain(others) {
+            go_on()?;
             let Some(stamp) = stamps.get(folder) else {
                 continue;
             };
@@ -153,7 +159,7 @@ impl Listing {
     fn unknown(&self, lists: &Lists, known: Known) -> Result<(Vec<Seen>, BTreeSet<String>)> {
         let (mut unknown, mut new) = (Vec::new(), BTreeSet::new());
         for (folder, entries) in lists {
-            let directory = self.root.folder(folder);
+            let directory = self.open_listed(folder);
             let device = self
                 .stamps
                 .lock()
@@ -179,6 +185,7 @@ impl Listing {
                 }
                 let (kind, identity) = match &directory {
                     Ok(directory) => self.seen(folder, directory, name, entry.kind, listed)?,
+                    Err(_) if entry.kind == Kind::Unknown => (Kind::File, listed),
                     Err(_) => (entry.kind, listed),
                 };
                 if kind == Kind::Folder {
@@ -214,7 +221,12 @@ impl Listing {
         if let Some(facts) = facts.filter(|facts| facts.identity.inode == listed.inode) {
             return Ok((facts.kind, facts.identity));
         }
-        // Either it has changed since, as its folder shows; or the file system lists other numbers.
+        // Either it has changed since, as its folder shows; or the file system lists other numbers. What is not
+        // known to be anything else may be a licence.
+        let kind = match kind {
+            Kind::Unknown => Kind::File,
+            kind => kind,
+        };
         let stamps = self.stamps.lock();
         let is_still = match stamps.get(folder) {
             Some(stamp) => self.is_as_stamped(folder, stamp)?,

@@ -99,6 +99,12 @@ impl Database {
     fn open(path: &AnchoredPath, file: &AnchoredPath, go_on: GoOn) -> Result<Database> {
         let held = begin_use(path)?;
         let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
+        // SQLite goes by a path from the root, which may lead elsewhere by now.
+        let found = files::facts_at(&AnchoredPath::now(file.to_absolute()));
+        let meant = files::facts_at(file).map(|facts| facts.identity);
+        if found.map(|facts| facts.identity) != meant {
+            return Err(moved(path));
+        }
         Database::new(connection, held, path, file, go_on)
     }
 
