@@ -71,6 +71,36 @@ static void elsewhere(void)
     free(there);
 }
 
+/* Puts another directory in the place of the one that the operation began in, as who installs a new version does. */
+static licbak_hresult swap(recorder *rec, const event *e)
+{
+    (void)rec;
+    if (e->status == LICBAK_WMT_BACKUPRESTORE_BEGIN) {
+        CHECK(rename("../here", "../old") == 0 && rename("../there", "../here") == 0);
+    }
+    return LICBAK_S_OK;
+}
+
+/* SQLite goes by a path from the root, which leads to another database then: that one is not taken for it. */
+static void swapped_database(void)
+{
+    CHECK_HR(restore("here/swapped.db", "here/backups", 0), LICBAK_S_OK);
+    CHECK_HR(restore("there/swapped.db", "here/backups", 0), LICBAK_S_OK);
+    uint64_t before = digest("there/swapped.db");
+    for (int restores = 0; restores < 2; restores++) {
+        recorder rec = {.react = swap, .may_roll_back = true};
+        CHECK(chdir("here") == 0);
+        licbak_restorer *r = restorer_for("swapped.db", "backups");
+        operation op = restores ? licbak_restore_licenses : licbak_backup_licenses;
+        CHECK_HR(run(op, r, restores ? 0 : LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_NS_E_DRM_LICENSE_STORE_ERROR);
+        CHECK_HAS(error_message(r), "swapped.db");
+        forget(&rec);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+        CHECK(chdir("..") == 0 && rename("here", "there") == 0 && rename("old", "here") == 0);
+        CHECK(digest("there/swapped.db") == before);
+    }
+}
+
 /* A directory whose own path this user may not walk: what is in it is reached from it all the same. */
 static void in_private(void *unused)
 {
@@ -91,6 +121,7 @@ int main(void)
 {
     begin("paths");
     elsewhere();
+    swapped_database();
     if (geteuid() == 0) {
         in_child(in_private, NULL);
     } else {
