@@ -137,6 +137,40 @@ fn summary() {
     remove_built(&program);
 }
 
+/// A backup that replaces another tells what of that one is gone.
+#[test]
+fn gone() {
+    let place = scratch();
+    let license = |number: u32| place.join(format!("store/{number}.lic"));
+    for number in 1..=5 {
+        write(&license(number), "text");
+    }
+    fs::create_dir(place.join("backups")).unwrap();
+    let backup = |options: &[&str]| {
+        let arguments = [&["backup"], options, &["store", "backups"]].concat();
+        expect(&mut tool(&arguments, &place))
+    };
+    let told = |sentence: &str| {
+        let text = backup(&["--overwrite"]);
+        assert!(text.ends_with(sentence), "{sentence}: {text}");
+    };
+    assert!(!backup(&[]).contains("old backup"));
+    told(" compressed)\n");
+    fs::remove_file(license(1)).unwrap();
+    fs::remove_file(license(4)).unwrap();
+    told(")\n2 licences of the old backup are not in the store any more.\n");
+    told(" compressed)\n");
+    fs::remove_file(license(2)).unwrap();
+    told(")\n1 licence of the old backup is not in the store any more.\n");
+    fs::remove_file(license(3)).unwrap();
+    assert_eq!(backup(&["--overwrite", "--quiet"]), "");
+    write(&place.join("backups/licenses.tar.zst"), "no backup");
+    told(
+        ")\nIt can't be told how many licences of the old backup are not in the store any more.\n",
+    );
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// Each option is told where it is known, and refused where it is not.
 #[test]
 fn options() {

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export LICBAK_TORTURE=1
-[ $# -gt 0 ] || set -- faults kills powercut full cut_disk memory hostile sanitizers planted
+[ $# -gt 0 ] || set -- moves faults kills powercut full cut_disk memory hostile sanitizers planted
 for suite in "$@"; do
     case $suite in
     planted | sanitizers) "c-tests/$suite.sh" ;;
