@@ -206,41 +206,180 @@ static void inside_the_store(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* Another process's backup, which comes to its place while the store, which has that place, is being read: it is no
- * licence, and it is kept. */
-static licbak_hresult replace_backup(recorder *rec, const event *e)
+/* Any backup is known by what it holds, whatever its name, and is no licence; what only has the name of one, or is a
+ * part of one, is. */
+static void other_backups(void)
 {
-    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && exists("another")) {
-        CHECK(rename("another", (const char *)rec->other) == 0);
+    static const char *const left_out[] = {"keep/yesterday.bin: ", "music/copy.lic: ", "large.lic: "};
+    recorder rec = {0};
+    size_t size;
+    make_store("others", 6);
+    make_store("others-of", 3);
+    make_dir("others-backups");
+    make_dir("others/keep");
+    licbak_restorer *r = restorer_for("others", "others-backups");
+    CHECK_HR(backup("others-of", "others-backups", 0), LICBAK_S_OK);
+    CHECK(link("others-backups/licenses.tar.zst", "others/keep/yesterday.bin") == 0);
+    uint8_t *bytes = read_file("others-backups/licenses.tar.zst", &size);
+    CHECK(unlink("others-backups/licenses.tar.zst") == 0);
+    write_file("others/music/copy.lic", bytes, size);
+    write_file("others/music/half.lic", bytes, size / 2);
+    write_file("others/video/licenses.tar.zst", "a licence of that name", 22);
+    free(bytes);
+    write_noise("others-of/1.lic", 9 * MIB, 1);
+    write_noise("others-of/2.lic", 9 * MIB, 2);
+    CHECK_HR(backup("others-of", "others-backups", 0), LICBAK_S_OK);
+    CHECK(size_of("others-backups/licenses.tar.zst") > 16 * MIB);
+    CHECK(rename("others-backups/licenses.tar.zst", "others/large.lic") == 0);
+
+    for (int i = 0; i < 3; i++) {
+        CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE | (i == 1 ? LICBAK_BACKUP_FULL : 0), &rec),
+                 LICBAK_S_OK);
+        CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 3);
+        for (size_t n = 0; n < 3; n++) {
+            CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, left_out[n]), 1);
+        }
+        for (size_t n = 0; n < rec.count; n++) {
+            if (rec.events[n].status == LICBAK_STATUS_LICENSE_LEFT_OUT) {
+                CHECK_HAS(strchr(rec.events[n].text, ':'), "backup");
+            }
+        }
+        CHECK_INT(final_figures(&rec).licenses_done, 8);
+        CHECK_INT(final_figures(&rec).licenses_total, 8);
+        CHECK_INT(final_figures(&rec).licenses_restricted, 0);
+        CHECK_HR(verify("others-backups"), LICBAK_S_OK);
+    }
+    CHECK_HR(restore("others-restored", "others-backups", 0), LICBAK_S_OK);
+    CHECK(unlink("others/keep/yesterday.bin") == 0 && rmdir("others/keep") == 0);
+    CHECK(unlink("others/music/copy.lic") == 0 && unlink("others/large.lic") == 0);
+    CHECK_SAME_TREE("others-restored", "others");
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    remove_tree("others-of");
+}
+
+/* What another process does to the backup while the store, which has its place, is being read. */
+static licbak_hresult change_backup(recorder *rec, const event *e)
+{
+    void (**change)(void) = rec->other;
+    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && *change != NULL) {
+        (*change)();
+        *change = NULL;
     }
     return LICBAK_S_OK;
 }
 
-static void replaced_meanwhile(void)
+static licbak_hresult overwrite_while(void (*change)(void))
 {
-    /* More links than may wait to be told, so that the end of the store is not read yet. */
-    recorder rec = {.react = replace_backup, .other = "moved/z/licenses.tar.zst"};
-    for (int i = 0; i < 12000; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "moved/a-link-%05d", i);
-        make_dir("moved/z");
-        CHECK(symlink("nowhere", path) == 0);
-    }
-    write_text("moved/z/key.lic", "a licence");
-    CHECK_HR(backup("moved", "moved/z", 0), LICBAK_S_OK);
-    write_text("newer/key.lic", "a newer licence");
-    make_dir("newer-backups");
-    CHECK_HR(backup("newer", "newer-backups", 0), LICBAK_S_OK);
-    CHECK(rename("newer-backups/licenses.tar.zst", "another") == 0);
-    uint64_t newer = digest("another");
+    recorder rec = {.react = change_backup, .other = &change};
     licbak_restorer *r = restorer_for("moved", "moved/z");
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_NS_E_DRM_BACKUP_EXISTS);
-    CHECK(!exists("another"));
-    CHECK_INT(final_figures(&rec).licenses_done, 1);
-    CHECK(digest("moved/z/licenses.tar.zst") == newer);
+    licbak_hresult hr = run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec);
+    CHECK(change == NULL);
+    CHECK_INT(final_figures(&rec).licenses_done, 1); /* a backup is no licence, whenever it came */
     CHECK_TEXT(entries("moved/z"), "key.lic licenses.tar.zst");
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    return hr;
+}
+
+static void put_another(void)
+{
+    CHECK(rename("another", "moved/z/licenses.tar.zst") == 0);
+}
+
+static void remove_backup(void)
+{
+    CHECK(unlink("moved/z/licenses.tar.zst") == 0);
+}
+
+/* What is replaced is the backup that was there at the start; none is one, too. */
+static void replaced_meanwhile(void)
+{
+    /* More links than may wait to be told, so that the end of the store is not read yet. */
+    make_dir("moved/z");
+    for (int i = 0; i < 12000; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "moved/a-link-%05d", i);
+        CHECK(symlink("nowhere", path) == 0);
+    }
+    write_text("moved/z/key.lic", "a licence");
+    write_text("newer/key.lic", "a newer licence");
+    make_dir("newer-backups");
+    for (int i = 0; i < 2; i++) {
+        CHECK_HR(backup("newer", "newer-backups", 0), LICBAK_S_OK);
+        CHECK(rename("newer-backups/licenses.tar.zst", "another") == 0);
+        uint64_t newer = digest("another");
+        CHECK(exists("moved/z/licenses.tar.zst") == (i == 1));
+        CHECK_HR(overwrite_while(put_another), LICBAK_NS_E_DRM_BACKUP_EXISTS);
+        CHECK(digest("moved/z/licenses.tar.zst") == newer);
+    }
+    CHECK_HR(overwrite_while(remove_backup), LICBAK_S_OK);
+    CHECK_HR(verify("moved/z"), LICBAK_S_OK);
+    CHECK_HR(restore("moved-restored", "moved/z", 0), LICBAK_S_OK);
+    CHECK_TEXT(entries("moved-restored/z"), "key.lic");
+    CHECK(same_file("moved-restored/z/key.lic", "moved/z/key.lic"));
+}
+
+/* -- files of the kernel ----------------------------------------------------------------------------------- */
+
+/* Reads to the end, whatever size the file says it has; false where it can't be read. */
+static bool read_to_end(const char *path, char content[8192])
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? -1 : read(file, content, 8191);
+    CHECK(file < 0 || close(file) == 0);
+    content[size < 0 ? 0 : size] = '\0';
+    return size >= 0;
+}
+
+/* Backs the folder up and restores it, and compares those of the files that hold the same before and after; gives
+ * how many these are. */
+static int saved_as_read(const char *folder, const char *const names[], size_t count)
+{
+    static char before[16][8192], now[8192], restored[8192];
+    bool same[16] = {false};
+    int compared = 0;
+    CHECK(count <= 16);
+    for (size_t i = 0; i < count; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        same[i] = read_to_end(path, before[i]);
+    }
+    make_dir("kernel-backups");
+    CHECK_HR(backup(folder, "kernel-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    CHECK_HR(verify("kernel-backups"), LICBAK_S_OK);
+    CHECK_HR(restore("kernel-restored", "kernel-backups", 0), LICBAK_S_OK);
+    for (size_t i = 0; i < count; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (same[i] && read_to_end(path, now) && strcmp(now, before[i]) == 0) {
+            snprintf(path, sizeof path, "kernel-restored/%s", names[i]);
+            CHECK(read_to_end(path, restored));
+            CHECK_TEXT(restored, now);
+            compared++;
+        }
+    }
+    remove_tree("kernel-restored");
+    return compared;
+}
+
+/* A file's size may read 0, or a page, whatever it holds. */
+static void sizes_that_tell_nothing(void)
+{
+    static const char random[] = "/proc/sys/kernel/random", pages[] = "/sys/kernel/mm/transparent_hugepage";
+    static const char *const of_random[] = {"boot_id", "poolsize"};
+    static const char *const of_pages[] = {"enabled", "defrag", "hpage_pmd_size", "khugepaged/pages_to_scan"};
+    if (access("/proc/sys/kernel/random/boot_id", R_OK) == 0 && size_of("/proc/sys/kernel/random/boot_id") == 0) {
+        CHECK(saved_as_read(random, of_random, 2) >= 1);
+    } else {
+        skip("files of no size", random);
+    }
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0 &&
+        size_of("/sys/kernel/mm/transparent_hugepage/enabled") == 4096) {
+        CHECK(saved_as_read(pages, of_pages, 4) >= 1);
+    } else {
+        skip("files of a page's size", pages);
+    }
 }
 
 /* -- equal bytes ----------------------------------------------------------------------------------------- */
@@ -306,7 +445,9 @@ int main(void)
     all_left_out();
     too_large();
     inside_the_store();
+    other_backups();
     replaced_meanwhile();
+    sizes_that_tell_nothing();
     equal_bytes();
     return finish();
 }

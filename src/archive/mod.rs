@@ -17,6 +17,8 @@ mod lookup;
 pub mod members;
 #[cfg(any(test, fuzzing))]
 pub mod parsers;
+#[cfg(test)]
+mod read_again;
 pub mod reader;
 #[cfg(test)]
 mod roundtrip;

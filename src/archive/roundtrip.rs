@@ -9,7 +9,7 @@ use super::{Fault, LICENSES};
 use crate::license;
 
 /// The name and content of a licence.
-fn license(number: usize) -> (String, Vec<u8>) {
+pub(super) fn license(number: usize) -> (String, Vec<u8>) {
     let size = number * 7919 % 3000;
     let content = (0..size)
         .map(|at| (number.wrapping_mul(31) ^ (at / 5)) as u8)

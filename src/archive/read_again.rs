@@ -1,0 +1,277 @@
+//! Backups of licences that were read more than once, since their store moved.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::agreement::Agreement;
+use super::builder::FrameBuilder;
+use super::frames::{Compressor, FrameReader};
+use super::lines::{Origin, State, parse_json, parse_state};
+use super::reader::{Reader, licenses_in};
+use super::roundtrip::license;
+use super::writer::{Look, Writer};
+use super::{RESTRICTED, STATE, digest};
+use crate::license as licenses;
+
+/// More than lists of their length keep in memory, and more than a frame holds.
+const COUNT: usize = 20_000;
+
+/// What is found of a licence, by its number, when the store is read; none where it is not read.
+type Pass = fn(usize) -> Option<Look>;
+
+/// A licence as a pass finds it: each another content, of another size.
+fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
+    let (name, mut content) = license(number);
+    content.extend(format!("version {pass}").bytes().cycle().take(9 + 7 * pass));
+    (name, content)
+}
+
+fn state(number: usize, pass: usize) -> State {
+    State {
+        device: 1,
+        inode: number as u64,
+        mtime: 0,
+        ctime: pass as i64,
+        size: 1,
+    }
+}
+
+fn origin() -> Origin {
+    Origin {
+        boot: "this run".into(),
+        mount: 7,
+    }
+}
+
+/// Reads the licences in these passes, and keeps what was found last; gives the first of which an earlier
+/// version must not stay, or the file.
+fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
+    let mut file = Vec::new();
+    let lists = Compressor::of_lists(None).unwrap();
+    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), lists);
+    writer.note_origin(&origin()).unwrap();
+    let mut packer = Compressor::of_licenses(None).unwrap();
+    let (mut builder, mut last) = (FrameBuilder::new().unwrap(), HashMap::new());
+    for (pass, find) in passes.iter().enumerate() {
+        for number in 0..COUNT {
+            let Some(look) = find(number) else { continue };
+            let (name, content) = version(number, pass);
+            if builder.is_full(content.len() as u64) {
+                let frame = builder.close(&mut packer, Vec::new()).unwrap();
+                writer.append(frame).unwrap();
+            }
+            let buffer = builder.begin(&name, content.len() as u64, 1).unwrap();
+            buffer[..content.len()].copy_from_slice(&content);
+            let statement = licenses::read(&name, builder.content()).unwrap();
+            match look {
+                Look::Restricted => builder.restrict(&name, &statement).unwrap(),
+                Look::Kept => {
+                    let state = state(number, pass);
+                    builder.keep(&name, 1, &statement, Some(&state)).unwrap();
+                }
+            }
+            if pass > 0 {
+                if look == Look::Kept {
+                    builder.note_read_again();
+                }
+                last.insert(name, look);
+            }
+        }
+        // Passes do not share frames.
+        let frame = builder.close(&mut packer, Vec::new()).unwrap();
+        writer.append(frame).unwrap();
+    }
+    if let Some(name) = writer.keep_last(&last).unwrap() {
+        return Err(name);
+    }
+    let counts = writer.counts();
+    let (kept, restricted) = last_of(passes);
+    assert_eq!(counts.licenses as usize, kept.len());
+    assert_eq!(counts.restricted as usize, restricted.len());
+    let sizes = kept
+        .iter()
+        .map(|(pass, number)| version(*number, *pass).1.len());
+    assert_eq!(counts.content_bytes as usize, sizes.sum::<usize>());
+    let mut names = kept
+        .iter()
+        .map(|(_, number)| *number)
+        .chain(restricted)
+        .map(|number| license(number).0);
+    let named = writer.names(|name| {
+        assert_eq!(Some(name), names.next().as_deref());
+        Ok(())
+    });
+    named.unwrap();
+    assert_eq!(names.next(), None);
+    writer.finish("2001-09-09T01:46:40Z".into()).unwrap();
+    Ok(file)
+}
+
+/// What is listed in the end, in its order: by the pass that found it last, and the number; and numbers that are
+/// left out, by the first pass of which a line is left.
+fn last_of(passes: &[Pass]) -> (Vec<(usize, usize)>, Vec<usize>) {
+    let (mut kept, mut restricted) = (Vec::new(), Vec::new());
+    for number in 0..COUNT {
+        let looks = passes.iter().map(|find| find(number)).enumerate();
+        let looks = looks.filter_map(|(pass, look)| Some((pass, look?)));
+        let looks: Vec<_> = looks.collect();
+        let first_left_out = looks.iter().find(|(_, look)| *look == Look::Restricted);
+        match (looks.last(), first_left_out) {
+            (Some((pass, Look::Kept)), _) => kept.push((*pass, number)),
+            (Some(_), Some((pass, _))) => restricted.push((*pass, number)),
+            _ => {}
+        }
+    }
+    kept.sort_unstable();
+    restricted.sort_unstable();
+    (
+        kept,
+        restricted.into_iter().map(|(_, number)| number).collect(),
+    )
+}
+
+fn check(passes: &[Pass]) {
+    let file = write(passes).unwrap();
+    let (kept, restricted) = last_of(passes);
+    let reader = Reader::open(&file).unwrap();
+    let mut lists = Agreement::new(&reader).unwrap();
+    let (mut memory, mut listed) = (FrameReader::new().unwrap(), kept.iter());
+    // What is not listed: the name and size, by the frame.
+    let mut old = BTreeMap::<u32, Vec<(String, u64)>>::new();
+    for frame in 0..reader.license_frames() {
+        let span = reader.span(frame).unwrap();
+        let content = reader.frame(frame, &mut memory).unwrap();
+        let walked = licenses_in(content, span, |found| {
+            if !lists.has_next_before(found.offset + 1) {
+                let old = old.entry(frame as u32).or_default();
+                old.push((found.name.to_owned(), found.content.len() as u64));
+                return Ok::<(), super::Fault>(());
+            }
+            let expected = lists.next()?;
+            let (pass, number) = listed.next().unwrap();
+            let (name, content) = version(*number, *pass);
+            assert_eq!(
+                (expected.name.as_str(), expected.offset),
+                (found.name, found.offset)
+            );
+            assert_eq!(expected.digest, digest(found.content));
+            assert_eq!(
+                (found.name, found.content),
+                (name.as_str(), content.as_slice())
+            );
+            Ok(())
+        });
+        walked.unwrap();
+    }
+    assert_eq!(listed.next(), None);
+    lists.finish().unwrap();
+    reader.check_unknown().unwrap();
+    let looks = |find: &Pass| (0..COUNT).filter(|number| find(*number) == KEPT).count();
+    let read = passes.iter().map(looks).sum::<usize>();
+    assert_eq!(old.values().map(Vec::len).sum::<usize>(), read - kept.len());
+
+    let mut left_out = reader.lines(RESTRICTED).unwrap();
+    let mut count = 0;
+    while left_out.next().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, restricted.len());
+    check_states(&reader, passes, old);
+}
+
+/// The states of what was read once stay, each old version is told, and nothing else is.
+fn check_states(
+    reader: &Reader<&Vec<u8>>,
+    passes: &[Pass],
+    mut old: BTreeMap<u32, Vec<(String, u64)>>,
+) {
+    let mut states = reader.lines(STATE).unwrap();
+    let (_, first) = states.next().unwrap().unwrap();
+    assert_eq!(parse_json::<Origin>(first).unwrap(), origin());
+    let once = |number: &usize| passes[1..].iter().all(|find| find(*number).is_none());
+    let mut once = (0..COUNT)
+        .filter(|number| passes[0](*number) == Some(Look::Kept))
+        .filter(once);
+    while let Some((_, line)) = states.next().unwrap() {
+        let line = parse_state(line).unwrap();
+        match line.superseded_in {
+            None => {
+                let number = once.next().unwrap();
+                assert_eq!(line.name, license(number).0);
+                assert_eq!(line.state(), state(number, 0));
+            }
+            Some(frame) => {
+                let versions = old.get_mut(&frame).unwrap();
+                let this = (line.name.into_owned(), line.size);
+                let place = versions.iter().position(|version| *version == this);
+                versions.remove(place.unwrap());
+            }
+        }
+    }
+    assert_eq!(once.next(), None);
+    assert!(old.values().all(Vec::is_empty));
+    states.finish().unwrap();
+}
+
+const KEPT: Option<Look> = Some(Look::Kept);
+const RESTRICTED_NOW: Option<Look> = Some(Look::Restricted);
+
+fn every(number: usize, of: usize, look: Option<Look>) -> Option<Look> {
+    look.filter(|_| number.is_multiple_of(of))
+}
+
+#[test]
+fn of_a_licence_that_was_read_again_the_last_version_counts() {
+    check(&[|_| KEPT, |_| None]);
+    check(&[|_| KEPT, |number| every(number, 3, KEPT)]);
+    check(&[
+        |_| KEPT,
+        |number| every(number, 3, KEPT),
+        |number| every(number, 5, KEPT),
+    ]);
+    // All of them, and what has come late.
+    check(&[|number| every(number, 2, KEPT), |_| KEPT, |_| KEPT]);
+}
+
+#[test]
+fn what_was_left_out_at_first_and_kept_in_the_end_is_listed_once() {
+    // Left out, left out again, left out and kept, kept and kept.
+    check(&[
+        |number| match number % 5 {
+            3 => RESTRICTED_NOW,
+            _ => KEPT,
+        },
+        |number| match number % 10 {
+            3 => every(number, 3, RESTRICTED_NOW),
+            _ => every(number, 3, KEPT),
+        },
+        |number| match number % 10 {
+            3 => every(number, 27, RESTRICTED_NOW),
+            _ => every(number, 9, KEPT),
+        },
+    ]);
+    check(&[|_| RESTRICTED_NOW, |_| KEPT]);
+    check(&[|_| RESTRICTED_NOW, |_| RESTRICTED_NOW]);
+    // In between it was denied.
+    check(&[
+        |_| KEPT,
+        |number| every(number, 4, RESTRICTED_NOW),
+        |number| every(number, 4, KEPT),
+    ]);
+}
+
+#[test]
+fn what_was_kept_and_is_left_out_in_the_end_is_told() {
+    let first = Err(license(8).0);
+    assert_eq!(
+        write(&[|_| KEPT, |number| RESTRICTED_NOW.filter(|_| number == 8)]),
+        first
+    );
+    assert_eq!(
+        write(&[
+            |_| RESTRICTED_NOW,
+            |number| every(number, 8, KEPT),
+            |number| RESTRICTED_NOW.filter(|_| number == 8 || number == 16),
+        ]),
+        first
+    );
+}
