@@ -23,7 +23,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::GoOn;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{self, Dir, Errno, Facts, Kind};
+use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
 
 /// How long another's lock is waited for.
@@ -100,11 +100,8 @@ impl Database {
         let held = begin_use(path)?;
         let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
         // SQLite goes by a path from the root, which may lead elsewhere by now.
-        let found = files::facts_at(&AnchoredPath::now(file.to_absolute()));
-        let meant = files::facts_at(file).map(|facts| facts.identity);
-        if found.map(|facts| facts.identity) != meant {
-            return Err(moved(path));
-        }
+        let from_root = AnchoredPath::now(file.to_absolute());
+        check_identity(path, &from_root, identity(path, file)?)?;
         Database::new(connection, held, path, file, go_on)
     }
 
@@ -316,6 +313,26 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
     match system {
         None | Some(Outcome::WriteFault) => Outcome::ReadFault,
         Some(outcome) => outcome,
+    }
+}
+
+/// Which file the database `path` is now in `file`.
+fn identity(path: &AnchoredPath, file: &AnchoredPath) -> Result<Identity> {
+    match files::facts_at(file) {
+        Ok(facts) => Ok(facts.identity),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(moved(path)),
+        Err(errno) => {
+            let doing = format_args!("look for the database '{}' (StorePath)", path.display());
+            Err(Error::system(Access::Read, doing, errno))
+        }
+    }
+}
+
+/// Refuses a database `path` whose `file` is another than it was.
+fn check_identity(path: &AnchoredPath, file: &AnchoredPath, expected: Identity) -> Result<()> {
+    match identity(path, file)? == expected {
+        true => Ok(()),
+        false => Err(moved(path)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::new::{New, is_free};
-use super::{Column, Database, Table, begin_use, moved};
+use super::{Column, Database, Table, begin_use, check_identity};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::staging::remove_stale;
@@ -252,18 +252,6 @@ impl Restore {
             );
             Error::system(Access::Write, doing, errno)
         })
-    }
-}
-
-/// Refuses a database `path` whose `file` is another than it was.
-fn check_identity(path: &AnchoredPath, file: &AnchoredPath, identity: Identity) -> Result<()> {
-    match files::facts_at(file).map(|facts| facts.identity) {
-        Ok(there) if there == identity => Ok(()),
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(moved(path)),
-        Err(errno) => {
-            let doing = format_args!("look for the database '{}' (StorePath)", path.display());
-            Err(Error::system(Access::Read, doing, errno))
-        }
     }
 }
 
