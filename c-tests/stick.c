@@ -142,8 +142,8 @@ static void raced(const struct file_system *fs)
             CHECK_TEXT(entries(STICK), "licenses.tar.zst");
             CHECK_HR(verify(STICK), LICBAK_S_OK);
         }
-        CHECK_INT(race(licbak_backup_licenses, "other", STICK, LICBAK_WM_BACKUP_OVERWRITE, LICBAK_S_OK, LICBAK_S_OK),
-                  RACERS);
+        CHECK(race(licbak_backup_licenses, "other", STICK, LICBAK_WM_BACKUP_OVERWRITE, LICBAK_S_OK,
+                   LICBAK_NS_E_DRM_BACKUP_EXISTS) >= 1);
         CHECK_TEXT(entries(STICK), "licenses.tar.zst");
         CHECK_HR(verify(STICK), LICBAK_S_OK);
     }
