@@ -96,26 +96,6 @@ static licbak_hresult back_up_while(uint32_t flags, void (*first)(void), void (*
     return hr;
 }
 
-/* How often a text is in the file, decompressed. */
-static size_t in_the_file(const char *text)
-{
-    size_t size, found = 0;
-    SHELL("zstd -dcq " BACKUP " >plain");
-    char *plain = (char *)read_file("plain", &size);
-    for (char *at = plain; (at = memmem(at, size - (size_t)(at - plain), text, strlen(text))) != NULL; at++) {
-        found++;
-    }
-    free(plain);
-    return found;
-}
-
-static void check_in_file(const char *text, bool expected)
-{
-    if (has_zstd()) {
-        CHECK_INT(in_the_file(text) > 0, expected);
-    }
-}
-
 static void rename_over_read(void)
 {
     CHECK(rename("store/z-renames.lic", "store/a-renamed.lic") == 0);
@@ -157,7 +137,7 @@ static void each_move(uint32_t flags)
 
     CHECK_HR(back_up_while(flags, rename_over_read, NULL), LICBAK_S_OK);
     check_backup("backups", "store");
-    check_in_file("renamed over what has been read", true);
+    check_in_file("it is replaced", true); /* it was read before */
     CHECK_HR(back_up_while(flags, exchange_read, NULL), LICBAK_S_OK);
     check_backup("backups", "store");
     CHECK_HR(back_up_while(flags, exchange_folders, NULL), LICBAK_S_OK);

@@ -340,6 +340,26 @@ static inline void check_backup(const char *backups, const char *store)
     check_salvaged(backups, store);
 }
 
+/* How often a text is in the file, decompressed: in a licence or in any list. */
+static inline size_t in_the_file(const char *text)
+{
+    size_t size, found = 0;
+    SHELL("zstd -dcq " BACKUP " >plain");
+    char *plain = (char *)read_file("plain", &size);
+    for (char *at = plain; (at = memmem(at, size - (size_t)(at - plain), text, strlen(text))) != NULL; at++) {
+        found++;
+    }
+    free(plain);
+    return found;
+}
+
+static inline void check_in_file(const char *text, bool expected)
+{
+    if (has_zstd()) {
+        CHECK_INT(in_the_file(text) > 0, expected);
+    }
+}
+
 /* Restores the one licence `key_id`: S_OK, or the code of what is not there. */
 static inline licbak_hresult restore_one(const char *target, const char *backups, const char *key_id)
 {

@@ -27,26 +27,6 @@ static licbak_hresult repeat(uint32_t unstated_right, recorder *rec)
     return hr;
 }
 
-/* How often a text is in the file, decompressed: in a licence or in any list. */
-static size_t in_the_file(const char *text)
-{
-    size_t size, found = 0;
-    SHELL("zstd -dcq " BACKUP " >plain");
-    char *plain = (char *)read_file("plain", &size);
-    for (char *at = plain; (at = memmem(at, size - (size_t)(at - plain), text, strlen(text))) != NULL; at++) {
-        found++;
-    }
-    free(plain);
-    return found;
-}
-
-static void check_in_file(const char *text, bool expected)
-{
-    if (has_zstd()) {
-        CHECK_INT(in_the_file(text) > 0, expected);
-    }
-}
-
 /* The backup is right, and has all of the store but these. */
 static void check_without(const char *const without[], size_t count)
 {
