@@ -219,7 +219,7 @@ static void saved_meanwhile(void)
 enum {
     WRITERS = 3,
     OWN = 400,   /* files of a writer that are in the store all the time */
-    NAMES = 500, /* of a writer; some are free */
+    NAMES = 504, /* of a writer, as many in each folder; some are free */
     HOT = 4,     /* that it uses most, for a while */
     NONE = -1,
     GUEST = OWN, /* a file that came later, and may go */
@@ -357,6 +357,29 @@ static void save_as(writer *w, int name)
     set_file(w, name, GUEST);
 }
 
+/* A free name in the same folder. */
+static int free_beside(const writer *w, int name)
+{
+    int free = name;
+    do {
+        free = (free + FOLDERS_OF_ALL) % NAMES;
+    } while (free != name && w->file[free] != NONE);
+    return free == name ? NONE : free;
+}
+
+/* Has two files change folders; neither folder has more or fewer for it. */
+static void trade_by_links(writer *w, int one, int other)
+{
+    int beside_one = free_beside(w, one), beside_other = free_beside(w, other);
+    if (beside_one == NONE || beside_other == NONE || beside_one == beside_other) {
+        return;
+    }
+    link_to(w, one, beside_other);
+    link_to(w, other, beside_one);
+    unlink_name(w, one);
+    unlink_name(w, other);
+}
+
 static void exchange_two_folders(writer *w)
 {
     char left[64], right[64];
@@ -406,6 +429,8 @@ static void move_something(writer *w)
         } else {
             unlink_name(w, other);
         }
+    } else if (how < 2 && w->file[one] != GUEST && w->file[other] != GUEST) {
+        trade_by_links(w, one, other);
     } else {
         exchange_names(w, one, other);
     }
@@ -419,8 +444,9 @@ static void *move_all(void *context)
         if (w->burst > 0) {
             w->burst--;
         } else {
-            w->burst = below(w, 40) == 0 ? 20 : 0;
-            usleep(300 + (unsigned)below(w, 4000));
+            w->burst = below(w, 20) == 0 ? 20 : 0;
+            /* Long enough for a tick of the kernel in which nobody moves anything. */
+            usleep(below(w, 4) == 0 ? 5000 + (unsigned)below(w, 15000) : 300 + (unsigned)below(w, 3000));
         }
     }
     return NULL;

@@ -37,8 +37,9 @@ const SHOW_CHANGES: [(i64, Stamps); 8] = [
     (0xEF53, Stamps::WhenLookedAt),      // ext4; ext2 and ext3
     (0x5846_5342, Stamps::WhenLookedAt), // XFS
     (0x9123_683E, Stamps::WhenLookedAt), // btrfs
-    (0x0102_1994, Stamps::WhenLookedAt), // tmpfs
-    (0xF2F5_2010, Stamps::ByTick),       // F2FS
+    // tmpfs, which gives a folder the time of the file that is linked into it or unlinked from it.
+    (0x0102_1994, Stamps::ByTick),
+    (0xF2F5_2010, Stamps::ByTick), // F2FS
     (OVERLAYFS, Stamps::ByTick),
     (0x2FC1_2FC1, Stamps::ByTick), // ZFS
     (0xCA45_1A4E, Stamps::ByTick), // bcachefs

@@ -326,7 +326,10 @@ pub(super) fn checked<'n>(folder: &str, name: &'n [u8]) -> Result<&'n str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::sys::anchored_path::AnchoredPath;
 
     #[test]
     fn what_changed_within_a_tick_of_its_file_system_is_fresh() {
@@ -338,5 +341,28 @@ mod tests {
         assert!(fresh(7 * second, 7 * second + 900 * millisecond));
         assert!(fresh(6 * second, 7 * second + 900 * millisecond));
         assert!(!fresh(7 * second, 9 * second));
+    }
+
+    /// There links leave a folder's times as they are, also where a rename has stamped it finely.
+    #[test]
+    fn a_folder_in_memory_is_fresh_until_the_kernels_next_tick() {
+        let path = PathBuf::from(format!("/dev/shm/licbak-fresh-{}", std::process::id()));
+        if std::fs::create_dir(&path).is_err() {
+            return;
+        }
+        let root = Dir::open(&AnchoredPath::now(&path)).unwrap();
+        let listing = Listing::new(root, Backups::default());
+        std::fs::write(path.join("a"), "a licence").unwrap();
+        let is_fresh = (0..1000).find_map(|_| {
+            let tick = clock::tick();
+            for (from, to) in [("a", "b"), ("b", "a")] {
+                listing.root.facts().unwrap();
+                std::fs::rename(path.join(from), path.join(to)).unwrap();
+            }
+            let stamp = listing.stamp::<Errno>("", |_| Ok(())).unwrap();
+            (clock::tick() == tick).then_some(!stamp.fresh.is_zero())
+        });
+        std::fs::remove_dir_all(path).unwrap();
+        assert_eq!(is_fresh, Some(true));
     }
 }
