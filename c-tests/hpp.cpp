@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <thread>
 #include <unistd.h>
 
 namespace fs = std::filesystem;

@@ -46,6 +46,61 @@ static void waiting(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+/* -- the next one ------------------------------------------------------------------------------------------ */
+
+typedef struct turn {
+    recorder rec;
+    struct turn *before;
+    atomic_bool is_telling;
+    sem_t ended, next;
+} turn;
+
+static licbak_hresult LICBAK_CALL take_turn(licbak_status status, licbak_hresult hr, licbak_datatype type,
+                                            const uint8_t *value, size_t size, void *context)
+{
+    turn *t = context;
+    CHECK(t->before == NULL || !atomic_load(&t->before->is_telling));
+    atomic_store(&t->is_telling, true);
+    licbak_hresult answer = record(status, hr, type, value, size, &t->rec);
+    if (status == LICBAK_WMT_BACKUPRESTORE_END) {
+        sem_post(&t->ended);
+        wait_for(&t->next);
+    }
+    atomic_store(&t->is_telling, false);
+    return answer;
+}
+
+/* Whoever was told the end may start again, while the end is still being told. */
+static void one_after_the_other(void)
+{
+    enum { TURNS = 50 };
+    static turn turns[TURNS];
+    licbak_restorer *r = restorer_for("store", "backups");
+    for (int i = 0; i < TURNS; i++) {
+        turns[i].before = i > 0 ? &turns[i - 1] : NULL;
+        CHECK(sem_init(&turns[i].ended, 0, 0) == 0 && sem_init(&turns[i].next, 0, 0) == 0);
+        CHECK_HR(licbak_set_store(r, NULL), LICBAK_S_OK);
+        CHECK_HR(licbak_verify_backup(r, 0, take_turn, &turns[i]), LICBAK_S_OK);
+        if (i % 10 == 9) { /* what waits for its turn can be canceled, too */
+            CHECK_HR(licbak_cancel(r), LICBAK_S_OK);
+        }
+        if (i > 0) {
+            sem_post(&turns[i - 1].next);
+        }
+        wait_for(&turns[i].ended);
+    }
+    sem_post(&turns[TURNS - 1].next);
+    licbak_hresult outcome;
+    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+    CHECK(!atomic_load(&turns[TURNS - 1].is_telling));
+    CHECK_HR(outcome, CANCELED);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    for (int i = 0; i < TURNS; i++) {
+        CHECK_INT(count_of(&turns[i].rec, LICBAK_WMT_BACKUPRESTORE_END), 1);
+        forget(&turns[i].rec);
+    }
+}
+
 /* -- a thread that waits --------------------------------------------------------------------------------- */
 
 struct waiter {
@@ -265,6 +320,7 @@ int main(void)
     make_dir("backups-too");
     make_stalling_store();
     waiting();
+    one_after_the_other();
     many_waiters();
     destroyed_while_it_runs();
     destroyed_at_any_moment();

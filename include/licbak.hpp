@@ -36,7 +36,6 @@
 
 #include <licbak.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +50,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -392,7 +390,6 @@ inline void check(licbak_hresult hr)
 struct operation {
     listener told;
     std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
-    std::shared_ptr<std::atomic<int>> untold;
     std::promise<result> outcome;
     result gathered;
     std::string sentence;
@@ -432,8 +429,7 @@ struct operation {
             told.on_notice(static_cast<notice>(status), text);
     }
 
-    // In this order: the host's functions are gone before the future is ready, and the end counts as told
-    // before anyone whom the future wakes can ask.
+    // In this order: the host's functions are gone before the future is ready.
     static void end(std::unique_ptr<operation> self, licbak_hresult hr)
     {
         std::exception_ptr failure = std::exchange(self->thrown, nullptr);
@@ -446,9 +442,7 @@ struct operation {
             contain(failure, [&] { throw error(static_cast<errc>(hr), self->sentence); });
         std::promise<result> outcome = std::move(self->outcome);
         result gathered = std::move(self->gathered);
-        const auto untold = std::move(self->untold);
         self.reset();
-        --*untold;
         if (failure != nullptr)
             outcome.set_exception(failure);
         else
@@ -485,7 +479,6 @@ public:
     {
         store_.swap(other.store_);
         handle_.swap(other.handle_);
-        untold_.swap(other.untold_);
         return *this;
     }
 
@@ -520,10 +513,7 @@ public:
         if (functions != nullptr)
             next.reset(new detail::c_store{std::move(functions), nullptr});
         const licbak_store c = next != nullptr ? next->c() : licbak_store{};
-        const bool all_told = untold_ != nullptr && *untold_ == 0;
-        detail::check(when_idle(all_told, handle(), [&](licbak_restorer *asked) {
-            return licbak_set_store(asked, next != nullptr ? &c : nullptr);
-        }));
+        detail::check(licbak_set_store(handle(), next != nullptr ? &c : nullptr));
         store_ = std::move(next);
     }
 
@@ -620,57 +610,26 @@ private:
     template <class Function>
     std::future<result> start(Function function, std::uint32_t flags, listener told)
     {
-        // One that was moved from has no count; the library will refuse it.
-        const auto untold = untold_ != nullptr ? untold_ : std::make_shared<std::atomic<int>>(0);
         auto started = std::make_unique<detail::operation>();
         started->told = std::move(told);
         started->store = store_;
-        started->untold = untold;
         std::future<result> future = started->outcome.get_future();
 
         // From here on without *this, which a function of the host may destroy before this one returns.
         licbak_restorer *const asked = handle();
-        const bool all_told = (*untold)++ == 0;
-        const licbak_hresult hr = when_idle(all_told, asked, [&](licbak_restorer *idle) {
-            return function(idle, flags, detail::operation::tell, started.get());
-        });
+        const licbak_hresult hr = function(asked, flags, detail::operation::tell, started.get());
         if (LICBAK_SUCCEEDED(hr)) {
             started.release(); // the library's now, and perhaps gone already
             return future;
         }
-        --*untold;
         started->outcome.set_exception(
             std::make_exception_ptr(error(static_cast<errc>(hr), detail::last_sentence(asked))));
         return future;
     }
 
-    /*
-     * A future becomes ready inside the last callback, and to the library the restorer is busy until that
-     * has returned, a moment later. Whoever got the value must not meet that moment. So where every end
-     * has been told and the restorer is busy all the same, the moment is waited out, with patience for a
-     * loaded machine; where an operation runs still, also one that was started by handle(), busy is the
-     * answer. Inside a function of the host licbak_wait is refused, so there it is
-     * asked again; that function is never the last callback, which calls nothing more of the host's once
-     * the end counts as told.
-     */
-    template <class Call>
-    static licbak_hresult when_idle(bool all_told, licbak_restorer *asked, Call &&call)
-    {
-        licbak_hresult hr = call(asked);
-        for (int tries = 0; all_told && hr == LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY && tries < 1000; ++tries) {
-            licbak_hresult ignored = LICBAK_S_OK;
-            if (licbak_wait(asked, 1, &ignored) != LICBAK_S_OK)
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            hr = call(asked);
-        }
-        return hr;
-    }
-
     // In this order: the library must be done with the store before that goes.
     std::shared_ptr<detail::c_store> store_;
     std::unique_ptr<licbak_restorer, detail::destroy> handle_;
-    // How many operations have not had their end told; one that is only tried counts too.
-    std::shared_ptr<std::atomic<int>> untold_ = std::make_shared<std::atomic<int>>(0);
 };
 
 } // namespace licbak

@@ -38,6 +38,15 @@ pub struct Operation {
     memory: Memory,
 }
 
+/// What whoever has an operation run wants to know of its end, on the thread that tells it.
+pub trait Ending: Send + 'static {
+    /// An error that the host will be told, if it did not cause it.
+    fn failed(&self, error: &Error);
+
+    /// Nothing is left to be done but to tell the end.
+    fn tells_end(self);
+}
+
 /// What an operation does, on its conductor's thread.
 pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
 
@@ -57,15 +66,15 @@ impl Operation {
     }
 
     /// Starts the threads: `workers` of them for the story, one that conducts it, one that tells
-    /// `listener`. After the listener has been told the end, `over` is called on that thread, and
-    /// then whoever waits is woken.
+    /// `listener` when that has been told all of the operation `before`. After the end has been told,
+    /// whoever waits is woken.
     pub fn launch(
         self: &Arc<Self>,
         workers: usize,
         story: Story,
         listener: Box<dyn Listener>,
-        failed: impl FnOnce(&Error) + Send + 'static,
-        over: impl FnOnce() + Send + 'static,
+        before: Option<Arc<Operation>>,
+        ending: impl Ending,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
         let (go, ready) = bounded::<()>(1)?;
@@ -79,6 +88,9 @@ impl Operation {
                 let Some(conductor) = begun.recv() else {
                     return;
                 };
+                if let Some(before) = before {
+                    before.wait(None);
+                }
                 // First and alone: a host that objects, or cancels in here, has nothing done.
                 if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
                     operation.stop(Outcome::Host(code));
@@ -88,8 +100,7 @@ impl Operation {
                 conductor.join();
                 let gone = || Err(Error::panicked(&"the conductor is gone"));
                 let result = ended.recv().unwrap_or_else(gone);
-                operation.tell_end(result, told, listener.as_ref(), failed);
-                over();
+                operation.tell_end(result, told, listener.as_ref(), ending);
                 *operation.over.lock() = true;
                 operation.over_changed.notify_all();
             }
@@ -163,7 +174,7 @@ impl Operation {
         result: Result<()>,
         told: Progress,
         listener: &dyn Listener,
-        failed: impl FnOnce(&Error),
+        ending: impl Ending,
     ) {
         let mut state = self.state.lock();
         let stopped = matches!(*state, State::Stopping(_));
@@ -171,7 +182,9 @@ impl Operation {
             state.conclude(result.as_ref().map_err(|error| error.outcome).copied());
         *state = next;
         drop(state);
-        let Some(outcome) = outcome else { return };
+        let Some(outcome) = outcome else {
+            return ending.tells_end();
+        };
         let progress = self.counters.read();
         let error = match (&result, outcome) {
             (_, Ok(())) => None,
@@ -179,7 +192,7 @@ impl Operation {
             (_, Err(outcome)) => Some(stop_error(outcome)),
         };
         if let Some(error) = &error {
-            failed(error);
+            ending.failed(error);
         }
         // What the host returns from here on is ignored: nothing can be stopped any more.
         let host_wanted_it = stopped || outcome == Err(Outcome::Canceled);
@@ -191,6 +204,7 @@ impl Operation {
         } else if outcome.is_ok() && progress != told {
             let _ = listener.tell(Event::Progress(progress));
         }
+        ending.tells_end();
         let _ = listener.tell(Event::End { outcome, progress });
     }
 
@@ -310,14 +324,27 @@ mod tests {
         }
     }
 
+    impl Ending for () {
+        fn failed(&self, _: &Error) {}
+        fn tells_end(self) {}
+    }
+
+    struct Sentences(Sender<String>);
+
+    impl Ending for Sentences {
+        fn failed(&self, error: &Error) {
+            self.0.send(error.sentence().to_owned()).unwrap();
+        }
+        fn tells_end(self) {}
+    }
+
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
         let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
         let (sender, told) = bounded(1).unwrap();
         let story: Story = Box::new(|_, _| panic!("on purpose"));
-        let failed = move |error: &Error| sender.send(error.sentence().to_owned()).unwrap();
         operation
-            .launch(1, story, Box::new(Silent), failed, || ())
+            .launch(1, story, Box::new(Silent), None, Sentences(sender))
             .unwrap();
         assert_eq!(operation.wait(None), Some(Err(Outcome::Unexpected)));
         assert!(told.recv().unwrap().contains("on purpose"));
@@ -386,7 +413,7 @@ mod tests {
         });
         let (sender, ends) = bounded(8).unwrap();
         operation
-            .launch(1, story, Box::new(Ends(sender)), |_| (), || ())
+            .launch(1, story, Box::new(Ends(sender)), None, ())
             .unwrap();
         assert_eq!(operation.wait(None), expected, "{shown}");
         // The listener is gone, so that no more can come.
@@ -436,7 +463,7 @@ mod tests {
             operation.commit()
         });
         operation
-            .launch(1, story, Box::new(Slow), |_| (), || ())
+            .launch(1, story, Box::new(Slow), None, ())
             .unwrap();
         assert_eq!(operation.wait(None), Some(Err(Outcome::Host(-5))));
     }

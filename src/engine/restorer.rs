@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::events::Listener;
 use super::memory::Memory;
-use super::operation::{Kind, Operation, Story};
+use super::operation::{Ending, Kind, Operation, Story};
 use super::progress::Progress;
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
@@ -92,15 +92,12 @@ impl Restorer {
             return Err(busy());
         }
         inner.starting = true;
-        let (before, settings) = (inner.last.clone(), inner.settings.clone());
-        drop(inner);
         let starting = Starting {
             restorer: Arc::clone(self),
+            before: inner.last.clone(),
             is_over: false,
         };
-        // The thread of the one before has told its end; nobody may have waited until it was gone.
-        before.inspect(|before| before.join());
-        Ok((starting, settings))
+        Ok((starting, inner.settings.clone()))
     }
 
     /// Does `list` on this thread; it is given what tells whether to go on.
@@ -127,7 +124,8 @@ impl Restorer {
         })
     }
 
-    /// Makes the restorer idle again, after `last` if one ran.
+    /// Makes the restorer idle again, where `last` is about to tell its end if one ran: whoever is told
+    /// may start the next.
     fn leave(&self, last: Option<Arc<Operation>>) {
         let mut inner = self.inner.lock();
         inner.running = None;
@@ -233,6 +231,8 @@ impl Restorer {
 /// A start that is under way; dropped, the restorer is idle again.
 struct Starting {
     restorer: Arc<Restorer>,
+    /// The operation before, which may not have come back from telling its end.
+    before: Option<Arc<Operation>>,
     is_over: bool,
 }
 
@@ -252,12 +252,18 @@ impl Starting {
         inner.starting = false;
         drop(inner);
         self.is_over = true;
-        let (failing, ending) = (Arc::clone(&restorer), Arc::clone(&restorer));
-        let ended = Arc::clone(&operation);
-        let failed = move |error: &Error| failing.set_message(error);
-        let over = move || ending.leave(Some(ended));
+        let owner = Owner {
+            restorer: Arc::clone(&restorer),
+            operation: Arc::clone(&operation),
+        };
         operation
-            .launch(plan.threads, plan.story, listener, failed, over)
+            .launch(
+                plan.threads,
+                plan.story,
+                listener,
+                self.before.take(),
+                owner,
+            )
             .inspect_err(|error| {
                 restorer.leave(None);
                 operation.abandon(error.outcome);
@@ -271,6 +277,22 @@ impl Drop for Starting {
             self.restorer.inner.lock().starting = false;
         }
         self.restorer.idle.notify_all();
+    }
+}
+
+/// Who has an operation run.
+struct Owner {
+    restorer: Arc<Restorer>,
+    operation: Arc<Operation>,
+}
+
+impl Ending for Owner {
+    fn failed(&self, error: &Error) {
+        self.restorer.set_message(error);
+    }
+
+    fn tells_end(self) {
+        self.restorer.leave(Some(self.operation));
     }
 }
 

@@ -16,9 +16,6 @@ from ._report import NOTHING, LeftOut, Progress, Result
 
 ProgressCallback = Callable[[Progress], object]
 
-# How often an operation is started again where the one before is as good as over: a second's worth.
-_TRIES = 1000
-
 # An operation lives until its end has been told, whoever else forgets it. The library is given the
 # keys and calls a function that is never freed. No key is used twice: what is told to one that has
 # gone must not reach another.
@@ -66,14 +63,6 @@ class Operation:
         self._handle = handle
         _running[self._key] = self
         hr = start(handle, flags, _STATUS_CALLBACK, self._key)
-        for _ in range(_TRIES):
-            if hr != Hr.NS_E_DRM_BACKUPRESTORE_BUSY or self._has_rival():
-                break
-            # The end of the one before has been told, but its thread has not left yet. Inside a
-            # function of the program waiting for that is refused.
-            if _c.wait(handle, 1) != Hr.S_OK:
-                time.sleep(0.001)
-            hr = start(handle, flags, _STATUS_CALLBACK, self._key)
         if _c.failed(hr):
             self.ended = True
             del _running[self._key]
