@@ -241,6 +241,53 @@ fn constants_are_those_of_the_table() {
     );
 }
 
+/// The tables in the header's opening that a reader looks events and flags up in.
+#[test]
+fn what_is_sent_and_what_is_taken_stands_in_the_headers_tables() {
+    let header = generate();
+    let told: BTreeMap<_, _> = header
+        .lines()
+        .take_while(|line| *line != " */")
+        .filter_map(|line| line.strip_prefix(" * | ")?.split_once('|'))
+        .map(|(name, rest)| (name.trim(), rest.split('|').next().unwrap_or("").trim()))
+        .filter(|(name, _)| name.starts_with(|first: char| first.is_ascii_uppercase()))
+        .collect();
+    let number = |text: &str| match text.trim_end_matches('u').strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.trim_end_matches('u').parse().ok(),
+    };
+    let (mut comment, mut found) = (String::new(), 0);
+    for line in header.lines() {
+        let Some((name, value)) = line
+            .strip_prefix("#define LICBAK_")
+            .and_then(|line| line.split_once(' '))
+        else {
+            comment = if line.is_empty() {
+                String::new()
+            } else {
+                comment + line
+            };
+            continue;
+        };
+        let is_status = ["WMT_", "STATUS_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            && !name.starts_with("WMT_TYPE_")
+            && !comment.contains("Not sent");
+        let is_flag = ["WM_", "DRY_", "RESTORE_", "BACKUP_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        if is_status || is_flag {
+            let told = told
+                .get(name)
+                .unwrap_or_else(|| panic!("LICBAK_{name} is in no table"));
+            assert_eq!(number(told), number(value), "LICBAK_{name}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, told.len(), "each row is a constant");
+}
+
 #[test]
 fn every_constant_has_its_twin_at_run_time() {
     let text = |pointer| {

@@ -44,11 +44,17 @@
  *   than the library's, the library zeroes the rest of one that it fills, and of one that it reads
  *   refuses a rest that is not zero, with the same code.
  * - Threads. Every function may be called from any thread at any time. The status callback of an
- *   operation is called on one thread of the library, one call at a time, in order. No lock is
- *   held while a function of the host runs.
+ *   operation is called on one thread of the library, one call at a time, in order. No lock of the
+ *   library is held while a function of the host runs. licbak_wait and licbak_destroy wait until
+ *   functions of the host have returned: a host must not hold across them what these need, such as
+ *   an interpreter's lock, a mutex that the callback takes, or the thread of an event loop that the
+ *   callback calls into.
  * - Inside a function of the host licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would wait
  *   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
  *   every other function works. A function of the host must not throw, unwind or longjmp.
+ * - One operation after the other. Whoever is told LICBAK_WMT_BACKUPRESTORE_END may start the next
+ *   operation of the restorer, in that callback or on any other thread; it begins when that
+ *   callback has returned. Until then a start is LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
  * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file.
  *   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
  *   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
@@ -58,6 +64,31 @@
  *   function of the host runs on it. A function of the host must not end its thread
  *   (pthread_exit, which CPython up to 3.13 does in threads that it finds when it ends: cancel and
  *   destroy before that). Nothing of the library may be called in a signal handler.
+ *
+ * What a status callback is told; LICBAK_ stands before each name:
+ *
+ * | status                  | value   | hr                      | type   | what value is                    |
+ * | ----------------------- | ------- | ----------------------- | ------ | -------------------------------- |
+ * | WMT_BACKUPRESTORE_BEGIN | 21      | S_OK                    | DWORD  | 0; first, and once               |
+ * | STATUS_PROGRESS         | 0x10001 | S_OK                    | BINARY | licbak_progress                  |
+ * | WMT_RESTRICTED_LICENSE  | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup |
+ * | STATUS_LICENSE_KEPT     | 0x10002 | S_FALSE                 | STRING | name; the store's version stays  |
+ * | STATUS_LICENSE_DAMAGED  | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup      |
+ * | STATUS_LICENSE_LEFT_OUT | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up    |
+ * | WMT_ERROR               | 0       | the failure             | STRING | a sentence; once, before the end |
+ * | WMT_BACKUPRESTORE_END   | 27      | the outcome             | BINARY | licbak_progress; last, and once  |
+ *
+ * The flags of the functions that start an operation; licbak_restore_license takes those of a restore,
+ * licbak_verify_backup none:
+ *
+ * | flag                     | value | backup | restore | what it asks for                           |
+ * | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
+ * | WM_BACKUP_OVERWRITE      | 0x1   | yes    |         | replace the backup that is there           |
+ * | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | accepted, and changes nothing              |
+ * | DRY_RUN                  | 0x100 | yes    | yes     | tell everything, write nothing             |
+ * | RESTORE_OVERWRITE        | 0x200 |        | yes     | replace the store's version of a licence   |
+ * | RESTORE_SALVAGE          | 0x400 |        | yes     | restore what is intact of a damaged backup |
+ * | BACKUP_FULL              | 0x800 | yes    |         | take nothing over from the backup before   |
  */
 
 #ifndef LICBAK_H
