@@ -1,87 +1,188 @@
-//! The layers of the crate: arrows point down only.
+//! The layers of the crate, whose arrows point down only, and its files, which import in no circle.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Each layer, and what it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 10] = [
-    ("abi", &["engine", "store", "license", "sys", "error"]),
+const LAYERS: [(&str, &[&str]); 12] = [
+    (
+        "abi",
+        &["engine", "store", "license", "sync", "sys", "error"],
+    ),
     (
         "engine",
         &[
-            "store", "archive", "location", "license", "buffer", "sys", "error",
+            "store", "archive", "location", "license", "buffer", "sync", "sys", "error",
         ],
     ),
-    ("store", &["license", "buffer", "sys", "error"]),
-    ("archive", &["license", "buffer", "json", "sys"]),
+    ("store", &["license", "buffer", "sync", "sys", "error"]),
+    ("archive", &["license", "buffer", "json", "digest"]),
     ("location", &["sys", "error"]),
     ("license", &["json", "error"]),
     ("error.rs", &["sys"]),
     ("buffer.rs", &[]),
     ("json.rs", &[]),
+    ("digest", &[]),
+    ("sync", &["sys"]),
     ("sys", &[]),
 ];
 
-fn sources(path: &Path) -> Vec<(String, String)> {
-    if path.is_file() {
-        return vec![(
-            path.display().to_string(),
-            fs::read_to_string(path).unwrap(),
-        )];
-    }
-    let entries = fs::read_dir(path)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| path.is_dir() || path.extension().is_some_and(|e| e == "rs"))
-        .flat_map(|path| sources(&path))
-        .collect()
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The layers that a source names after `crate::`.
-fn used(source: &str) -> impl Iterator<Item = &str> {
-    let code = source
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    let after = code.flat_map(|line| line.split("crate::").skip(1));
-    after.map(|rest| {
-        rest.split(|c: char| !c.is_ascii_lowercase())
-            .next()
-            .unwrap_or("")
-    })
+/// All files of the crate by the modules that they are.
+fn files(folder: &Path, module: &[String]) -> BTreeMap<Vec<String>, String> {
+    let mut files = BTreeMap::new();
+    for path in fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        let noun = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut own = module.to_vec();
+        if path.is_dir() {
+            own.push(noun);
+            files.append(&mut self::files(&path, &own));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            if noun != "mod" && noun != "lib" {
+                own.push(noun);
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            let code = source
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            files.insert(own, code.map(|line| format!("{line}\n")).collect());
+        }
+    }
+    files
+}
+
+/// The paths in a source that begin with `crate::`, `super::` or `self::`, those in braces one by one.
+fn paths(source: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for start in ["crate::", "super::", "self::"] {
+        for (at, _) in source.match_indices(start) {
+            let before = source[..at].chars().next_back();
+            if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                expand("", &source[at..], &mut paths);
+            }
+        }
+    }
+    paths
+}
+
+/// Adds the paths of one tree of names behind `prefix`; returns what follows it.
+fn expand<'s>(prefix: &str, tree: &'s str, paths: &mut Vec<String>) -> &'s str {
+    let is_of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let tree = tree.trim_start();
+    let (own, mut rest) = tree.split_at(tree.find(|c| !is_of_path(c)).unwrap_or(tree.len()));
+    let path = format!("{prefix}{own}");
+    if !path.ends_with("::") || !rest.starts_with('{') {
+        paths.push(path);
+        return rest;
+    }
+    while let Some(next) = rest.strip_prefix(['{', ',']) {
+        rest = match next.trim_start().starts_with('}') {
+            true => next.trim_start(),
+            false => expand(&path, next, paths).trim_start(),
+        };
+    }
+    rest.strip_prefix('}').unwrap_or(rest)
+}
+
+/// The module that a path leads to from `here`.
+fn module_of(
+    path: &str,
+    here: &[String],
+    files: &BTreeMap<Vec<String>, String>,
+) -> Option<Vec<String>> {
+    let mut module = here.to_vec();
+    for segment in path.split("::") {
+        match segment {
+            "crate" => module.clear(),
+            "self" => {}
+            "super" => drop(module.pop()),
+            segment => module.push(segment.to_owned()),
+        }
+    }
+    while !files.contains_key(&module) {
+        module.pop()?;
+    }
+    Some(module).filter(|module| !module.is_empty() && module != here)
 }
 
 #[test]
 fn arrows_point_down() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files(&root(), &[]);
     let mut arrows = 0;
     for (layer, below) in LAYERS {
-        for (file, source) in sources(&root.join(layer)) {
-            for used in used(&source) {
-                let own = used == layer;
-                assert!(own || below.contains(&used), "{file} uses crate::{used}");
-                arrows += usize::from(!own);
+        let noun = layer.trim_end_matches(".rs");
+        let own = files
+            .iter()
+            .filter(|(module, _)| module.first().is_some_and(|own| own == noun));
+        for (module, source) in own {
+            // Of all of it, tests too.
+            for used in source.split("crate::").skip(1) {
+                let used = used
+                    .split(|c: char| !c.is_ascii_lowercase())
+                    .next()
+                    .unwrap_or("");
+                assert!(
+                    used == noun || below.contains(&used),
+                    "{} uses crate::{used}",
+                    module.join("::")
+                );
+                arrows += usize::from(used != noun);
             }
         }
     }
     assert!(arrows > 40, "the test has lost sight of the sources");
 }
 
-/// Of `sys` archive has the digests, and nothing by which it would touch a disk or the clock.
 #[test]
-fn archive_is_pure() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/archive");
-    for (file, source) in sources(&root) {
-        let mut of_sys = source.split("crate::sys::").skip(1);
-        assert!(of_sys.all(|used| used.starts_with("sha256")), "{file}");
+fn no_files_import_each_other_in_a_circle() {
+    let files = files(&root(), &[]);
+    let mut uses: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (module, source) in &files {
+        let product = source
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or("");
+        let used = paths(product).into_iter();
+        uses.insert(
+            module.clone(),
+            used.filter_map(|path| module_of(&path, module, &files))
+                .collect(),
+        );
     }
+    let arrows: usize = uses.values().map(BTreeSet::len).sum();
+    assert!(arrows > 200, "the test has lost sight of the sources");
+    // What uses nothing that is left is in no circle.
+    while let Some(done) = uses
+        .iter()
+        .find(|(_, used)| used.is_empty())
+        .map(|(module, _)| module.clone())
+    {
+        uses.remove(&done);
+        for used in uses.values_mut() {
+            used.remove(&done);
+        }
+    }
+    let left: Vec<_> = uses
+        .iter()
+        .map(|(module, used)| (module.join("::"), used))
+        .collect();
+    assert!(
+        left.is_empty(),
+        "a circle is among these, and what they use: {left:#?}"
+    );
 }
 
 #[test]
-fn only_abi_and_sys_are_unsafe() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for layer in ["engine", "store", "archive", "location", "license"] {
-        let module = fs::read_to_string(root.join(layer).join("mod.rs")).unwrap();
+fn only_abi_sys_and_digest_are_unsafe() {
+    for layer in ["engine", "store", "archive", "location", "license", "sync"] {
+        let module = fs::read_to_string(root().join(layer).join("mod.rs")).unwrap();
         assert!(module.contains("#![forbid(unsafe_code)]"), "{layer}");
     }
 }

@@ -5,10 +5,11 @@
 //! header can be made from them. Layers, arrows pointing down only:
 //!
 //! ```text
-//! abi ──► engine ──► store ──► license
-//!            ├─────► archive ──► license
-//!            └─────► location
-//! all of them ──► sys, error; but of sys, archive has only SHA-256, and license nothing: they touch no disk
+//! abi ──► engine ──► store    (where licences live)       ──► license
+//!            ├─────► archive  (the backup file's bytes)   ──► license, digest
+//!            └─────► location (where a backup file lives)
+//! all but archive and license, which touch no disk ──► sys (the system)
+//! abi, engine, store ──► sync (locks, channels)
 //! ```
 
 #![cfg_attr(
@@ -25,6 +26,7 @@
 pub mod abi;
 mod archive;
 mod buffer;
+mod digest;
 mod engine;
 mod error;
 mod json;
@@ -35,8 +37,9 @@ mod location;
 /// Each parser on whatever content, for the targets in fuzz/.
 #[cfg(fuzzing)]
 pub mod parsers {
-    pub use crate::archive::parsers::{backup, index, members, table, trailer};
+    pub use crate::archive::testing::parsers::{backup, index, members, table, trailer};
     pub use crate::license::parsers::*;
 }
 mod store;
+mod sync;
 mod sys;

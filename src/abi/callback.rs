@@ -8,9 +8,9 @@ use super::hresult::{
 };
 use super::memory::{invalid, with_nul};
 use super::types::*;
-use crate::engine::events::{Event, Listener, Notice};
-use crate::engine::list::Listed;
-use crate::engine::progress::Progress;
+use crate::engine::operation::events::{Event, Listener, Notice};
+use crate::engine::operation::progress::Progress;
+use crate::engine::reading::list::Listed;
 use crate::error::{Error, Outcome, Result};
 
 thread_local! {

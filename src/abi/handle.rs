@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::types::licbak_restorer;
 use crate::engine::restorer::Restorer;
 use crate::error::{Error, Outcome, Result};
+use crate::sync::locks::RwLock;
 use crate::sys::fork::HomeMark;
-use crate::sys::locks::RwLock;
 
 /// The table of this process. A forked child makes its own: the parent's may be locked for ever
 /// there.

@@ -7,9 +7,9 @@ use super::guard::guard;
 use super::handle;
 use super::memory::invalid;
 use super::types::*;
-use crate::engine::list::list;
 use crate::engine::operation::Kind;
-use crate::engine::verify::plan;
+use crate::engine::reading::list::list;
+use crate::engine::reading::verify::plan;
 
 /// Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all
 /// that names licences must name the same ones.

@@ -12,7 +12,8 @@ use super::types::*;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::{NAME_MAX, shown};
 use crate::license::{BackupRight, Format, check_size};
-use crate::store::host::{Host, License, Take};
+use crate::store::host::{Host, Take};
+use crate::store::license::License;
 
 /// Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
 /// a database, in memory. It counts for the operations that start from now on.

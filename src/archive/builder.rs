@@ -6,13 +6,12 @@ use std::ops::Range;
 
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
-use super::lines::{
-    LicenseLine, RestrictedLine, State, StateLine, hex, push_json, push_line, push_sum, time,
-};
+use super::lines::{hex, push_json, push_line, push_sum, time};
+use super::records::{LicenseLine, RestrictedLine, State, StateLine};
 use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
+use crate::digest;
 use crate::license::{self, Statement};
-use crate::sys::sha256;
 
 /// A finished frame of licences.
 #[derive(Debug)]
@@ -295,7 +294,7 @@ impl FrameBuilder {
         let contents = self.contents.drain(..);
         let contents = contents.map(|content| members.get(content).unwrap_or_default());
         let mut digest = Digest::default();
-        sha256::each(
+        digest::each(
             iter::once(bytes.as_slice()).chain(contents),
             |number, new| match number.checked_sub(1) {
                 None => digest = new,

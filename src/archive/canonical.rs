@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::lines::{LicenseLine, StateLine};
+use super::records::{LicenseLine, StateLine};
 
 /// A line of `licenses.jsonl`, if it is written as this library does and without an escape.
 pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
@@ -130,7 +130,8 @@ pub fn time(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::{self, State, parse_json};
+    use super::super::lines::{self, parse_json};
+    use super::super::records::State;
     use super::*;
 
     /// What is read fast is what a parser of JSON reads; and lines of ours are read fast.

@@ -1,126 +1,14 @@
-//! The lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and `state.jsonl`.
+//! The lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and `state.jsonl`, written and read.
 
 use std::borrow::Cow;
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::records::{LicenseLine, StateLine};
 use super::{Digest, FOLDER, Fault, Result, canonical};
 use crate::json;
-use crate::license::{self, BackupRight, Format, name};
-
-/// A licence that is in the backup, a line of `licenses.jsonl`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct LicenseLine<'a> {
-    #[serde(borrow)]
-    pub name: Cow<'a, str>,
-    #[serde(borrow)]
-    pub key_id: Cow<'a, str>,
-    #[serde(borrow)]
-    pub format: Cow<'a, str>,
-    #[serde(borrow)]
-    pub right: Cow<'a, str>,
-    pub size: u64,
-    /// RFC 3339; none where the time is not known.
-    #[serde(borrow)]
-    pub modified: Option<Cow<'a, str>>,
-}
-
-impl LicenseLine<'_> {
-    /// A word that a later version has added is not known here, and states nothing.
-    pub fn right(&self) -> BackupRight {
-        BackupRight::from_word(&self.right).unwrap_or(BackupRight::Unstated)
-    }
-
-    /// Likewise.
-    pub fn format(&self) -> Format {
-        Format::from_word(&self.format).unwrap_or(Format::Opaque)
-    }
-}
-
-/// A licence that was left out since its issuer denies backup, a line of `restricted.jsonl`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RestrictedLine<'a> {
-    #[serde(borrow)]
-    pub name: Cow<'a, str>,
-    #[serde(borrow)]
-    pub key_id: Cow<'a, str>,
-    #[serde(borrow)]
-    pub format: Cow<'a, str>,
-}
-
-/// Where and when states were noted, the first line of `state.jsonl`: they say nothing of another time of
-/// the machine, nor of another mount, which may show another file system in the same place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// Which start of the machine, in the system's own words.
-    pub boot: String,
-    pub mount: u64,
-}
-
-/// What a repeated backup needs to know of a licence to see that it has not changed, a line of
-/// `state.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    pub device: u64,
-    pub inode: u64,
-    /// Nanoseconds since 1970 UTC.
-    pub mtime: i64,
-    pub ctime: i64,
-    pub size: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct StateLine<'a> {
-    #[serde(borrow)]
-    pub name: Cow<'a, str>,
-    pub device: u64,
-    pub inode: u64,
-    pub mtime: i64,
-    pub ctime: i64,
-    pub size: u64,
-    /// The line is of an older version, which is still in that frame; the rest but for its size is 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub superseded_in: Option<u32>,
-}
-
-impl<'a> StateLine<'a> {
-    pub fn new(name: &'a str, state: &State) -> StateLine<'a> {
-        StateLine {
-            name: name.into(),
-            device: state.device,
-            inode: state.inode,
-            mtime: state.mtime,
-            ctime: state.ctime,
-            size: state.size,
-            superseded_in: None,
-        }
-    }
-
-    pub fn superseded(name: &'a str, size: u64, frame: u32) -> StateLine<'a> {
-        let nothing = State {
-            device: 0,
-            inode: 0,
-            mtime: 0,
-            ctime: 0,
-            size,
-        };
-        StateLine {
-            superseded_in: Some(frame),
-            ..StateLine::new(name, &nothing)
-        }
-    }
-
-    pub fn state(&self) -> State {
-        State {
-            device: self.device,
-            inode: self.inode,
-            mtime: self.mtime,
-            ctime: self.ctime,
-            size: self.size,
-        }
-    }
-}
+use crate::license::{self, name};
 
 /// Appends `line` and a newline.
 pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Finds licences by their key ID: with the index, in as few frames as it takes.
 
-use super::agreement::Expected;
+use super::catalog_in_step::Expected;
 use super::frames::FrameReader;
 use super::index::{self, RECORD, Record};
 use super::reader::Reader;

@@ -4,32 +4,27 @@
 
 #![forbid(unsafe_code)]
 
-pub mod agreement;
 pub mod builder;
 mod canonical;
-#[cfg(any(test, fuzzing))]
-mod forge;
+pub mod catalog_in_step;
 pub mod frames;
 pub mod index;
 pub mod limits;
 pub mod lines;
 mod lookup;
 pub mod members;
-#[cfg(any(test, fuzzing))]
-pub mod parsers;
-#[cfg(test)]
-mod read_again;
 pub mod reader;
-#[cfg(test)]
-mod roundtrip;
+pub mod records;
 mod salvage;
+pub mod spool;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod trailer;
-pub mod waiting;
 pub mod writer;
 
 use std::io;
 
-use crate::sys::sha256;
+use crate::digest;
 
 /// The names of the members that follow the licences.
 pub const SUMS: &str = "SHA256SUMS";
@@ -131,7 +126,7 @@ pub fn digests<'m>(count: usize, messages: impl Iterator<Item = &'m [u8]>) -> Re
     let mut digests = Vec::new();
     digests.try_reserve_exact(count)?;
     digests.resize(count, Digest::default());
-    sha256::each(messages, |number, digest| {
+    digest::each(messages, |number, digest| {
         if let Some(place) = digests.get_mut(number) {
             *place = digest;
         }

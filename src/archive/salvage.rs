@@ -3,7 +3,7 @@
 //! Nothing but a frame's checksum vouches for what is found so. Where the seek table survives it is
 //! used.
 
-use super::agreement::Expected;
+use super::catalog_in_step::Expected;
 use super::frames::{FrameReader, SeekTable, Span, Tail};
 use super::reader::{Found, Reader, licenses_in};
 use super::trailer::Trailer;

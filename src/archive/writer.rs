@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::builder::{LicenseFrame, Listed};
 use super::frames::{Compressor, Decompressor, Frame, SeekTable, Span};
 use super::index::{RECORD, Record};
+use super::records::{Origin, RestrictedLine, StateLine};
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
 use super::{
     Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS, TRAILER,
@@ -85,7 +86,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Notes where and when the states were noted, before any of them comes.
-    pub fn note_origin(&mut self, origin: &lines::Origin) -> Result<()> {
+    pub fn note_origin(&mut self, origin: &Origin) -> Result<()> {
         let mut line = Vec::new();
         lines::push_json(&mut line, origin)?;
         self.take_over_states(&line)
@@ -131,7 +132,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     /// Notes that `frame` has an older version of a licence.
     pub fn supersede(&mut self, name: &str, size: u64, frame: u32) -> Result<()> {
         let mut line = Vec::new();
-        lines::push_json(&mut line, &lines::StateLine::superseded(name, size, frame))?;
+        lines::push_json(&mut line, &StateLine::superseded(name, size, frame))?;
         self.take_over_states(&line)
     }
 
@@ -194,7 +195,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         self.kept_names(&mut visit)?;
         let mut restricted = ListLines::new()?;
         while let Some(line) = restricted.next(&self.restricted, &self.spool)? {
-            visit(&lines::parse_json::<lines::RestrictedLine>(line)?.name)?;
+            visit(&lines::parse_json::<RestrictedLine>(line)?.name)?;
         }
         Ok(())
     }
@@ -276,7 +277,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         let mut listed = HashSet::new();
         self.restricted_count = 0;
         while let Some(line) = restricted.next(&old, &self.spool)? {
-            let of: lines::RestrictedLine = lines::parse_json(line)?;
+            let of: RestrictedLine = lines::parse_json(line)?;
             let look = looks.get_key_value(of.name.as_ref());
             listed.try_reserve(1)?;
             let counts = match look {

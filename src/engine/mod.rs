@@ -1,26 +1,16 @@
-//! What an operation is: start, events, cancel, wait, end; and the story of each.
+//! What a host can ask for: each room tells how one thing goes.
+//!
+//! - `restorer`: the backup restorer, idle or busy; `properties`: what it was told.
+//! - `operation`: what any operation is: start, events, cancel, wait, end.
+//! - `backup`: a store into a backup; `restore`: a backup into a store.
+//! - `reading`: a backup opened, checked, verified, listed; `stop`: why work on one ends early.
 
 #![forbid(unsafe_code)]
 
 pub mod backup;
-mod choice;
-pub mod events;
-mod gathering;
-pub mod list;
-mod lists;
-mod memory;
-mod old;
 pub mod operation;
-pub mod pool;
-pub mod progress;
 pub mod properties;
 pub mod reading;
-mod readings;
 pub mod restore;
-mod restore_database;
-pub mod restore_host;
 pub mod restorer;
-mod state;
-mod take_over;
-pub mod verify;
-pub mod walk;
+mod stop;

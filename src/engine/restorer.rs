@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::events::Listener;
-use super::memory::Memory;
+use super::operation::events::Listener;
+use super::operation::out_of_memory::Memory;
+use super::operation::progress::Progress;
 use super::operation::{Ending, Kind, Operation, Story};
-use super::progress::Progress;
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
 use crate::store::host::Host;
-use crate::sys::locks::{Condvar, Mutex};
+use crate::sync::locks::{Condvar, Mutex};
 
 #[derive(Default)]
 pub struct Restorer {
@@ -309,7 +309,7 @@ impl Drop for Listing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::events::Event;
+    use crate::engine::operation::events::Event;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     struct Silent;

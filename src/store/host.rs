@@ -2,22 +2,10 @@
 
 use std::sync::Arc;
 
-use super::contents::{AHEAD, Gathering};
+use super::content_batch::{AHEAD, Gathering};
+use super::license::License;
 use super::{Feed, Snapshot};
 use crate::error::Result;
-use crate::license::{BackupRight, Format};
-
-/// A licence on its way from or to a host.
-#[derive(Clone, Copy, Debug)]
-pub struct License<'a> {
-    pub name: &'a str,
-    /// None: read it from the content.
-    pub key_id: Option<&'a str>,
-    pub content: &'a [u8],
-    pub modified: i64,
-    pub right: BackupRight,
-    pub format: Format,
-}
 
 /// Takes a licence from a host's function; after an error the function is to return at once.
 pub type Take<'a> = &'a mut dyn FnMut(License) -> Result<()>;

@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-mod contents;
+mod content_batch;
 pub mod directory;
 pub mod host;
+pub mod license;
 pub mod sqlite;
 mod staging;
 pub mod tree;

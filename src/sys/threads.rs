@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_thread_runs_its_task_with_all_signals_blocked_but_those_of_faults() {
-        let (sender, receiver) = crate::sys::channel::bounded(1).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let thread = Thread::start(move || {
             // SAFETY: reads the mask of this thread.
             let is_right = unsafe {

@@ -1,33 +1,27 @@
-//! Lists a directory in the order of the names, and looks again at what moved meanwhile.
+//! A directory while it is backed up: what its folders were when they were listed.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::batch::BatchBuilder;
-use super::moment::PAUSE;
-use super::names::Names;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Again, Backups, Feed, Known, Snapshot, tree};
+use crate::store::{Backups, tree};
+use crate::sync::locks::Mutex;
 use crate::sys::clock;
-use crate::sys::files::{Dir, Errno, Facts, Kind};
-use crate::sys::locks::Mutex;
+use crate::sys::files::{Dir, Errno, Facts};
 use crate::sys::origin::{Origin, Stamps};
 
 const SECOND: i64 = 1_000_000_000;
-/// More than most stores have, so that soon after the start it is known how many licences there are; and a
-/// few bytes a name, so that of a million licences those that wait need no more memory than the index.
-const BATCHES_AHEAD: usize = 32;
+/// Between two looks at a store that moves.
+pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
 /// A directory while it is backed up.
 pub struct Listing {
     pub(super) root: Dir,
     pub(super) backups: Backups,
     /// The device of the store and its origin, where its files show each change in their times.
-    origin: Option<(u64, Origin)>,
+    pub(super) origin: Option<(u64, Origin)>,
     /// What each folder was just before it was listed.
     pub(super) stamps: Mutex<BTreeMap<String, Stamp>>,
 }
@@ -147,35 +141,6 @@ impl Listing {
         Ok(opened)
     }
 
-    /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished
-    /// since its parent was read has none, and is missed there.
-    fn read_folder(&self, folder: String) -> Result<Folder> {
-        let mut read = Folder {
-            path: folder,
-            names: Names::default(),
-            next: 0,
-            misses: false,
-        };
-        let path = read.path.clone();
-        let stamp = self.stamp(&path, |directory| {
-            directory.entries(|name, kind, _| read.push(name, kind, directory))
-        });
-        match stamp {
-            Ok(mut stamp) => {
-                stamp.misses = read.misses;
-                self.stamps.lock().insert(path, stamp);
-            }
-            Err(ListError::System(errno)) if vanished(errno) && !read.path.is_empty() => {
-                self.stamps.lock().remove(&read.path);
-                self.miss(name::split(&read.path).0);
-            }
-            Err(ListError::System(errno)) => return Err(read_error(&read.path, errno)),
-            Err(ListError::Told(error)) => return Err(error),
-        }
-        read.names.sort();
-        Ok(read)
-    }
-
     /// What `folder` was just before `list` listed it.
     pub(super) fn stamp<E: From<Errno>>(
         &self,
@@ -198,61 +163,6 @@ pub(super) fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
-impl Snapshot for Listing {
-    fn batches_ahead(&self) -> usize {
-        BATCHES_AHEAD
-    }
-
-    fn is_of_files(&self) -> bool {
-        true
-    }
-
-    fn origin(&self) -> Option<&Origin> {
-        self.origin.as_ref().map(|(_, origin)| origin)
-    }
-
-    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
-        // It may be the second time.
-        self.stamps.lock().clear();
-        let mut batch = BatchBuilder::new(Arc::clone(&self));
-        let mut open = vec![self.read_folder(String::new())?];
-        while let Some(folder) = open.last_mut() {
-            let Some((name, kind)) = folder.names.get(folder.next) else {
-                open.pop();
-                continue;
-            };
-            folder.next += 1;
-            if kind != Kind::Folder {
-                batch.push(&folder.path, name, kind, feed)?;
-                continue;
-            }
-            feed.check()?;
-            let below = self.read_folder(tree::join(&folder.path, name))?;
-            open.try_reserve(1)?;
-            open.push(below);
-        }
-        batch.emit(feed)
-    }
-
-    fn look_again(
-        &self,
-        known: Known,
-        until: Instant,
-        go_on: &dyn Fn() -> Result<()>,
-    ) -> Result<Again> {
-        self.look_at_moment(known, until, go_on)
-    }
-
-    fn list_these(self: Arc<Self>, names: &[(String, Kind)], feed: &mut dyn Feed) -> Result<()> {
-        let mut batch = BatchBuilder::new(self);
-        for (name, kind) in names {
-            let (folder, name) = name::split(name);
-            batch.push(folder, name, *kind, feed)?;
-        }
-        batch.emit(feed)
-    }
-}
-
 pub(super) fn read_error(folder: &str, errno: Errno) -> Error {
     let shown = if folder.is_empty() { "." } else { folder };
     Error::system(
@@ -260,52 +170,6 @@ pub(super) fn read_error(folder: &str, errno: Errno) -> Error {
         format_args!("read the folder '{shown}' of the store"),
         errno,
     )
-}
-
-/// The sorted names of a folder, to be taken one by one.
-struct Folder {
-    path: String,
-    names: Names,
-    next: usize,
-    /// Something that it lists was not to be found.
-    misses: bool,
-}
-
-/// Why a folder could not be listed.
-enum ListError {
-    System(Errno),
-    Told(Error),
-}
-
-impl From<Errno> for ListError {
-    fn from(errno: Errno) -> ListError {
-        ListError::System(errno)
-    }
-}
-
-impl Folder {
-    fn push(&mut self, name: &CStr, kind: Kind, directory: &Dir) -> Result<(), ListError> {
-        if name.to_bytes().starts_with(b".") {
-            return Ok(());
-        }
-        let kind = match kind {
-            Kind::Unknown => match directory.facts_of(name) {
-                Err(Errno::NOENT) => {
-                    self.misses = true;
-                    return Ok(());
-                }
-                facts => facts?.kind,
-            },
-            kind => kind,
-        };
-        let told = match (checked(&self.path, name.to_bytes()), kind) {
-            (Ok(name), _) => self.names.push(name, kind),
-            (Err(error), Kind::File | Kind::Folder) => Err(error),
-            // What is no licence is told, and must be told as text.
-            (Err(_), _) => self.names.push(&name::shown(&name.to_string_lossy()), kind),
-        };
-        told.map_err(ListError::Told)
-    }
 }
 
 /// The `name` of something in `folder`, if it can be kept.

@@ -5,5 +5,6 @@ mod listing;
 mod moment;
 mod names;
 pub mod restore;
+mod snapshot;
 
 pub use listing::Listing;

@@ -7,14 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::listing::{Listing, Stamp, checked, read_error, vanished};
+use super::listing::{Listing, PAUSE, Stamp, checked, read_error, vanished};
 use crate::error::Result;
 use crate::license::name;
 use crate::store::{Again, Known, Seen, tree};
 use crate::sys::files::{Dir, Errno, Identity, Kind};
-
-/// Between two looks at a store that moves.
-pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
 /// The names in a folder as the kernel has them, those that are hidden left out.
 #[derive(Default)]

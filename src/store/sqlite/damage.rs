@@ -8,7 +8,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use super::{Database, read_fault, system_outcome};
 use crate::error::{Error, Result};
-use crate::sys::locks::Mutex;
+use crate::sync::locks::Mutex;
 
 /// Characters of what SQLite has found.
 const TOLD_MAX: usize = 1000;

@@ -9,11 +9,11 @@ use rusqlite::{Connection, Row};
 use super::{Column, Database, Table};
 use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
-use crate::store::contents::{AHEAD, Gathering};
-use crate::store::host::License;
+use crate::store::content_batch::{AHEAD, Gathering};
+use crate::store::license::License;
 use crate::store::{self, Feed, GoOn};
+use crate::sync::locks::Mutex;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::locks::Mutex;
 
 pub struct Snapshot {
     /// Of one thread at a time.

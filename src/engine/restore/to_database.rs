@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::events::Notice;
-use super::progress::{Count, Counters, Phase};
-use super::restore::Options;
-use super::restore_host::Copying;
-use super::walk::{Selection, Walk};
+use super::options::Options;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::progress::{Count, Counters, Phase};
+use crate::engine::reading::check::{Copying, Selection, Walk};
 use crate::error::{Error, Result};
 use crate::license::Statement;
 use crate::store::Placed;

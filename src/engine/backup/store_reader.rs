@@ -7,24 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::events::Notice;
-use super::old::Old;
-use super::operation::Operation;
-use super::pool::{Outlet, Pool, Work, ordered};
-use super::progress::{Count, Counters, Phase};
-use super::reading::Stored;
+use super::previous_backup::Old;
 use super::readings::{Keys, Reading, Readings, Spool};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
-use crate::archive::lines::State;
 use crate::archive::reader::is_backup;
+use crate::archive::records::State;
 use crate::archive::{Fault, writer};
+use crate::engine::operation::Operation;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
+use crate::engine::operation::progress::{Count, Counters, Phase};
+use crate::engine::reading::backup_file::Stored;
+use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
 use crate::license;
 use crate::store::{
     Again, Batch, Described, Feed, FileFacts, Fill, Intake, PATIENCE, Seen, Snapshot,
 };
-use crate::sys::channel::{Receiver, Sender, bounded};
+use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sys::files::{Errno, Facts, File, Identity, Kind};
 
 /// Takes frames as they come, in the order of the store.
@@ -51,6 +52,8 @@ pub struct Gathering<'g> {
     operation: &'g Arc<Operation>,
     pool: &'g Pool,
     store: Arc<dyn Snapshot>,
+    /// What sentences call the store.
+    shown: String,
     rules: Rules,
     /// Names that the host was told are left out; it is told of none twice.
     told: HashSet<String>,
@@ -61,32 +64,13 @@ pub struct Gathering<'g> {
     pub read_again: HashMap<String, writer::Look>,
 }
 
-/// Why a store could not be read into a sink.
-pub enum Stop {
-    Error(Error),
-    Fault(Fault),
-    /// It won't hold still.
-    Moves(String),
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Error(error)
-    }
-}
-
 impl<'g> Gathering<'g> {
     /// `spool` makes an empty file for what is noted of each file, where that can be written.
     pub fn new(
         operation: &'g Arc<Operation>,
         pool: &'g Pool,
         store: Arc<dyn Snapshot>,
+        shown: String,
         rules: Rules,
         spool: Option<Spool<'g>>,
     ) -> Gathering<'g> {
@@ -94,6 +78,7 @@ impl<'g> Gathering<'g> {
             operation,
             pool,
             store,
+            shown,
             rules,
             told: HashSet::new(),
             readings: Readings::new(spool),
@@ -143,7 +128,10 @@ impl<'g> Gathering<'g> {
             let seen = match again? {
                 Again::Seen(seen) if seen.is_empty() => return Ok(()),
                 Again::Seen(seen) => seen,
-                Again::Restless(folder) => return Err(restless(&folder)),
+                Again::Restless(folder) => {
+                    let how = format!("the folder '{folder}' changes again and again");
+                    return Err(self.moves(&how).into());
+                }
             };
             self.has_moved = true;
             let mut names = Vec::new();
@@ -156,6 +144,15 @@ impl<'g> Gathering<'g> {
                 return Ok(());
             }
         }
+    }
+
+    /// The error of a store that won't hold still.
+    pub fn moves(&self, how: &str) -> Error {
+        let sentence = format!(
+            "The store {} changes faster than it can be read: {how}. Try again when it is quiet.",
+            self.shown
+        );
+        Error::new(Outcome::SharingViolation, sentence)
     }
 
     /// Whether each of these files has been read, under whatever name.
@@ -278,10 +275,6 @@ fn tell(operation: &Operation, told: &mut HashSet<String>, notices: Vec<Notice>)
         }
     }
     Ok(())
-}
-
-fn restless(folder: &str) -> Stop {
-    Stop::Moves(format!("the folder '{folder}' changes again and again"))
 }
 
 type Batches = Receiver<Result<Box<dyn Batch>>>;

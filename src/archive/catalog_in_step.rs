@@ -2,8 +2,9 @@
 //! were found.
 
 use super::index::{self, Record};
-use super::lines::{LicenseLine, parse_license, parse_sum, parse_time};
+use super::lines::{parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
+use super::records::LicenseLine;
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
 use crate::license::{BackupRight, Format, name};
 

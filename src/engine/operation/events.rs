@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use crate::error::Outcome;
-use crate::sys::locks::{Condvar, Mutex};
+use crate::sync::locks::{Condvar, Mutex};
 
 /// What the host's function is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

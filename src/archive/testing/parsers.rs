@@ -3,13 +3,13 @@
 
 use std::sync::OnceLock;
 
-use super::agreement::{Agreement, Expected};
-use super::builder::FrameBuilder;
 use super::forge::{Part, Parts};
-use super::frames::{Compressor, FrameReader, SeekTable, Span, Tail};
-use super::reader::{Reader, licenses_in};
-use super::writer::Writer;
-use super::{Fault, RESTRICTED, Result, digest, members};
+use crate::archive::builder::FrameBuilder;
+use crate::archive::catalog_in_step::{Agreement, Expected};
+use crate::archive::frames::{Compressor, FrameReader, SeekTable, Span, Tail};
+use crate::archive::reader::{Reader, licenses_in};
+use crate::archive::writer::Writer;
+use crate::archive::{Fault, RESTRICTED, Result, digest, members};
 #[cfg(test)]
 use crate::license::parsers::Parser;
 use crate::license::{self, name};

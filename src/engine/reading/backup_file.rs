@@ -5,10 +5,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use crate::archive::agreement::Expected;
+use crate::archive::catalog_in_step::Expected;
 use crate::archive::reader::Reader;
-use crate::archive::waiting::Scratch;
+use crate::archive::spool::Scratch;
 use crate::archive::{Fault, ReadAt};
+use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::location::{self, local};
 use crate::sys::anchored_path::AnchoredPath;
@@ -103,27 +104,6 @@ impl Backup {
 impl fmt::Display for Backup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "The backup '{}'", self.path.display())
-    }
-}
-
-/// Why reading ends: the backup is not as it should be, or the operation is over.
-pub enum Stop {
-    Fault(Fault),
-    Error(Error),
-}
-
-impl Stop {
-    pub fn into_error(self, error: impl FnOnce(Fault) -> Error) -> Error {
-        match self {
-            Stop::Fault(fault) => error(fault),
-            Stop::Error(error) => error,
-        }
-    }
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
     }
 }
 

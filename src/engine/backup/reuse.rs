@@ -6,10 +6,7 @@ use std::io::{self, Write};
 use std::iter::Peekable;
 use std::slice;
 
-use super::gathering::Stop;
-use super::old::{Fate, Known, Old, Superseded};
-use super::operation::Operation;
-use super::reading::Stored;
+use super::previous_backup::{Fate, Known, Old, Superseded};
 use crate::archive::builder::Listed;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
@@ -18,9 +15,12 @@ use crate::archive::reader;
 use crate::archive::writer::Writer;
 use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, digest, limits};
 use crate::buffer::sized;
+use crate::engine::operation::Operation;
+use crate::engine::reading::backup_file::Stored;
+use crate::engine::stop::Stop;
 use crate::error::Result;
+use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
-use crate::sys::uncached::Uncached;
 
 /// Where more than one byte in so many would be of old versions, the backup is written afresh.
 const DEAD: u64 = 4;

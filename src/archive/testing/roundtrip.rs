@@ -1,11 +1,11 @@
 //! Backups that are written and read again in memory.
 
-use super::builder::FrameBuilder;
-use super::frames::Compressor;
 use super::parsers::{self, read};
-use super::reader::Reader;
-use super::writer::Writer;
-use super::{Fault, LICENSES};
+use crate::archive::builder::FrameBuilder;
+use crate::archive::frames::Compressor;
+use crate::archive::reader::Reader;
+use crate::archive::writer::Writer;
+use crate::archive::{Fault, LICENSES};
 use crate::license;
 
 /// The name and content of a licence.
@@ -154,7 +154,8 @@ fn a_list_is_read_without_the_licences() {
     let reader = Reader::open(file).unwrap();
     let (mut lines, mut count) = (reader.lines(LICENSES).unwrap(), 0);
     while let Some((_, line)) = lines.next().unwrap() {
-        let line: super::lines::LicenseLine = super::lines::parse_json(line).unwrap();
+        let line: crate::archive::records::LicenseLine =
+            crate::archive::lines::parse_json(line).unwrap();
         assert_eq!(line.name, license(count).0);
         count += 1;
     }

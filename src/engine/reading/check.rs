@@ -6,16 +6,16 @@ use std::iter::{self, Peekable};
 use std::slice;
 use std::sync::Arc;
 
-use super::events::Notice;
-use super::lists::Lists;
-use super::operation::Operation;
-use super::pool::{Outlet, Pool, Work, ordered};
-use super::progress::{Count, Phase};
-use super::reading::Backup;
-use crate::archive::agreement::Expected;
+use super::backup_file::Backup;
+use super::catalog::Lists;
+use crate::archive::catalog_in_step::Expected;
 use crate::archive::frames::FrameReader;
 use crate::archive::reader::licenses_in;
 use crate::archive::{Fault, digests};
+use crate::engine::operation::Operation;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
+use crate::engine::operation::progress::{Count, Phase};
 use crate::error::{Error, Result};
 use crate::license::name;
 
@@ -32,6 +32,33 @@ pub trait Visitor: Send + Sync + 'static {
         license: &Expected,
         content: &[u8],
     ) -> Result<Self::Found>;
+}
+
+/// Being right is all that is asked of a licence.
+pub struct Looking;
+
+impl Visitor for Looking {
+    type Cursor = ();
+    type Found = ();
+
+    fn visit(&self, (): &mut (), _: &Expected, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Carries contents to the thread that calls the host.
+pub struct Copying;
+
+impl Visitor for Copying {
+    type Cursor = ();
+    type Found = Vec<u8>;
+
+    fn visit(&self, (): &mut (), _: &Expected, content: &[u8]) -> Result<Vec<u8>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(content.len())?;
+        copy.extend_from_slice(content);
+        Ok(copy)
+    }
 }
 
 /// The licences of a backup that a walk is about.

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::events::Notice;
-use super::progress::{Count, Phase};
-use super::restore::Options;
-use super::verify::Looking;
-use super::walk::{Selection, Visitor, Walk};
-use crate::archive::agreement::Expected;
+use super::options::Options;
+use crate::archive::catalog_in_step::Expected;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
-use crate::store::host::{Host, License};
+use crate::store::host::Host;
+use crate::store::license::License;
 
 /// Gives what is wrong with the backup, where that does not matter.
 pub fn restore_to_host(
@@ -91,19 +91,4 @@ fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -
         })?;
     }
     Ok(Given::Taken)
-}
-
-/// Carries contents to the thread that calls the host.
-pub(super) struct Copying;
-
-impl Visitor for Copying {
-    type Cursor = ();
-    type Found = Vec<u8>;
-
-    fn visit(&self, (): &mut (), _: &Expected, content: &[u8]) -> Result<Vec<u8>> {
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(content.len())?;
-        copy.extend_from_slice(content);
-        Ok(copy)
-    }
 }

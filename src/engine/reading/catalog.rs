@@ -1,9 +1,10 @@
 //! What the members behind the licences say, and whether they are right.
 
-use super::reading::Stored;
-use crate::archive::agreement::{Agreement, Expected};
-use crate::archive::lines::{RestrictedLine, parse_json, parse_sum};
+use super::backup_file::Stored;
+use crate::archive::catalog_in_step::{Agreement, Expected};
+use crate::archive::lines::{parse_json, parse_sum};
 use crate::archive::reader::Reader;
+use crate::archive::records::RestrictedLine;
 use crate::archive::{Fault, RESTRICTED, SUMS};
 use crate::license::name;
 use crate::sys::files::File;

@@ -1,102 +1,20 @@
-//! Restores a backup into a store.
+//! Restores a backup into a directory: everything is written beside its place, and moved there at the end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::choice::choose;
-use super::events::Notice;
-use super::operation::Story;
-use super::progress::{Count as _, Phase};
-use super::properties::Property;
-use super::restore_database::restore_to_database;
-use super::restore_host::restore_to_host;
-use super::restorer::{Plan, Settings};
-use super::walk::{Selection, Visitor, Walk};
-use crate::archive::agreement::Expected;
-use crate::error::{Error, Outcome, Result};
+use super::options::Options;
+use crate::archive::catalog_in_step::Expected;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::progress::{Count as _, Phase};
+use crate::engine::reading::check::{Selection, Visitor, Walk};
+use crate::error::{Error, Result};
 use crate::license::name;
+use crate::store::Placed;
 use crate::store::directory::restore::{Cursor, Published, Restore};
-use crate::store::host::Host;
-use crate::store::{self, Placed, Target};
-use crate::sys::anchored_path::AnchoredPath;
-
-/// What the host asked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// The backup's version replaces the store's.
-    pub overwrite: bool,
-    pub dry_run: bool,
-    /// Whatever is intact of a damaged backup is restored.
-    pub salvage: bool,
-}
-
-/// Where the licences go.
-enum Destination {
-    Host(Arc<dyn Host>),
-    Path(AnchoredPath),
-}
-
-impl Destination {
-    fn of(settings: &Settings, options: Options) -> Result<Destination> {
-        match &settings.host {
-            None => Ok(Destination::Path(
-                settings.properties.path(Property::StorePath)?,
-            )),
-            Some(host) if host.can_restore(options.dry_run) => {
-                Ok(Destination::Host(Arc::clone(host)))
-            }
-            Some(_) => Err(Error::new(
-                Outcome::NotImplemented,
-                "The host's store has no functions that get and put a licence.",
-            )),
-        }
-    }
-}
-
-/// Plans the restore of all licences, or of those with one key ID.
-pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -> Result<Plan> {
-    let path = settings.properties.path(Property::RestorePath)?;
-    let destination = Destination::of(settings, options)?;
-    let workers = settings.properties.workers();
-    let story: Story = Box::new(move |operation, pool| {
-        operation.counters.enter(Phase::Listing, 0);
-        let choice = choose(operation, &path, key_id.as_deref(), options.salvage)?;
-        // What is found in a ruin may be older than what the store has.
-        options.overwrite &= choice.damage.is_none();
-        let walk = Walk {
-            operation,
-            pool,
-            workers,
-            backup: &choice.backup,
-            is_again: false,
-        };
-        let selection = &choice.selection;
-        let damage = match destination {
-            Destination::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
-            Destination::Path(path) => {
-                let Options {
-                    overwrite, dry_run, ..
-                } = options;
-                match store::open_for_restore(&path, overwrite, dry_run, operation.go_on())? {
-                    Target::Directory(store) => {
-                        restore_to_directory(walk, selection, store, options)
-                    }
-                    Target::Database(store) => {
-                        restore_to_database(walk, selection, *store, options)
-                    }
-                }
-            }
-        }?;
-        choice.damage.or(damage).map_or(Ok(()), Err)
-    });
-    Ok(Plan {
-        threads: workers,
-        story,
-    })
-}
 
 /// Gives what is wrong with the backup, where that does not matter.
-fn restore_to_directory(
+pub fn restore_to_directory(
     walk: Walk,
     selection: &Selection,
     store: Restore,

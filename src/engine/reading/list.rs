@@ -1,9 +1,9 @@
 //! Lists the licences of a backup, on the caller's thread.
 
-use super::properties::{Properties, Property};
-use super::reading::Backup;
+use super::backup_file::Backup;
 use crate::archive::LICENSES;
 use crate::archive::lines::{parse_license, parse_time};
+use crate::engine::properties::{Properties, Property};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
 

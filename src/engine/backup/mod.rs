@@ -1,24 +1,30 @@
 //! Backs a store up.
 
+mod previous_backup;
+mod readings;
+mod reuse;
+mod store_reader;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::gathering::{Gathering, Look, Rules, Sink, Stop};
-use super::old::{self, Old};
-use super::operation::Operation;
-use super::pool::Pool;
-use super::progress::{Count, Phase};
-use super::properties::Property;
-use super::reading::{Stored, errno};
-use super::readings::Spool;
-use super::restorer::{Plan, Settings};
-use super::take_over::TakeOver;
+use self::previous_backup::Old;
+use self::readings::Spool;
+use self::reuse::TakeOver;
+use self::store_reader::{Gathering, Look, Rules, Sink};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::lines::Origin;
-use crate::archive::waiting::{Scratch, Waiting};
+use crate::archive::records::Origin;
+use crate::archive::spool::{Scratch, Waiting};
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
+use crate::engine::operation::Operation;
+use crate::engine::operation::pool::Pool;
+use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::properties::Property;
+use crate::engine::reading::backup_file::{Stored, errno};
+use crate::engine::restorer::{Plan, Settings};
+use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
@@ -27,8 +33,8 @@ use crate::store::host::{Host, HostSnapshot};
 use crate::store::{self, Backups, Snapshot};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::direct_io::Uncached;
 use crate::sys::files::Kind;
-use crate::sys::uncached::Uncached;
 
 /// What the host asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -149,12 +155,13 @@ fn back_up(
     for path in &request.backups {
         backups.0.extend(local::hold(path, true)?);
     }
+    let shown = request.store.to_string();
     if request.options.dry_run {
         let store = request.store.open(operation, backups)?;
         let compressor =
             Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
         let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
-        let mut gathering = Gathering::new(operation, pool, store, request.rules, None);
+        let mut gathering = Gathering::new(operation, pool, store, shown, request.rules, None);
         let mut saving = Saving {
             operation,
             request: &request,
@@ -174,7 +181,8 @@ fn back_up(
     let mut writer = Writer::new(Uncached::new(&draft.file)?, spool, compressor);
     let (is_of_files, origin) = (store.is_of_files(), store.origin().map(origin));
     let readings: Spool = Box::new(|| target.scratch());
-    let mut gathering = Gathering::new(operation, pool, store, request.rules, Some(readings));
+    let mut gathering =
+        Gathering::new(operation, pool, store, shown, request.rules, Some(readings));
     let mut saving = Saving {
         operation,
         request: &request,
@@ -236,6 +244,11 @@ impl Request {
         }
     }
 
+    /// What it means that work on the backup has ended so.
+    fn stopped(&self, stop: Stop) -> Error {
+        stop.into_error(|fault| self.error(fault))
+    }
+
     /// What licences can be taken over from, those of files that show at `origin` that they have not changed.
     fn old(&self, origin: Option<&Origin>, operation: &Operation) -> Result<Option<Arc<Old>>> {
         match &self.backup {
@@ -244,24 +257,6 @@ impl Request {
             }
             _ => Ok(None),
         }
-    }
-
-    /// What it means that reading the store has ended so.
-    fn stopped(&self, stop: Stop) -> Error {
-        match stop {
-            Stop::Error(error) => error,
-            Stop::Fault(fault) => self.error(fault),
-            Stop::Moves(how) => self.moves(&how),
-        }
-    }
-
-    /// The error of a store that won't hold still.
-    fn moves(&self, how: &str) -> Error {
-        let sentence = format!(
-            "The store {} changes faster than it can be read: {how}. Try again when it is quiet.",
-            self.store
-        );
-        Error::new(Outcome::SharingViolation, sentence)
     }
 
     /// The error of a licence that can't be in the backup any more while an older version of it was taken over.
@@ -421,12 +416,12 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
             let kept = self.writer.keep_last(&gathering.read_again);
             if let Some(name) = kept.map_err(|fault| self.request.error(fault))? {
                 let how = format!("the licence '{name}' must not be backed up any more");
-                return Err(self.request.moves(&how));
+                return Err(gathering.moves(&how));
             }
             self.count();
         }
         if gathering.has_moved {
-            self.check_names()?;
+            self.check_names(gathering)?;
         }
         self.check_not_empty(replaces.has_one())?;
         if replaces.has_one() {
@@ -442,7 +437,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         if let Some(old) = old {
             return Ok(old.gone());
         }
-        let Some(mut names) = old::names(self.request.path()?, self.operation)? else {
+        let Some(mut names) = previous_backup::names(self.request.path()?, self.operation)? else {
             return Ok(u64::MAX);
         };
         let all = self.writer.names(|name| {
@@ -454,7 +449,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 
     /// What was listed at different times may not go together: a file may have become a folder.
-    fn check_names(&self) -> Result<()> {
+    fn check_names(&self, gathering: &Gathering) -> Result<()> {
         let (mut names, mut clashing) = (name::Set::default(), None);
         let all = self.writer.names(|name| {
             if let Err(clash) = names.insert(name)? {
@@ -463,7 +458,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
             Ok(())
         });
         all.map_err(|fault| self.request.error(fault))?;
-        clashing.map_or(Ok(()), |what| Err(self.request.moves(&what)))
+        clashing.map_or(Ok(()), |what| Err(gathering.moves(&what)))
     }
 
     /// A store in which there is nothing to save is no backup, and no reason to give the old one up;

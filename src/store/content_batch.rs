@@ -1,6 +1,6 @@
 //! Licences that come with their contents, one by one: checked, and gathered into batches.
 
-use super::host::License;
+use super::license::License;
 use super::{Batch, Described, Feed, Intake, Stated};
 use crate::error::{Error, Outcome, Result};
 use crate::license;

@@ -1,19 +1,25 @@
 //! One operation: from its start to exactly one end.
 
+pub mod events;
+pub mod out_of_memory;
+pub mod pool;
+pub mod progress;
+mod state;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::events::{Event, Events, Listener, Next, Notice, TICK};
-use super::memory::Memory;
-use super::pool::Pool;
-use super::progress::{Counters, Progress};
-use super::state::State;
+use self::events::{Event, Events, Listener, Next, Notice, TICK};
+use self::out_of_memory::Memory;
+use self::pool::Pool;
+use self::progress::{Counters, Progress};
+use self::state::State;
 use crate::error::{Error, Outcome, Result};
 use crate::store::GoOn;
-use crate::sys::channel::bounded;
-use crate::sys::locks::{Condvar, Mutex};
+use crate::sync::channel::bounded;
+use crate::sync::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
 /// What kind of operation it is, for those who cancel only one.
@@ -314,7 +320,7 @@ fn stop_error(cause: Outcome) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::channel::Sender;
+    use crate::sync::channel::Sender;
 
     struct Silent;
 
@@ -456,9 +462,7 @@ mod tests {
     fn nothing_is_committed_while_the_host_looks_at_the_progress() {
         let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
         let story: Story = Box::new(|operation, _| {
-            operation
-                .counters
-                .enter(crate::engine::progress::Phase::Working, 7);
+            operation.counters.enter(progress::Phase::Working, 7);
             std::thread::sleep(TICK + TICK / 2);
             operation.commit()
         });

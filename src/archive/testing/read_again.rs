@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::agreement::Agreement;
-use super::builder::FrameBuilder;
-use super::frames::{Compressor, FrameReader};
-use super::lines::{Origin, State, parse_json, parse_state};
-use super::reader::{Reader, licenses_in};
 use super::roundtrip::license;
-use super::writer::{Look, Writer};
-use super::{RESTRICTED, STATE, digest};
+use crate::archive::builder::FrameBuilder;
+use crate::archive::catalog_in_step::Agreement;
+use crate::archive::frames::{Compressor, FrameReader};
+use crate::archive::lines::{parse_json, parse_state};
+use crate::archive::reader::{Reader, licenses_in};
+use crate::archive::records::{Origin, State};
+use crate::archive::writer::{Look, Writer};
+use crate::archive::{RESTRICTED, STATE, digest};
 use crate::license as licenses;
 
 /// More than lists of their length keep in memory, and more than a frame holds.
@@ -144,7 +145,7 @@ fn check(passes: &[Pass]) {
             if !lists.has_next_before(found.offset + 1) {
                 let old = old.entry(frame as u32).or_default();
                 old.push((found.name.to_owned(), found.content.len() as u64));
-                return Ok::<(), super::Fault>(());
+                return Ok::<(), crate::archive::Fault>(());
             }
             let expected = lists.next()?;
             let (pass, number) = listed.next().unwrap();

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::lists::Lists;
-use super::operation::Operation;
-use super::reading::Backup;
-use super::walk::Selection;
 use crate::archive::Fault;
-use crate::archive::agreement::Expected;
+use crate::archive::catalog_in_step::Expected;
+use crate::engine::operation::Operation;
+use crate::engine::reading::backup_file::Backup;
+use crate::engine::reading::catalog::Lists;
+use crate::engine::reading::check::Selection;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
 use crate::sys::anchored_path::AnchoredPath;

@@ -1,12 +1,12 @@
 //! A backup that is put together from parts, each of which may lie: what follows from a part (digests,
 //! checksums, offsets, sizes) is made to fit, so that a reader gets as far as the lie.
 
-use super::frames::{Compressor, FrameReader, SeekTable};
-use super::index::{self, Record};
-use super::lines;
-use super::reader::Reader;
-use super::trailer::{Entry, Trailer};
-use super::{
+use crate::archive::frames::{Compressor, FrameReader, SeekTable};
+use crate::archive::index::{self, Record};
+use crate::archive::lines;
+use crate::archive::reader::Reader;
+use crate::archive::trailer::{Entry, Trailer};
+use crate::archive::{
     FRAMES, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS, TRAILER, digest, members,
 };
 
@@ -86,8 +86,8 @@ impl Parts {
         let first = records.first_chunk::<{ index::RECORD }>();
         let first = first.map(|first| lines::hex::<{ 2 * index::RECORD }>(first));
         let trailer = Trailer {
-            format: super::trailer::FORMAT.into(),
-            version: super::trailer::VERSION,
+            format: crate::archive::trailer::FORMAT.into(),
+            version: crate::archive::trailer::VERSION,
             created: "2001-09-09T01:46:40Z".into(),
             licenses: (records.len() / index::RECORD) as u64,
             restricted: count(&restricted),
@@ -123,7 +123,7 @@ impl Parts {
 struct File {
     bytes: Vec<u8>,
     table: SeekTable,
-    digests: Vec<super::Digest>,
+    digests: Vec<crate::archive::Digest>,
     compressor: Compressor,
 }
 

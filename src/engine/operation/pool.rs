@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::sys::channel::{Receiver, Sender, bounded};
+use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
 /// Pieces of a job that may wait until earlier jobs' have been taken, and of all jobs together. Jobs of many

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::operation::Operation;
-use super::pool::Pool;
-use super::progress::{Count, Phase};
-use super::properties::Property;
-use super::reading::Backup;
-use super::restorer::{Plan, Settings};
-use super::walk::{Selection, Visitor, Walk};
-use crate::archive::agreement::Expected;
+use super::backup_file::Backup;
+use super::check::{Looking, Selection, Walk};
+use crate::engine::operation::Operation;
+use crate::engine::operation::pool::Pool;
+use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::properties::Property;
+use crate::engine::restorer::{Plan, Settings};
 use crate::error::Result;
 use crate::sys::anchored_path::AnchoredPath;
 
@@ -45,16 +44,4 @@ fn verify(
         Ok(())
     })?;
     damage.map_or(Ok(()), Err)
-}
-
-/// Being right is all that is asked of a licence.
-pub(super) struct Looking;
-
-impl Visitor for Looking {
-    type Cursor = ();
-    type Found = ();
-
-    fn visit(&self, (): &mut (), _: &Expected, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
 }

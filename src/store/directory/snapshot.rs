@@ -1,0 +1,150 @@
+//! Lists a directory in the order of the names.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::batch::BatchBuilder;
+use super::listing::{Listing, checked, read_error, vanished};
+use super::names::Names;
+use crate::error::{Error, Result};
+use crate::license::name;
+use crate::store::{Again, Feed, Known, Snapshot, tree};
+use crate::sys::files::{Dir, Errno, Kind};
+use crate::sys::origin::Origin;
+
+/// More than most stores have, so that soon after the start it is known how many licences there are; and a
+/// few bytes a name, so that of a million licences those that wait need no more memory than the index.
+const BATCHES_AHEAD: usize = 32;
+
+impl Snapshot for Listing {
+    fn batches_ahead(&self) -> usize {
+        BATCHES_AHEAD
+    }
+
+    fn is_of_files(&self) -> bool {
+        true
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref().map(|(_, origin)| origin)
+    }
+
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        // It may be the second time.
+        self.stamps.lock().clear();
+        let mut batch = BatchBuilder::new(Arc::clone(&self));
+        let mut open = vec![self.read_folder(String::new())?];
+        while let Some(folder) = open.last_mut() {
+            let Some((name, kind)) = folder.names.get(folder.next) else {
+                open.pop();
+                continue;
+            };
+            folder.next += 1;
+            if kind != Kind::Folder {
+                batch.push(&folder.path, name, kind, feed)?;
+                continue;
+            }
+            feed.check()?;
+            let below = self.read_folder(tree::join(&folder.path, name))?;
+            open.try_reserve(1)?;
+            open.push(below);
+        }
+        batch.emit(feed)
+    }
+
+    fn look_again(
+        &self,
+        known: Known,
+        until: Instant,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Again> {
+        self.look_at_moment(known, until, go_on)
+    }
+
+    fn list_these(self: Arc<Self>, names: &[(String, Kind)], feed: &mut dyn Feed) -> Result<()> {
+        let mut batch = BatchBuilder::new(self);
+        for (name, kind) in names {
+            let (folder, name) = name::split(name);
+            batch.push(folder, name, *kind, feed)?;
+        }
+        batch.emit(feed)
+    }
+}
+
+impl Listing {
+    /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished
+    /// since its parent was read has none, and is missed there.
+    fn read_folder(&self, folder: String) -> Result<Folder> {
+        let mut read = Folder {
+            path: folder,
+            names: Names::default(),
+            next: 0,
+            misses: false,
+        };
+        let path = read.path.clone();
+        let stamp = self.stamp(&path, |directory| {
+            directory.entries(|name, kind, _| read.push(name, kind, directory))
+        });
+        match stamp {
+            Ok(mut stamp) => {
+                stamp.misses = read.misses;
+                self.stamps.lock().insert(path, stamp);
+            }
+            Err(ListError::System(errno)) if vanished(errno) && !read.path.is_empty() => {
+                self.stamps.lock().remove(&read.path);
+                self.miss(name::split(&read.path).0);
+            }
+            Err(ListError::System(errno)) => return Err(read_error(&read.path, errno)),
+            Err(ListError::Told(error)) => return Err(error),
+        }
+        read.names.sort();
+        Ok(read)
+    }
+}
+
+/// The sorted names of a folder, to be taken one by one.
+struct Folder {
+    path: String,
+    names: Names,
+    next: usize,
+    /// Something that it lists was not to be found.
+    misses: bool,
+}
+
+/// Why a folder could not be listed.
+enum ListError {
+    System(Errno),
+    Told(Error),
+}
+
+impl From<Errno> for ListError {
+    fn from(errno: Errno) -> ListError {
+        ListError::System(errno)
+    }
+}
+
+impl Folder {
+    fn push(&mut self, name: &CStr, kind: Kind, directory: &Dir) -> Result<(), ListError> {
+        if name.to_bytes().starts_with(b".") {
+            return Ok(());
+        }
+        let kind = match kind {
+            Kind::Unknown => match directory.facts_of(name) {
+                Err(Errno::NOENT) => {
+                    self.misses = true;
+                    return Ok(());
+                }
+                facts => facts?.kind,
+            },
+            kind => kind,
+        };
+        let told = match (checked(&self.path, name.to_bytes()), kind) {
+            (Ok(name), _) => self.names.push(name, kind),
+            (Err(error), Kind::File | Kind::Folder) => Err(error),
+            // What is no licence is told, and must be told as text.
+            (Err(_), _) => self.names.push(&name::shown(&name.to_string_lossy()), kind),
+        };
+        told.map_err(ListError::Told)
+    }
+}
