@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
 use super::name::KEY_ID_MAX;
-use super::{BackupRight, Format, Said};
+use super::statement::{BackupRight, Format, Said};
 use crate::json;
 
 #[derive(Deserialize)]

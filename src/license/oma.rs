@@ -3,7 +3,8 @@
 //! OMA-Download-REL-V1_0 and OMA-TS-DRM-REL-V2_0: both write ODRL 1.1.
 
 use super::name::KEY_ID_MAX;
-use super::{BackupRight, Format, Said, xml};
+use super::statement::{BackupRight, Format, Said};
+use super::xml;
 
 const ROOT: &str = "ex:rights";
 const NAMESPACES: [xml::Namespace; 3] = [

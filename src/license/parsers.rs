@@ -1,7 +1,8 @@
 //! Each parser on whatever content, for the targets in fuzz/. What must hold: no panic, a key ID that
 //! keeps the rule, and that a content which is recognised as a whole says the same.
 
-use super::{Result, Said, name, read, text};
+use super::statement::Said;
+use super::{Result, name, read, text};
 
 #[cfg(test)]
 pub type Parser = fn(&[u8]);

@@ -3,7 +3,8 @@
 //! [MS-DRM], Digital Rights Management License Protocol, 2.2.3.2.4.2.
 
 use super::name::KEY_ID_MAX;
-use super::{BackupRight, Format, Said, xml};
+use super::statement::{BackupRight, Format, Said};
+use super::xml;
 
 pub const ROOT: &str = "LICENSE";
 pub const VERSION: &str = "2.0.0.0";

@@ -8,7 +8,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{BackupRight, Format, Said, xml};
+use super::statement::{BackupRight, Format, Said};
+use super::xml;
 use crate::error::Result;
 
 pub const ROOT: &str = "LICENSE";

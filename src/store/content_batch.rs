@@ -1,10 +1,12 @@
 //! Licences that come with their contents, one by one: checked, and gathered into batches.
 
+use std::ops::Range;
+
 use super::license::License;
-use super::{Batch, Described, Feed, Intake, Stated};
+use super::snapshot::{Batch, Entry, Feed};
 use crate::error::{Error, Outcome, Result};
-use crate::license;
 use crate::license::name::{self, Clash};
+use crate::license::{self, BackupRight, Format};
 
 /// Licences and bytes that a worker takes at a time.
 const BATCH: usize = 512;
@@ -87,13 +89,16 @@ impl<'f> Gathering<'f> {
 struct Contents {
     licenses: Vec<Owned>,
     contents: Vec<u8>,
+    /// How many have been given.
+    given: usize,
 }
 
 struct Owned {
     name: String,
-    stated: Stated,
+    key_id: Option<String>,
+    right: BackupRight,
     modified: i64,
-    content: std::ops::Range<usize>,
+    content: Range<usize>,
 }
 
 impl Contents {
@@ -104,10 +109,8 @@ impl Contents {
         self.licenses.try_reserve(1)?;
         self.licenses.push(Owned {
             name: license.name.to_owned(),
-            stated: Stated {
-                key_id: license.key_id.map(str::to_owned),
-                right: license.right,
-            },
+            key_id: license.key_id.map(str::to_owned),
+            right: license.right,
             modified: license.modified,
             content: start..self.contents.len(),
         });
@@ -120,27 +123,21 @@ impl Batch for Contents {
         self.licenses.len() as u64
     }
 
-    fn read(&self, intake: &mut dyn Intake) -> Result<()> {
-        for license in &self.licenses {
-            intake.check()?;
-            let content = self
-                .contents
-                .get(license.content.clone())
-                .unwrap_or_default();
-            let mut fill = |buffer: &mut [u8]| {
-                let (place, _) = buffer.split_at_mut(content.len().min(buffer.len()));
-                place.copy_from_slice(content);
-                Ok(Some(content.len()))
-            };
-            let described = Described {
+    fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        let license = self.licenses.get(self.given);
+        self.given += 1;
+        Ok(license.map(|license| {
+            Entry::License(License {
                 name: &license.name,
-                size: content.len() as u64,
+                key_id: license.key_id.as_deref(),
+                content: self
+                    .contents
+                    .get(license.content.clone())
+                    .unwrap_or_default(),
                 modified: license.modified,
-                stated: &license.stated,
-                file: None,
-            };
-            intake.license(&described, &mut fill)?;
-        }
-        Ok(())
+                right: license.right,
+                format: Format::Opaque,
+            })
+        }))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::content_batch::{AHEAD, Gathering};
 use super::license::License;
-use super::{Feed, Snapshot};
+use super::snapshot::{Feed, Snapshot};
 use crate::error::Result;
 
 /// Takes a licence from a host's function; after an error the function is to return at once.

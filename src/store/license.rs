@@ -1,6 +1,6 @@
 //! A licence with its content, as stores give and take it.
 
-use crate::license::{BackupRight, Format};
+use crate::license::{BackupRight, Format, Statement};
 
 /// A licence on its way from or to a host.
 #[derive(Clone, Copy, Debug)]
@@ -12,4 +12,16 @@ pub struct License<'a> {
     pub modified: i64,
     pub right: BackupRight,
     pub format: Format,
+}
+
+impl License<'_> {
+    /// Corrects what the content says by what the store states, which wins.
+    pub fn correct(&self, statement: &mut Statement) {
+        if let Some(key_id) = self.key_id {
+            key_id.clone_into(&mut statement.key_id);
+        }
+        if self.right != BackupRight::Unstated {
+            statement.right = self.right;
+        }
+    }
 }

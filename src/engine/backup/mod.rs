@@ -1,5 +1,6 @@
 //! Backs a store up.
 
+mod attempts;
 mod previous_backup;
 mod readings;
 mod reuse;

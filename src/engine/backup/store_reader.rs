@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::attempts::{Attempts, Verdict};
 use super::previous_backup::Old;
 use super::readings::{Keys, Reading, Readings, Spool};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
@@ -21,12 +22,12 @@ use crate::engine::operation::progress::{Count, Counters, Phase};
 use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
-use crate::license;
-use crate::store::{
-    Again, Batch, Described, Feed, FileFacts, Fill, Intake, PATIENCE, Seen, Snapshot,
-};
+use crate::license::{self, BackupRight, Statement};
+use crate::store::directory::{FileEntry, OpenFile, Opened, Seen, Sight, TICK};
+use crate::store::license::License;
+use crate::store::{self, Again, Batch, Entry, Feed, PATIENCE, Snapshot};
 use crate::sync::channel::{Receiver, Sender, bounded};
-use crate::sys::files::{Errno, Facts, File, Identity, Kind};
+use crate::sys::files::{Facts, Identity, Kind};
 
 /// Takes frames as they come, in the order of the store.
 pub trait Sink {
@@ -156,7 +157,7 @@ impl<'g> Gathering<'g> {
     }
 
     /// Whether each of these files has been read, under whatever name.
-    fn has_read(&mut self, seen: &[Seen]) -> Result<bool, Fault> {
+    fn has_read(&mut self, seen: &[store::Seen]) -> Result<bool, Fault> {
         let files = seen.iter().filter(|seen| seen.kind == Kind::File);
         self.readings.have_all(files.map(|seen| seen.identity))
     }
@@ -343,7 +344,7 @@ impl Work for Reader {
     fn work(
         &self,
         scratch: &mut Self::Scratch,
-        batch: Box<dyn Batch>,
+        mut batch: Box<dyn Batch>,
         outlet: &Outlet<Portion>,
     ) -> Result<()> {
         let (builder, compressor) = scratch;
@@ -354,7 +355,10 @@ impl Work for Reader {
             outlet,
             portion: Portion::default(),
         };
-        batch.read(&mut packing)?;
+        while let Some(entry) = batch.next()? {
+            self.operation.check()?;
+            packing.take(entry)?;
+        }
         packing.send()
     }
 }
@@ -404,84 +408,153 @@ impl Packing<'_> {
     }
 }
 
-impl Intake for Packing<'_> {
-    fn check(&self) -> Result<()> {
-        self.reader.operation.check()
+impl Packing<'_> {
+    /// Takes what a store has under a name.
+    fn take(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::License(license) => self.take_license(&license),
+            Entry::File(file) => self.take_file(&file),
+            Entry::LeftOut { name, reason } => {
+                self.left_out(name, reason);
+                Ok(())
+            }
+        }
     }
 
-    fn takes_over(&mut self, name: &str, facts: &dyn Fn() -> Result<Facts, Errno>) -> Result<bool> {
+    fn take_license(&mut self, license: &License) -> Result<()> {
+        let size = license.content.len();
+        let place = self.begin(license.name, size as u64, license.modified)?;
+        place
+            .get_mut(..size)
+            .ok_or_else(Error::out_of_memory)?
+            .copy_from_slice(license.content);
+        self.builder.end(license.name, size).map_err(packing)?;
+        let mut statement = license::read(license.name, self.builder.content())?;
+        license.correct(&mut statement);
+        self.keep_or_restrict(license.name, license.modified, statement, None)
+    }
+
+    /// Takes a file as it is at one moment, if it can't be taken over.
+    fn take_file(&mut self, entry: &FileEntry) -> Result<()> {
+        if self.takes_over(entry)? {
+            return Ok(());
+        }
+        let name = entry.name;
+        let file = match entry.open()? {
+            Opened::File(file) => file,
+            Opened::Gone => return Ok(()),
+            Opened::Other(reason) => {
+                self.left_out(name, reason);
+                return Ok(());
+            }
+        };
+        let mut attempts = Attempts::default();
+        loop {
+            self.reader.operation.check()?;
+            let seen = match file.look()? {
+                Sight::License(seen) => seen,
+                Sight::Backup(identity) => return self.note(name, identity),
+                Sight::Gone => return Ok(()),
+                Sight::Other(reason) => {
+                    self.left_out(name, reason);
+                    return Ok(());
+                }
+            };
+            let room = attempts.room(&seen);
+            if room > license::SIZE_MAX && self.is_backup(&file)? {
+                return self.leave_out_backup(name, &seen);
+            }
+            license::check_size(name, room)?;
+            if seen.fresh.is_none() {
+                let place = self.begin(name, room, seen.facts.modified)?;
+                let attempt = file.read_into(place, &seen)?;
+                match attempts.judge(&seen, &attempt) {
+                    Verdict::Whole => return self.end_file(name, attempt.read, &seen),
+                    Verdict::HoldsMore => continue,
+                    Verdict::Moves => {}
+                }
+            }
+            attempts.pause(name, seen.fresh.unwrap_or(TICK))?;
+        }
+    }
+
+    /// Whether the licence need not be read, since it is in the old backup and its file has not changed.
+    fn takes_over(&mut self, entry: &FileEntry) -> Result<bool> {
         let Some(old) = &self.reader.old else {
             return Ok(false);
         };
         let mut file = None;
         let state_now = || {
-            let facts = facts().ok()?;
+            let facts = entry.facts().ok()?;
             file = Some(facts.identity);
             Some(state(&facts))
         };
-        if !old.takes_over(name, state_now) {
+        if !old.takes_over(entry.name, state_now) {
             return Ok(false);
         }
         self.portion.taken_over += 1;
-        file.map_or(Ok(()), |file| self.note(name, file))?;
+        file.map_or(Ok(()), |file| self.note(entry.name, file))?;
         Ok(true)
     }
 
-    fn license(&mut self, license: &Described, fill: Fill) -> Result<bool> {
-        let Described {
-            name,
-            size,
-            modified,
-            stated,
-            ref file,
-        } = *license;
+    /// The place for the content of a licence of `size` bytes, and one byte more.
+    fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
         if self.builder.is_full(size) {
             self.send()?;
         }
-        let buffer = self.builder.begin(name, size, modified).map_err(packing)?;
-        let Some(size) = fill(buffer)? else {
-            return Ok(false);
-        };
-        self.builder.end(name, size).map_err(packing)?;
-        if let Some(FileFacts { facts, .. }) = file {
-            if is_backup(&self.builder.content()).map_err(packing)? {
-                self.left_out(name, IS_BACKUP);
-                self.note(name, facts.identity)?;
-                return Ok(true);
-            }
-            self.note(name, facts.identity)?;
+        self.builder.begin(name, size, modified).map_err(packing)
+    }
+
+    /// Ends the licence whose file has been read whole, `size` bytes, unless that is a backup.
+    fn end_file(&mut self, name: &str, size: u64, seen: &Seen) -> Result<()> {
+        self.builder.end(name, size as usize).map_err(packing)?;
+        if is_backup(&self.builder.content()).map_err(packing)? {
+            return self.leave_out_backup(name, seen);
         }
-        let mut statement = license::read(name, self.builder.content())?;
-        stated.correct(&mut statement);
-        let old = self.reader.old.as_ref();
+        self.note(name, seen.facts.identity)?;
+        let statement = license::read(name, self.builder.content())?;
+        let state = seen.has_settled.then(|| state(&seen.facts));
+        self.keep_or_restrict(name, seen.facts.modified, statement, state)
+    }
+
+    /// Decides what becomes of the licence that was read last.
+    fn keep_or_restrict(
+        &mut self,
+        name: &str,
+        modified: i64,
+        statement: Statement,
+        state: Option<State>,
+    ) -> Result<()> {
         let leave_out_unstated = self.reader.rules.leave_out_unstated;
-        if !statement.right.is_restricted(leave_out_unstated) {
-            let settled = file.as_ref().filter(|file| file.has_settled);
-            let state = settled.map(|file| state(file.facts));
-            let content = || self.builder.content();
-            if old.is_some_and(|old| old.has_same(name, &statement, modified, content)) {
-                self.builder.note(name, state.as_ref()).map_err(packing)?;
-                self.portion.taken_over += 1;
-                return Ok(true);
-            }
-            self.builder
-                .keep(name, modified, &statement, state.as_ref())
-                .map_err(packing)?;
-            if let Some(old) = old {
-                old.renew(name);
-            }
-            if self.reader.again {
-                self.builder.note_read_again();
-            }
-            self.looked(name, writer::Look::Kept)?;
-            return Ok(true);
+        if statement.right.is_restricted(leave_out_unstated) {
+            return self.restrict(name, statement);
         }
-        self.builder.restrict(name, &statement).map_err(packing)?;
+        let old = self.reader.old.as_ref();
+        let content = || self.builder.content();
+        if old.is_some_and(|old| old.has_same(name, &statement, modified, content)) {
+            self.builder.note(name, state.as_ref()).map_err(packing)?;
+            self.portion.taken_over += 1;
+            return Ok(());
+        }
+        self.builder
+            .keep(name, modified, &statement, state.as_ref())
+            .map_err(packing)?;
         if let Some(old) = old {
+            old.renew(name);
+        }
+        if self.reader.again {
+            self.builder.note_read_again();
+        }
+        self.looked(name, writer::Look::Kept)
+    }
+
+    fn restrict(&mut self, name: &str, statement: Statement) -> Result<()> {
+        self.builder.restrict(name, &statement).map_err(packing)?;
+        if let Some(old) = &self.reader.old {
             old.restrict(name);
         }
         let reason = match statement.right {
-            license::BackupRight::Denied => "its issuer denies backup",
+            BackupRight::Denied => "its issuer denies backup",
             _ => {
                 "its issuer does not state whether it may be backed up, and such licences are to be left out"
             }
@@ -490,25 +563,21 @@ impl Intake for Packing<'_> {
             key_id: statement.key_id,
         });
         self.left_out(name, reason);
-        self.looked(name, writer::Look::Restricted)?;
-        Ok(true)
+        self.looked(name, writer::Look::Restricted)
     }
 
-    fn leaves_out_backup(&mut self, name: &str, facts: &Facts, file: &File) -> Result<bool> {
-        let is_backup = match is_backup(&Stored(file)) {
+    /// Whether a file that is too large for a licence is a backup.
+    fn is_backup(&self, file: &OpenFile) -> Result<bool> {
+        match is_backup(&Stored(file.file())) {
             // It can't be read to its end, and so it is none.
-            Err(Fault::System(_)) => false,
-            told => told.map_err(packing)?,
-        };
-        if is_backup {
-            self.left_out(name, IS_BACKUP);
-            self.note(name, facts.identity)?;
+            Err(Fault::System(_)) => Ok(false),
+            told => told.map_err(packing),
         }
-        Ok(is_backup)
     }
 
-    fn pass_over(&mut self, name: &str, file: Identity) -> Result<()> {
-        self.note(name, file)
+    fn leave_out_backup(&mut self, name: &str, seen: &Seen) -> Result<()> {
+        self.left_out(name, IS_BACKUP);
+        self.note(name, seen.facts.identity)
     }
 
     fn left_out(&mut self, name: &str, reason: &str) {

@@ -1,14 +1,13 @@
-//! Some names of a directory, and how their files are read whole.
+//! Some names of a directory, to be taken one by one.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::listing::{Asked, Listing, TICK, freshness};
+use super::file::{self, FileEntry, read_error};
+use super::listing::{Listing, vanished};
 use super::names::Names;
-use crate::error::{Access, Error, Outcome, Result};
-use crate::license::{self, SIZE_MAX, name};
-use crate::store::{Batch, Described, Feed, FileFacts, Intake, PATIENCE, Stated};
-use crate::sys::files::{Dir, Errno, File, Kind};
+use crate::error::Result;
+use crate::store::snapshot::{Batch, Entry, Feed};
+use crate::sys::files::{Dir, Errno, Kind};
 
 /// How many names a worker takes at a time: with licences of a few KiB these fill a frame.
 const BATCH: usize = 512;
@@ -25,6 +24,13 @@ pub struct NameBatch {
     /// Each folder, and where its names end.
     folders: Vec<(String, usize)>,
     names: Names,
+    /// The folder and the name that are next.
+    folder: usize,
+    next: usize,
+    /// The folder, once it has been opened.
+    opened: Option<Result<Dir, Errno>>,
+    /// The name that was given last, in the store.
+    whole: String,
 }
 
 /// Collects names until they are enough for a batch.
@@ -84,6 +90,10 @@ impl BatchBuilder {
             listing: Arc::clone(&self.listing),
             folders,
             names,
+            folder: 0,
+            next: 0,
+            opened: None,
+            whole: String::new(),
         }))
     }
 }
@@ -96,159 +106,54 @@ impl Batch for NameBatch {
             .count() as u64
     }
 
-    fn read(&self, intake: &mut dyn Intake) -> Result<()> {
-        let (mut names, mut start, mut whole) = (self.names.iter(), 0, String::new());
-        for (folder, end) in &self.folders {
-            let opened = self.listing.open_listed(folder);
-            for (name, kind) in names.by_ref().take(end - start) {
-                intake.check()?;
-                whole.clear();
-                if !folder.is_empty() {
-                    whole.push_str(folder);
-                    whole.push('/');
-                }
-                whole.push_str(name);
-                match (&opened, kind) {
-                    (_, Kind::Link) => {
-                        intake.left_out(&whole, "it is a symbolic link, and links are not followed")
-                    }
-                    (Ok(directory), Kind::File) => {
-                        self.read_file(directory, name, &whole, intake)?
-                    }
-                    (Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP), Kind::File) => {
-                        self.listing.miss(folder)
-                    }
-                    (Err(errno), Kind::File) => return Err(read_error(folder, *errno)),
-                    _ => intake.left_out(&whole, "it is no regular file"),
-                }
+    fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        let Some(kind) = self.go_on()? else {
+            return Ok(None);
+        };
+        let name = &self.whole;
+        let reason = match (&self.opened, kind) {
+            (Some(Ok(folder)), Kind::File) => {
+                let listing = &self.listing;
+                return Ok(Some(Entry::File(FileEntry {
+                    listing,
+                    folder,
+                    name,
+                })));
             }
-            start = *end;
-        }
-        Ok(())
+            (_, Kind::Link) => file::IS_LINK,
+            _ => file::IS_OTHER,
+        };
+        Ok(Some(Entry::LeftOut { name, reason }))
     }
 }
 
 impl NameBatch {
-    /// Reads the file `name` of `directory`, the licence `whole`, as it was at one moment.
-    fn read_file(
-        &self,
-        directory: &Dir,
-        name: &str,
-        whole: &str,
-        intake: &mut dyn Intake,
-    ) -> Result<()> {
-        let facts = || match directory.facts_of(name) {
-            // What is no licence any more, however much it is as it was, is looked at again.
-            Ok(facts) if self.listing.backups.has(facts.identity) => Err(Errno::NOENT),
-            facts => facts,
-        };
-        if intake.takes_over(whole, &facts)? {
-            return Ok(());
-        }
-        let file = match directory.file(name) {
-            Err(Errno::NOENT) => {
-                self.listing.miss(name::split(whole).0);
-                return Ok(());
-            }
-            Err(Errno::LOOP) => {
-                intake.left_out(whole, "it is a symbolic link, and links are not followed");
-                return Ok(());
-            }
-            // A socket in the file's place.
-            Err(Errno::NXIO) => {
-                intake.left_out(whole, "it is no regular file");
-                return Ok(());
-            }
-            file => file.map_err(|errno| read_error(whole, errno))?,
-        };
-        self.read_opened(&file, whole, intake)
-    }
-
-    /// Reads the opened file of the licence `name`. What has taken its name meanwhile does not matter.
-    fn read_opened(&self, file: &File, name: &str, intake: &mut dyn Intake) -> Result<()> {
-        let failed = |errno| read_error(name, errno);
-        let (mut until, mut room, mut short) = (None, 0, None);
-        loop {
-            intake.check()?;
-            let asked = Asked::of(|| file.facts()).map_err(failed)?;
-            let before = asked.facts;
-            if before.kind == Kind::Folder {
-                // It is found when its own is listed again.
-                self.listing.miss(name::split(name).0);
-                return Ok(());
-            }
-            if before.kind != Kind::File {
-                intake.left_out(name, "it is no regular file");
-                return Ok(());
-            }
-            if self.listing.backups.has(before.identity) {
-                return intake.pass_over(name, before.identity);
-            }
-            let size = before.size.max(room);
-            if size > SIZE_MAX && intake.leaves_out_backup(name, &before, file)? {
-                return Ok(());
-            }
-            license::check_size(name, size)?;
-            // A writer at this very moment would leave no trace in the times, and be at it for a while; that
-            // the file is renamed, which shows as well, does no harm.
-            let fresh =
-                freshness(before.modified, asked.at).or_else(|| self.listing.freshness(&asked));
-            if fresh.is_none() {
-                let (mut read, mut is_same) = (0, false);
-                let mut fill = |content: &mut [u8]| {
-                    read = file.read_full_at(content, 0).map_err(failed)? as u64;
-                    is_same = file.facts().map_err(failed)? == before;
-                    // What counts is what it holds, also where its size says less; where it says more, what
-                    // it holds twice.
-                    let is_all = read <= size && (read >= before.size || short == Some(read));
-                    Ok((is_same && is_all).then_some(read as usize))
-                };
-                let described = Described {
-                    name,
-                    size,
-                    modified: before.modified,
-                    stated: &Stated::NOTHING,
-                    file: Some(FileFacts {
-                        facts: &before,
-                        has_settled: self.listing.has_settled(&asked),
-                    }),
-                };
-                if intake.license(&described, &mut fill)? {
-                    return Ok(());
-                }
-                if is_same && read > size {
-                    room = more_than(size);
+    /// Goes to the next name and opens its folder; gives what was listed under it. What is in a folder that
+    /// has vanished is passed over.
+    fn go_on(&mut self) -> Result<Option<Kind>> {
+        while let Some((folder, end)) = self.folders.get(self.folder) {
+            let Some((name, kind)) = self.names.get(self.next).filter(|_| self.next < *end) else {
+                (self.folder, self.opened) = (self.folder + 1, None);
+                continue;
+            };
+            self.next += 1;
+            let open = || self.listing.open_listed(folder);
+            match (&*self.opened.get_or_insert_with(open), kind) {
+                (Err(errno), Kind::File) if vanished(*errno) => {
+                    self.listing.miss(folder);
                     continue;
                 }
-                short = is_same.then_some(read);
+                (Err(errno), Kind::File) => return Err(read_error(folder, *errno)),
+                _ => {}
             }
-            let now = Instant::now();
-            if now >= *until.get_or_insert(now + PATIENCE) {
-                return Err(Error::new(
-                    Outcome::SharingViolation,
-                    format!(
-                        "The licence '{name}' is being written to again and again. Try again when its writer is done."
-                    ),
-                ));
+            self.whole.clear();
+            if !folder.is_empty() {
+                self.whole.push_str(folder);
+                self.whole.push('/');
             }
-            std::thread::sleep(fresh.unwrap_or(TICK));
+            self.whole.push_str(name);
+            return Ok(Some(kind));
         }
+        Ok(None)
     }
-}
-
-/// Room for a licence that holds more than `size` bytes, or one byte too many.
-fn more_than(size: u64) -> u64 {
-    const FIRST: u64 = 64 << 10;
-    match size < SIZE_MAX {
-        true => (2 * size).clamp(FIRST, SIZE_MAX),
-        false => SIZE_MAX + 1,
-    }
-}
-
-fn read_error(name: &str, errno: Errno) -> Error {
-    Error::system(
-        Access::Read,
-        format_args!("read the licence '{name}'"),
-        errno,
-    )
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::{self, BadName};
-use crate::store::{Backups, tree};
+use crate::store::backups::Backups;
+use crate::store::tree;
 use crate::sync::locks::Mutex;
 use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts};
@@ -35,7 +36,7 @@ pub(super) struct Stamp {
 }
 
 /// What is longer than a kernel's own tick, of 10 ms at most.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+pub const TICK: Duration = Duration::from_millis(20);
 
 /// How long to wait until the next change of what was `changed` shows in its times, if it may not yet;
 /// `asked` is the moment before it was asked for that.

@@ -1,10 +1,12 @@
 //! A directory as a store: every regular file below it is a licence, but for what is hidden.
 
 mod batch;
+mod file;
 mod listing;
 mod moment;
 mod names;
 pub mod restore;
 mod snapshot;
 
-pub use listing::Listing;
+pub use file::{Attempt, FileEntry, OpenFile, Opened, Seen, Sight};
+pub use listing::{Listing, TICK};

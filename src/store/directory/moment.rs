@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::listing::{Listing, PAUSE, Stamp, checked, read_error, vanished};
 use crate::error::Result;
 use crate::license::name;
-use crate::store::{Again, Known, Seen, tree};
+use crate::store::snapshot::{Again, Known, Seen};
+use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Identity, Kind};
 
 /// The names in a folder as the kernel has them, those that are hidden left out.

@@ -4,8 +4,9 @@
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
+use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
-use crate::store::{Placed, tree};
+use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, Facts, File, Kind};
 

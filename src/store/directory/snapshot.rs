@@ -9,7 +9,8 @@ use super::listing::{Listing, checked, read_error, vanished};
 use super::names::Names;
 use crate::error::{Error, Result};
 use crate::license::name;
-use crate::store::{Again, Feed, Known, Snapshot, tree};
+use crate::store::snapshot::{Again, Feed, Known, Snapshot};
+use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Kind};
 use crate::sys::origin::Origin;
 

@@ -21,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
-use crate::store::GoOn;
+use crate::store::patience::GoOn;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};

@@ -8,8 +8,9 @@ use super::new::{New, is_free};
 use super::{Column, Database, Table, begin_use, check_identity};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
+use crate::store::patience::GoOn;
+use crate::store::placed::Placed;
 use crate::store::staging::remove_stale;
-use crate::store::{GoOn, Placed};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Identity};
 

@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::content_batch::{AHEAD, Gathering};
 use crate::store::license::License;
-use crate::store::{self, Feed, GoOn};
+use crate::store::patience::GoOn;
+use crate::store::snapshot::{self, Feed};
 use crate::sync::locks::Mutex;
 use crate::sys::anchored_path::AnchoredPath;
 
@@ -251,7 +252,7 @@ fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
     })
 }
 
-impl store::Snapshot for Snapshot {
+impl snapshot::Snapshot for Snapshot {
     fn batches_ahead(&self) -> usize {
         AHEAD
     }

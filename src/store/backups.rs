@@ -1,0 +1,13 @@
+//! The backups that may lie in a store.
+
+use crate::sys::files::{Held, Identity};
+
+/// Backups that may lie in a store: they are no licences, wherever a link of them is.
+#[derive(Debug, Default)]
+pub struct Backups(pub Vec<Held>);
+
+impl Backups {
+    pub fn has(&self, file: Identity) -> bool {
+        self.0.iter().any(|held| held.identity == file)
+    }
+}
