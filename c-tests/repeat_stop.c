@@ -68,42 +68,66 @@ static void vanishing(void)
     }
 }
 
+static void deny(const char *path)
+{
+    write_text(path, "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>ZG9vbWVk</KID></DATA></LICENSORINFO></LICENSE>");
+}
+
 /* More links are told than may wait, and all stand behind the licence: when the first is told, it has been found
  * unchanged, and the store has not been read to its end. */
-static licbak_hresult vanish_once(recorder *rec, const event *e)
+static licbak_hresult doom_once(recorder *rec, const event *e)
 {
-    bool *gone = rec->other;
-    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && !*gone) {
-        vanish("doomed/b/key.lic");
-        *gone = true;
+    void (**doom)(const char *) = rec->other;
+    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT && *doom != NULL) {
+        (*doom)("doomed/b/key.lic");
+        *doom = NULL;
     }
     return LICBAK_S_OK;
 }
 
 /* Its frame has to be made anew, since another licence in it is gone; and when it is read for that, it is gone
- * too, while an older version of it is in a frame that stays. */
-static void vanishing_with_an_older_version(void)
+ * or denied, too, while an older version of it is in a frame that was to stay. So all is read afresh. */
+static void going_with_an_older_version(void)
 {
-    bool gone = false;
-    recorder rec = {.react = vanish_once, .other = &gone};
-    write_text("doomed/b/key.lic", "the older version");
-    settle();
-    CHECK_HR(backup("doomed", "doomed-backups", 0), LICBAK_S_OK);
-    write_text("doomed/b/key.lic", "the later version");
-    write_text("doomed/b/new.lic", "in the same frame");
-    settle();
-    CHECK_HR(backup("doomed", "doomed-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
-    CHECK(unlink("doomed/b/new.lic") == 0);
-    uint64_t before = digest("doomed-backups/licenses.tar.zst");
-    licbak_restorer *r = restorer_for("doomed", "doomed-backups");
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec),
-             LICBAK_HRESULT_ERROR_SHARING_VIOLATION);
-    CHECK_HAS(error_message(r), "'b/key.lic'");
-    CHECK(gone && digest("doomed-backups/licenses.tar.zst") == before);
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
-    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-    forget(&rec);
-    check_backup("doomed-backups", "doomed");
+    static void (*const dooms[])(const char *) = {vanish, deny};
+    for (size_t i = 0; i < sizeof dooms / sizeof dooms[0]; i++) {
+        void (*doom)(const char *) = dooms[i];
+        recorder rec = {.react = doom_once, .other = &doom};
+        check_empty("doomed-backups");
+        write_text("doomed/b/key.lic", "the older version");
+        settle();
+        CHECK_HR(backup("doomed", "doomed-backups", 0), LICBAK_S_OK);
+        write_text("doomed/b/key.lic", "the later version");
+        write_text("doomed/b/new.lic", "in the same frame");
+        settle();
+        CHECK_HR(backup("doomed", "doomed-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+        CHECK(unlink("doomed/b/new.lic") == 0);
+        licbak_restorer *r = restorer_for("doomed", "doomed-backups");
+        watch w = watch_below("doomed/a");
+        CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+        watched(&w);
+        CHECK(doom == NULL);
+        CHECK_INT(w.count, 1); /* the one that stays */
+        free_watch(&w);
+        licbak_progress figures = final_figures(&rec);
+        size_t denied = dooms[i] == deny;
+        CHECK_INT(figures.licenses_done, 1);
+        CHECK_INT(figures.licenses_restricted, denied);
+        CHECK_INT(figures.licenses_total, 1 + denied);
+        CHECK_INT(figures.licenses_gone, 2 - denied);
+        CHECK_INT(figures.content_bytes, 1000);
+        CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "b/key.lic: "), denied);
+        CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "c-link-"), LINKS);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+        forget(&rec);
+        if (denied) {
+            CHECK(unlink("doomed/b/key.lic") == 0);
+        }
+        check_backup("doomed-backups", "doomed");
+        if (check_extracted_alone("doomed-backups")) {
+            CHECK(!exists("extracted/licenses/b"));
+        }
+    }
 }
 
 /* -- a store that moves all the time ---------------------------------------------------------------------- */
@@ -183,7 +207,7 @@ static void moving(void)
     }
     atomic_store(&stop, true);
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(done > 0 && read_again == 0);
+    CHECK(done > 0 && read_again <= RUNS / 4); /* it is, where one is gone of which an older version was taken over */
     CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
     check_backup("backups", "moving");
     forget(&rec);
@@ -338,7 +362,7 @@ int main(void)
     make_dir("backups");
     settle();
     vanishing();
-    vanishing_with_an_older_version();
+    going_with_an_older_version();
     moving();
     CHECK_HR(backup("store", "backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
     canceled();

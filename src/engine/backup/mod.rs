@@ -167,6 +167,7 @@ fn back_up(
             operation,
             request: &request,
             writer: &mut writer,
+            stays: true,
         };
         gathering
             .read(Look::All, None, &mut saving)
@@ -178,8 +179,11 @@ fn back_up(
     let store = request.store.open(operation, backups)?;
     let fault = |fault| request.error(fault);
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
-    let compressor = Compressor::of_lists(request.rules.level).map_err(fault)?;
-    let mut writer = Writer::new(Uncached::new(&draft.file)?, spool, compressor);
+    let new_writer = || -> Result<_> {
+        let compressor = Compressor::of_lists(request.rules.level).map_err(fault)?;
+        Ok(Writer::new(Uncached::new(&draft.file)?, spool, compressor))
+    };
+    let mut writer = new_writer()?;
     let (is_of_files, origin) = (store.is_of_files(), store.origin().map(origin));
     let readings: Spool = Box::new(|| target.scratch());
     let mut gathering =
@@ -188,6 +192,7 @@ fn back_up(
         operation,
         request: &request,
         writer: &mut writer,
+        stays: true,
     };
     let old = match is_of_files {
         true => request.old(origin.as_ref(), operation)?,
@@ -204,7 +209,14 @@ fn back_up(
             &draft,
         )?;
     }
-    if repeated == Repeated::No {
+    if repeated == Repeated::InVain {
+        let cut = draft.file.cut(0).map_err(io::Error::from);
+        cut.map_err(|error| fault(error.into()))?;
+        *saving.writer = new_writer()?;
+    }
+    if matches!(repeated, Repeated::No | Repeated::InVain) {
+        // What was not read, or not kept, is now, with the rest.
+        saving.start_again();
         saving.begin(origin.as_ref())?;
         gathering
             .read(Look::All, None, &mut saving)
@@ -260,17 +272,6 @@ impl Request {
         }
     }
 
-    /// The error of a licence that can't be in the backup any more while an older version of it was taken over.
-    fn needs_full(&self, name: &str) -> Error {
-        let sentence = format!(
-            "The licence '{name}' in the store {} vanished while it was backed up, or must not be backed up any \
-             more, and the backup that is there holds it in an older version. Back up again, or in full \
-             (LICBAK_BACKUP_FULL).",
-            self.store
-        );
-        Error::new(Outcome::SharingViolation, sentence)
-    }
-
     fn nothing_to_save(&self, restricted: u64) -> Error {
         let store = &self.store;
         let sentence = match restricted {
@@ -293,6 +294,8 @@ enum Repeated {
     AtOnce,
     /// Some of what was unchanged had to be read after all, and may have gone in between.
     InTwoSteps,
+    /// So it has, or is denied now, and an older version of it has been copied: all has to be written afresh.
+    InVain,
 }
 
 /// Takes over what has not changed since the `old` backup, and reads the rest.
@@ -315,8 +318,6 @@ fn repeat<S: Write + ReadAt>(
     read.map_err(|stop| request.stopped(stop))?;
     let Some(taking) = TakeOver::of(old, new.has_licenses())? else {
         if old.has_unchanged() {
-            // It was not read, or not kept, and is now, with the rest.
-            saving.start_again();
             return Ok(Repeated::No);
         }
         saving.begin(origin)?;
@@ -333,12 +334,13 @@ fn repeat<S: Write + ReadAt>(
     saving.begin(origin)?;
     let again = taking.copy(saving.operation, &draft.file, saving.writer);
     let again = again.map_err(|stop| request.stopped(stop))?;
+    let mut older = taking.with_older_versions(&again)?;
+    saving.stays = older.is_empty();
     saving.count();
     saving.append(new)?;
     if again.is_empty() {
         return Ok(Repeated::AtOnce);
     }
-    let mut older = taking.with_older_versions(&again)?;
     let mut names = Vec::new();
     names.try_reserve_exact(again.len())?;
     names.extend(again.into_iter().map(|name| (name, Kind::File)));
@@ -352,10 +354,12 @@ fn repeat<S: Write + ReadAt>(
         });
         listed.map_err(fault)?;
     }
-    match older.into_iter().next() {
-        None => Ok(Repeated::InTwoSteps),
-        Some(name) => Err(request.needs_full(&name)),
+    saving.stays = true;
+    if !older.is_empty() {
+        return Ok(Repeated::InVain);
     }
+    saving.count();
+    Ok(Repeated::InTwoSteps)
 }
 
 /// The backup that is being written, and what the host is told of it.
@@ -363,6 +367,8 @@ struct Saving<'s, W> {
     operation: &'s Operation,
     request: &'s Request,
     writer: &'s mut W,
+    /// What is written counts: it is not known that it may have to be written afresh.
+    stays: bool,
 }
 
 impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
@@ -396,6 +402,9 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 
     fn count(&self) {
+        if !self.stays {
+            return;
+        }
         let (counters, counts) = (&self.operation.counters, self.writer.counts());
         counters.licenses_done.set(counts.licenses);
         counters.licenses_restricted.set(counts.restricted);
