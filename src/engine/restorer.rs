@@ -310,7 +310,7 @@ impl Drop for Listing<'_> {
 mod tests {
     use super::*;
     use crate::engine::operation::events::Event;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind}; // this panics without a word
 
     struct Silent;
 
@@ -323,10 +323,13 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_restorer_usable() {
         let restorer = Arc::new(Restorer::default());
-        let listing = AssertUnwindSafe(|| restorer.list(|_, _| panic!("on purpose")));
+        let listing =
+            AssertUnwindSafe(|| restorer.list(|_, _| resume_unwind(Box::new("on purpose"))));
         assert!(catch_unwind(listing).is_err());
         let starting = AssertUnwindSafe(|| {
-            restorer.start(Kind::Verify, Box::new(Silent), |_| panic!("on purpose"))
+            restorer.start(Kind::Verify, Box::new(Silent), |_| {
+                resume_unwind(Box::new("on purpose"))
+            })
         });
         assert!(catch_unwind(starting).is_err());
         let plan = |_: &Settings| {

@@ -122,6 +122,8 @@ fn with_signals_blocked<T>(make: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::resume_unwind; // panics without a word
+
     use super::{FAULTS, Thread};
 
     #[test]
@@ -145,6 +147,8 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_thread_and_nothing_else() {
-        Thread::start(|| panic!("caught")).unwrap().join();
+        Thread::start(|| resume_unwind(Box::new("caught")))
+            .unwrap()
+            .join();
     }
 }

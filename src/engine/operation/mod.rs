@@ -319,6 +319,8 @@ fn stop_error(cause: Outcome) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::resume_unwind; // panics without a word
+
     use super::*;
     use crate::sync::channel::Sender;
 
@@ -348,7 +350,7 @@ mod tests {
     fn a_panic_of_the_story_is_an_outcome() {
         let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
         let (sender, told) = bounded(1).unwrap();
-        let story: Story = Box::new(|_, _| panic!("on purpose"));
+        let story: Story = Box::new(|_, _| resume_unwind(Box::new("on purpose")));
         operation
             .launch(1, story, Box::new(Silent), None, Sentences(sender))
             .unwrap();
