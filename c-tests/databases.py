@@ -29,6 +29,9 @@ LIMIT = 120  # seconds after which a process of the library hangs
 NAME = pathlib.Path(sys.argv[0]).stem
 checks = 0
 
+# It is ignored where a shell has started the tests in the background, and so it would be in the processes of the tool.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 # -- checks ---------------------------------------------------------------------------------------------------
 

@@ -233,10 +233,11 @@ pub fn c_program(name: &str) {
     remove_built(&program);
 }
 
+/// A Python program, started as a shell starts what runs in the background: with Ctrl-C ignored.
 pub fn python(script: &str) -> Command {
-    let mut command = Command::new("python3");
+    let mut command = Command::new("sh");
     command
-        .arg("-B")
+        .args(["-c", "trap '' INT QUIT; exec python3 -B \"$@\"", "sh"])
         .arg(source(script))
         .env("LICBAK_SO", library())
         .env("LICBAK_TOOL", stage().join("bin/licbak"));
