@@ -284,6 +284,47 @@ fn links_of_the_library() {
     assert!(fs::symlink_metadata(lib.join(&file)).unwrap().is_file());
 }
 
+// -- the closing line
+
+/// That of .ci/run: how many tests passed, and each part that this machine can't test.
+#[test]
+fn closing_line() {
+    let place = scratch();
+    let log = place.join("log");
+    let said = "test props ... ok\n\
+                stick: skipped: vfat (no such kernel)\n\
+                test outcomes ... sanitized outcomes: skipped: full disk (not root)\n\
+                skipped: C++ programs (no c++)\n\
+                test result: ok. 40 passed; 0 failed; 0 ignored\n";
+    let skipped = "stick: vfat (no such kernel), sanitized outcomes: full disk (not root), C++ programs (no c++)";
+    let cases = [
+        (
+            format!("{said}test result: ok. 2 passed; 0 failed; 1 ignored\nexit status 0\n"),
+            0,
+            format!("42 passed, 4 skipped: {skipped}, 1 ignored"),
+        ),
+        (
+            format!("{said}test result: FAILED. 1 passed; 3 failed; 0 ignored\nexit status 101\n"),
+            101,
+            format!("41 passed, 3 failed, 3 skipped: {skipped}"),
+        ),
+        (
+            "test result: ok. 9 passed; 0 failed; 0 ignored\nexit status 0\n".to_owned(),
+            0,
+            "9 passed, 0 skipped".to_owned(),
+        ),
+    ];
+    for (text, code, closing) in cases {
+        fs::write(&log, &text).unwrap();
+        let mut awk = Command::new("awk");
+        let (status, output) = run(awk.arg("-f").arg(source("closing.awk")).arg(&log));
+        let (before, _) = text.split_once("exit status ").unwrap();
+        assert_eq!(output, format!("{before}{closing}\n"));
+        assert_eq!(status.code(), Some(code));
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
 // -- planted bugs
 
 /// Each can still be put into the sources; that a suite catches it shows planted.sh.

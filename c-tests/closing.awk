@@ -1,0 +1,37 @@
+# Passes on what the tests print, and sums it up in a last line: how many passed, and all that was skipped. The last
+# line that it reads is "exit status" with that of the tests, which becomes its own.
+
+function skip(count, what) {
+    list = list (skipped == 0 ? ": " : ", ") what
+    skipped += count
+}
+
+/^exit status [0-9]+$/ {
+    status = $3
+    next
+}
+
+{
+    print
+    fflush()
+}
+
+/^test result: / {
+    passed += $4
+    failed += $6
+    ignored += $8
+    next
+}
+
+/(^|: )skipped: / {
+    what = $0
+    sub(/^test [^ ]+ [.][.][.] /, "", what) # of the test that is running, where they run one by one
+    sub(/skipped: /, "", what)
+    skip(1, what)
+}
+
+END {
+    if (ignored > 0) skip(ignored, ignored " ignored")
+    print passed + 0 " passed, " (failed > 0 ? failed " failed, " : "") skipped + 0 " skipped" list
+    exit status
+}
