@@ -22,6 +22,7 @@ Builds the library (cargo build --release) and installs below the prefix:
   lib/cmake/licbak/          for CMake: find_package(licbak)
   include/licbak.h, and licbak.hpp for C++17
   bin/licbak                 the command-line tool
+  share/licenses/licbak/     on what terms, also of what is inside
 
 The whole prefix may be moved afterwards.
 
@@ -119,6 +120,7 @@ resolve_directories() {
     to_bin=$destdir$prefix/bin
     to_include=$destdir$prefix/include
     to_lib=$destdir$libdir
+    to_licenses=$destdir$prefix/share/licenses/licbak
 }
 
 # ---- Building ---------------------------------------------------------------------------
@@ -166,7 +168,7 @@ temporary=.licbak-install.$$
 # shellcheck disable=SC2154 # the directories are set by resolve_directories
 remove_temporaries() {
     rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_lib/cmake/licbak/$temporary" \
-        "$to_include/$temporary" "$to_bin/$temporary"
+        "$to_include/$temporary" "$to_bin/$temporary" "$to_licenses/$temporary"
 }
 
 # put MODE FILE DIRECTORY NAME: never writes into the file that is there, which may be mapped.
@@ -212,13 +214,16 @@ cmake_file() {
 }
 
 install_library() {
-    mkdir -p "$to_lib/pkgconfig" "$to_lib/cmake/licbak" "$to_include"
+    mkdir -p "$to_lib/pkgconfig" "$to_lib/cmake/licbak" "$to_include" "$to_licenses"
     put 755 "$built/liblicbak.so" "$to_lib" "liblicbak.so.$version"
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
     put 644 "$built/liblicbak.a" "$to_lib" liblicbak.a
     for header in licbak.h licbak.hpp; do
         put 644 "include/$header" "$to_include" "$header"
+    done
+    for file in LICENSE-MIT LICENSE-APACHE LICENSE-THIRD-PARTY; do
+        put 644 "$file" "$to_licenses" "$file"
     done
     text=$(pkg_config_file)
     put_text "$text" "$to_lib/pkgconfig" licbak.pc

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::docs::{DENIED, same_licenses};
 use crate::harness::*;
+use crate::licenses::check_licenses;
 
 /// What the package's tests and its build need. Pinned, so that what passes today passes tomorrow.
 const TOOLS: [&str; 5] = [
@@ -171,6 +172,8 @@ fn wheel_that_cargo_builds() {
     expect(&mut unpack);
     let built = fs::read(place.join("licbak/liblicbak.so")).unwrap();
     assert!(built == fs::read(library()).unwrap());
+    let licenses = format!("licbak-{}.dist-info/licenses", env!("CARGO_PKG_VERSION"));
+    check_licenses(&place.join(licenses));
 
     let mut build = Command::new(python);
     build

@@ -10,6 +10,7 @@ mod abi;
 mod cpp;
 mod docs;
 mod harness;
+mod licenses;
 mod packaging;
 mod python;
 mod tool;
