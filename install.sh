@@ -30,7 +30,7 @@ The whole prefix may be moved afterwards.
   --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
   --destdir DIR   put in front of every path, for packagers
 
-From the environment: CC, CFLAGS, LDFLAGS, CARGO, CARGO_TARGET_DIR.
+From the environment: CC, CFLAGS, LDFLAGS, AR, OBJCOPY, CARGO, CARGO_TARGET_DIR.
 Files are replaced by renaming, so that programs that run meanwhile are not disturbed.
 EOF
 }
@@ -134,6 +134,11 @@ check_tools() {
         die "cargo is missing: install Rust, by your distribution or from https://rustup.rs"
     command -v "${CC%% *}" >/dev/null ||
         die "a C compiler is missing (${CC%% *}): install gcc or clang, or set CC"
+    # shellcheck disable=SC2086 # a list of words
+    AR=${AR:-$($CC -print-prog-name=ar)} OBJCOPY=${OBJCOPY:-$($CC -print-prog-name=objcopy)}
+    for tool in "$AR" "$OBJCOPY"; do
+        command -v "$tool" >/dev/null || die "$tool is missing: install binutils, or set AR and OBJCOPY"
+    done
 }
 
 crate_version() {
@@ -161,6 +166,17 @@ build() {
     done
 }
 
+# All of liblicbak.a in one object that shows nothing but licbak_*: what is inside clashes with no other SQLite, zstd
+# or library in Rust. Without groups, which would be shared with those by name; without LLVM's bitcode, on which
+# tools that have its plugin abort; and without what debuggers are told, which can have the builder's folders.
+enclose() {
+    # shellcheck disable=SC2086 # a list of words
+    $CC -r -nostdlib -Wl,--force-group-allocation -Wl,--whole-archive "$1" -o "$work/all.o" &&
+        "$OBJCOPY" --wildcard --keep-global-symbol='licbak_*' --strip-debug \
+            --remove-section=.llvmbc --remove-section=.llvmcmd "$work/all.o" "$work/licbak.o" &&
+        "$AR" rcsD "$2" "$work/licbak.o"
+}
+
 # ---- Installing -------------------------------------------------------------------------
 
 temporary=.licbak-install.$$
@@ -169,6 +185,7 @@ temporary=.licbak-install.$$
 remove_temporaries() {
     rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_lib/cmake/licbak/$temporary" \
         "$to_include/$temporary" "$to_bin/$temporary" "$to_licenses/$temporary"
+    rm -rf "$work"
 }
 
 # put MODE FILE DIRECTORY NAME: never writes into the file that is there, which may be mapped.
@@ -218,7 +235,9 @@ install_library() {
     put 755 "$built/liblicbak.so" "$to_lib" "liblicbak.so.$version"
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
-    put 644 "$built/liblicbak.a" "$to_lib" liblicbak.a
+    enclose "$built/liblicbak.a" "$work/liblicbak.a" ||
+        die "liblicbak.a can't be made into one object; see above"
+    put 644 "$work/liblicbak.a" "$to_lib" liblicbak.a
     for header in licbak.h licbak.hpp; do
         put 644 "include/$header" "$to_include" "$header"
     done
@@ -263,6 +282,7 @@ parse_arguments "$@"
 root=$(cd "$(dirname "$0")" && pwd)
 resolve_directories
 check_tools
+work=$(mktemp -d)
 trap remove_temporaries EXIT
 trap 'exit 1' HUP INT TERM
 build

@@ -10,6 +10,7 @@ mod abi;
 mod cpp;
 mod docs;
 mod harness;
+mod inside;
 mod licenses;
 mod packaging;
 mod python;
