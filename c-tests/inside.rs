@@ -1,10 +1,23 @@
-//! What is inside of the libraries stays there, beside others of its names.
+//! What is inside of the libraries stays there: the names of other libraries, their calls of a host
+//! that has such names, and where it was built; and the C parts are compiled with what finds
+//! overflows.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::*;
+use crate::licenses::crates;
+use crate::python;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
 
 fn archive() -> PathBuf {
     stage().join("lib/liblicbak.a")
@@ -103,6 +116,124 @@ fn archive_beside_what_is_inside() {
             link("beside.c", &program, &order);
             expect_passed("beside", &mut Command::new(&program));
         }
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn hooks_of_the_host() {
+    let program = build("cc", "hooks.c", &["-std=c11", "-rdynamic"]);
+    expect_passed("hooks", &mut Command::new(&program));
+    link("hooks.c", &program, &[archive().to_str().unwrap()]);
+    expect_passed("hooks", &mut Command::new(&program));
+    remove_built(&program);
+}
+
+/// SQLite and zstd, as they are in the library.
+#[test]
+fn hardened_c_parts() {
+    if cfg!(not(target_env = "gnu")) {
+        return skip("FORTIFY", "the C library has none");
+    }
+    stage(); // has built them
+    let all = target().join("release/liblicbak.a");
+    let names = expect(Command::new("ar").arg("t").arg(&all));
+    let place = scratch();
+    // zstd calls the compiler's own memcpy, which FORTIFY leaves alone.
+    let parts = [
+        ("-sqlite3.o", &["__stack_chk_fail", "__memcpy_chk"][..]),
+        ("-zstd_compress.o", &["__stack_chk_fail"]),
+        ("-huf_decompress.o", &["__stack_chk_fail"]),
+    ];
+    for (part, checks) in parts {
+        let member = names.lines().find(|name| name.ends_with(part)).expect(part);
+        expect(
+            Command::new("ar")
+                .arg("x")
+                .arg(&all)
+                .arg(member)
+                .current_dir(&place),
+        );
+        let needs = expect(Command::new("nm").arg("-u").arg(place.join(member)));
+        for check in checks {
+            assert!(needs.contains(check), "{member} has no {check}: {needs}");
+        }
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Everything below a folder, that of the sources, the crates or what was built from them.
+pub fn check_no_path_of_the_builder(folder: &Path) {
+    let mut paths = vec![project().to_owned(), target().to_owned()];
+    paths.extend(
+        crates()
+            .into_iter()
+            .map(|one| one.folder.parent().unwrap().to_owned()),
+    );
+    paths.sort();
+    paths.dedup();
+    let mut folders = vec![folder.to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let content = fs::read(&path).unwrap();
+            for builder in &paths {
+                let found = memchr::memmem::find(&content, builder.to_str().unwrap().as_bytes());
+                assert!(
+                    found.is_none(),
+                    "{} has {}",
+                    path.display(),
+                    builder.display()
+                );
+            }
+            files += 1;
+        }
+    }
+    assert!(files > 5, "{files}");
+}
+
+#[test]
+fn no_path_of_the_builder() {
+    check_no_path_of_the_builder(stage());
+}
+
+/// All that is installed, and the wheel, from sources, crates and a target folder elsewhere.
+#[test]
+fn build_elsewhere_is_the_same() {
+    if std::env::var_os("LICBAK_TORTURE").is_none() {
+        return skip(
+            "the same build in another folder",
+            "takes minutes: LICBAK_TORTURE=1",
+        );
+    }
+    let place = scratch();
+    let (sources, prefix) = (place.join("other sources"), place.join("prefix"));
+    fs::create_dir(&sources).unwrap();
+    let mut copy = Command::new("sh");
+    copy.args([
+        "-c",
+        "git ls-files -z | tar -c --null -T - | tar -x -C \"$1\"",
+        "sh",
+    ]);
+    expect(copy.arg(&sources).current_dir(project()));
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cargo"));
+    symlink(home, place.join("other crates")).unwrap();
+    let elsewhere = |command: &mut Command| {
+        command.env("CARGO_HOME", place.join("other crates"));
+        expect(command.env("CARGO_TARGET_DIR", place.join("target")));
+    };
+    let mut install = Command::new("sh");
+    install.arg("install.sh").arg("--prefix").arg(&prefix);
+    elsewhere(install.current_dir(&sources));
+    expect(Command::new("diff").arg("-r").args([stage(), &prefix]));
+    if let Some(wheel) = python::wheel_of(project()) {
+        assert!(wheel == python::wheel_of(&sources).unwrap());
     }
     fs::remove_dir_all(place).unwrap();
 }

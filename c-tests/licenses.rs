@@ -33,10 +33,10 @@ zstd, in zstd-sys: the BSD licence of Meta Platforms, Inc. and affiliates, below
 ";
 
 /// One that the project is built from.
-struct Crate {
+pub struct Crate {
     name: String,
     license: String,
-    folder: PathBuf,
+    pub folder: PathBuf,
     inside: bool,
 }
 
@@ -64,7 +64,7 @@ impl Crate {
 }
 
 /// The crates that are built on Linux, sorted by their names.
-fn crates() -> Vec<Crate> {
+pub fn crates() -> Vec<Crate> {
     let mut metadata = Command::new("cargo");
     metadata.args(["metadata", "--locked", "--format-version", "1"]);
     metadata.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);

@@ -12,9 +12,9 @@ mkdir -p "$work/source" "$work/run"
 git ls-files -z | tar -c --null -T - | tar -x -m -C "$work/source" # newer than what was built last
 cd "$work/source"
 # Built in a hurry: there is much to build, and little to run.
-mkdir .cargo
+mkdir -p "$work/.cargo"
 printf '[build]\nincremental = true\n[profile.release.package.licbak]\nopt-level = 1\ncodegen-units = 64\n' \
-    >.cargo/config.toml
+    >"$work/.cargo/config.toml"
 
 build() {
     sh install.sh --prefix "$work/install" >"$work/log" 2>&1 || {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::docs::{DENIED, same_licenses};
 use crate::harness::*;
+use crate::inside::check_no_path_of_the_builder;
 use crate::licenses::check_licenses;
 
 /// What the package's tests and its build need. Pinned, so that what passes today passes tomorrow.
@@ -54,13 +55,24 @@ fn pip(python: &Path, command: &str) -> Command {
     pip
 }
 
-fn build_wheel(python: &Path, wheels: &Path) -> Command {
+fn build_wheel(python: &Path, wheels: &Path, package: &Path) -> Command {
     let mut build = pip(python, "wheel");
     build
         .args(["--no-deps", "--no-build-isolation", "--wheel-dir"])
         .arg(wheels)
-        .arg(package());
+        .arg(package);
     build
+}
+
+/// A wheel with the staged library, made of the package in a copy of the sources.
+pub fn wheel_of(sources: &Path) -> Option<Vec<u8>> {
+    let Installed { python, .. } = installed()?;
+    let wheels = scratch();
+    let mut build = build_wheel(python, &wheels, &sources.join("python"));
+    expect(build.env("LICBAK_LIBRARY", library()));
+    let wheel = fs::read(only_file(&wheels).0).unwrap();
+    fs::remove_dir_all(wheels).unwrap();
+    Some(wheel)
 }
 
 fn only_file(folder: &Path) -> (PathBuf, String) {
@@ -79,7 +91,7 @@ fn installed() -> Option<&'static Installed> {
     let installed = INSTALLED.get_or_init(|| {
         let python = tools()?;
         let wheels = scratch();
-        let mut build = build_wheel(&python, &wheels);
+        let mut build = build_wheel(&python, &wheels, &package());
         expect(build.env("LICBAK_LIBRARY", library()));
         let (path, wheel) = only_file(&wheels);
         let mut install = pip(&python, "install");
@@ -164,7 +176,7 @@ fn wheel_that_cargo_builds() {
         return;
     };
     let place = scratch();
-    expect(build_wheel(python, &place).env_remove("LICBAK_LIBRARY"));
+    expect(build_wheel(python, &place, &package()).env_remove("LICBAK_LIBRARY"));
     let (path, name) = only_file(&place);
     assert_eq!(name, *wheel);
     let mut unpack = Command::new(python);
@@ -172,6 +184,7 @@ fn wheel_that_cargo_builds() {
     expect(&mut unpack);
     let built = fs::read(place.join("licbak/liblicbak.so")).unwrap();
     assert!(built == fs::read(library()).unwrap());
+    check_no_path_of_the_builder(&place);
     let licenses = format!("licbak-{}.dist-info/licenses", env!("CARGO_PKG_VERSION"));
     check_licenses(&place.join(licenses));
 

@@ -69,8 +69,9 @@ address() {
 }
 
 # What the standard library's locks and counts put in order shows only where it is built for it too; then nothing
-# has to be suppressed. SQLite and zstd are built for it as well. Programs are linked with the runtime of Rust's
-# compiler, since that of C's may lack what Rust calls. A child leaves by _exit, so warnings are counted in what is said.
+# has to be suppressed. SQLite and zstd are built for it as well, without FORTIFY, whose functions it can't look into
+# (HOST_CFLAGS of .cargo/config.toml). Programs are linked with the runtime of Rust's compiler, since that of C's may
+# lack what Rust calls. A child leaves by _exit, so warnings are counted in what is said.
 thread() {
     target=$(rustc -vV | sed -n 's/^host: //p')
     rust=$(rustc --print sysroot)/lib/rustlib
@@ -84,7 +85,7 @@ thread() {
         return 0
     fi
     built="${CARGO_TARGET_DIR:-$PWD/target}/sanitizers/thread"
-    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$built" CFLAGS='-fsanitize=thread -g1' \
+    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$built" HOST_CFLAGS='-fsanitize=thread -g1' \
         CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
         RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
         cargo build --locked --release --quiet --lib --target "$target" -Zbuild-std=std,panic_unwind
