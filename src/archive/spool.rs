@@ -15,7 +15,7 @@ pub trait Scratch: Write + ReadAt {
     fn release(&self, start: u64, length: u64);
 }
 
-pub struct Waiting<S> {
+pub struct FrameSpool<S> {
     spool: S,
     size: u64,
     frames: Vec<Waiter>,
@@ -37,10 +37,10 @@ struct Waiter {
     read_again: u64,
 }
 
-impl<S: Scratch> Waiting<S> {
+impl<S: Scratch> FrameSpool<S> {
     /// `spool` is empty.
-    pub fn new(spool: S) -> Result<Waiting<S>> {
-        Ok(Waiting {
+    pub fn new(spool: S) -> Result<FrameSpool<S>> {
+        Ok(FrameSpool {
             spool,
             size: 0,
             frames: Vec::new(),

@@ -12,6 +12,7 @@ use super::operation::progress::Progress;
 use super::operation::{Ending, Kind, Operation, Story};
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
+use crate::store::Place;
 use crate::store::host::Host;
 use crate::sync::locks::{Condvar, Mutex};
 
@@ -31,7 +32,7 @@ struct Inner {
     running: Option<Arc<Operation>>,
     /// The one before.
     last: Option<Arc<Operation>>,
-    /// Lists that run on threads of the host.
+    /// Catalog that run on threads of the host.
     lists: usize,
     closed: bool,
 }
@@ -42,6 +43,15 @@ pub struct Settings {
     pub properties: Properties,
     /// The host's own store, in place of StorePath.
     pub host: Option<Arc<dyn Host>>,
+}
+
+impl Settings {
+    pub fn place(&self) -> Result<Place> {
+        match &self.host {
+            Some(host) => Ok(Place::Host(Arc::clone(host))),
+            None => Ok(Place::Path(self.properties.path(Property::StorePath)?)),
+        }
+    }
 }
 
 /// What an operation needs to begin, when it knows its properties.

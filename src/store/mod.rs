@@ -14,9 +14,11 @@ pub mod sqlite;
 mod staging;
 pub mod tree;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use self::backups::Backups;
+use self::host::{Host, HostSnapshot};
 pub use self::patience::{GoOn, PATIENCE};
 pub use self::placed::Placed;
 pub use self::snapshot::{Again, Batch, Entry, Feed, Seen, Snapshot};
@@ -24,41 +26,64 @@ use crate::error::{Error, Result};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno};
 
-/// Opens the store at `path` for a backup, which is not to swallow `backups`.
-pub fn open(path: &AnchoredPath, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
-    match Dir::open(path) {
-        Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
-        Err(Errno::NOTDIR) if sqlite::is_database(path) => {
-            Ok(Arc::new(sqlite::snapshot::Snapshot::open(path, go_on)?))
-        }
-        Err(errno) => Err(Error::directory("StorePath", path, errno)),
-    }
+/// Where a host keeps its licences.
+pub enum Place {
+    /// In a store of its own.
+    Host(Arc<dyn Host>),
+    /// In a directory or a database.
+    Path(AnchoredPath),
 }
 
 /// A store that is restored into.
 pub enum Target {
+    Host(Arc<dyn Host>),
     Directory(directory::restore::Restore),
     Database(Box<sqlite::restore::Restore>),
 }
 
-/// Opens the store at `path` for a restore, and makes it where it does not exist.
-pub fn open_for_restore(
-    path: &AnchoredPath,
-    replace: bool,
-    dry_run: bool,
-    go_on: GoOn,
-) -> Result<Target> {
-    let is_database = match Dir::open(path) {
-        Ok(_) => false,
-        Err(Errno::NOENT) => sqlite::is_named_database(path),
-        Err(Errno::NOTDIR) => sqlite::is_database(path),
-        Err(errno) => return Err(Error::directory("StorePath", path, errno)),
-    };
-    Ok(match is_database {
-        true => {
-            let store = sqlite::restore::Restore::open(path, replace, dry_run, go_on)?;
-            Target::Database(Box::new(store))
+impl Place {
+    /// Opens the store for a backup, which is not to swallow `backups`.
+    pub fn open(&self, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
+        let path = match self {
+            Place::Host(host) => return Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
+            Place::Path(path) => path,
+        };
+        match Dir::open(path) {
+            Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
+            Err(Errno::NOTDIR) if sqlite::is_database(path) => {
+                Ok(Arc::new(sqlite::snapshot::Snapshot::open(path, go_on)?))
+            }
+            Err(errno) => Err(Error::directory("StorePath", path, errno)),
         }
-        false => Target::Directory(directory::restore::Restore::open(path, replace, dry_run)?),
-    })
+    }
+
+    /// Opens the store for a restore, and makes it where it does not exist.
+    pub fn open_for_restore(&self, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Target> {
+        let path = match self {
+            Place::Host(host) => return Ok(Target::Host(Arc::clone(host))),
+            Place::Path(path) => path,
+        };
+        let is_database = match Dir::open(path) {
+            Ok(_) => false,
+            Err(Errno::NOENT) => sqlite::is_named_database(path),
+            Err(Errno::NOTDIR) => sqlite::is_database(path),
+            Err(errno) => return Err(Error::directory("StorePath", path, errno)),
+        };
+        Ok(match is_database {
+            true => {
+                let store = sqlite::restore::Restore::open(path, replace, dry_run, go_on)?;
+                Target::Database(Box::new(store))
+            }
+            false => Target::Directory(directory::restore::Restore::open(path, replace, dry_run)?),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Host(_) => f.write_str("of the host"),
+            Place::Path(path) => write!(f, "'{}'", path.display()),
+        }
+    }
 }

@@ -1,12 +1,38 @@
-//! What a restore does with a licence.
+//! What a restore does with each licence.
 
-/// What became of a licence of a backup that is restored.
+/// What becomes of a licence of a backup that is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It waits to be made part of the store, or would.
-    Staged,
+    /// It is written, or would be; in a directory it waits to be moved into its place.
+    Written,
     /// The store has it already.
     Same,
     /// The store has another version, and keeps it.
     Kept,
+}
+
+impl Placed {
+    /// Decides by whether what the store has under the name `is_same`; none where it has nothing.
+    pub fn by(is_same: Option<bool>, replace: bool) -> Placed {
+        match is_same {
+            Some(true) => Placed::Same,
+            Some(false) if !replace => Placed::Kept,
+            Some(false) | None => Placed::Written,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Placed;
+
+    #[test]
+    fn only_another_version_is_replaced_or_kept() {
+        for replace in [false, true] {
+            assert_eq!(Placed::by(None, replace), Placed::Written);
+            assert_eq!(Placed::by(Some(true), replace), Placed::Same);
+        }
+        assert_eq!(Placed::by(Some(false), false), Placed::Kept);
+        assert_eq!(Placed::by(Some(false), true), Placed::Written);
+    }
 }

@@ -1,6 +1,7 @@
 //! Backs a store up.
 
 mod attempts;
+mod plan;
 mod previous_backup;
 mod readings;
 mod reuse;
@@ -9,14 +10,14 @@ mod store_reader;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use self::previous_backup::Old;
-use self::readings::Spool;
-use self::reuse::TakeOver;
-use self::store_reader::{Gathering, Look, Rules, Sink};
+use self::previous_backup::PreviousBackup;
+use self::readings::MakeScratch;
+use self::reuse::Reuse;
+use self::store_reader::{Look, Rules, Sink, StoreReader};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
 use crate::archive::records::Origin;
-use crate::archive::spool::{Scratch, Waiting};
+use crate::archive::spool::{FrameSpool, Scratch};
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
 use crate::engine::operation::Operation;
@@ -30,8 +31,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
 use crate::location::local::{self, Draft, Replaces, Target};
-use crate::store::host::{Host, HostSnapshot};
-use crate::store::{self, Backups, Snapshot};
+use crate::store::{Backups, Place};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::direct_io::Uncached;
@@ -50,48 +50,13 @@ pub struct Options {
 /// All that the story needs to know.
 struct Request {
     options: Options,
-    store: Source,
+    store: Place,
     /// Not needed where nothing is to be written.
     backup: Option<AnchoredPath>,
     /// Where backups may lie that are no licences, should the store have them.
     backups: Vec<AnchoredPath>,
     rules: Rules,
     created: String,
-}
-
-/// Where the licences are.
-enum Source {
-    Host(Arc<dyn Host>),
-    Path(AnchoredPath),
-}
-
-impl Source {
-    fn of(settings: &Settings) -> Result<Source> {
-        match &settings.host {
-            None => Ok(Source::Path(settings.properties.path(Property::StorePath)?)),
-            Some(host) if host.can_back_up() => Ok(Source::Host(Arc::clone(host))),
-            Some(_) => Err(Error::new(
-                Outcome::NotImplemented,
-                "The host's store has no function that enumerates its licences.",
-            )),
-        }
-    }
-
-    fn open(&self, operation: &Arc<Operation>, backups: Backups) -> Result<Arc<dyn Snapshot>> {
-        match self {
-            Source::Host(host) => Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
-            Source::Path(path) => store::open(path, backups, operation.go_on()),
-        }
-    }
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Source::Host(_) => f.write_str("of the host"),
-            Source::Path(path) => write!(f, "'{}'", path.display()),
-        }
-    }
 }
 
 pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
@@ -105,7 +70,7 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     };
     let request = Request {
         options,
-        store: Source::of(settings)?,
+        store: settings.place()?,
         backups: backup.iter().cloned().chain(restore).collect(),
         backup,
         rules: Rules {
@@ -115,6 +80,12 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
         },
         created: created(),
     };
+    if matches!(&request.store, Place::Host(host) if !host.can_back_up()) {
+        return Err(Error::new(
+            Outcome::NotImplemented,
+            "The host's store has no function that enumerates its licences.",
+        ));
+    }
     if let Some(path) = &request.backup
         && !options.overwrite
         && !options.dry_run
@@ -156,58 +127,35 @@ fn back_up(
     for path in &request.backups {
         backups.0.extend(local::hold(path, true)?);
     }
-    let shown = request.store.to_string();
     if request.options.dry_run {
-        let store = request.store.open(operation, backups)?;
-        let compressor =
-            Compressor::of_lists(request.rules.level).map_err(|fault| request.error(fault))?;
-        let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), compressor);
-        let mut gathering = Gathering::new(operation, pool, store, shown, request.rules, None);
-        let mut saving = Saving {
-            operation,
-            request: &request,
-            writer: &mut writer,
-            stays: true,
-        };
-        gathering
-            .read(Look::All, None, &mut saving)
-            .map_err(|stop| request.stopped(stop))?;
-        return saving.finish(&gathering, &replaces, None);
+        return rehearse(operation, pool, &request, backups, &replaces);
     }
     let target = Target::open(request.path()?, replaces)?;
     let draft = target.draft()?;
-    let store = request.store.open(operation, backups)?;
+    let scratch: MakeScratch = Box::new(|| target.scratch());
+    let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
     let fault = |fault| request.error(fault);
     let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
     let new_writer = || -> Result<_> {
-        let compressor = Compressor::of_lists(request.rules.level).map_err(fault)?;
-        Ok(Writer::new(Uncached::new(&draft.file)?, spool, compressor))
+        let file = Uncached::new(&draft.file)?;
+        Ok(Writer::new(file, spool, request.compressor()?))
     };
     let mut writer = new_writer()?;
-    let (is_of_files, origin) = (store.is_of_files(), store.origin().map(origin));
-    let readings: Spool = Box::new(|| target.scratch());
-    let mut gathering =
-        Gathering::new(operation, pool, store, shown, request.rules, Some(readings));
     let mut saving = Saving {
         operation,
         request: &request,
         writer: &mut writer,
         stays: true,
     };
-    let old = match is_of_files {
+    let origin = reader.origin().map(origin);
+    let old = match reader.is_of_files() {
         true => request.old(origin.as_ref(), operation)?,
         false => None,
     };
     let mut repeated = Repeated::No;
     if let Some(old) = &old {
-        repeated = repeat(
-            &mut gathering,
-            &mut saving,
-            old,
-            origin.as_ref(),
-            &target,
-            &draft,
-        )?;
+        let origin = origin.as_ref();
+        repeated = repeat(&mut reader, &mut saving, old, origin, &target, &draft)?;
     }
     if repeated == Repeated::InVain {
         let cut = draft.file.cut(0).map_err(io::Error::from);
@@ -218,12 +166,12 @@ fn back_up(
         // What was not read, or not kept, is now, with the rest.
         saving.start_again();
         saving.begin(origin.as_ref())?;
-        gathering
+        reader
             .read(Look::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
     let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
-    saving.finish(&gathering, &target.replaces, old)?;
+    saving.finish(&reader, &target.replaces, old)?;
     operation.counters.enter(Phase::Committing, 0);
     let written = writer
         .finish(request.created.clone())
@@ -234,7 +182,46 @@ fn back_up(
     draft.publish()
 }
 
+/// Tells all that a backup would tell, and writes nothing.
+fn rehearse(
+    operation: &Arc<Operation>,
+    pool: &Pool,
+    request: &Request,
+    backups: Backups,
+    replaces: &Replaces,
+) -> Result<()> {
+    let mut reader = request.reader(operation, pool, backups, None)?;
+    let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), request.compressor()?);
+    let mut saving = Saving {
+        operation,
+        request,
+        writer: &mut writer,
+        stays: true,
+    };
+    let read = reader.read(Look::All, None, &mut saving);
+    read.map_err(|stop| request.stopped(stop))?;
+    saving.finish(&reader, replaces, None)
+}
+
 impl Request {
+    fn reader<'r>(
+        &self,
+        operation: &'r Arc<Operation>,
+        pool: &'r Pool,
+        backups: Backups,
+        scratch: Option<MakeScratch<'r>>,
+    ) -> Result<StoreReader<'r>> {
+        let store = self.store.open(backups, operation.go_on())?;
+        let shown = self.store.to_string();
+        Ok(StoreReader::new(
+            operation, pool, store, shown, self.rules, scratch,
+        ))
+    }
+
+    fn compressor(&self) -> Result<Compressor> {
+        Compressor::of_lists(self.rules.level).map_err(|fault| self.error(fault))
+    }
+
     /// The directory of the backup, where it is to be written.
     fn path(&self) -> Result<&AnchoredPath> {
         let path = self.backup.as_ref();
@@ -263,10 +250,14 @@ impl Request {
     }
 
     /// What licences can be taken over from, those of files that show at `origin` that they have not changed.
-    fn old(&self, origin: Option<&Origin>, operation: &Operation) -> Result<Option<Arc<Old>>> {
+    fn old(
+        &self,
+        origin: Option<&Origin>,
+        operation: &Operation,
+    ) -> Result<Option<Arc<PreviousBackup>>> {
         match &self.backup {
             Some(path) if self.options.overwrite && !self.options.full => {
-                Old::open(path, origin, self.rules.leave_out_unstated, operation)
+                PreviousBackup::open(path, origin, self.rules.leave_out_unstated, operation)
             }
             _ => Ok(None),
         }
@@ -300,9 +291,9 @@ enum Repeated {
 
 /// Takes over what has not changed since the `old` backup, and reads the rest.
 fn repeat<S: Write + ReadAt>(
-    gathering: &mut Gathering,
+    reader: &mut StoreReader,
     saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
-    old: &Arc<Old>,
+    old: &Arc<PreviousBackup>,
     origin: Option<&Origin>,
     target: &Target,
     draft: &Draft,
@@ -313,10 +304,10 @@ fn repeat<S: Write + ReadAt>(
         .scratch()
         .map_err(|errno| fault(io::Error::from(errno).into()))?;
     // What is new waits for what is taken over, which comes first.
-    let mut new = Waiting::new(Stored(spool)).map_err(fault)?;
-    let read = gathering.read(Look::All, Some(old), &mut new);
+    let mut new = FrameSpool::new(Stored(spool)).map_err(fault)?;
+    let read = reader.read(Look::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
-    let Some(taking) = TakeOver::of(old, new.has_licenses())? else {
+    let Some(taking) = Reuse::of(old, new.has_licenses())? else {
         if old.has_unchanged() {
             return Ok(Repeated::No);
         }
@@ -344,7 +335,7 @@ fn repeat<S: Write + ReadAt>(
     let mut names = Vec::new();
     names.try_reserve_exact(again.len())?;
     names.extend(again.into_iter().map(|name| (name, Kind::File)));
-    let read = gathering.read(Look::These(names), None, saving);
+    let read = reader.read(Look::These(names), None, saving);
     read.map_err(|stop| request.stopped(stop))?;
     // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
     if !older.is_empty() {
@@ -386,7 +377,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         noted.map_err(|fault| self.request.error(fault))
     }
 
-    fn append(&mut self, frames: Waiting<impl Scratch>) -> Result<()> {
+    fn append(&mut self, frames: FrameSpool<impl Scratch>) -> Result<()> {
         let appended = frames.give_to(|frame| {
             self.operation.check()?;
             self.take(frame)?;
@@ -418,20 +409,20 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     /// replaces, by what became of the licences of the `old` one where that is known.
     fn finish(
         &mut self,
-        gathering: &Gathering,
+        reader: &StoreReader,
         replaces: &Replaces,
-        old: Option<&Old>,
+        old: Option<&PreviousBackup>,
     ) -> Result<()> {
-        if !gathering.read_again.is_empty() {
-            let kept = self.writer.keep_last(&gathering.read_again);
+        if !reader.read_again.is_empty() {
+            let kept = self.writer.keep_last(&reader.read_again);
             if let Some(name) = kept.map_err(|fault| self.request.error(fault))? {
                 let how = format!("the licence '{name}' must not be backed up any more");
-                return Err(gathering.moves(&how));
+                return Err(reader.moves(&how));
             }
             self.count();
         }
-        if gathering.has_moved {
-            self.check_names(gathering)?;
+        if reader.has_moved {
+            self.check_names(reader)?;
         }
         self.check_not_empty(replaces.has_one())?;
         if replaces.has_one() {
@@ -443,7 +434,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
 
     /// How many licences of the backup that is replaced are in the store no more; all ones where that can't be
     /// told.
-    fn gone(&self, old: Option<&Old>) -> Result<u64> {
+    fn gone(&self, old: Option<&PreviousBackup>) -> Result<u64> {
         if let Some(old) = old {
             return Ok(old.gone());
         }
@@ -459,7 +450,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 
     /// What was listed at different times may not go together: a file may have become a folder.
-    fn check_names(&self, gathering: &Gathering) -> Result<()> {
+    fn check_names(&self, reader: &StoreReader) -> Result<()> {
         let (mut names, mut clashing) = (name::Set::default(), None);
         let all = self.writer.names(|name| {
             if let Err(clash) = names.insert(name)? {
@@ -468,7 +459,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
             Ok(())
         });
         all.map_err(|fault| self.request.error(fault))?;
-        clashing.map_or(Ok(()), |what| Err(gathering.moves(&what)))
+        clashing.map_or(Ok(()), |what| Err(reader.moves(&what)))
     }
 
     /// A store in which there is nothing to save is no backup, and no reason to give the old one up;
@@ -488,7 +479,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-impl<S: Scratch> Sink for Waiting<S> {
+impl<S: Scratch> Sink for FrameSpool<S> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         self.push(frame)
     }

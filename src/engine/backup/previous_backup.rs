@@ -45,7 +45,7 @@ impl Fate {
 }
 
 /// A licence of the old backup.
-pub struct Known {
+pub struct OldLicense {
     /// By its hash.
     name: [u64; 2],
     /// The hash of its file's state, if that counts, else of the licence itself.
@@ -62,7 +62,7 @@ pub struct Known {
     fate: AtomicU8,
 }
 
-impl Known {
+impl OldLicense {
     pub fn fate(&self) -> Fate {
         let fate = usize::from(self.fate.load(Ordering::Relaxed));
         Fate::ALL.get(fate).copied().unwrap_or(Fate::Restricted)
@@ -148,7 +148,7 @@ struct Places(Vec<u32>);
 impl Places {
     const FREE: u32 = u32::MAX;
 
-    fn of(known: &[Known]) -> Result<Places, Fault> {
+    fn of(known: &[OldLicense]) -> Result<Places, Fault> {
         let mut places = Places::default();
         let length = (2 * known.len()).next_power_of_two();
         places.0.try_reserve_exact(length)?;
@@ -163,18 +163,18 @@ impl Places {
     }
 
     /// Where a name is, or would be.
-    fn slot(&mut self, known: &[Known], name: [u64; 2]) -> Option<&mut u32> {
+    fn slot(&mut self, known: &[OldLicense], name: [u64; 2]) -> Option<&mut u32> {
         let slot = self.search(known, name)?;
         self.0.get_mut(slot)
     }
 
     /// The place of a name that is in the list.
-    fn find(&self, known: &[Known], name: [u64; 2]) -> Option<usize> {
+    fn find(&self, known: &[OldLicense], name: [u64; 2]) -> Option<usize> {
         let place = *self.0.get(self.search(known, name)?)? as usize;
         (place < known.len()).then_some(place)
     }
 
-    fn search(&self, known: &[Known], [high, low]: [u64; 2]) -> Option<usize> {
+    fn search(&self, known: &[OldLicense], [high, low]: [u64; 2]) -> Option<usize> {
         let mask = self.0.len().checked_sub(1)?;
         let mut slot = low as usize & mask;
         loop {
@@ -199,12 +199,12 @@ pub struct OldVersions {
     pub lines: Vec<u64>,
 }
 
-pub struct Old {
+pub struct PreviousBackup {
     pub backup: Arc<Backup>,
     names: name::Hash,
     states: RandomState,
     /// In the order of the lists.
-    known: Vec<Known>,
+    known: Vec<OldLicense>,
     places: Places,
     /// Where those of each frame end.
     ends: Vec<usize>,
@@ -213,7 +213,7 @@ pub struct Old {
     pub has_states_in_order: bool,
 }
 
-impl Old {
+impl PreviousBackup {
     /// The backup in the directory at `path`, if it can be used; its states count if they were noted at
     /// `origin`.
     pub fn open(
@@ -221,7 +221,7 @@ impl Old {
         origin: Option<&Origin>,
         leave_out_unstated: bool,
         operation: &Operation,
-    ) -> Result<Option<Arc<Old>>> {
+    ) -> Result<Option<Arc<PreviousBackup>>> {
         let backup = match Backup::open(path) {
             Err(error) if error.outcome == Outcome::OutOfMemory => return Err(error),
             Err(_) => return Ok(None),
@@ -231,7 +231,7 @@ impl Old {
         if !facts.is_ok_and(|facts| facts.owner.0 == user()) {
             return Ok(None);
         }
-        let mut old = Old {
+        let mut old = PreviousBackup {
             backup,
             names: name::Hash::default(),
             states: RandomState::new(),
@@ -274,7 +274,7 @@ impl Old {
                 let listed = lists.next_listed()?;
                 let (place, line) = (listed.place, &listed.line);
                 let state = states.of(&line.name)?;
-                self.known.push(Known {
+                self.known.push(OldLicense {
                     name: self.hash(&line.name),
                     proof: match &state {
                         Some(state) => self.state(state),
@@ -327,7 +327,7 @@ impl Old {
         self.states.hash_one(license)
     }
 
-    pub fn find(&self, name: &str) -> Option<&Known> {
+    pub fn find(&self, name: &str) -> Option<&OldLicense> {
         let place = self.places.find(&self.known, self.hash(name))?;
         self.known.get(place)
     }
@@ -349,7 +349,7 @@ impl Old {
     }
 
     /// The licences of a frame, in the order of the lists.
-    pub fn licenses_in(&self, frame: usize) -> &[Known] {
+    pub fn licenses_in(&self, frame: usize) -> &[OldLicense] {
         let end = |frame: usize| self.ends.get(frame).copied().unwrap_or_default();
         let start = frame.checked_sub(1).map_or(0, end);
         self.known.get(start..end(frame)).unwrap_or_default()

@@ -65,13 +65,13 @@ impl Reading {
 }
 
 /// Makes an empty file.
-pub type Spool<'s> = Box<dyn FnOnce() -> Result<File, Errno> + 's>;
+pub type MakeScratch<'s> = Box<dyn FnOnce() -> Result<File, Errno> + 's>;
 
 /// All readings of a backup. They wait on the disk where there is one, since most stores do not move; only
 /// where one has does memory hold them, in a table.
 pub struct Readings<'s> {
     pub keys: Keys,
-    spool: Option<Spool<'s>>,
+    spool: Option<MakeScratch<'s>>,
     file: Option<File>,
     /// Those in the file.
     written: usize,
@@ -83,7 +83,7 @@ pub struct Readings<'s> {
 
 impl<'s> Readings<'s> {
     /// Without a spool all of them stay in memory.
-    pub fn new(spool: Option<Spool<'s>>) -> Readings<'s> {
+    pub fn new(spool: Option<MakeScratch<'s>>) -> Readings<'s> {
         Readings {
             keys: Keys::default(),
             spool,
@@ -209,7 +209,7 @@ mod tests {
         let folder = Dir::open(&AnchoredPath::now(&path)).unwrap();
         let count = 3 * KEPT as u64 / 2;
         for spool in [false, true] {
-            let make: Spool = Box::new(|| folder.create("spool"));
+            let make: MakeScratch = Box::new(|| folder.create("spool"));
             let mut readings = Readings::new(spool.then_some(make));
             for inode in 0..count {
                 let reading = readings.keys.reading(&format!("{inode}"), file(inode));

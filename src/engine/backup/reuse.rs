@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::iter::Peekable;
 use std::slice;
 
-use super::previous_backup::{Fate, Known, Old, Superseded};
+use super::plan::{self, FrameFate};
+use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
 use crate::archive::builder::Listed;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
@@ -22,92 +23,71 @@ use crate::error::Result;
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
 
-/// Where more than one byte in so many would be of old versions, the backup is written afresh.
-const DEAD: u64 = 4;
-/// Frames of less are small: each backup that finds something new leaves one, and licences compress better
-/// together.
+/// Frames of less are small.
 const SMALL: u32 = (limits::FRAME_TARGET / 16) as u32;
-/// Where there are more small frames, they are made anew as one.
-const SMALL_FRAMES: usize = 32;
 
 /// How the frames of an old backup are taken over, once the fate of all its licences is known.
-pub struct TakeOver<'o> {
-    old: &'o Old,
+pub struct Reuse<'o> {
+    old: &'o PreviousBackup,
     /// By frame; those with a licence that must go are made anew.
     kept: Vec<bool>,
 }
 
-impl TakeOver<'_> {
+/// What has become of each frame of the old backup.
+fn fates(old: &PreviousBackup) -> Result<Vec<FrameFate>> {
+    let reader = &old.backup.reader;
+    let frames = reader.license_frames();
+    let mut fates = Vec::new();
+    fates.try_reserve_exact(frames)?;
+    for frame in 0..frames {
+        let mut fate = FrameFate {
+            is_small: reader
+                .span(frame)
+                .is_ok_and(|span| span.content_size < SMALL),
+            ..FrameFate::default()
+        };
+        for license in old.licenses_in(frame) {
+            fate.must_go |= license.must_go();
+            match license.fate() {
+                Fate::Unchanged => {
+                    fate.has_life = true;
+                    fate.live += u64::from(license.size);
+                }
+                _ => fate.dead += u64::from(license.size),
+            }
+        }
+        fates.push(fate);
+    }
+    for (frame, superseded) in &old.superseded.by_frame {
+        let end = reader.span(*frame as usize).map(|span| span.content_end());
+        // An old version of what is gone would come back with any tar, and so would one that is not
+        // before the version that counts.
+        let is_superseded = |name: &str| {
+            old.find(name).is_some_and(|license| match license.fate() {
+                Fate::Unchanged => end.as_ref().is_ok_and(|end| license.member >= *end),
+                fate => fate == Fate::Changed,
+            })
+        };
+        if let Some(fate) = fates.get_mut(*frame as usize) {
+            fate.must_go |= !superseded.iter().all(|old| is_superseded(&old.name));
+            fate.dead += superseded.iter().map(|old| old.size).sum::<u64>();
+        }
+    }
+    Ok(fates)
+}
+
+impl Reuse<'_> {
     /// None where too little of the old backup is left; `has_new`: something comes to what is.
-    pub fn of(old: &Old, has_new: bool) -> Result<Option<TakeOver<'_>>> {
-        let reader = &old.backup.reader;
-        let frames = reader.license_frames();
-        let (mut kept, mut has_life) = (marks(frames, true)?, marks(frames, false)?);
-        let mark = |marks: &mut Vec<bool>, frame: u32, value| {
-            if let Some(mark) = marks.get_mut(frame as usize) {
-                *mark = value;
-            }
-        };
-        for frame in 0..frames {
-            for known in old.licenses_in(frame) {
-                match known.fate() {
-                    _ if known.must_go() => mark(&mut kept, frame as u32, false),
-                    Fate::Unchanged => mark(&mut has_life, frame as u32, true),
-                    _ => {}
-                }
-            }
-        }
-        for (frame, superseded) in &old.superseded.by_frame {
-            // An old version of what is gone would come back with any tar, and so would one that is not
-            // before the version that counts.
-            let end = reader.span(*frame as usize).map(|span| span.content_end());
-            let is_superseded = |name: &str| {
-                old.find(name).is_some_and(|known| match known.fate() {
-                    Fate::Unchanged => end.as_ref().is_ok_and(|end| known.member >= *end),
-                    fate => fate == Fate::Changed,
-                })
-            };
-            if !superseded.iter().all(|old| is_superseded(&old.name)) {
-                mark(&mut kept, *frame, false);
-            }
-        }
-        kept.iter_mut()
-            .zip(has_life)
-            .for_each(|(kept, has_life)| *kept &= has_life);
-        let is_small = |frame: usize| {
-            let span = old.backup.reader.span(frame);
-            span.is_ok_and(|span| span.content_size < SMALL)
-        };
-        let numbered = kept.iter().enumerate();
-        let small = numbered.filter(|(frame, kept)| **kept && is_small(*frame));
-        // What is as it was leaves no other small frame.
-        let grows = has_new || kept.iter().any(|kept| !kept);
-        if grows && small.count() > SMALL_FRAMES {
-            let numbered = kept.iter_mut().enumerate();
-            numbered.for_each(|(frame, kept)| *kept &= !is_small(frame));
-        }
-        let is_kept = |frame: u32| kept.get(frame as usize).copied().unwrap_or(false);
-        let (mut live, mut dead) = (0, 0);
-        for frame in (0..frames).filter(|frame| is_kept(*frame as u32)) {
-            for known in old.licenses_in(frame) {
-                match known.fate() {
-                    Fate::Unchanged => live += u64::from(known.size),
-                    _ => dead += u64::from(known.size),
-                }
-            }
-        }
-        for (frame, superseded) in &old.superseded.by_frame {
-            let sizes = superseded.iter().map(|license| license.size);
-            dead += if is_kept(*frame) { sizes.sum() } else { 0 };
-        }
+    pub fn of(old: &PreviousBackup, has_new: bool) -> Result<Option<Reuse<'_>>> {
+        let kept = plan::kept(&fates(old)?, has_new);
         let any = kept.iter().any(|kept| *kept);
-        Ok((any && dead <= (live + dead) / DEAD).then_some(TakeOver { old, kept }))
+        Ok(any.then_some(Reuse { old, kept }))
     }
 
     /// Whether all of the old backup stays as it is.
     pub fn is_whole(&self) -> bool {
         let reader = &self.old.backup.reader;
-        let unchanged = |known: &Known| known.fate() == Fate::Unchanged;
+        let unchanged = |known: &OldLicense| known.fate() == Fate::Unchanged;
         let stays =
             |frame| self.is_kept(frame) && self.old.licenses_in(frame).iter().all(unchanged);
         let frames = 0..reader.license_frames();
@@ -276,14 +256,6 @@ impl TakeOver<'_> {
     }
 }
 
-/// The same for every frame.
-fn marks(frames: usize, value: bool) -> Result<Vec<bool>> {
-    let mut marks = Vec::new();
-    marks.try_reserve_exact(frames)?;
-    marks.resize(frames, value);
-    Ok(marks)
-}
-
 /// The lists of the old backup, which have been found right, walked once more in step with its licences.
 struct OldLists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
@@ -293,7 +265,7 @@ struct OldLists<'b> {
 }
 
 impl<'b> OldLists<'b> {
-    fn new(old: &'b Old) -> Result<OldLists<'b>, Fault> {
+    fn new(old: &'b PreviousBackup) -> Result<OldLists<'b>, Fault> {
         let reader = &old.backup.reader;
         Ok(OldLists {
             sums: reader.lines_again(SUMS)?,
@@ -306,7 +278,12 @@ impl<'b> OldLists<'b> {
     }
 
     /// Takes the next licence, which is `known`, into what is listed of the frame at `span`.
-    fn take_over(&mut self, known: &Known, span: Span, listed: &mut Listed) -> Result<(), Fault> {
+    fn take_over(
+        &mut self,
+        known: &OldLicense,
+        span: Span,
+        listed: &mut Listed,
+    ) -> Result<(), Fault> {
         let record = Record {
             key: known.key,
             member: known.member - span.content_start,
@@ -322,7 +299,7 @@ impl<'b> OldLists<'b> {
     }
 
     /// Passes over the next licence, which is `known`, and gives its name.
-    fn pass_over(&mut self, known: &Known) -> Result<String, Fault> {
+    fn pass_over(&mut self, known: &OldLicense) -> Result<String, Fault> {
         line(&mut self.sums)?;
         if let Some(states) = self.states.as_mut().filter(|_| known.has_state()) {
             states.next()?;
@@ -340,7 +317,7 @@ struct OldStates<'b> {
 }
 
 impl<'b> OldStates<'b> {
-    fn new(old: &'b Old) -> Result<OldStates<'b>, Fault> {
+    fn new(old: &'b PreviousBackup) -> Result<OldStates<'b>, Fault> {
         let mut lines = old.backup.reader.lines_again(STATE)?;
         // It tells where they were noted.
         line(&mut lines)?;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::attempts::{Attempts, Verdict};
-use super::previous_backup::Old;
-use super::readings::{Keys, Reading, Readings, Spool};
+use super::previous_backup::PreviousBackup;
+use super::readings::{Keys, MakeScratch, Reading, Readings};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::reader::is_backup;
@@ -28,6 +28,7 @@ use crate::store::license::License;
 use crate::store::{self, Again, Batch, Entry, Feed, PATIENCE, Snapshot};
 use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sys::files::{Facts, Identity, Kind};
+use crate::sys::origin::Origin;
 
 /// Takes frames as they come, in the order of the store.
 pub trait Sink {
@@ -49,7 +50,7 @@ pub struct Rules {
     pub leave_out_unstated: bool,
 }
 
-pub struct Gathering<'g> {
+pub struct StoreReader<'g> {
     operation: &'g Arc<Operation>,
     pool: &'g Pool,
     store: Arc<dyn Snapshot>,
@@ -65,7 +66,7 @@ pub struct Gathering<'g> {
     pub read_again: HashMap<String, writer::Look>,
 }
 
-impl<'g> Gathering<'g> {
+impl<'g> StoreReader<'g> {
     /// `spool` makes an empty file for what is noted of each file, where that can be written.
     pub fn new(
         operation: &'g Arc<Operation>,
@@ -73,9 +74,9 @@ impl<'g> Gathering<'g> {
         store: Arc<dyn Snapshot>,
         shown: String,
         rules: Rules,
-        spool: Option<Spool<'g>>,
-    ) -> Gathering<'g> {
-        Gathering {
+        spool: Option<MakeScratch<'g>>,
+    ) -> StoreReader<'g> {
+        StoreReader {
             operation,
             pool,
             store,
@@ -88,12 +89,22 @@ impl<'g> Gathering<'g> {
         }
     }
 
+    /// Whether the licences are files, which may move while they are read.
+    pub fn is_of_files(&self) -> bool {
+        self.store.is_of_files()
+    }
+
+    /// Where the states of the files are noted, if they show each change.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.store.origin()
+    }
+
     /// Reads what `look` says into `sink`, but for what can be taken over from `old`; and again where
     /// the store moves, until every file that was in it all the time has been read.
     pub fn read(
         &mut self,
         look: Look,
-        old: Option<&Arc<Old>>,
+        old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
         // What was read before does not stay in the backup.
@@ -167,11 +178,11 @@ impl<'g> Gathering<'g> {
         &mut self,
         look: Look,
         again: bool,
-        old: Option<&Arc<Old>>,
+        old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
         let (give_back, buffers) = bounded(2 * self.rules.workers + 1).map_err(Error::from)?;
-        let reader = Arc::new(Reader {
+        let reader = Arc::new(Packer {
             operation: Arc::clone(self.operation),
             rules: self.rules,
             old: old.map(Arc::clone),
@@ -231,7 +242,7 @@ impl<'g> Gathering<'g> {
         }
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
-            let mut feed = Listing {
+            let mut feed = ListFeed {
                 operation: &operation,
                 sender: &sender,
                 takes_over,
@@ -281,14 +292,14 @@ fn tell(operation: &Operation, told: &mut HashSet<String>, notices: Vec<Notice>)
 type Batches = Receiver<Result<Box<dyn Batch>>>;
 
 /// Hands on what a store lists.
-struct Listing<'l> {
+struct ListFeed<'l> {
     operation: &'l Operation,
     sender: &'l Sender<Result<Box<dyn Batch>>>,
     takes_over: bool,
     listed: u64,
 }
 
-impl Feed for Listing<'_> {
+impl Feed for ListFeed<'_> {
     fn check(&self) -> Result<()> {
         self.operation.check()
     }
@@ -306,11 +317,11 @@ impl Feed for Listing<'_> {
 }
 
 /// What a worker makes of a batch of names: frames, and what the host is to be told.
-struct Reader {
+struct Packer {
     operation: Arc<Operation>,
     rules: Rules,
     /// What licences are taken over from.
-    old: Option<Arc<Old>>,
+    old: Option<Arc<PreviousBackup>>,
     /// The store has moved, and what is read now may have been read before.
     again: bool,
     keys: Keys,
@@ -329,7 +340,7 @@ struct Portion {
     again: Vec<(String, writer::Look)>,
 }
 
-impl Work for Reader {
+impl Work for Packer {
     type Job = Box<dyn Batch>;
     type Output = Portion;
     type Scratch = (FrameBuilder, Compressor);
@@ -372,7 +383,7 @@ fn packing(fault: Fault) -> Error {
 }
 
 struct Packing<'w> {
-    reader: &'w Reader,
+    reader: &'w Packer,
     builder: &'w mut FrameBuilder,
     compressor: &'w mut Compressor,
     outlet: &'w Outlet<Portion>,

@@ -10,7 +10,7 @@ use crate::license::name;
 use crate::sys::files::File;
 
 /// The lists of a backup, walked beside its licences.
-pub struct Lists<'b> {
+pub struct Catalog<'b> {
     reader: &'b Reader<Stored<File>>,
     agreement: Agreement<'b, Stored<File>>,
     /// The names so far, in a set once one breaks their order: those of a repeated backup do.
@@ -19,9 +19,9 @@ pub struct Lists<'b> {
     content_bytes: u64,
 }
 
-impl<'b> Lists<'b> {
-    pub fn new(reader: &'b Reader<Stored<File>>) -> Result<Lists<'b>, Fault> {
-        Ok(Lists {
+impl<'b> Catalog<'b> {
+    pub fn new(reader: &'b Reader<Stored<File>>) -> Result<Catalog<'b>, Fault> {
+        Ok(Catalog {
             reader,
             agreement: Agreement::new(reader)?,
             sorted: name::Sorted::default(),

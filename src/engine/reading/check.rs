@@ -7,7 +7,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::backup_file::Backup;
-use super::catalog::Lists;
+use super::catalog::Catalog;
 use crate::archive::catalog_in_step::Expected;
 use crate::archive::frames::FrameReader;
 use crate::archive::reader::licenses_in;
@@ -193,7 +193,7 @@ struct Jobs<'b> {
 enum Source<'b> {
     /// Every frame, and what the lists expect in it.
     All {
-        lists: Box<Lists<'b>>,
+        lists: Box<Catalog<'b>>,
         frame: usize,
     },
     These(Peekable<slice::Iter<'b, Expected>>),
@@ -204,7 +204,7 @@ impl<'b> Jobs<'b> {
         let source = match selection {
             Selection::These(licenses) => Source::These(licenses.iter().peekable()),
             Selection::All => Source::All {
-                lists: Box::new(Lists::new(&backup.reader).map_err(|fault| backup.error(fault))?),
+                lists: Box::new(Catalog::new(&backup.reader).map_err(|fault| backup.error(fault))?),
                 frame: 0,
             },
         };

@@ -1,4 +1,4 @@
-//! Lists the licences of a backup, on the caller's thread.
+//! Catalog the licences of a backup, on the caller's thread.
 
 use super::backup_file::Backup;
 use crate::archive::LICENSES;

@@ -6,8 +6,6 @@ mod to_database;
 mod to_directory;
 mod to_host;
 
-use std::sync::Arc;
-
 pub use self::options::Options;
 use self::selection::choose;
 use self::to_database::restore_to_database;
@@ -19,37 +17,18 @@ use crate::engine::properties::Property;
 use crate::engine::reading::check::Walk;
 use crate::engine::restorer::{Plan, Settings};
 use crate::error::{Error, Outcome, Result};
-use crate::store::host::Host;
-use crate::store::{self, Target};
-use crate::sys::anchored_path::AnchoredPath;
-
-/// Where the licences go.
-enum Destination {
-    Host(Arc<dyn Host>),
-    Path(AnchoredPath),
-}
-
-impl Destination {
-    fn of(settings: &Settings, options: Options) -> Result<Destination> {
-        match &settings.host {
-            None => Ok(Destination::Path(
-                settings.properties.path(Property::StorePath)?,
-            )),
-            Some(host) if host.can_restore(options.dry_run) => {
-                Ok(Destination::Host(Arc::clone(host)))
-            }
-            Some(_) => Err(Error::new(
-                Outcome::NotImplemented,
-                "The host's store has no functions that get and put a licence.",
-            )),
-        }
-    }
-}
+use crate::store::{Place, Target};
 
 /// Plans the restore of all licences, or of those with one key ID.
 pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -> Result<Plan> {
     let path = settings.properties.path(Property::RestorePath)?;
-    let destination = Destination::of(settings, options)?;
+    let place = settings.place()?;
+    if matches!(&place, Place::Host(host) if !host.can_restore(options.dry_run)) {
+        return Err(Error::new(
+            Outcome::NotImplemented,
+            "The host's store has no functions that get and put a licence.",
+        ));
+    }
     let workers = settings.properties.workers();
     let story: Story = Box::new(move |operation, pool| {
         operation.counters.enter(Phase::Listing, 0);
@@ -64,21 +43,12 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             is_again: false,
         };
         let selection = &choice.selection;
-        let damage = match destination {
-            Destination::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
-            Destination::Path(path) => {
-                let Options {
-                    overwrite, dry_run, ..
-                } = options;
-                match store::open_for_restore(&path, overwrite, dry_run, operation.go_on())? {
-                    Target::Directory(store) => {
-                        restore_to_directory(walk, selection, store, options)
-                    }
-                    Target::Database(store) => {
-                        restore_to_database(walk, selection, *store, options)
-                    }
-                }
-            }
+        let store =
+            place.open_for_restore(options.overwrite, options.dry_run, operation.go_on())?;
+        let damage = match store {
+            Target::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
+            Target::Directory(store) => restore_to_directory(walk, selection, store, options),
+            Target::Database(store) => restore_to_database(walk, selection, *store, options),
         }?;
         choice.damage.or(damage).map_or(Ok(()), Err)
     });

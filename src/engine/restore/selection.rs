@@ -7,7 +7,7 @@ use crate::archive::Fault;
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Backup;
-use crate::engine::reading::catalog::Lists;
+use crate::engine::reading::catalog::Catalog;
 use crate::engine::reading::check::Selection;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
@@ -75,7 +75,7 @@ fn find(operation: &Operation, backup: &Backup, key_id: &str) -> Result<Vec<Expe
 /// these all of them are found.
 fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
     let (reader, fault) = (&backup.reader, |fault| backup.error(fault));
-    let mut lists = Lists::new(reader).map_err(fault)?;
+    let mut lists = Catalog::new(reader).map_err(fault)?;
     for frame in 0..reader.license_frames() {
         operation.check()?;
         let span = reader.span(frame).map_err(fault)?;

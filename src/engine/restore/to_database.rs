@@ -78,7 +78,7 @@ fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Optio
             right: license.right,
         };
         match store.place(&license.name, &content, &stated)? {
-            Placed::Staged | Placed::Same => {
+            Placed::Written | Placed::Same => {
                 counters.licenses_done.add(1);
                 counters.content_bytes.add(license.size);
             }

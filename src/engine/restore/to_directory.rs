@@ -27,7 +27,7 @@ pub fn restore_to_directory(
     let visitor = Arc::clone(&placing);
     let damage = walk.see(Phase::Checking, selection, visitor, |license, placed| {
         match placed {
-            Placed::Staged => staged.add(license),
+            Placed::Written => staged.add(license),
             Placed::Same => same.add(license.size),
             Placed::Kept => {
                 counters.licenses_kept.add(1);

@@ -11,6 +11,7 @@ use crate::engine::operation::events::Notice;
 use crate::engine::operation::progress::{Count, Phase};
 use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
+use crate::store::Placed;
 use crate::store::host::Host;
 use crate::store::license::License;
 
@@ -33,11 +34,11 @@ pub fn restore_to_host(
     let copying = Arc::new(Copying);
     let damage = walk.see(Phase::Working, selection, copying, |license, content| {
         match give(host, license, &content, options)? {
-            Given::Taken | Given::Same => {
+            Placed::Written | Placed::Same => {
                 counters.licenses_done.add(1);
                 counters.content_bytes.add(license.size);
             }
-            Given::Kept => {
+            Placed::Kept => {
                 counters.licenses_kept.add(1);
                 operation.tell(Notice::Kept {
                     name: license.name.clone(),
@@ -53,16 +54,7 @@ pub fn restore_to_host(
     }
 }
 
-/// What a host's store has under a licence's name.
-enum Given {
-    /// Nothing before, and now the licence; or what it had was replaced.
-    Taken,
-    Same,
-    /// Another version, which stays.
-    Kept,
-}
-
-fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -> Result<Given> {
+fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -> Result<Placed> {
     let mut is_same = None;
     host.get(&license.name, &mut |found| {
         if found.name != license.name || is_same.is_some() {
@@ -75,12 +67,8 @@ fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -
         is_same = Some(found.content == content);
         Ok(())
     })?;
-    match is_same {
-        Some(true) => return Ok(Given::Same),
-        Some(false) if !options.overwrite => return Ok(Given::Kept),
-        _ => {}
-    }
-    if !options.dry_run {
+    let placed = Placed::by(is_same, options.overwrite);
+    if placed == Placed::Written && !options.dry_run {
         host.put(&License {
             name: &license.name,
             key_id: Some(&license.key_id),
@@ -90,5 +78,5 @@ fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -
             format: license.format,
         })?;
     }
-    Ok(Given::Taken)
+    Ok(placed)
 }

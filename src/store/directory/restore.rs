@@ -108,13 +108,16 @@ impl Restore {
                 found.map_err(|errno| self.read_error(name, errno))?
             }
         };
-        let old = match existing {
-            None => None,
-            Some(Existing::Same) => return Ok(Placed::Same),
-            Some(Existing::Other(_)) if !self.replace => return Ok(Placed::Kept),
-            Some(Existing::Other(facts)) => Some(facts),
+        let (is_same, old) = match existing {
+            None => (None, None),
+            Some(Existing::Same) => (Some(true), None),
+            Some(Existing::Other(facts)) => (Some(false), Some(facts)),
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
+        let placed = Placed::by(is_same, self.replace);
+        if placed != Placed::Written {
+            return Ok(placed);
+        }
         if let Some(staging) = &self.staging {
             // The backup has no name twice, and the names are good: what is wrong is wrong here alone.
             let failed = |errno| match errno {
@@ -136,7 +139,7 @@ impl Restore {
             fill(&file, content, modified, old, mode)
                 .map_err(|errno| self.write_error("write the licence", name, errno))?;
         }
-        Ok(Placed::Staged)
+        Ok(Placed::Written)
     }
 
     /// The store's folder, none if there is none.

@@ -122,7 +122,7 @@ impl Restore {
     /// restored.
     pub fn place(&mut self, name: &str, content: &[u8], stated: &Statement) -> Result<Placed> {
         let (Some(database), Some(table)) = (&self.database, self.table) else {
-            return Ok(Placed::Staged);
+            return Ok(Placed::Written);
         };
         let connection = &database.connection;
         let doing = || format!("restore the licence '{name}' into");
@@ -130,10 +130,13 @@ impl Restore {
         let compare = format!("SELECT content IS ?2 FROM license WHERE {THIS_NAME}");
         let mut compare = connection.prepare_cached(&compare).map_err(failed)?;
         let is_same = compare.query_row(params![name, content], |row| row.get::<_, bool>(0));
-        let write = match is_same.optional().map_err(failed)? {
-            Some(true) => return Ok(Placed::Same),
-            Some(false) if !self.replace => return Ok(Placed::Kept),
-            Some(false) => table.update(),
+        let is_same = is_same.optional().map_err(failed)?;
+        let placed = Placed::by(is_same, self.replace);
+        if placed != Placed::Written {
+            return Ok(placed);
+        }
+        let write = match is_same {
+            Some(_) => table.update(),
             None => {
                 database.check_folders(name, &self.folder)?;
                 let (folder, _) = name::split(name);
@@ -180,7 +183,7 @@ impl Restore {
                 return Err(database.unfit(reason));
             }
         }
-        Ok(Placed::Staged)
+        Ok(Placed::Written)
     }
 
     /// Makes a new database whole, out of sight, and brings it to the disk. False where something
