@@ -1,8 +1,9 @@
 /* A good guest in any process: a host's crash handler works in its callbacks, nobody is cancelled in the middle of a
- * call, and a callback has a stack to work on.
+ * call, a callback has a stack to work on, and a child that is forked in one and comes back touches nothing.
  */
 #define _GNU_SOURCE
-#include "recorder.h"
+#include "host.h"
+#include "sandbox.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -162,9 +163,140 @@ static void small_stacks(void *unused)
     back_up_with(use_stack);
 }
 
+/* -- children that are forked in a function of the host, and come back ------------------------------------------- */
+
+enum { BACK = 42, HANGS_AFTER = 20 };
+
+/* Forks, and tells who is the child; to the parent it tells how the child has ended. */
+static bool is_forked_child(int expected)
+{
+    int status;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(HANGS_AFTER);
+        return true;
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_INT(WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0);
+    CHECK_INT(WEXITSTATUS(status), expected);
+    return false;
+}
+
+static licbak_hresult fork_in_callback(recorder *rec, const event *e)
+{
+    (void)rec, (void)e;
+    is_forked_child(EXIT_FAILURE);
+    return LICBAK_S_OK;
+}
+
+static licbak_hresult fork_in_store(host *h, const char *function, const char *name)
+{
+    (void)h, (void)function, (void)name;
+    is_forked_child(EXIT_FAILURE);
+    return LICBAK_S_OK;
+}
+
+static licbak_hresult fork_and_emit(host *h, const char *name, licbak_license_callback emit, void *emit_context)
+{
+    (void)name;
+    if (is_forked_child(BACK)) {
+        _exit(emit(&h->licenses[0], emit_context) == LICBAK_E_HANDLE ? BACK : 0);
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        CHECK_HR(emit(&h->licenses[i], emit_context), LICBAK_S_OK);
+    }
+    return LICBAK_S_OK;
+}
+
+/* A child uses the library as it likes. */
+static licbak_hresult fork_and_use(recorder *rec, const event *e)
+{
+    (void)rec, (void)e;
+    if (is_forked_child(BACK)) {
+        CHECK_HR(verify("source"), LICBAK_S_OK);
+        _exit(BACK);
+    }
+    return LICBAK_S_OK;
+}
+
+static licbak_hresult LICBAK_CALL fork_in_list(const licbak_license *license, void *in_child)
+{
+    (void)license;
+    *(bool *)in_child = *(bool *)in_child || is_forked_child(BACK);
+    return LICBAK_S_OK;
+}
+
+static void run_forking(operation op, const char *store, uint32_t flags,
+                        licbak_hresult (*react)(recorder *, const event *))
+{
+    recorder rec = {.react = react, .may_roll_back = strstr(store, ".db") != NULL};
+    licbak_restorer *r = restorer_for(store, op == licbak_backup_licenses ? "backups" : "source");
+    CHECK_HR(run(op, r, flags, &rec), LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+static void with_host(host *h, operation op, uint32_t flags)
+{
+    recorder rec = {0};
+    CHECK_HR(run_host(op, h, op == licbak_backup_licenses ? "backups" : "source", flags, &rec), LICBAK_S_OK);
+    forget(&rec);
+}
+
+static void children(void)
+{
+    make_dir("source");
+    CHECK_HR(backup("store", "source", 0), LICBAK_S_OK);
+    run_forking(licbak_backup_licenses, "store", LICBAK_WM_BACKUP_OVERWRITE, fork_in_callback);
+    run_forking(licbak_restore_licenses, "restored", 0, fork_in_callback);
+    run_forking(licbak_restore_licenses, "restored.db", 0, fork_in_callback);
+    run_forking(licbak_backup_licenses, "restored.db", LICBAK_WM_BACKUP_OVERWRITE, fork_in_callback);
+    run_forking(licbak_verify_backup, "unused", 0, fork_and_use);
+    CHECK_SAME_TREE("restored", "store");
+    CHECK_TEXT(entries("backups"), "licenses.tar.zst");
+    CHECK_HR(verify("backups"), LICBAK_S_OK);
+
+    host h = {.inside = fork_in_store};
+    with_host(&h, licbak_restore_licenses, 0);
+    with_host(&h, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE);
+    CHECK_INT(h.count, 12);
+    h.inside = NULL;
+    h.give = fork_and_emit;
+    with_host(&h, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE);
+    CHECK_HR(verify("backups"), LICBAK_S_OK);
+    host_forget(&h);
+
+    bool in_child = false;
+    licbak_restorer *r = restorer_for("store", "source");
+    licbak_hresult hr = licbak_list_backup(r, fork_in_list, &in_child);
+    if (in_child) {
+        _exit(hr == LICBAK_E_HANDLE ? BACK : 0);
+    }
+    CHECK_HR(hr, LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* As user-mode qemu does, which heeds no advice: then a child is known by other means. */
+static void any_advice_is_taken(void *unused)
+{
+    (void)unused;
+    if (!deny(SYS_madvise, 0, 0, 0)) {
+        skip("a kernel that heeds no advice", "no seccomp");
+        return;
+    }
+    licbak_restorer *r = restorer_for("store", "backups");
+    size_t count;
+    if (is_forked_child(BACK)) {
+        _exit(licbak_get_prop_count(r, &count) == LICBAK_E_HANDLE ? BACK : 0);
+    }
+    CHECK_HR(licbak_get_prop_count(r, &count), LICBAK_S_OK);
+}
+
 int main(void)
 {
     begin("guest");
+    in_child(any_advice_is_taken, NULL); /* before this process uses the library */
     make_store("store", 12);
     make_dir("backups");
     signals();
@@ -173,5 +305,6 @@ int main(void)
     cancel_during(licbak_destroy);
     back_up_with(look_at_name);
     in_child(small_stacks, NULL);
+    children();
     return finish();
 }

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 
 use super::hresult::{
-    LICBAK_E_NOTIMPL, LICBAK_NS_E_DRM_BACKUP_CORRUPT, LICBAK_S_FALSE, LICBAK_S_OK, hresult,
+    LICBAK_E_HANDLE, LICBAK_E_NOTIMPL, LICBAK_NS_E_DRM_BACKUP_CORRUPT, LICBAK_S_FALSE, LICBAK_S_OK,
+    hresult,
 };
 use super::memory::{invalid, with_nul};
 use super::types::*;
@@ -12,23 +13,34 @@ use crate::engine::operation::events::{Event, Listener, Notice};
 use crate::engine::operation::progress::Progress;
 use crate::engine::reading::list::Listed;
 use crate::error::{Error, Outcome, Result};
+use crate::sys::fork::{HomeMark, home};
+use crate::sys::threads;
 
 thread_local! {
-    /// How many functions of the host are running on this thread.
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
+    /// In which process a function of the host runs on this thread.
+    static INSIDE: Cell<Option<&'static HomeMark>> = const { Cell::new(None) };
 }
 
-/// Whether the caller is, further out, a function of a host.
+/// Whether the caller is, further out, a function of a host; a child that was forked inside of one is not.
 pub fn is_inside_host() -> bool {
-    INSIDE.get() > 0
+    INSIDE.get().is_some_and(HomeMark::is_home)
 }
 
 /// Calls a function of the host, and remembers for this thread that it runs.
+///
+/// It may come back in a forked child, where nothing of what was under way may be touched: the files are the
+/// parent's, and the other threads are not there. To a caller of the host that is a failure; a thread of the
+/// library has none, and ends.
 pub fn call_host(function: impl FnOnce() -> licbak_hresult) -> licbak_hresult {
-    INSIDE.set(INSIDE.get() + 1);
+    let (process, outside) = (home(), INSIDE.get());
+    INSIDE.set(Some(process));
     let hr = function();
-    INSIDE.set(INSIDE.get() - 1);
-    hr
+    INSIDE.set(outside);
+    if process.is_home() {
+        return hr;
+    }
+    threads::end_if_ours();
+    LICBAK_E_HANDLE
 }
 
 type StatusFunction = unsafe extern "C" fn(

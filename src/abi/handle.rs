@@ -12,12 +12,12 @@ use super::types::licbak_restorer;
 use crate::engine::restorer::Restorer;
 use crate::error::{Error, Outcome, Result};
 use crate::sync::locks::RwLock;
-use crate::sys::fork::HomeMark;
+use crate::sys::fork::{HomeMark, home};
 
 /// The table of this process. A forked child makes its own: the parent's may be locked for ever
 /// there.
 struct Table {
-    home: HomeMark,
+    home: &'static HomeMark,
     slots: RwLock<Vec<Slot>>,
 }
 
@@ -103,7 +103,7 @@ fn own_table() -> &'static Table {
         }
         // None yet, or the parent's, which stays as it is.
         let new = Box::into_raw(Box::new(Table {
-            home: HomeMark::new(),
+            home: home(),
             slots: RwLock::default(),
         }));
         if TABLE

@@ -14,6 +14,7 @@ use crate::license::name::{NAME_MAX, shown};
 use crate::license::{BackupRight, Format, check_size};
 use crate::store::host::{Host, Take};
 use crate::store::license::License;
+use crate::sys::fork::{HomeMark, home};
 
 /// Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
 /// a database, in memory. It counts for the operations that start from now on.
@@ -54,6 +55,7 @@ unsafe impl Sync for HostStore {}
 
 /// What a host's function is to emit to, in the emit_context that it is given.
 struct Emission<'t> {
+    process: &'static HomeMark,
     take: Take<'t>,
     /// Why a licence was refused; nothing is taken after that.
     refused: Option<Error>,
@@ -68,6 +70,9 @@ unsafe extern "C" fn emit(
         not_null(emit_context)?;
         // SAFETY: the host gives back what `collect` gave it, inside the function that it was given to.
         let emission = unsafe { &mut *emit_context.cast::<Emission>() };
+        if !emission.process.is_home() {
+            return Err(Error::new(Outcome::Handle, ""));
+        }
         if let Some(refused) = &emission.refused {
             return Err(refused.clone());
         }
@@ -145,6 +150,7 @@ fn collect(
     call: impl FnOnce(licbak_license_callback, *mut c_void) -> licbak_hresult,
 ) -> Result<()> {
     let mut emission = Emission {
+        process: home(),
         take,
         refused: None,
     };

@@ -15,6 +15,7 @@ use crate::error::{Error, Outcome, Result};
 use crate::store::Place;
 use crate::store::host::Host;
 use crate::sync::locks::{Condvar, Mutex};
+use crate::sys::fork::{HomeMark, home};
 
 #[derive(Default)]
 pub struct Restorer {
@@ -73,10 +74,16 @@ fn closed() -> Error {
 }
 
 impl Restorer {
-    /// Does what a host asked for; if it fails, its sentence is remembered in place of the one before.
+    /// Does what a host asked for; if it fails, its sentence is remembered in place of the one before. In a child
+    /// that was forked meanwhile a lock of the parent may be held for ever.
     pub fn attempt(&self, what: impl FnOnce() -> Result<()>) -> Result<()> {
+        let process = home();
         self.message.lock().clear();
-        what().inspect_err(|error| self.set_message(error))
+        what().inspect_err(|error| {
+            if process.is_home() {
+                self.set_message(error);
+            }
+        })
     }
 
     /// Begins an operation; `plan` is made from the settings as they are now.
@@ -122,7 +129,7 @@ impl Restorer {
         inner.lists += 1;
         let properties = inner.settings.properties.clone();
         drop(inner);
-        let _listing = Listing(self);
+        let _listing = Listing(self, home());
         let memory = Memory::now();
         let check = || match self.inner.lock().closed {
             true => Err(closed()),
@@ -306,13 +313,15 @@ impl Ending for Owner {
     }
 }
 
-/// A list that is under way.
-struct Listing<'r>(&'r Restorer);
+/// A list that is under way in a process.
+struct Listing<'r>(&'r Restorer, &'static HomeMark);
 
 impl Drop for Listing<'_> {
     fn drop(&mut self) {
-        self.0.inner.lock().lists -= 1;
-        self.0.idle.notify_all();
+        if self.1.is_home() {
+            self.0.inner.lock().lists -= 1;
+            self.0.idle.notify_all();
+        }
     }
 }
 

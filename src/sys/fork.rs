@@ -18,9 +18,27 @@ unsafe impl Send for HomeMark {}
 // SAFETY: as above.
 unsafe impl Sync for HomeMark {}
 
+/// The mark of this process. It takes no lock, and is never freed: a child makes its own.
+pub fn home() -> &'static HomeMark {
+    static MARK: AtomicPtr<HomeMark> = AtomicPtr::new(std::ptr::null_mut());
+    loop {
+        let found = MARK.load(Ordering::Acquire);
+        // SAFETY: a mark that was published is never freed.
+        if let Some(mark) = unsafe { found.as_ref() }.filter(|mark| mark.is_home()) {
+            return mark;
+        }
+        let new = Box::into_raw(Box::new(HomeMark::new()));
+        let published = MARK.compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire);
+        if published.is_err() {
+            // SAFETY: another thread was faster, and nobody has seen this one.
+            drop(unsafe { Box::from_raw(new) });
+        }
+    }
+}
+
 impl HomeMark {
     /// Marks this process. The page is never given back: marks live as long as the process.
-    pub fn new() -> HomeMark {
+    fn new() -> HomeMark {
         HomeMark {
             page: cleared_on_fork(),
             process: std::process::id(),
@@ -39,7 +57,7 @@ impl HomeMark {
 }
 
 fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
     let length = 4096;
     // SAFETY: a new private mapping at an address that the kernel chooses touches nothing that
     // exists.
@@ -53,7 +71,9 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     }
     .ok()?;
     // SAFETY: the range is the mapping just made, and clearing it in a child is what it is for.
-    if unsafe { madvise(page, length, Advice::LinuxWipeOnFork) }.is_err() {
+    let advise = |advice| unsafe { libc::madvise(page, length, advice) } == 0;
+    // There is no such advice as the first: who takes that, as user-mode qemu does, takes any and heeds none.
+    if advise(-1) || !advise(libc::MADV_WIPEONFORK) {
         // SAFETY: the mapping is ours and nobody else knows of it.
         let _ = unsafe { munmap(page, length) };
         return None;
@@ -72,7 +92,7 @@ pub struct Uses(AtomicPtr<Count>);
 
 /// The count of one process. It is never freed: a child makes its own.
 struct Count {
-    home: HomeMark,
+    home: &'static HomeMark,
     uses: AtomicUsize,
     /// The process was forked in the middle of a use.
     is_stuck: bool,
@@ -113,7 +133,7 @@ impl Uses {
             let is_stuck = inherited
                 .is_some_and(|count| count.is_stuck || count.uses.load(Ordering::SeqCst) != 0);
             let new = Box::into_raw(Box::new(Count {
-                home: HomeMark::new(),
+                home: home(),
                 uses: AtomicUsize::new(0),
                 is_stuck,
             }));

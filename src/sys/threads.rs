@@ -6,6 +6,7 @@
 //! handler or sandbox takes wherever they come. Nobody cancels them, since functions of the host
 //! run on them.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -88,12 +89,28 @@ fn create(task: *mut Task) -> Option<libc::pthread_t> {
     }
 }
 
+thread_local! {
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends this thread, if it is one that was started here; nothing that is on its stack learns of it. It is the last
+/// one of a forked child as a rule, which ends with it then.
+pub fn end_if_ours() {
+    while IS_OURS.get() {
+        // Not by the C library: that would unwind the stack, and at the last thread run what the parent is to
+        // run at its own end.
+        // SAFETY: nothing of this thread is used any more.
+        unsafe { libc::syscall(libc::SYS_exit, libc::EXIT_FAILURE) };
+    }
+}
+
 /// What debuggers and `top -H` call a thread of the library.
 const NAME: &CStr = c"licbak";
 
 extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: a text of at most 15 bytes, for this thread.
     unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
+    IS_OURS.set(true);
     let _uncancelled = super::cancelling::off();
     // SAFETY: `start` made the box and leaves it to this thread.
     let task = unsafe { Box::from_raw(task.cast::<Task>()) };
