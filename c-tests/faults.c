@@ -102,7 +102,8 @@ static bool is_its_code(const call *c, int error, bool again, licbak_hresult hr)
     case EROFS:
         return hr == LICBAK_HRESULT_ERROR_WRITE_PROTECT;
     case EACCES:
-        return hr == LICBAK_E_ACCESSDENIED;
+        /* Nothing of the file system that a new file needs can be had. */
+        return hr == LICBAK_E_ACCESSDENIED || (again && is_own && hr == LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
     case EMFILE:
         return hr == LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES;
     case EFBIG:
@@ -145,12 +146,20 @@ static bool can_sqlite_do_without(const job *j, const call *c, bool is_last)
     return is_one_of(c, " fchown unlink ");
 }
 
+/* Whether what it does is done another way then, since a sandbox may deny it, or the file system not know it. */
+static bool has_other_way(const job *j, const call *c, int error)
+{
+    bool only_asks = is_call(c, "linkat") && strcmp(c->path, where(j)) == 0; /* whether files without names get one */
+    bool is_unnamed = (c->flags & O_TMPFILE) == O_TMPFILE;
+    return only_asks || (error == EACCES && (is_unnamed || is_one_of(c, " renameat renameat2 openat2 ")));
+}
+
 /* Whether the job may succeed although this call failed, if all is there afterwards that should be. What changes
  * something must not have been in vain, and who only reads has no other way to it. */
 static bool can_do_without(const job *j, const call *c, int error, bool is_last)
 {
     bool is_hidden = c->path[0] == '.' || strstr(c->path, "/.") != NULL;
-    if (error == SHORT || error == EINTR || error == EINVAL) {
+    if (error == SHORT || error == EINTR || error == EINVAL || has_other_way(j, c, error)) {
         return true;
     }
     if (is_of_database(c) && can_sqlite_do_without(j, c, is_last)) {

@@ -117,13 +117,14 @@ static void destroyed_inside(const char *before_descriptors)
     forget(&rec);
 }
 
-/* A process may run without standard streams, and write to them all the same. */
+/* A process may run without standard streams, and write to them all the same, or read. */
 static licbak_hresult talk(recorder *rec, const event *e)
 {
     (void)rec, (void)e;
+    char byte;
     for (int stream = 0; stream <= STDERR_FILENO; stream++) {
-        if (write(stream, "talk", 4) < 0 && errno != EBADF) {
-            return LICBAK_E_FAIL; /* of what the library has there only reading is allowed */
+        if (write(stream, "talk", 4) >= 0 || errno != EBADF || read(stream, &byte, 1) >= 0 || errno != EBADF) {
+            return LICBAK_E_FAIL;
         }
     }
     return LICBAK_S_OK;
@@ -142,6 +143,13 @@ static void without_streams(void *unused)
     CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 1); /* told while the file is being written */
     CHECK_HR(licbak_set_prop_string(r, "StorePath", "silent-store"), LICBAK_S_OK);
     CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    char *before = descriptors();
+    rec.may_roll_back = true;
+    CHECK_HR(licbak_set_prop_string(r, "StorePath", "silent.db"), LICBAK_S_OK);
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec), LICBAK_S_OK);
+    char *after = descriptors();
+    CHECK_TEXT(after, before); /* none of SQLite's, which would have taken the place of the streams */
 }
 
 int main(void)

@@ -33,7 +33,7 @@ c_programs! {
     roundtrip backup names paths restore restore_license list
     outcomes damage salvage rights
     events cancel lifetime reentry
-    races crowd moving hygiene guest stick overtaken
+    races crowd moving hygiene guest sandbox stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_origin moves gone
     host_store host_many host_misuse host_inside

@@ -77,7 +77,7 @@ impl Error {
     /// `doing` completes "Cannot …": the attempt and what it was made on.
     pub fn system(access: Access, doing: impl Display, errno: Errno) -> Error {
         let outcome = Outcome::of_system(access, errno);
-        Error::reasoned(outcome, doing, std::io::Error::from(errno))
+        Error::reasoned(outcome, doing, words(errno))
     }
 
     /// `doing` completes "Cannot …", and `reason` is in the words of whoever found it.
@@ -94,7 +94,7 @@ impl Error {
             Errno::NOTDIR => Outcome::NotADirectory,
             _ => Outcome::of_system(Access::Read, errno),
         };
-        let (path, reason) = (path.display(), std::io::Error::from(errno));
+        let (path, reason) = (path.display(), words(errno));
         Error::new(
             outcome,
             format!(
@@ -135,6 +135,17 @@ impl Error {
     }
 }
 
+/// The system's words for an error.
+pub fn words(errno: Errno) -> String {
+    let words = std::io::Error::from(errno);
+    match errno {
+        Errno::NOSYS => format!(
+            "{words}: the kernel does not have a system call that this needs, or a sandbox denies it"
+        ),
+        _ => words.to_string(),
+    }
+}
+
 impl From<crate::sys::threads::Refused> for Error {
     fn from(_: crate::sys::threads::Refused) -> Error {
         Error::out_of_memory()
@@ -170,7 +181,7 @@ impl Outcome {
     fn advice(self) -> &'static str {
         match self {
             Outcome::AccessDenied => {
-                " Give this user the right to it, or run as a user who has it."
+                " Give this user the right to it, or run as a user who has it, or outside of the sandbox that denies it."
             }
             Outcome::WriteProtected => {
                 " Mount the file system for writing, or choose another directory."

@@ -34,6 +34,7 @@ mod json;
 mod layers;
 mod license;
 mod location;
+mod random;
 /// Each parser on whatever content, for the targets in fuzz/.
 #[cfg(fuzzing)]
 pub mod parsers {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sqlite3
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +94,28 @@ def test_what_a_method_raises_comes_out_of_the_call(
             restorer.backup(overwrite=True) if method == "enumerate" else restorer.restore()
         assert caught.value is raised and caught.traceback[-1].name == "fail"
         assert restorer.verify().licenses == 3  # the old backup, and a restorer that works
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_is_forked_in_a_method_ends(backup: Path) -> None:
+    ends: list[int] = []
+
+    class Forking(Memory):
+        def enumerate(self) -> Iterator[License]:
+            for leaves in (True, False):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                    if leaves:
+                        sys.exit(7)
+                    break
+                ends.append(os.waitpid(child, 0)[1])
+            yield from super().enumerate()
+
+    with licbak.Restorer(store=Forking(*WALLET), backup=backup) as restorer:
+        assert restorer.backup().licenses == 3
+        assert [os.waitstatus_to_exitcode(end) for end in ends] == [1, 1]
+        assert restorer.verify().licenses == 3
 
 
 @pytest.mark.parametrize(

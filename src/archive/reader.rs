@@ -3,8 +3,6 @@
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
-use std::collections::HashSet;
-
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
@@ -16,6 +14,7 @@ use super::{
     TRAILER, limits, lines, members,
 };
 use crate::license::{self, name};
+use crate::random::HashSet;
 
 /// The members that a reader needs, in their order.
 const KNOWN: [&str; 5] = [SUMS, LICENSES, RESTRICTED, INDEX, FRAMES];
@@ -259,7 +258,7 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     // What a later version adds is a plain file beside these, not a licence or what lies elsewhere, which any
     // tar would take for such.
     let is_plain = |name: &str| name::check(name.as_bytes()).is_ok() && !name.contains('/');
-    let mut names = HashSet::new();
+    let mut names = HashSet::default();
     names.try_reserve(trailer.members.len() + 1)?;
     names.insert(TRAILER);
     let mut end = trailer.entry(SUMS)?.offset;

@@ -4,7 +4,6 @@
 //! finished frames wait in a second file, the spool, so that memory holds one unfinished frame of
 //! each and a record for every licence.
 
-use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use memchr::memchr;
@@ -20,6 +19,7 @@ use super::{
     limits, lines, members,
 };
 use crate::buffer::sized;
+use crate::random::{HashMap, HashSet};
 
 pub struct Writer<'s, F, S> {
     file: File<F>,
@@ -204,7 +204,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     /// than once. Gives the first that was left out in the end, while a frame has it.
     pub fn keep_last(&mut self, looks: &HashMap<String, Look>) -> Result<Option<String>> {
         self.read_again = 0;
-        let mut left = HashMap::new();
+        let mut left = HashMap::default();
         left.try_reserve(looks.len())?;
         let mut sums = ListLines::new()?;
         while let Some(line) = sums.next(&self.sums, &self.spool)? {
@@ -274,7 +274,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     /// Drops the lines of what was kept in the end, and of what is left out all but one.
     fn keep_last_restricted(&mut self, looks: &HashMap<String, Look>) -> Result<()> {
         let (old, mut restricted) = (std::mem::take(&mut self.restricted), ListLines::new()?);
-        let mut listed = HashSet::new();
+        let mut listed = HashSet::default();
         self.restricted_count = 0;
         while let Some(line) = restricted.next(&old, &self.spool)? {
             let of: RestrictedLine = lines::parse_json(line)?;

@@ -1,8 +1,10 @@
 //! The one rule for names, of every store and every backup.
 
 use std::cmp::Ordering;
-use std::collections::{HashSet, TryReserveError};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::TryReserveError;
+use std::hash::BuildHasher;
+
+use crate::random::{self, HashSet};
 
 /// Bytes of a whole name, and of a part of it between slashes.
 pub const NAME_MAX: usize = 4000;
@@ -85,7 +87,7 @@ pub fn stem(name: &str) -> &str {
 
 /// Hashes names to 128 bits, under keys that nobody else knows.
 #[derive(Default)]
-pub struct Hash([RandomState; 2]);
+pub struct Hash([random::Key; 2]);
 
 impl Hash {
     pub fn of(&self, name: &str) -> u128 {

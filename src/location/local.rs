@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
+use crate::random::{hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, hidden_name, is_hidden_name, user};
+use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, is_unavailable, user};
 
 /// How long another backup is waited for that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -174,18 +175,14 @@ impl Target {
     /// A file for the new backup, for this user alone from the first byte.
     pub fn draft(&self) -> Result<Draft<'_>> {
         let failed = |errno| self.error("create the backup", errno);
-        let (file, name) = match self.directory.create_unnamed() {
-            Err(Errno::NOTSUP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+        let unnamed = self.directory.create_unnamed().map_err(failed)?;
+        let (file, name) = match unnamed.filter(|file| self.directory.can_name_unnamed(file)) {
+            Some(file) => (file, Name::None),
+            None => {
                 let (file, name) = self.create_hidden().map_err(failed)?;
-                (
-                    file,
-                    Name::Hidden {
-                        name,
-                        exclusive: Exclusive::No,
-                    },
-                )
+                let exclusive = Exclusive::No;
+                (file, Name::Hidden { name, exclusive })
             }
-            made => (made.map_err(failed)?, Name::None),
         };
         let mut draft = Draft {
             file,
@@ -204,14 +201,12 @@ impl Target {
 
     /// A second file, of which nothing is to remain.
     pub fn scratch(&self) -> Result<File, Errno> {
-        match self.directory.create_unnamed() {
-            Err(Errno::NOTSUP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-                let (file, name) = self.create_hidden()?;
-                self.directory.remove_file(&name)?;
-                Ok(file)
-            }
-            made => made,
+        if let Some(file) = self.directory.create_unnamed()? {
+            return Ok(file);
         }
+        let (file, name) = self.create_hidden()?;
+        self.directory.remove_file(&name)?;
+        Ok(file)
     }
 
     fn create_hidden(&self) -> Result<(File, String), Errno> {
@@ -375,10 +370,10 @@ impl Draft<'_> {
         let linked = directory.link(name, directory, &other);
         let linked = linked.and_then(|()| directory.remove_file(&other));
         linked.map_err(|errno| match errno {
-            Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::MLINK => {
+            errno if is_unavailable(errno) || matches!(errno, Errno::INVAL | Errno::MLINK) => {
                 let sentence = format!(
-                    "The file system of '{}' can't name a file without the risk of replacing another. Ask for the backup to \
-                     be replaced, or name a directory on another file system.",
+                    "The file system of '{}' can't name a file without the risk of replacing another, or a sandbox \
+                     denies it. Ask for the backup to be replaced, or name a directory on another file system.",
                     target.path.display()
                 );
                 Error::new(Outcome::NotSupported, sentence)

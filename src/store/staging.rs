@@ -6,8 +6,9 @@
 
 use std::ffi::OsStr;
 
+use crate::random::{hidden_name, is_hidden_name};
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Lock, hidden_name, is_hidden_name, user};
+use crate::sys::files::{Dir, Errno, Lock, is_unavailable, user};
 
 /// The folder's name, before sixteen hexadecimal digits.
 const PREFIX: &str = ".licbak-restore.";
@@ -61,7 +62,7 @@ impl Staging {
             self.folder.remove_folder(folder)
         };
         match moved() {
-            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => Ok(false),
+            Err(errno) if is_unavailable(errno) => Ok(false),
             moved => moved.map(|()| true),
         }
     }
@@ -130,13 +131,12 @@ pub fn move_new(
 ) -> Result<(), Errno> {
     let to = to.as_ref();
     match from.rename_new(name, into, to) {
+        Err(errno) if errno != Errno::INVAL && !is_unavailable(errno) => Err(errno),
+        Ok(()) => Ok(()),
         // The file system does not know such a rename. A folder replaces only an empty one.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if is_folder => {
-            from.rename(name, into, to)
-        }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => from
+        Err(_) if is_folder => from.rename(name, into, to),
+        Err(_) => from
             .link(name, into, to)
             .and_then(|()| from.remove_file(name)),
-        done => done,
     }
 }

@@ -8,7 +8,9 @@ use std::path::{Display, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
+
+use super::descriptors::open;
 
 #[derive(Clone, Debug)]
 pub struct AnchoredPath {
@@ -28,8 +30,8 @@ impl AnchoredPath {
     /// Takes `path` as it is meant now.
     pub fn now(path: impl AsRef<Path>) -> AnchoredPath {
         let given = path.as_ref().to_owned();
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let hold = || retry_on_intr(|| rustix::fs::open(".", flags, Mode::empty()));
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let hold = || open(CWD, ".", flags, Mode::empty());
         let anchor = given.is_relative().then(|| Anchor {
             folder: hold().map(Arc::new),
             path: std::env::current_dir().ok(),

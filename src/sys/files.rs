@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -15,6 +14,7 @@ use rustix::fs::{
 pub use rustix::io::Errno;
 
 use super::anchored_path::AnchoredPath;
+use super::descriptors::{open, open_above};
 use rustix::io::retry_on_intr;
 use rustix::path::Arg;
 
@@ -89,26 +89,6 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
-pub fn hidden_name(prefix: &str) -> String {
-    format!(
-        "{prefix}{:016x}",
-        RandomState::new().build_hasher().finish()
-    )
-}
-
-/// Whether [`hidden_name`] may have made the name.
-pub fn is_hidden_name(name: &str, prefix: &str) -> bool {
-    let digits = name
-        .strip_prefix(prefix)
-        .filter(|digits| digits.len() == 16);
-    digits.is_some_and(|digits| {
-        digits
-            .bytes()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}
-
 /// Who holds the lock on a file or folder that was to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
@@ -131,14 +111,13 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     }
 }
 
-/// A file that is written to, with a descriptor above those of the standard streams: in a process that
-/// runs without these, what it says to its standard error would go into the file.
-fn writable(descriptor: OwnedFd) -> Result<File, Errno> {
-    const FIRST: i32 = 3;
-    match descriptor.as_raw_fd() < FIRST {
-        true => rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST).map(File),
-        false => Ok(File(descriptor)),
-    }
+/// Whether a call can't be had: the kernel or the file system does not know it, or a sandbox denies it. Who may not
+/// do what it does gets these errors too, and then from every other way to it.
+pub fn is_unavailable(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOSYS | Errno::NOTSUP | Errno::PERM | Errno::ACCESS
+    )
 }
 
 /// Whether this user could write to what is at `path`; the error tells why not.
@@ -171,10 +150,10 @@ pub struct Held {
 impl Held {
     /// Holds what is at `path`; a symbolic link there itself, unless it is to be followed.
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
-        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+        let mut flags = OFlags::PATH;
         flags.set(OFlags::NOFOLLOW, !follow);
         let (anchor, path) = (path.anchor()?, path.as_given());
-        let descriptor = retry_on_intr(|| rustix::fs::openat(anchor, path, flags, Mode::empty()))?;
+        let descriptor = open(anchor, path, flags, Mode::empty())?;
         let facts = Facts::from(rustix::fs::fstat(&descriptor)?);
         Ok(Held {
             identity: facts.identity,
@@ -193,7 +172,7 @@ impl AsFd for Dir {
     }
 }
 
-const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NOCTTY);
 const FOLDER: OFlags = READ.union(OFlags::DIRECTORY);
 /// Where the kernel shows a process its descriptors.
 const OWN_FILES: &str = "/proc/self/fd";
@@ -203,15 +182,20 @@ impl Dir {
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
     /// it likes.
     pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {
-        let (anchor, path) = (path.anchor()?, path.as_given());
-        retry_on_intr(|| rustix::fs::openat(anchor, path, FOLDER, Mode::empty())).map(Dir)
+        open(path.anchor()?, path.as_given(), FOLDER, Mode::empty()).map(Dir)
     }
 
     /// Makes the folder at `path`, for its owner alone, whatever the umask says.
     pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
-        let (anchor, path) = (path.anchor()?, path.as_given());
-        rustix::fs::mkdirat(anchor, path, Mode::RWXU)?;
-        rustix::fs::chmodat(anchor, path, Mode::RWXU, AtFlags::empty())
+        let (anchor, given) = (path.anchor()?, path.as_given());
+        rustix::fs::mkdirat(anchor, given, Mode::RWXU)?;
+        let keep_private = || match facts_at(path)?.mode & 0o777 == Mode::RWXU.as_raw_mode() {
+            true => Ok(()),
+            false => rustix::fs::chmodat(anchor, given, Mode::RWXU, AtFlags::empty()),
+        };
+        keep_private().inspect_err(|_| {
+            let _ = Dir::remove(path);
+        })
     }
 
     pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
@@ -221,24 +205,28 @@ impl Dir {
     /// Opens the folder `relative` below this one; a symbolic link on the way is an error.
     pub fn folder(&self, relative: &str) -> Result<Dir, Errno> {
         if relative.is_empty() {
-            return retry_on_intr(|| rustix::fs::openat(&self.0, ".", FOLDER, Mode::empty()))
-                .map(Dir);
+            return open(&self.0, ".", FOLDER, Mode::empty()).map(Dir);
         }
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let open = || rustix::fs::openat2(&self.0, relative, FOLDER, Mode::empty(), resolve);
-        match retry_on_intr(open) {
-            // Before Linux 5.6, or forbidden by a seccomp filter that does not know the call; or
-            // something was renamed while the kernel walked the path, and it asks to be called again.
-            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {}
+        let flags = FOLDER | OFlags::CLOEXEC;
+        let open_whole = || rustix::fs::openat2(&self.0, relative, flags, Mode::empty(), resolve);
+        match open_above(open_whole) {
+            // Before Linux 5.6, and where a sandbox does not know the call.
+            Err(errno) if is_unavailable(errno) => {}
+            // Something was renamed while the kernel walked the path, and it asks to be called again.
+            Err(Errno::AGAIN) => {}
             done => return done.map(Dir),
         }
         let mut folder: Option<OwnedFd> = None;
         for part in relative.split('/') {
             let parent = folder.as_ref().unwrap_or(&self.0);
-            folder = Some(retry_on_intr(|| {
-                rustix::fs::openat(parent, part, FOLDER | OFlags::NOFOLLOW, Mode::empty())
-            })?);
+            folder = Some(open(
+                parent,
+                part,
+                FOLDER | OFlags::NOFOLLOW,
+                Mode::empty(),
+            )?);
         }
         folder.map(Dir).ok_or(Errno::INVAL)
     }
@@ -247,36 +235,40 @@ impl Dir {
     /// waiting or effect.
     pub fn file(&self, name: &str) -> Result<File, Errno> {
         let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).map(File)
+        open(&self.0, name, flags, Mode::empty()).map(File)
     }
 
     /// Like [`Dir::file`], but `name` may be a symbolic link.
     pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()))
-            .map(File)
+        open(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()).map(File)
     }
 
     /// Like [`Dir::file`], for writing too: some file systems lock nothing else.
     pub fn own_file(&self, name: &str) -> Result<File, Errno> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::empty())).and_then(writable)
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        open(&self.0, name, flags, Mode::empty()).map(File)
     }
 
     /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
     pub fn create(&self, name: &str) -> Result<File, Errno> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, PRIVATE)).and_then(writable)
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        open(&self.0, name, flags, PRIVATE).map(File)
     }
 
-    /// Makes a file without a name, for its owner alone. Not every file system can; `EOPNOTSUPP`
-    /// too where [`Dir::name_unnamed`] could not name it later.
-    pub fn create_unnamed(&self) -> Result<File, Errno> {
-        if rustix::fs::access(OWN_FILES, rustix::fs::Access::EXISTS).is_err() {
-            return Err(Errno::NOTSUP);
+    /// Makes a file without a name, for its owner alone; None where there are none to be had.
+    pub fn create_unnamed(&self) -> Result<Option<File>, Errno> {
+        match open(&self.0, ".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE) {
+            // What kernels and file systems say that do not know them.
+            Err(Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(errno) if is_unavailable(errno) => Ok(None),
+            made => made.map(|made| Some(File(made))),
         }
-        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        retry_on_intr(|| rustix::fs::openat(&self.0, ".", flags, PRIVATE)).and_then(writable)
+    }
+
+    /// Whether [`Dir::name_unnamed`] can be had for `file`.
+    pub fn can_name_unnamed(&self, file: &File) -> bool {
+        // The folder has this name: the kernel gets as far as to find it taken, and has done nothing.
+        self.name_unnamed(file, ".") == Err(Errno::EXIST)
     }
 
     /// Gives the unnamed `file` the name `name`, which must not exist.
@@ -329,8 +321,13 @@ impl Dir {
     }
 
     /// Renames over whatever file `to` is.
-    pub fn rename(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
-        rustix::fs::renameat(&self.0, from, &into.0, to)
+    pub fn rename(&self, from: &str, into: &Dir, to: impl Arg + Copy) -> Result<(), Errno> {
+        match rustix::fs::renameat(&self.0, from, &into.0, to) {
+            Err(errno) if is_unavailable(errno) => {
+                rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::empty())
+            }
+            done => done,
+        }
     }
 
     /// Renames where `to` does not exist, else `EEXIST`. File systems that can't answer `EINVAL`.

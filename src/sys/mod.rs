@@ -2,9 +2,13 @@
 
 pub mod anchored_path;
 #[allow(unsafe_code)]
+pub mod auxiliary;
+#[allow(unsafe_code)]
 pub mod cancelling;
 #[allow(unsafe_code)]
 pub mod clock;
+#[allow(unsafe_code)]
+pub mod descriptors;
 pub mod direct_io;
 pub mod files;
 #[allow(unsafe_code)]

@@ -4,11 +4,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Read;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, StatxFlags};
+use rustix::io::retry_on_intr;
 
+use super::descriptors::open;
 use super::files::Dir;
 
 /// How the times of what changes are told.
@@ -83,8 +84,9 @@ fn mount(folder: &Dir, by: StatxFlags) -> Option<u64> {
 
 fn boot() -> Option<String> {
     let (mut boot, mut text) = ([0; 64], String::new());
-    let read = std::fs::File::open(BOOT).and_then(|mut file| file.read(&mut boot));
-    let told = std::str::from_utf8(boot.get(..read.ok()?)?).ok()?.trim();
+    let file = open(CWD, BOOT, OFlags::RDONLY, Mode::empty()).ok()?;
+    let read = retry_on_intr(|| rustix::io::read(&file, &mut boot)).ok()?;
+    let told = std::str::from_utf8(boot.get(..read)?).ok()?.trim();
     text.try_reserve_exact(told.len()).ok()?;
     text.push_str(told);
     (!text.is_empty()).then_some(text)

@@ -1,6 +1,6 @@
 //! Backups of licences that were read more than once, since their store moved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::roundtrip::license;
 use crate::archive::builder::FrameBuilder;
@@ -12,6 +12,7 @@ use crate::archive::records::{Origin, State};
 use crate::archive::writer::{Look, Writer};
 use crate::archive::{RESTRICTED, STATE, digest};
 use crate::license as licenses;
+use crate::random::HashMap;
 
 /// More than lists of their length keep in memory, and more than a frame holds.
 const COUNT: usize = 20_000;
@@ -51,7 +52,7 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
     let mut writer = Writer::new(&mut file, || Ok(Vec::new()), lists);
     writer.note_origin(&origin()).unwrap();
     let mut packer = Compressor::of_licenses(None).unwrap();
-    let (mut builder, mut last) = (FrameBuilder::new().unwrap(), HashMap::new());
+    let (mut builder, mut last) = (FrameBuilder::new().unwrap(), HashMap::default());
     for (pass, find) in passes.iter().enumerate() {
         for number in 0..COUNT {
             let Some(look) = find(number) else { continue };

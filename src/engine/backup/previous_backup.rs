@@ -4,8 +4,7 @@
 //! if its file is in every respect as it was, seen from the same mount in the same run of the system; else
 //! it is read, and compared. Who can write to the directory of the backups can make it say so all the same.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,6 +18,7 @@ use crate::engine::reading::backup_file::{Backup, Stored};
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Format, Statement, name};
+use crate::random::{self, HashMap, HashSet};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{File, user};
 
@@ -111,7 +111,7 @@ pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<Names>
 /// Names by their hashes.
 #[derive(Default)]
 pub struct Names {
-    keys: RandomState,
+    keys: random::Key,
     hashes: HashSet<u64>,
 }
 
@@ -202,7 +202,7 @@ pub struct OldVersions {
 pub struct PreviousBackup {
     pub backup: Arc<Backup>,
     names: name::Hash,
-    states: RandomState,
+    states: random::Key,
     /// In the order of the lists.
     known: Vec<OldLicense>,
     places: Places,
@@ -234,7 +234,7 @@ impl PreviousBackup {
         let mut old = PreviousBackup {
             backup,
             names: name::Hash::default(),
-            states: RandomState::new(),
+            states: random::Key::default(),
             known: Vec::new(),
             places: Places::default(),
             ends: Vec::new(),

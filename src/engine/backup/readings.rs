@@ -1,12 +1,12 @@
 //! Which file was read under which name: what a store holds that has moved is told by this from what has
 //! been read.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::io;
 
 use crate::archive::Fault;
 use crate::buffer::sized;
+use crate::random::{self, HashMap, HashSet};
 use crate::sys::files::{Errno, File, Identity};
 
 /// A name and the file that was read under it, by their hashes.
@@ -21,7 +21,7 @@ const NONE: u64 = 0;
 
 /// Hashes names and files, under keys that nobody else knows.
 #[derive(Clone, Default)]
-pub struct Keys(RandomState);
+pub struct Keys(random::Key);
 
 impl Keys {
     pub fn reading(&self, name: &str, file: Identity) -> Reading {
@@ -152,7 +152,7 @@ impl<'s> Readings<'s> {
     pub fn have_all(&mut self, files: impl Iterator<Item = Identity>) -> Result<bool, Fault> {
         let keys = self.keys.clone();
         let table = self.table()?;
-        let mut read = HashSet::new();
+        let mut read = HashSet::default();
         read.try_reserve(table.len())?;
         read.extend(table.values().copied());
         let mut files = files.map(|file| keys.file(file));
@@ -168,7 +168,7 @@ impl<'s> Readings<'s> {
     }
 
     fn load(&mut self) -> Result<HashMap<u64, u64>, Fault> {
-        let (mut table, mut part) = (HashMap::new(), Vec::new());
+        let (mut table, mut part) = (HashMap::default(), Vec::new());
         table.try_reserve(self.written + self.recent.len())?;
         let mut insert = |reading: Reading| {
             table.insert(reading.name, reading.file);

@@ -1,7 +1,6 @@
 //! Takes over from an old backup what has not changed: frames are copied as they are, and so are the lines
 //! that tell of their licences.
 
-use std::collections::HashSet;
 use std::io::{self, Write};
 use std::iter::Peekable;
 use std::slice;
@@ -20,6 +19,7 @@ use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::Result;
+use crate::random::HashSet;
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
 
@@ -110,7 +110,7 @@ impl Reuse<'_> {
 
     /// Those of `names` of which an older version is in a frame that is kept.
     pub fn with_older_versions(&self, names: &[String]) -> Result<HashSet<String>> {
-        let (mut older, mut found) = (HashSet::new(), HashSet::new());
+        let (mut older, mut found) = (HashSet::default(), HashSet::default());
         for (frame, superseded) in &self.old.superseded.by_frame {
             if self.is_kept(*frame as usize) {
                 older.try_reserve(superseded.len())?;

@@ -1,7 +1,6 @@
 //! Reads a store into frames of licences, again where it moved meanwhile, until nothing can have been
 //! missed.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +22,7 @@ use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Statement};
+use crate::random::{HashMap, HashSet};
 use crate::store::directory::{FileEntry, OpenFile, Opened, Seen, Sight, TICK};
 use crate::store::license::License;
 use crate::store::{self, Again, Batch, Entry, Feed, PATIENCE, Snapshot};
@@ -82,10 +82,10 @@ impl<'g> StoreReader<'g> {
             store,
             shown,
             rules,
-            told: HashSet::new(),
+            told: HashSet::default(),
             readings: Readings::new(spool),
             has_moved: false,
-            read_again: HashMap::new(),
+            read_again: HashMap::default(),
         }
     }
 

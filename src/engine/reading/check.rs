@@ -1,7 +1,6 @@
 //! One pass over a backup, or a part of it: frames and licences are checked, and whoever walks sees
 //! each licence that is right.
 
-use std::collections::HashSet;
 use std::iter::{self, Peekable};
 use std::slice;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
 use crate::engine::operation::progress::{Count, Phase};
 use crate::error::{Error, Result};
 use crate::license::name;
+use crate::random::HashSet;
 
 /// Sees the licences of a backup, on the workers' threads.
 pub trait Visitor: Send + Sync + 'static {

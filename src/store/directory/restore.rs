@@ -78,8 +78,9 @@ impl Restore {
             return Ok(staging);
         }
         let sentence = format!(
-            "The file system of '{}' can't name a file without the risk of replacing another. Ask for the \
-             store's licences to be replaced, or restore into a store on another file system.",
+            "The file system of '{}' can't name a file without the risk of replacing another, or a sandbox \
+             denies it. Ask for the store's licences to be replaced, or restore into a store on another file \
+             system.",
             self.path.display()
         );
         Err(Error::new(Outcome::NotSupported, sentence))

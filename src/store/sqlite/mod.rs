@@ -23,6 +23,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::patience::GoOn;
 use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::descriptors;
 use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
 
@@ -45,7 +46,8 @@ pub fn is_database(path: &AnchoredPath) -> bool {
 static IN_USE: Uses = Uses::new();
 
 fn begin_use(path: &AnchoredPath) -> Result<Use> {
-    IN_USE.begin().map_err(|_| {
+    let begun = IN_USE.begin().inspect(|_| descriptors::lift_sqlite());
+    begun.map_err(|_| {
         let sentence = format!(
             "Cannot use the database '{}' (StorePath): this process was forked while its parent used a \
              database, and may find SQLite locked for ever. Call exec after fork, or fork when no \
@@ -266,6 +268,11 @@ fn failure(
             return Error::new(Outcome::FileTooLarge, sentence);
         }
         ErrorCode::PermissionDenied => Outcome::AccessDenied,
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen
+            if last_errno() == Some(Errno::NOSYS) =>
+        {
+            return Error::system(Access::Write, doing, Errno::NOSYS);
+        }
         // Where it could look.
         ErrorCode::ReadOnly
             if code.extended_code == ffi::SQLITE_READONLY_DBMOVED && system.is_none() =>
@@ -293,8 +300,7 @@ fn failure(
 /// What SQLite has just met, as the system's last error says it: SQLite itself calls everything but a full
 /// disk an I/O error, or a file that it can't open. None where that says nothing.
 fn system_outcome() -> Option<Outcome> {
-    let errno = Errno::from_io_error(&std::io::Error::last_os_error())?;
-    let outcome = Outcome::of_system(Access::Write, errno);
+    let outcome = Outcome::of_system(Access::Write, last_errno()?);
     let is_telling = matches!(
         outcome,
         Outcome::AccessDenied
@@ -306,6 +312,10 @@ fn system_outcome() -> Option<Outcome> {
             | Outcome::WriteProtected
     );
     is_telling.then_some(outcome)
+}
+
+fn last_errno() -> Option<Errno> {
+    Errno::from_io_error(&std::io::Error::last_os_error())
 }
 
 /// What has kept SQLite from reading.

@@ -28,8 +28,8 @@ impl New {
         let staging = Staging::make(parent).map_err(failed)?;
         if !staging.can_move_new().map_err(failed)? {
             let sentence = format!(
-                "The file system of '{}' (StorePath) can't name a file without the risk of replacing another. \
-                 Restore into a database on another file system.",
+                "The file system of '{}' (StorePath) can't name a file without the risk of replacing another, or \
+                 a sandbox denies it. Restore into a database on another file system.",
                 path.display()
             );
             return Err(Error::new(Outcome::NotSupported, sentence));

@@ -1,0 +1,70 @@
+//! Hash tables under keys that nobody else knows, and names that are unlikely to be taken.
+//!
+//! The standard library's tables ask the kernel for their keys by a call that a sandbox may deny. Then they panic, or
+//! open a file that stays open as long as the process. The kernel has given each process random bytes when it began:
+//! these can always be had.
+
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::sys::{auxiliary, clock};
+
+pub type HashMap<K, V> = std::collections::HashMap<K, V, Key>;
+pub type HashSet<K> = std::collections::HashSet<K, Key>;
+
+/// A key for hashes, another each time.
+#[derive(Clone, Debug)]
+pub struct Key(DefaultHasher);
+
+impl Default for Key {
+    fn default() -> Key {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let mut digest = Sha256::new_with_prefix(auxiliary::random());
+        digest.update(MADE.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
+        digest.update(clock::now().to_ne_bytes());
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&digest.finalize());
+        Key(hasher)
+    }
+}
+
+impl BuildHasher for Key {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
+}
+
+/// A name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
+pub fn hidden_name(prefix: &str) -> String {
+    format!("{prefix}{:016x}", Key::default().0.finish())
+}
+
+/// Whether [`hidden_name`] may have made the name.
+pub fn is_hidden_name(name: &str, prefix: &str) -> bool {
+    let digits = name
+        .strip_prefix(prefix)
+        .filter(|digits| digits.len() == 16);
+    digits.is_some_and(|digits| {
+        digits
+            .bytes()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_and_each_hashes_alike() {
+        let (one, other) = (Key::default(), Key::default());
+        assert_eq!(one.hash_one("a"), one.clone().hash_one("a"));
+        assert_ne!(one.hash_one("a"), one.hash_one("b"));
+        assert_ne!(one.hash_one("a"), other.hash_one("a"));
+        assert_ne!(auxiliary::random(), [0; 16]);
+    }
+}
