@@ -105,6 +105,7 @@ def test_a_child_that_is_forked_in_a_method_ends(backup: Path) -> None:
             for leaves in (True, False):
                 child = os.fork()
                 if child == 0:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
                     signal.alarm(20)
                     if leaves:
                         sys.exit(7)
