@@ -113,6 +113,10 @@ static void busy(void)
         for (int i = 0; i < OPERATIONS; i++) {
             CHECK_HR(operations[i].start(r, 0, never, NULL), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
             CHECK_HR(operations[i].start(r, 0x80000000, never, NULL), LICBAK_E_INVALIDARG);
+            char sentence[256];
+            size_t size = sizeof sentence;
+            CHECK_HR(licbak_get_error_message(r, sentence, &size), LICBAK_S_OK);
+            CHECK(strncmp(sentence, "Unknown flag 0x80000000 for a ", 30) == 0);
             CHECK_HR(operations[i].start(r, 0, NULL, NULL), LICBAK_E_INVALIDARG);
         }
         CHECK_HR(licbak_remove_all_props(r), LICBAK_S_OK);

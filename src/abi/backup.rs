@@ -3,9 +3,8 @@
 use std::ffi::c_void;
 
 use super::callback::StatusCallback;
-use super::guard::guard;
-use super::handle;
-use super::memory::invalid;
+use super::handle::attempt;
+use super::memory::check_flags;
 use super::types::*;
 use crate::engine::backup::{Options, plan};
 use crate::engine::operation::Kind;
@@ -60,20 +59,17 @@ pub unsafe extern "C" fn licbak_backup_licenses(
     callback: licbak_status_callback,
     context: *mut c_void,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
-        restorer.attempt(|| {
-            let options = options(flags)?;
-            let listener = StatusCallback::new(callback, context)?;
-            restorer.start(Kind::Backup, listener, |settings| plan(settings, options))
-        })
+    attempt(restorer, |restorer| {
+        let options = options(flags)?;
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Backup, listener, |settings| plan(settings, options))
     })
 }
 
 fn options(flags: u32) -> Result<Options> {
-    if flags & !(LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN) != 0 {
-        return Err(invalid("A flag is none of a backup's."));
-    }
+    const KNOWN: u32 = LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN;
+    const NAMES: &str = "LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL and LICBAK_DRY_RUN";
+    check_flags(flags, KNOWN, "a backup", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_WM_BACKUP_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,

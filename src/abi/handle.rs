@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::types::licbak_restorer;
+use super::guard::{Success, guard};
+use super::types::{licbak_hresult, licbak_restorer};
 use crate::engine::restorer::Restorer;
 use crate::error::{Error, Outcome, Result};
 use crate::sync::locks::RwLock;
@@ -64,7 +65,7 @@ pub fn insert(restorer: Arc<Restorer>) -> Result<*mut licbak_restorer> {
 }
 
 /// The restorer of a handle.
-pub fn find(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
+fn find(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
     let (place, generation) = unmix(handle as usize);
     let slots = table().ok_or_else(unknown)?.slots.read();
     let slot = slots
@@ -72,6 +73,22 @@ pub fn find(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
         .filter(|slot| slot.generation == generation);
     slot.and_then(|slot| slot.restorer.clone())
         .ok_or_else(unknown)
+}
+
+/// The body of a function of the ABI that is about a restorer.
+pub fn on<S: Success>(
+    handle: *const licbak_restorer,
+    body: impl FnOnce(&Arc<Restorer>) -> Result<S>,
+) -> licbak_hresult {
+    guard(|| body(&find(handle)?))
+}
+
+/// The body of a function that starts something, whose failure the restorer remembers.
+pub fn attempt(
+    handle: *const licbak_restorer,
+    body: impl FnOnce(&Arc<Restorer>) -> Result<()>,
+) -> licbak_hresult {
+    on(handle, |restorer| restorer.attempt(|| body(restorer)))
 }
 
 /// Takes a handle back: from now on it is unknown.

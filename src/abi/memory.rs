@@ -108,6 +108,16 @@ pub fn invalid(sentence: &str) -> Error {
     Error::new(Outcome::InvalidArgument, sentence)
 }
 
+/// Refuses flags that `what` does not know; `takes` names those that it does.
+pub fn check_flags(flags: u32, known: u32, what: &str, takes: &str) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(invalid(&format!(
+            "Unknown flag {unknown:#x} for {what}. It takes {takes}."
+        ))),
+    }
+}
+
 /// A buffer of the host that is to take a text or a value: how much it takes, and how much there
 /// is.
 pub struct Buffer {

@@ -2,8 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::guard::guard;
-use super::handle;
+use super::handle::on;
 use super::memory::{Buffer, bytes, give, invalid, not_null, text, utf8, with_nul};
 use super::types::*;
 use crate::engine::properties::{Property, Value};
@@ -58,8 +57,7 @@ pub unsafe extern "C" fn licbak_set_prop(
     value: *const u8,
     size: usize,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's text and bytes.
         let (name, value) = unsafe { (text(name)?, bytes(value, size)?) };
         let property = property(name)?;
@@ -76,8 +74,7 @@ pub unsafe extern "C" fn licbak_set_prop_string(
     name: *const c_char,
     value: *const c_char,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's texts.
         let (name, value) = unsafe { (text(name)?, text(value)?) };
         let property = property(name)?;
@@ -131,8 +128,7 @@ pub unsafe extern "C" fn licbak_get_prop_count(
     restorer: *mut licbak_restorer,
     count: *mut usize,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         not_null(count)?;
         // SAFETY: not NULL, and so the host's to be written.
         unsafe {
@@ -163,8 +159,7 @@ pub unsafe extern "C" fn licbak_get_prop_by_index(
     value: *mut u8,
     size: *mut usize,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's buffers and their sizes.
         let (name, value) = unsafe {
             (
@@ -205,8 +200,7 @@ pub unsafe extern "C" fn licbak_get_prop_by_name(
     value: *mut u8,
     size: *mut usize,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's text, buffer and size.
         let (name, value) = unsafe { (text(name)?, Buffer::new(value, size)?) };
         not_null(type_)?;
@@ -239,8 +233,7 @@ pub unsafe extern "C" fn licbak_remove_prop(
     restorer: *mut licbak_restorer,
     name: *const c_char,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's text.
         restorer.remove_property(property(unsafe { text(name) }?)?)
     })
@@ -251,8 +244,8 @@ pub unsafe extern "C" fn licbak_remove_prop(
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_remove_all_props(restorer: *mut licbak_restorer) -> licbak_hresult {
-    guard(|| {
-        handle::find(restorer)?.remove_all_properties();
+    on(restorer, |restorer| {
+        restorer.remove_all_properties();
         Ok(())
     })
 }

@@ -3,9 +3,8 @@
 use std::ffi::c_void;
 
 use super::callback::{LicenseCallback, StatusCallback};
-use super::guard::guard;
-use super::handle;
-use super::memory::invalid;
+use super::handle::attempt;
+use super::memory::check_flags;
 use super::types::*;
 use crate::engine::operation::Kind;
 use crate::engine::reading::list::list;
@@ -36,15 +35,10 @@ pub unsafe extern "C" fn licbak_verify_backup(
     callback: licbak_status_callback,
     context: *mut c_void,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
-        restorer.attempt(|| {
-            if flags != 0 {
-                return Err(invalid("Verifying takes no flags."));
-            }
-            let listener = StatusCallback::new(callback, context)?;
-            restorer.start(Kind::Verify, listener, plan)
-        })
+    attempt(restorer, |restorer| {
+        check_flags(flags, 0, "a verification", "none")?;
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Verify, listener, plan)
     })
 }
 
@@ -63,13 +57,9 @@ pub unsafe extern "C" fn licbak_list_backup(
     callback: licbak_license_callback,
     context: *mut c_void,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
-        restorer.attempt(|| {
-            let callback = LicenseCallback::new(callback, context)?;
-            restorer.list(|properties, check| {
-                list(properties, check, |license| callback.call(&license))
-            })
-        })
+    attempt(restorer, |restorer| {
+        let callback = LicenseCallback::new(callback, context)?;
+        restorer
+            .list(|properties, check| list(properties, check, |license| callback.call(&license)))
     })
 }

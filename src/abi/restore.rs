@@ -3,9 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use super::callback::StatusCallback;
-use super::guard::guard;
-use super::handle;
-use super::memory::{invalid, text, utf8};
+use super::handle::attempt;
+use super::memory::{check_flags, invalid, text, utf8};
 use super::types::*;
 use crate::engine::operation::Kind;
 use crate::engine::restore::{Options, plan};
@@ -68,14 +67,11 @@ pub unsafe extern "C" fn licbak_restore_licenses(
     callback: licbak_status_callback,
     context: *mut c_void,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
-        restorer.attempt(|| {
-            let options = options(flags)?;
-            let listener = StatusCallback::new(callback, context)?;
-            restorer.start(Kind::Restore, listener, |settings| {
-                plan(settings, None, options)
-            })
+    attempt(restorer, |restorer| {
+        let options = options(flags)?;
+        let listener = StatusCallback::new(callback, context)?;
+        restorer.start(Kind::Restore, listener, |settings| {
+            plan(settings, None, options)
         })
     })
 }
@@ -100,22 +96,19 @@ pub unsafe extern "C" fn licbak_restore_license(
     callback: licbak_status_callback,
     context: *mut c_void,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
-        restorer.attempt(|| {
-            // SAFETY: the host gives a text.
-            let key_id = unsafe { text(key_id) }?;
-            let options = options(flags)?;
-            let listener = StatusCallback::new(callback, context)?;
-            let key_id = utf8(key_id)?;
-            if !is_key_id(key_id) {
-                return Err(invalid(
-                    "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
-                ));
-            }
-            restorer.start(Kind::Restore, listener, |settings| {
-                plan(settings, Some(key_id.to_owned()), options)
-            })
+    attempt(restorer, |restorer| {
+        // SAFETY: the host gives a text.
+        let key_id = unsafe { text(key_id) }?;
+        let options = options(flags)?;
+        let listener = StatusCallback::new(callback, context)?;
+        let key_id = utf8(key_id)?;
+        if !is_key_id(key_id) {
+            return Err(invalid(
+                "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
+            ));
+        }
+        restorer.start(Kind::Restore, listener, |settings| {
+            plan(settings, Some(key_id.to_owned()), options)
         })
     })
 }
@@ -125,9 +118,9 @@ fn options(flags: u32) -> Result<Options> {
         | LICBAK_RESTORE_OVERWRITE
         | LICBAK_RESTORE_SALVAGE
         | LICBAK_DRY_RUN;
-    if flags & !KNOWN != 0 {
-        return Err(invalid("A flag is none of a restore's."));
-    }
+    const NAMES: &str = "LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN and \
+                         LICBAK_WM_RESTORE_INDIVIDUALIZE";
+    check_flags(flags, KNOWN, "a restore", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,

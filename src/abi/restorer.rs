@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::callback::{figures, is_inside_host};
 use super::guard::{guard, keep_panics_quiet};
-use super::handle;
+use super::handle::{self, on};
 use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
 use super::memory::{Buffer, give_beginning, not_null, write_struct};
 use super::types::*;
 use crate::engine::operation::Kind;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome};
 
 /// Makes a restorer. The original's WMCreateBackupRestorer.
 ///
@@ -82,8 +82,8 @@ pub unsafe extern "C" fn licbak_cancel_license_restore(
 }
 
 fn cancel(restorer: *mut licbak_restorer, kind: Option<Kind>) -> licbak_hresult {
-    guard(|| {
-        Ok(if handle::find(restorer)?.cancel(kind) {
+    on(restorer, |restorer| {
+        Ok(if restorer.cancel(kind) {
             LICBAK_S_OK
         } else {
             LICBAK_S_FALSE
@@ -109,8 +109,7 @@ pub unsafe extern "C" fn licbak_wait(
     timeout_ms: u32,
     outcome: *mut licbak_hresult,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         if is_inside_host() {
             return Err(Error::new(Outcome::IllegalCall, ""));
         }
@@ -137,8 +136,7 @@ pub unsafe extern "C" fn licbak_get_progress(
     restorer: *mut licbak_restorer,
     progress: *mut licbak_progress,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         not_null(progress)?;
         let of_size = |struct_size| licbak_progress {
             struct_size,
@@ -163,8 +161,7 @@ pub unsafe extern "C" fn licbak_get_error_message(
     buffer: *mut c_char,
     size: *mut usize,
 ) -> licbak_hresult {
-    guard(|| -> Result<()> {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         // SAFETY: the host's buffer and its size.
         let buffer = unsafe { Buffer::new(buffer.cast(), size) }?;
         give_beginning(buffer, &restorer.message())

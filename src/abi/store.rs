@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::callback::call_host;
 use super::guard::guard;
-use super::handle;
+use super::handle::on;
 use super::hresult::{LICBAK_NS_E_DRM_OPERATION_CANCELED, LICBAK_S_OK, name_of};
 use super::memory::{bytes, not_null, read_struct, text, with_nul};
 use super::types::*;
@@ -32,8 +32,7 @@ pub unsafe extern "C" fn licbak_set_store(
     restorer: *mut licbak_restorer,
     store: *const licbak_store,
 ) -> licbak_hresult {
-    guard(|| {
-        let restorer = handle::find(restorer)?;
+    on(restorer, |restorer| {
         if store.is_null() {
             return restorer.set_host(None);
         }

@@ -8,6 +8,9 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
 use crate::archive::catalog_in_step::Agreement;
 use crate::archive::lines::{parse_json, parse_state, parse_sum};
 use crate::archive::reader::{Lines, Reader};
@@ -141,49 +144,27 @@ struct Content<'c> {
     modified: i64,
 }
 
-/// Finds licences by the hash of their name: their places in the list, in a table twice as long.
-#[derive(Default)]
-struct Places(Vec<u32>);
-
-impl Places {
-    const FREE: u32 = u32::MAX;
-
-    fn of(known: &[OldLicense]) -> Result<Places, Fault> {
-        let mut places = Places::default();
-        let length = (2 * known.len()).next_power_of_two();
-        places.0.try_reserve_exact(length)?;
-        places.0.resize(length, Places::FREE);
-        for (place, license) in known.iter().enumerate() {
-            match places.slot(known, license.name) {
-                Some(slot) if *slot == Places::FREE => *slot = place as u32,
-                _ => return Err(Fault::damaged("it names a licence twice")),
-            }
-        }
-        Ok(places)
+/// Finds the places of licences in the list by the hash of their names.
+fn places(known: &[OldLicense]) -> Result<HashTable<u32>, Fault> {
+    let name = |place: u32| known.get(place as usize).map(|license| license.name);
+    let hash = |place: &u32| name(*place).map_or(0, low);
+    let mut places = HashTable::new();
+    if places.try_reserve(known.len(), hash).is_err() {
+        return Err(Fault::OutOfMemory);
     }
-
-    /// Where a name is, or would be.
-    fn slot(&mut self, known: &[OldLicense], name: [u64; 2]) -> Option<&mut u32> {
-        let slot = self.search(known, name)?;
-        self.0.get_mut(slot)
+    for (place, license) in known.iter().enumerate() {
+        let is_same = |other: &u32| name(*other) == Some(license.name);
+        match places.entry(low(license.name), is_same, hash) {
+            Entry::Occupied(_) => return Err(Fault::damaged("it names a licence twice")),
+            Entry::Vacant(vacant) => vacant.insert(place as u32),
+        };
     }
+    Ok(places)
+}
 
-    /// The place of a name that is in the list.
-    fn find(&self, known: &[OldLicense], name: [u64; 2]) -> Option<usize> {
-        let place = *self.0.get(self.search(known, name)?)? as usize;
-        (place < known.len()).then_some(place)
-    }
-
-    fn search(&self, known: &[OldLicense], [high, low]: [u64; 2]) -> Option<usize> {
-        let mask = self.0.len().checked_sub(1)?;
-        let mut slot = low as usize & mask;
-        loop {
-            match known.get(*self.0.get(slot)? as usize) {
-                Some(other) if other.name != [high, low] => slot = (slot + 1) & mask,
-                _ => return Some(slot),
-            }
-        }
-    }
+/// Half of a hash is enough for a table.
+fn low([_, low]: [u64; 2]) -> u64 {
+    low
 }
 
 /// An old version that is still in a frame.
@@ -205,7 +186,7 @@ pub struct PreviousBackup {
     states: random::Key,
     /// In the order of the lists.
     known: Vec<OldLicense>,
-    places: Places,
+    places: HashTable<u32>,
     /// Where those of each frame end.
     ends: Vec<usize>,
     pub superseded: OldVersions,
@@ -236,7 +217,7 @@ impl PreviousBackup {
             names: name::Hash::default(),
             states: random::Key::default(),
             known: Vec::new(),
-            places: Places::default(),
+            places: HashTable::new(),
             ends: Vec::new(),
             superseded: OldVersions::default(),
             has_states_in_order: false,
@@ -297,13 +278,13 @@ impl PreviousBackup {
             self.ends.push(self.known.len());
         }
         lists.finish()?;
-        self.places = Places::of(&self.known)?;
+        self.places = places(&self.known)?;
         self.has_states_in_order = states.counts;
         // What is behind, in another order, is found by its name.
         while let Some((name, state)) = states.next()? {
             self.has_states_in_order = false;
             let (hash, proof) = (self.hash(&name), self.state(&state));
-            if let Some(place) = self.places.find(&self.known, hash)
+            if let Some(place) = self.place(hash)
                 && let Some(known) = self.known.get_mut(place)
             {
                 (known.proof, known.has_state) = (proof, true);
@@ -327,9 +308,16 @@ impl PreviousBackup {
         self.states.hash_one(license)
     }
 
+    /// The place of a licence in the list.
+    fn place(&self, name: [u64; 2]) -> Option<usize> {
+        let of = |place: &u32| self.known.get(*place as usize);
+        let is_it = |place: &u32| of(place).is_some_and(|license| license.name == name);
+        let place = self.places.find(low(name), is_it)?;
+        Some(*place as usize)
+    }
+
     pub fn find(&self, name: &str) -> Option<&OldLicense> {
-        let place = self.places.find(&self.known, self.hash(name))?;
-        self.known.get(place)
+        self.known.get(self.place(self.hash(name))?)
     }
 
     /// Whether any licence was found unchanged.
