@@ -195,7 +195,7 @@ static void inside_the_store(void)
     CHECK_INT(final_figures(&rec).licenses_total, 7);
     CHECK(unlink("self/music/linked") == 0);
 
-    /* Below the store, and that of RestorePath likewise. */
+    /* Below the store, and so that of RestorePath. */
     make_dir("self/backups");
     CHECK_HR(licbak_set_prop_string(r, "BackupPath", "self/backups"), LICBAK_S_OK);
     for (int i = 0; i < 2; i++) {

@@ -77,7 +77,7 @@ def headers():
 
 
 def pax_headers():
-    """Likewise, of pax and GNU headers before it."""
+    """Members that lie about what they are, by pax and GNU headers before it."""
     size, body = len(CONTENT), padded(CONTENT)
     real = header(b"licenses/x", size) + body
     empty = header(b"licenses/x", 0) + body

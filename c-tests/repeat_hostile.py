@@ -111,7 +111,7 @@ def lies(lines):
 
 
 def lies_about_the_origin(origin, lines):
-    """Likewise, of where the states were noted."""
+    """Lies about where the states were noted."""
     for boot in "", "0", "k" * 5000, None, 1, []:
         yield f"noted in the run {boot!r:.20}", [{**origin, "boot": boot}, *lines]
     for mount in 0, -1, 1 << 64, 1.5, "1", None:
@@ -123,7 +123,7 @@ def lies_about_the_origin(origin, lines):
 
 
 def texts(state):
-    """Likewise, what is no lines of JSON."""
+    """What is no lines of JSON."""
     yield "nothing", b""
     yield "a newline", b"\n"
     yield "no last newline", state[:-1]

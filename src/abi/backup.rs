@@ -7,7 +7,7 @@ use super::handle::attempt;
 use super::memory::check_flags;
 use super::types::*;
 use crate::engine::backup::{Options, plan};
-use crate::engine::operation::Kind;
+use crate::engine::operation::OperationKind;
 use crate::error::Result;
 
 /// Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
@@ -62,7 +62,9 @@ pub unsafe extern "C" fn licbak_backup_licenses(
     attempt(restorer, |restorer| {
         let options = options(flags)?;
         let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Backup, listener, |settings| plan(settings, options))
+        restorer.start(OperationKind::Backup, listener, |settings| {
+            plan(settings, options)
+        })
     })
 }
 

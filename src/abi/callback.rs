@@ -11,7 +11,7 @@ use super::memory::{invalid, with_nul};
 use super::types::*;
 use crate::engine::operation::events::{Event, Listener, Notice};
 use crate::engine::operation::progress::Progress;
-use crate::engine::reading::list::Listed;
+use crate::engine::reading::list::ListedLicense;
 use crate::error::{Error, Outcome, Result};
 use crate::sys::fork::{HomeMark, home};
 use crate::sys::threads;
@@ -71,19 +71,24 @@ impl StatusCallback {
         Ok(Box::new(StatusCallback { function, context }))
     }
 
-    fn call(&self, status: licbak_status, hr: licbak_hresult, value: Value) -> Result<(), i32> {
+    fn call(
+        &self,
+        status: licbak_status,
+        hr: licbak_hresult,
+        value: EventValue,
+    ) -> Result<(), i32> {
         let (datatype, bytes, size) = match &value {
-            Value::Dword(number) => (
+            EventValue::Dword(number) => (
                 LICBAK_WMT_TYPE_DWORD,
                 (&raw const *number).cast(),
                 size_of::<u32>(),
             ),
-            Value::Text(text) => (
+            EventValue::Text(text) => (
                 LICBAK_WMT_TYPE_STRING,
                 text.as_ptr(),
                 text.len().saturating_sub(1),
             ),
-            Value::Progress(progress) => (
+            EventValue::Progress(progress) => (
                 LICBAK_WMT_TYPE_BINARY,
                 (&raw const *progress).cast(),
                 size_of::<licbak_progress>(),
@@ -103,58 +108,62 @@ impl StatusCallback {
 }
 
 /// The value of an event, aligned for its type.
-enum Value {
+enum EventValue {
     Dword(u32),
     /// With its NUL.
     Text(Vec<u8>),
     Progress(licbak_progress),
 }
 
-impl Value {
-    fn text(text: &str) -> Value {
-        Value::Text(with_nul(text))
+impl EventValue {
+    fn text(text: &str) -> EventValue {
+        EventValue::Text(with_nul(text))
     }
 }
 
 impl Listener for StatusCallback {
     fn tell(&self, event: Event) -> Result<(), i32> {
         match event {
-            Event::Notice(Notice::Begin) => {
-                self.call(LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_S_OK, Value::Dword(0))
-            }
+            Event::Notice(Notice::Begin) => self.call(
+                LICBAK_WMT_BACKUPRESTORE_BEGIN,
+                LICBAK_S_OK,
+                EventValue::Dword(0),
+            ),
             Event::Notice(Notice::Restricted { key_id }) => self.call(
                 LICBAK_WMT_RESTRICTED_LICENSE,
                 LICBAK_S_FALSE,
-                Value::text(key_id),
+                EventValue::text(key_id),
             ),
             Event::Notice(Notice::Kept { name }) => self.call(
                 LICBAK_STATUS_LICENSE_KEPT,
                 LICBAK_S_FALSE,
-                Value::text(name),
+                EventValue::text(name),
             ),
             Event::Notice(Notice::Damaged { name }) => self.call(
                 LICBAK_STATUS_LICENSE_DAMAGED,
                 LICBAK_NS_E_DRM_BACKUP_CORRUPT,
-                Value::text(name),
+                EventValue::text(name),
             ),
             Event::Notice(Notice::LeftOut { name, reason }) => {
-                let told = Value::text(&format!("{name}: {reason}"));
+                let told = EventValue::text(&format!("{name}: {reason}"));
                 self.call(LICBAK_STATUS_LICENSE_LEFT_OUT, LICBAK_S_FALSE, told)
             }
             Event::Progress(progress) => self.call(
                 LICBAK_STATUS_PROGRESS,
                 LICBAK_S_OK,
-                Value::Progress(figures(&progress)),
+                EventValue::Progress(figures(&progress)),
             ),
-            Event::Error { outcome, sentence } => {
-                self.call(LICBAK_WMT_ERROR, hresult(outcome), Value::text(sentence))
-            }
+            Event::Error { outcome, sentence } => self.call(
+                LICBAK_WMT_ERROR,
+                hresult(outcome),
+                EventValue::text(sentence),
+            ),
             Event::End { outcome, progress } => {
                 let hr = outcome.map_or_else(hresult, |()| LICBAK_S_OK);
                 self.call(
                     LICBAK_WMT_BACKUPRESTORE_END,
                     hr,
-                    Value::Progress(figures(&progress)),
+                    EventValue::Progress(figures(&progress)),
                 )
             }
         }
@@ -193,7 +202,7 @@ impl LicenseCallback {
         Ok(LicenseCallback { function, context })
     }
 
-    pub fn call(&self, listed: &Listed) -> Result<()> {
+    pub fn call(&self, listed: &ListedLicense) -> Result<()> {
         let (name, key_id) = (with_nul(listed.name), with_nul(listed.key_id));
         let license = licbak_license {
             struct_size: size_of::<licbak_license>(),

@@ -17,7 +17,7 @@ use crate::sys::fork::{HomeMark, home};
 
 /// The table of this process. A forked child makes its own: the parent's may be locked for ever
 /// there.
-struct Table {
+struct HandleTable {
     home: &'static HomeMark,
     slots: RwLock<Vec<Slot>>,
 }
@@ -28,7 +28,7 @@ struct Slot {
     restorer: Option<Arc<Restorer>>,
 }
 
-static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
+static TABLE: AtomicPtr<HandleTable> = AtomicPtr::new(std::ptr::null_mut());
 /// The highest generation in use, so that a child begins above all of its parent's.
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
@@ -107,19 +107,19 @@ fn unknown() -> Error {
 }
 
 /// The table of this process, if it has one.
-fn table() -> Option<&'static Table> {
+fn table() -> Option<&'static HandleTable> {
     // SAFETY: a table that was published is never freed.
     unsafe { TABLE.load(Ordering::Acquire).as_ref() }.filter(|table| table.home.is_home())
 }
 
-fn own_table() -> &'static Table {
+fn own_table() -> &'static HandleTable {
     loop {
         let found = TABLE.load(Ordering::Acquire);
         if let Some(table) = table() {
             return table;
         }
         // None yet, or the parent's, which stays as it is.
-        let new = Box::into_raw(Box::new(Table {
+        let new = Box::into_raw(Box::new(HandleTable {
             home: home(),
             slots: RwLock::default(),
         }));

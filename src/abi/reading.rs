@@ -6,7 +6,7 @@ use super::callback::{LicenseCallback, StatusCallback};
 use super::handle::attempt;
 use super::memory::check_flags;
 use super::types::*;
-use crate::engine::operation::Kind;
+use crate::engine::operation::OperationKind;
 use crate::engine::reading::list::list;
 use crate::engine::reading::verify::plan;
 
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn licbak_verify_backup(
     attempt(restorer, |restorer| {
         check_flags(flags, 0, "a verification", "none")?;
         let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Verify, listener, plan)
+        restorer.start(OperationKind::Verify, listener, plan)
     })
 }
 

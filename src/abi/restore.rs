@@ -6,7 +6,7 @@ use super::callback::StatusCallback;
 use super::handle::attempt;
 use super::memory::{check_flags, invalid, text, utf8};
 use super::types::*;
-use crate::engine::operation::Kind;
+use crate::engine::operation::OperationKind;
 use crate::engine::restore::{Options, plan};
 use crate::error::Result;
 use crate::license::name::is_key_id;
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn licbak_restore_licenses(
     attempt(restorer, |restorer| {
         let options = options(flags)?;
         let listener = StatusCallback::new(callback, context)?;
-        restorer.start(Kind::Restore, listener, |settings| {
+        restorer.start(OperationKind::Restore, listener, |settings| {
             plan(settings, None, options)
         })
     })
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn licbak_restore_license(
                 "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
             ));
         }
-        restorer.start(Kind::Restore, listener, |settings| {
+        restorer.start(OperationKind::Restore, listener, |settings| {
             plan(settings, Some(key_id.to_owned()), options)
         })
     })

@@ -10,7 +10,7 @@ use super::handle::{self, on};
 use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
 use super::memory::{Buffer, give_beginning, not_null, write_struct};
 use super::types::*;
-use crate::engine::operation::Kind;
+use crate::engine::operation::OperationKind;
 use crate::error::{Error, Outcome};
 
 /// Makes a restorer. The original's WMCreateBackupRestorer.
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn licbak_cancel(restorer: *mut licbak_restorer) -> licbak
 pub unsafe extern "C" fn licbak_cancel_license_backup(
     restorer: *mut licbak_restorer,
 ) -> licbak_hresult {
-    cancel(restorer, Some(Kind::Backup))
+    cancel(restorer, Some(OperationKind::Backup))
 }
 
 /// Cancels a restore, as licbak_cancel does, and nothing else. The original's
@@ -78,10 +78,10 @@ pub unsafe extern "C" fn licbak_cancel_license_backup(
 pub unsafe extern "C" fn licbak_cancel_license_restore(
     restorer: *mut licbak_restorer,
 ) -> licbak_hresult {
-    cancel(restorer, Some(Kind::Restore))
+    cancel(restorer, Some(OperationKind::Restore))
 }
 
-fn cancel(restorer: *mut licbak_restorer, kind: Option<Kind>) -> licbak_hresult {
+fn cancel(restorer: *mut licbak_restorer, kind: Option<OperationKind>) -> licbak_hresult {
     on(restorer, |restorer| {
         Ok(if restorer.cancel(kind) {
             LICBAK_S_OK

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{hex, push_json, push_line, push_sum, time};
-use super::records::{LicenseLine, RestrictedLine, State, StateLine};
+use super::records::{FileState, LicenseLine, RestrictedLine, StateLine};
 use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
 use crate::digest;
@@ -17,13 +17,13 @@ use crate::license::{self, Statement};
 #[derive(Debug)]
 pub struct LicenseFrame {
     pub frame: Frame,
-    pub listed: Listed,
+    pub listed: FrameLists,
 }
 
 /// What the lists are to say of the licences in a frame, and of those left out of it. Its records count
 /// from the frame's beginning and from those of its lines.
 #[derive(Debug, Default)]
-pub struct Listed {
+pub struct FrameLists {
     pub sums: Vec<u8>,
     pub lines: Vec<u8>,
     pub restricted: Vec<u8>,
@@ -35,10 +35,10 @@ pub struct Listed {
     pub read_again: u64,
 }
 
-impl Listed {
+impl FrameLists {
     /// Takes a licence in whose member starts at `start`, and whose digest is still to be
     /// [set](Self::set_digest); `state` is that of its file, if it can be relied on.
-    fn push(&mut self, start: u64, line: &LicenseLine, state: Option<&State>) -> Result<()> {
+    fn push(&mut self, start: u64, line: &LicenseLine, state: Option<&FileState>) -> Result<()> {
         self.records.try_reserve(1)?;
         self.sums.try_reserve(line_size(&line.name, ""))?;
         self.lines
@@ -59,7 +59,7 @@ impl Listed {
     }
 
     /// Takes in the state of the file of the licence `name`.
-    fn note(&mut self, name: &str, state: &State) -> Result<()> {
+    fn note(&mut self, name: &str, state: &FileState) -> Result<()> {
         self.states.try_reserve(line_size(name, ""))?;
         push_json(&mut self.states, &StateLine::new(name, state))
     }
@@ -74,8 +74,8 @@ impl Listed {
     }
 
     /// None yet, with room for as many as are in this one: frame after frame has about as many.
-    fn next(&self) -> Result<Listed> {
-        let mut next = Listed::default();
+    fn next(&self) -> Result<FrameLists> {
+        let mut next = FrameLists::default();
         next.sums.try_reserve(self.sums.len())?;
         next.lines.try_reserve(self.lines.len())?;
         next.states.try_reserve(self.states.len())?;
@@ -107,7 +107,7 @@ impl Listed {
         (self.restricted_count, self.content_bytes, self.read_again) = (0, 0, 0);
     }
 
-    /// Takes in the state of the licence that was taken over last, likewise.
+    /// Takes in the state of the licence that was taken over last, by its line in the other backup.
     pub fn take_over_state(&mut self, line: &[u8]) -> Result<()> {
         push_line(&mut self.states, line)
     }
@@ -137,7 +137,7 @@ pub struct FrameBuilder {
     members: Vec<u8>,
     used: usize,
     pending: Option<Pending>,
-    listed: Listed,
+    listed: FrameLists,
     /// Where the contents of those that are listed are.
     contents: Vec<Range<usize>>,
 }
@@ -150,7 +150,7 @@ impl FrameBuilder {
             members,
             used: 0,
             pending: None,
-            listed: Listed::default(),
+            listed: FrameLists::default(),
             contents: Vec::new(),
         })
     }
@@ -238,7 +238,7 @@ impl FrameBuilder {
         name: &str,
         modified: i64,
         statement: &Statement,
-        state: Option<&State>,
+        state: Option<&FileState>,
     ) -> Result<()> {
         let Some(Pending {
             start,
@@ -270,7 +270,7 @@ impl FrameBuilder {
     }
 
     /// Forgets the licence, which another frame has as it is, but for the `state` of its file.
-    pub fn note(&mut self, name: &str, state: Option<&State>) -> Result<()> {
+    pub fn note(&mut self, name: &str, state: Option<&FileState>) -> Result<()> {
         self.pending = None;
         state.map_or(Ok(()), |state| self.listed.note(name, state))
     }

@@ -131,7 +131,7 @@ pub fn time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::super::lines::{self, parse_json};
-    use super::super::records::State;
+    use super::super::records::FileState;
     use super::*;
 
     /// What is read fast is what a parser of JSON reads; and lines of ours are read fast.
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn states_as_they_are_written_and_others() {
-        let state = State {
+        let state = FileState {
             device: 66_304,
             inode: 1 << 40,
             mtime: -1,

@@ -23,7 +23,7 @@ pub struct Expected {
 }
 
 /// What the lists say of one licence, and where they say it.
-pub struct Listed<'l> {
+pub struct LinesInStep<'l> {
     pub place: Record,
     pub digest: Digest,
     pub modified: i64,
@@ -110,11 +110,11 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
     }
 
     /// What the lists say of the next licence, as they say it; it is an error where they disagree.
-    pub fn next_listed(&mut self) -> Result<Listed<'_>> {
+    pub fn next_listed(&mut self) -> Result<LinesInStep<'_>> {
         let (place, sum, line) = self.step()?;
         let (digest, line) = agreed(sum, line)?;
         check_key(&place, &line.key_id, &line.name)?;
-        Ok(Listed {
+        Ok(LinesInStep {
             place,
             digest,
             modified: parse_time(line.modified.as_deref())?,

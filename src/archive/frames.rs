@@ -29,7 +29,7 @@ const LICENSES: [CParameter; 6] = [
     CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
-/// Likewise of the lists, in which a line is like those just before it: a smaller match finder, which
+/// The parameters for the lists, in which a line is like those just before it: a smaller match finder, which
 /// stays in the fastest cache, finds more than a large one and takes a fifth less time.
 const LISTS: [CParameter; 4] = [
     CParameter::CompressionLevel(1),
@@ -56,7 +56,7 @@ impl Compressor {
         Compressor::new(level, &LICENSES)
     }
 
-    /// For the lists of licences, likewise.
+    /// For the lists of licences, at zstd's `level` or at a default of their own.
     pub fn of_lists(level: Option<i32>) -> Result<Compressor> {
         Compressor::new(level, &LISTS)
     }

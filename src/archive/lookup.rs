@@ -15,7 +15,10 @@ impl<R: ReadAt> Reader<R> {
         key_id: &str,
         mut go_on: impl FnMut() -> Result<(), E>,
     ) -> Result<Vec<Expected>, E> {
-        let (mut sums, mut lines) = (List::new(self, SUMS)?, List::new(self, LICENSES)?);
+        let (mut sums, mut lines) = (
+            ListReader::new(self, SUMS)?,
+            ListReader::new(self, LICENSES)?,
+        );
         let mut found = Vec::new();
         for record in self.records(index::key(key_id))? {
             go_on()?;
@@ -71,17 +74,17 @@ impl<R: ReadAt> Reader<R> {
 }
 
 /// A member of lines that is read here and there, mostly in the frame that was read before.
-struct List<'r, R> {
+struct ListReader<'r, R> {
     reader: &'r Reader<R>,
     content: std::ops::Range<u64>,
     memory: FrameReader,
     frame: Option<usize>,
 }
 
-impl<'r, R: ReadAt> List<'r, R> {
-    fn new(reader: &'r Reader<R>, name: &str) -> Result<List<'r, R>> {
+impl<'r, R: ReadAt> ListReader<'r, R> {
+    fn new(reader: &'r Reader<R>, name: &str) -> Result<ListReader<'r, R>> {
         let entry = reader.trailer().entry(name)?;
-        Ok(List {
+        Ok(ListReader {
             reader,
             content: entry.content()..entry.content_end(),
             memory: FrameReader::new()?,

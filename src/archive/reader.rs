@@ -98,7 +98,8 @@ impl<R: ReadAt> Reader<R> {
         )
     }
 
-    /// Likewise, but for its digest, which is still to be [vouched for](Self::vouches_for).
+    /// The content of `frame`, checked but for its digest, which is still to be
+    /// [vouched for](Self::vouches_for).
     pub fn undigested<'a>(
         &self,
         frame: usize,
@@ -141,8 +142,8 @@ impl<R: ReadAt> Reader<R> {
         })
     }
 
-    /// Likewise, of a member that was read before and found right: the digests of its frames say that it is
-    /// still the same. Such lines can't be finished.
+    /// The lines of the member `name`, which was read before and found right: the digests of its frames say
+    /// that it is still the same. Such lines can't be finished.
     pub fn lines_again(&self, name: &str) -> Result<Lines<'_, R>> {
         let mut lines = self.lines(name)?;
         lines.member.sha256 = None;

@@ -50,7 +50,7 @@ pub struct RestrictedLine<'a> {
 /// Where and when states were noted, the first line of `state.jsonl`: they say nothing of another time of
 /// the machine, nor of another mount, which may show another file system in the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct NotedOrigin {
     /// Which start of the machine, in the system's own words.
     pub boot: String,
     pub mount: u64,
@@ -59,7 +59,7 @@ pub struct Origin {
 /// What a repeated backup needs to know of a licence to see that it has not changed, a line of
 /// `state.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub struct FileState {
     pub device: u64,
     pub inode: u64,
     /// Nanoseconds since 1970 UTC.
@@ -83,7 +83,7 @@ pub struct StateLine<'a> {
 }
 
 impl<'a> StateLine<'a> {
-    pub fn new(name: &'a str, state: &State) -> StateLine<'a> {
+    pub fn new(name: &'a str, state: &FileState) -> StateLine<'a> {
         StateLine {
             name: name.into(),
             device: state.device,
@@ -96,7 +96,7 @@ impl<'a> StateLine<'a> {
     }
 
     pub fn superseded(name: &'a str, size: u64, frame: u32) -> StateLine<'a> {
-        let nothing = State {
+        let nothing = FileState {
             device: 0,
             inode: 0,
             mtime: 0,
@@ -109,8 +109,8 @@ impl<'a> StateLine<'a> {
         }
     }
 
-    pub fn state(&self) -> State {
-        State {
+    pub fn state(&self) -> FileState {
+        FileState {
             device: self.device,
             inode: self.inode,
             mtime: self.mtime,

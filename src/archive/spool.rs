@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::builder::{LicenseFrame, Listed};
+use super::builder::{FrameLists, LicenseFrame};
 use super::frames::{Compressor, Decompressor, Frame};
 use super::index::{RECORD, Record};
 use super::{Digest, Fault, ReadAt, Result};
@@ -120,7 +120,7 @@ impl<S: Scratch> FrameSpool<S> {
         Ok(())
     }
 
-    fn listed(&self, waiter: &Waiter, decompressor: &mut Decompressor) -> Result<Listed> {
+    fn listed(&self, waiter: &Waiter, decompressor: &mut Decompressor) -> Result<FrameLists> {
         let packed = self.read(waiter.start + waiter.length as u64, waiter.packed)?;
         let mut all = Vec::new();
         let all = sized(&mut all, waiter.parts.iter().sum())?;
@@ -135,7 +135,7 @@ impl<S: Scratch> FrameSpool<S> {
             Ok::<_, Fault>(part)
         };
         let [sums, lines, restricted, states, records] = waiter.parts;
-        let mut listed = Listed {
+        let mut listed = FrameLists {
             sums: next(sums)?,
             lines: next(lines)?,
             restricted: next(restricted)?,

@@ -9,10 +9,10 @@ use std::io::Write;
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
-use super::builder::{LicenseFrame, Listed};
+use super::builder::{FrameLists, LicenseFrame};
 use super::frames::{Compressor, Decompressor, Frame, SeekTable, Span};
 use super::index::{RECORD, Record};
-use super::records::{Origin, RestrictedLine, StateLine};
+use super::records::{NotedOrigin, RestrictedLine, StateLine};
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
 use super::{
     Digest, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS, TRAILER,
@@ -22,13 +22,13 @@ use crate::buffer::sized;
 use crate::random::{HashMap, HashSet};
 
 pub struct Writer<'s, F, S> {
-    file: File<F>,
+    file: Output<F>,
     spool: Spool<'s, S>,
     compressor: Compressor,
-    sums: List,
-    lines: List,
-    restricted: List,
-    states: List,
+    sums: ListWriter,
+    lines: ListWriter,
+    restricted: ListWriter,
+    states: ListWriter,
     records: Vec<Record>,
     restricted_count: u64,
     content_bytes: u64,
@@ -40,7 +40,7 @@ pub struct Writer<'s, F, S> {
 
 /// What the last look at a licence found that was read more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum LastLook {
     Kept,
     Restricted,
 }
@@ -62,7 +62,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         compressor: Compressor,
     ) -> Writer<'s, F, S> {
         Writer {
-            file: File {
+            file: Output {
                 out: file,
                 table: SeekTable::default(),
                 digests: Vec::new(),
@@ -73,10 +73,10 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
                 size: 0,
             },
             compressor,
-            sums: List::default(),
-            lines: List::default(),
-            restricted: List::default(),
-            states: List::default(),
+            sums: ListWriter::default(),
+            lines: ListWriter::default(),
+            restricted: ListWriter::default(),
+            states: ListWriter::default(),
             records: Vec::new(),
             restricted_count: 0,
             content_bytes: 0,
@@ -86,7 +86,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Notes where and when the states were noted, before any of them comes.
-    pub fn note_origin(&mut self, origin: &Origin) -> Result<()> {
+    pub fn note_origin(&mut self, origin: &NotedOrigin) -> Result<()> {
         let mut line = Vec::new();
         lines::push_json(&mut line, origin)?;
         self.take_over_states(&line)
@@ -109,7 +109,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Takes in a frame that is in the file already, at its end, and gives its number.
-    pub fn adopt(&mut self, span: Span, digest: Digest, listed: &Listed) -> Result<u32> {
+    pub fn adopt(&mut self, span: Span, digest: Digest, listed: &FrameLists) -> Result<u32> {
         let start = self.file.position();
         self.file.adopt(span.length, span.content_size, digest)?;
         self.list(start, listed)?;
@@ -137,7 +137,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Lists the licences of a frame whose content starts at `start`.
-    fn list(&mut self, start: u64, licenses: &Listed) -> Result<()> {
+    fn list(&mut self, start: u64, licenses: &FrameLists) -> Result<()> {
         self.records.try_reserve(licenses.records.len())?;
         let (sums, lines) = (self.sums.size, self.lines.size);
         self.records
@@ -190,7 +190,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Calls `visit` with the name of every licence that was appended or left out, likewise.
+    /// Calls `visit` with the name of every licence that was appended or left out, by reading the
+    /// lists of them again.
     pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
         self.kept_names(&mut visit)?;
         let mut restricted = ListLines::new()?;
@@ -202,7 +203,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
 
     /// Drops from the lists what came before the last look at each of these licences, which were read more
     /// than once. Gives the first that was left out in the end, while a frame has it.
-    pub fn keep_last(&mut self, looks: &HashMap<String, Look>) -> Result<Option<String>> {
+    pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Option<String>> {
         self.read_again = 0;
         let mut left = HashMap::default();
         left.try_reserve(looks.len())?;
@@ -210,8 +211,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         while let Some(line) = sums.next(&self.sums, &self.spool)? {
             let (_, name) = lines::parse_sum(line)?;
             match looks.get_key_value(name) {
-                Some((name, Look::Restricted)) => return Ok(Some(name.clone())),
-                Some((name, Look::Kept)) => *left.entry(name.as_str()).or_insert(0_u32) += 1,
+                Some((name, LastLook::Restricted)) => return Ok(Some(name.clone())),
+                Some((name, LastLook::Kept)) => *left.entry(name.as_str()).or_insert(0_u32) += 1,
                 None => {}
             }
         }
@@ -272,7 +273,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 
     /// Drops the lines of what was kept in the end, and of what is left out all but one.
-    fn keep_last_restricted(&mut self, looks: &HashMap<String, Look>) -> Result<()> {
+    fn keep_last_restricted(&mut self, looks: &HashMap<String, LastLook>) -> Result<()> {
         let (old, mut restricted) = (std::mem::take(&mut self.restricted), ListLines::new()?);
         let mut listed = HashSet::default();
         self.restricted_count = 0;
@@ -282,8 +283,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
             listed.try_reserve(1)?;
             let counts = match look {
                 None => true,
-                Some((_, Look::Kept)) => false,
-                Some((name, Look::Restricted)) => listed.insert(name.as_str()),
+                Some((_, LastLook::Kept)) => false,
+                Some((name, LastLook::Restricted)) => listed.insert(name.as_str()),
             };
             if counts {
                 self.restricted_count += 1;
@@ -361,13 +362,13 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
 }
 
 /// The file and what is known of the frames in it.
-struct File<F> {
+struct Output<F> {
     out: F,
     table: SeekTable,
     digests: Vec<Digest>,
 }
 
-impl<F: Write> File<F> {
+impl<F: Write> Output<F> {
     /// Bytes of the decompressed stream so far.
     fn position(&self) -> u64 {
         self.table.content_size()
@@ -549,7 +550,7 @@ impl ListLines {
     /// The next line of `list`, without its newline; every call is given the same list and spool.
     fn next<S: Write + ReadAt>(
         &mut self,
-        list: &List,
+        list: &ListWriter,
         spool: &Spool<'_, S>,
     ) -> Result<Option<&[u8]>> {
         while self.start >= self.content.len() {
@@ -578,7 +579,7 @@ impl ListLines {
 
 /// A member that grows by lines while the licences are written.
 #[derive(Default)]
-struct List {
+struct ListWriter {
     /// The lines of the frame that is not finished.
     text: Vec<u8>,
     frames: Vec<Spooled>,
@@ -586,7 +587,7 @@ struct List {
     sha256: Sha256,
 }
 
-impl List {
+impl ListWriter {
     fn append<S: Write + ReadAt>(
         &mut self,
         lines: &[u8],
@@ -626,7 +627,7 @@ impl List {
     fn finish<F: Write, S: Write + ReadAt>(
         mut self,
         name: &str,
-        file: &mut File<F>,
+        file: &mut Output<F>,
         compressor: &mut Compressor,
         spool: &mut Spool<'_, S>,
     ) -> Result<Entry> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::operation::events::Listener;
 use super::operation::out_of_memory::Memory;
 use super::operation::progress::Progress;
-use super::operation::{Ending, Kind, Operation, Story};
+use super::operation::{Ending, Operation, OperationKind, Story};
 use super::properties::{Properties, Property, Value};
 use crate::error::{Error, Outcome, Result};
 use crate::store::Place;
@@ -89,7 +89,7 @@ impl Restorer {
     /// Begins an operation; `plan` is made from the settings as they are now.
     pub fn start(
         self: &Arc<Self>,
-        kind: Kind,
+        kind: OperationKind,
         listener: Box<dyn Listener>,
         plan: impl FnOnce(&Settings) -> Result<Plan>,
     ) -> Result<()> {
@@ -129,7 +129,7 @@ impl Restorer {
         inner.lists += 1;
         let properties = inner.settings.properties.clone();
         drop(inner);
-        let _listing = Listing(self, home());
+        let _listing = RunningList(self, home());
         let memory = Memory::now();
         let check = || match self.inner.lock().closed {
             true => Err(closed()),
@@ -152,7 +152,7 @@ impl Restorer {
 
     /// Cancels what runs, if it is of `kind` or that does not matter; returns whether it will take
     /// effect.
-    pub fn cancel(&self, kind: Option<Kind>) -> bool {
+    pub fn cancel(&self, kind: Option<OperationKind>) -> bool {
         let running = self.inner.lock().running.clone();
         running.is_some_and(|running| {
             kind.is_none_or(|kind| kind == running.kind) && running.stop(Outcome::Canceled)
@@ -314,9 +314,9 @@ impl Ending for Owner {
 }
 
 /// A list that is under way in a process.
-struct Listing<'r>(&'r Restorer, &'static HomeMark);
+struct RunningList<'r>(&'r Restorer, &'static HomeMark);
 
-impl Drop for Listing<'_> {
+impl Drop for RunningList<'_> {
     fn drop(&mut self) {
         if self.1.is_home() {
             self.0.inner.lock().lists -= 1;
@@ -346,7 +346,7 @@ mod tests {
             AssertUnwindSafe(|| restorer.list(|_, _| resume_unwind(Box::new("on purpose"))));
         assert!(catch_unwind(listing).is_err());
         let starting = AssertUnwindSafe(|| {
-            restorer.start(Kind::Verify, Box::new(Silent), |_| {
+            restorer.start(OperationKind::Verify, Box::new(Silent), |_| {
                 resume_unwind(Box::new("on purpose"))
             })
         });
@@ -358,7 +358,7 @@ mod tests {
             })
         };
         restorer
-            .start(Kind::Verify, Box::new(Silent), plan)
+            .start(OperationKind::Verify, Box::new(Silent), plan)
             .unwrap();
         assert_eq!(restorer.wait(None).unwrap(), Some(Ok(())));
         restorer.close(false);

@@ -89,7 +89,7 @@ pub fn open(path: &AnchoredPath) -> Result<File> {
 }
 
 /// The directory that a new backup goes to.
-pub struct Target {
+pub struct Destination {
     directory: Dir,
     path: AnchoredPath,
     pub replaces: Replaces,
@@ -112,7 +112,7 @@ impl Replaces {
 /// A backup that is being written. Dropped, it leaves nothing behind.
 pub struct Draft<'t> {
     pub file: File,
-    target: &'t Target,
+    target: &'t Destination,
     name: Name,
 }
 
@@ -131,13 +131,13 @@ enum Exclusive {
     No,
 }
 
-impl Target {
+impl Destination {
     /// Opens the directory at `path` for a new backup, and removes what killed processes of this user have
     /// left there.
-    pub fn open(path: &AnchoredPath, replaces: Replaces) -> Result<Target> {
+    pub fn open(path: &AnchoredPath, replaces: Replaces) -> Result<Destination> {
         let directory =
             Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
-        let target = Target {
+        let target = Destination {
             directory,
             path: path.clone(),
             replaces,
@@ -419,13 +419,13 @@ mod tests {
     }
 
     /// Where a backup replaces the one that is there now.
-    fn over(path: &Path) -> Result<Target> {
+    fn over(path: &Path) -> Result<Destination> {
         let place = AnchoredPath::now(path);
-        Target::open(&place, Replaces::Seen(hold(&place, false)?))
+        Destination::open(&place, Replaces::Seen(hold(&place, false)?))
     }
 
     /// A draft with a hidden name, as on a file system without unnamed files.
-    fn hidden_draft<'t>(target: &'t Target) -> Draft<'t> {
+    fn hidden_draft<'t>(target: &'t Destination) -> Draft<'t> {
         let (file, name) = target.create_hidden().unwrap();
         let mut draft = Draft {
             file,
@@ -448,7 +448,7 @@ mod tests {
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
         let path = test_folder("commit");
         for hidden in [false, true] {
-            let target = Target::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
+            let target = Destination::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
             let draft = || {
                 if hidden {
                     hidden_draft(&target)
@@ -526,7 +526,7 @@ mod tests {
     #[test]
     fn where_renames_can_replace_links_do_not() {
         let path = test_folder("links");
-        let target = Target::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
+        let target = Destination::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
             if let Name::Hidden { exclusive, .. } = &mut draft.name {

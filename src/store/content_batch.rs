@@ -15,7 +15,7 @@ const BATCH_BYTES: usize = 2 << 20;
 pub const AHEAD: usize = 4;
 
 /// Gathers what a store gives, and feeds it on.
-pub struct Gathering<'f> {
+pub struct ContentBatches<'f> {
     /// Whose licences these are, for sentences.
     owner: &'static str,
     feed: &'f mut dyn Feed,
@@ -23,9 +23,9 @@ pub struct Gathering<'f> {
     batch: Contents,
 }
 
-impl<'f> Gathering<'f> {
-    pub fn new(owner: &'static str, feed: &'f mut dyn Feed) -> Gathering<'f> {
-        Gathering {
+impl<'f> ContentBatches<'f> {
+    pub fn new(owner: &'static str, feed: &'f mut dyn Feed) -> ContentBatches<'f> {
+        ContentBatches {
             owner,
             feed,
             names: name::Set::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::content_batch::{AHEAD, Gathering};
+use super::content_batch::{AHEAD, ContentBatches};
 use super::license::License;
 use super::snapshot::{Feed, Snapshot};
 use crate::error::Result;
@@ -37,8 +37,8 @@ impl Snapshot for HostSnapshot {
     }
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
-        let mut gathering = Gathering::new("host", feed);
-        self.0.enumerate(&mut |license| gathering.add(&license))?;
-        gathering.finish()
+        let mut batches = ContentBatches::new("host", feed);
+        self.0.enumerate(&mut |license| batches.add(&license))?;
+        batches.finish()
     }
 }

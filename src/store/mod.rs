@@ -21,7 +21,7 @@ pub use self::backups::Backups;
 use self::host::{Host, HostSnapshot};
 pub use self::patience::{GoOn, PATIENCE};
 pub use self::placed::Placed;
-pub use self::snapshot::{Again, Batch, Entry, Feed, Seen, Snapshot};
+pub use self::snapshot::{Again, Batch, Entry, Feed, Sighting, Snapshot};
 use crate::error::{Error, Result};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno};
@@ -35,7 +35,7 @@ pub enum Place {
 }
 
 /// A store that is restored into.
-pub enum Target {
+pub enum RestoreTarget {
     Host(Arc<dyn Host>),
     Directory(directory::restore::Restore),
     Database(Box<sqlite::restore::Restore>),
@@ -58,9 +58,14 @@ impl Place {
     }
 
     /// Opens the store for a restore, and makes it where it does not exist.
-    pub fn open_for_restore(&self, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Target> {
+    pub fn open_for_restore(
+        &self,
+        replace: bool,
+        dry_run: bool,
+        go_on: GoOn,
+    ) -> Result<RestoreTarget> {
         let path = match self {
-            Place::Host(host) => return Ok(Target::Host(Arc::clone(host))),
+            Place::Host(host) => return Ok(RestoreTarget::Host(Arc::clone(host))),
             Place::Path(path) => path,
         };
         let is_database = match Dir::open(path) {
@@ -72,9 +77,11 @@ impl Place {
         Ok(match is_database {
             true => {
                 let store = sqlite::restore::Restore::open(path, replace, dry_run, go_on)?;
-                Target::Database(Box::new(store))
+                RestoreTarget::Database(Box::new(store))
             }
-            false => Target::Directory(directory::restore::Restore::open(path, replace, dry_run)?),
+            false => {
+                RestoreTarget::Directory(directory::restore::Restore::open(path, replace, dry_run)?)
+            }
         })
     }
 }

@@ -40,7 +40,7 @@ pub trait Snapshot: Send + Sync {
 
     /// Looks again at what may have escaped the listings so far, until all of it is seen as it was at one
     /// moment; `go_on` may end it.
-    fn look_again(&self, _: Known, _: Instant, _: &dyn Fn() -> Result<()>) -> Result<Again> {
+    fn look_again(&self, _: IsKnown, _: Instant, _: &dyn Fn() -> Result<()>) -> Result<Again> {
         Ok(Again::Seen(Vec::new()))
     }
 
@@ -53,20 +53,20 @@ pub trait Snapshot: Send + Sync {
 /// What a second look at a store has found.
 pub enum Again {
     /// Everything at one moment that was not known; nothing, where all of it was.
-    Seen(Vec<Seen>),
+    Seen(Vec<Sighting>),
     /// This folder would not hold still for a moment.
     Restless(String),
 }
 
 /// Something in a store, as it was at one moment.
-pub struct Seen {
+pub struct Sighting {
     pub name: String,
     pub kind: Kind,
     pub identity: Identity,
 }
 
 /// Whether a file has been read under a name.
-pub type Known<'k> = &'k mut dyn FnMut(&str, Identity) -> Result<bool>;
+pub type IsKnown<'k> = &'k mut dyn FnMut(&str, Identity) -> Result<bool>;
 
 /// Some licences of the store, in order, to be taken one by one.
 pub trait Batch: Send {

@@ -88,10 +88,10 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
 /// finds it locked for ever, so there the thing can't be used any more.
 ///
 /// This takes no lock itself, for the same reason.
-pub struct Uses(AtomicPtr<Count>);
+pub struct Uses(AtomicPtr<UseCount>);
 
 /// The count of one process. It is never freed: a child makes its own.
-struct Count {
+struct UseCount {
     home: &'static HomeMark,
     uses: AtomicUsize,
     /// The process was forked in the middle of a use.
@@ -99,7 +99,7 @@ struct Count {
 }
 
 /// One use, which lasts until this is dropped.
-pub struct Use(&'static Count);
+pub struct Use(&'static UseCount);
 
 /// This process was forked in the middle of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,17 +122,17 @@ impl Uses {
         Ok(Use(count))
     }
 
-    fn own_count(&self) -> &'static Count {
+    fn own_count(&self) -> &'static UseCount {
         loop {
             let found = self.0.load(Ordering::Acquire);
             // SAFETY: a count that was published is never freed.
-            let inherited: Option<&'static Count> = unsafe { found.as_ref() };
+            let inherited: Option<&'static UseCount> = unsafe { found.as_ref() };
             if let Some(count) = inherited.filter(|count| count.home.is_home()) {
                 return count;
             }
             let is_stuck = inherited
                 .is_some_and(|count| count.is_stuck || count.uses.load(Ordering::SeqCst) != 0);
-            let new = Box::into_raw(Box::new(Count {
+            let new = Box::into_raw(Box::new(UseCount {
                 home: home(),
                 uses: AtomicUsize::new(0),
                 is_stuck,

@@ -8,8 +8,8 @@ use crate::archive::catalog_in_step::Agreement;
 use crate::archive::frames::{Compressor, FrameReader};
 use crate::archive::lines::{parse_json, parse_state};
 use crate::archive::reader::{Reader, licenses_in};
-use crate::archive::records::{Origin, State};
-use crate::archive::writer::{Look, Writer};
+use crate::archive::records::{FileState, NotedOrigin};
+use crate::archive::writer::{LastLook, Writer};
 use crate::archive::{RESTRICTED, STATE, digest};
 use crate::license as licenses;
 use crate::random::HashMap;
@@ -18,7 +18,7 @@ use crate::random::HashMap;
 const COUNT: usize = 20_000;
 
 /// What is found of a licence, by its number, when the store is read; none where it is not read.
-type Pass = fn(usize) -> Option<Look>;
+type Pass = fn(usize) -> Option<LastLook>;
 
 /// A licence as a pass finds it: each another content, of another size.
 fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
@@ -27,8 +27,8 @@ fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
     (name, content)
 }
 
-fn state(number: usize, pass: usize) -> State {
-    State {
+fn state(number: usize, pass: usize) -> FileState {
+    FileState {
         device: 1,
         inode: number as u64,
         mtime: 0,
@@ -37,8 +37,8 @@ fn state(number: usize, pass: usize) -> State {
     }
 }
 
-fn origin() -> Origin {
-    Origin {
+fn origin() -> NotedOrigin {
+    NotedOrigin {
         boot: "this run".into(),
         mount: 7,
     }
@@ -65,14 +65,14 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
             buffer[..content.len()].copy_from_slice(&content);
             let statement = licenses::read(&name, builder.content()).unwrap();
             match look {
-                Look::Restricted => builder.restrict(&name, &statement).unwrap(),
-                Look::Kept => {
+                LastLook::Restricted => builder.restrict(&name, &statement).unwrap(),
+                LastLook::Kept => {
                     let state = state(number, pass);
                     builder.keep(&name, 1, &statement, Some(&state)).unwrap();
                 }
             }
             if pass > 0 {
-                if look == Look::Kept {
+                if look == LastLook::Kept {
                     builder.note_read_again();
                 }
                 last.insert(name, look);
@@ -116,9 +116,9 @@ fn last_of(passes: &[Pass]) -> (Vec<(usize, usize)>, Vec<usize>) {
         let looks = passes.iter().map(|find| find(number)).enumerate();
         let looks = looks.filter_map(|(pass, look)| Some((pass, look?)));
         let looks: Vec<_> = looks.collect();
-        let first_left_out = looks.iter().find(|(_, look)| *look == Look::Restricted);
+        let first_left_out = looks.iter().find(|(_, look)| *look == LastLook::Restricted);
         match (looks.last(), first_left_out) {
-            (Some((pass, Look::Kept)), _) => kept.push((*pass, number)),
+            (Some((pass, LastLook::Kept)), _) => kept.push((*pass, number)),
             (Some(_), Some((pass, _))) => restricted.push((*pass, number)),
             _ => {}
         }
@@ -188,10 +188,10 @@ fn check_states(
 ) {
     let mut states = reader.lines(STATE).unwrap();
     let (_, first) = states.next().unwrap().unwrap();
-    assert_eq!(parse_json::<Origin>(first).unwrap(), origin());
+    assert_eq!(parse_json::<NotedOrigin>(first).unwrap(), origin());
     let once = |number: &usize| passes[1..].iter().all(|find| find(*number).is_none());
     let mut once = (0..COUNT)
-        .filter(|number| passes[0](*number) == Some(Look::Kept))
+        .filter(|number| passes[0](*number) == Some(LastLook::Kept))
         .filter(once);
     while let Some((_, line)) = states.next().unwrap() {
         let line = parse_state(line).unwrap();
@@ -214,10 +214,10 @@ fn check_states(
     states.finish().unwrap();
 }
 
-const KEPT: Option<Look> = Some(Look::Kept);
-const RESTRICTED_NOW: Option<Look> = Some(Look::Restricted);
+const KEPT: Option<LastLook> = Some(LastLook::Kept);
+const RESTRICTED_NOW: Option<LastLook> = Some(LastLook::Restricted);
 
-fn every(number: usize, of: usize, look: Option<Look>) -> Option<Look> {
+fn every(number: usize, of: usize, look: Option<LastLook>) -> Option<LastLook> {
     look.filter(|_| number.is_multiple_of(of))
 }
 

@@ -13,16 +13,16 @@ use std::sync::Arc;
 use self::previous_backup::PreviousBackup;
 use self::readings::MakeScratch;
 use self::reuse::Reuse;
-use self::store_reader::{Look, Rules, Sink, StoreReader};
+use self::store_reader::{Extent, Rules, Sink, StoreReader};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::records::Origin;
+use crate::archive::records::NotedOrigin;
 use crate::archive::spool::{FrameSpool, Scratch};
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, ReadAt};
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
-use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::properties::Property;
 use crate::engine::reading::backup_file::{Stored, errno};
 use crate::engine::restorer::{Plan, Settings};
@@ -30,7 +30,7 @@ use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
-use crate::location::local::{self, Draft, Replaces, Target};
+use crate::location::local::{self, Destination, Draft, Replaces};
 use crate::store::{Backups, Place};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
@@ -130,7 +130,7 @@ fn back_up(
     if request.options.dry_run {
         return rehearse(operation, pool, &request, backups, &replaces);
     }
-    let target = Target::open(request.path()?, replaces)?;
+    let target = Destination::open(request.path()?, replaces)?;
     let draft = target.draft()?;
     let scratch: MakeScratch = Box::new(|| target.scratch());
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
@@ -167,7 +167,7 @@ fn back_up(
         saving.start_again();
         saving.begin(origin.as_ref())?;
         reader
-            .read(Look::All, None, &mut saving)
+            .read(Extent::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
     let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
@@ -198,7 +198,7 @@ fn rehearse(
         writer: &mut writer,
         stays: true,
     };
-    let read = reader.read(Look::All, None, &mut saving);
+    let read = reader.read(Extent::All, None, &mut saving);
     read.map_err(|stop| request.stopped(stop))?;
     saving.finish(&reader, replaces, None)
 }
@@ -252,7 +252,7 @@ impl Request {
     /// What licences can be taken over from, those of files that show at `origin` that they have not changed.
     fn old(
         &self,
-        origin: Option<&Origin>,
+        origin: Option<&NotedOrigin>,
         operation: &Operation,
     ) -> Result<Option<Arc<PreviousBackup>>> {
         match &self.backup {
@@ -267,7 +267,7 @@ impl Request {
         let store = &self.store;
         let sentence = match restricted {
             0 => format!(
-                "There is no licence in the store {store}, and nothing was written. Look whether its disk is mounted."
+                "There is no licence in the store {store}, and nothing was written. Extent whether its disk is mounted."
             ),
             _ => format!(
                 "None of the {restricted} licences in the store {store} may be backed up, and nothing was written."
@@ -294,8 +294,8 @@ fn repeat<S: Write + ReadAt>(
     reader: &mut StoreReader,
     saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
     old: &Arc<PreviousBackup>,
-    origin: Option<&Origin>,
-    target: &Target,
+    origin: Option<&NotedOrigin>,
+    target: &Destination,
     draft: &Draft,
 ) -> Result<Repeated> {
     let request = saving.request;
@@ -305,7 +305,7 @@ fn repeat<S: Write + ReadAt>(
         .map_err(|errno| fault(io::Error::from(errno).into()))?;
     // What is new waits for what is taken over, which comes first.
     let mut new = FrameSpool::new(Stored(spool)).map_err(fault)?;
-    let read = reader.read(Look::All, Some(old), &mut new);
+    let read = reader.read(Extent::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
     let Some(taking) = Reuse::of(old, new.has_licenses())? else {
         if old.has_unchanged() {
@@ -335,7 +335,7 @@ fn repeat<S: Write + ReadAt>(
     let mut names = Vec::new();
     names.try_reserve_exact(again.len())?;
     names.extend(again.into_iter().map(|name| (name, Kind::File)));
-    let read = reader.read(Look::These(names), None, saving);
+    let read = reader.read(Extent::These(names), None, saving);
     read.map_err(|stop| request.stopped(stop))?;
     // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
     if !older.is_empty() {
@@ -372,7 +372,7 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     /// Begins with where the states of files are noted, if they are.
-    fn begin(&mut self, origin: Option<&Origin>) -> Result<()> {
+    fn begin(&mut self, origin: Option<&NotedOrigin>) -> Result<()> {
         let noted = origin.map_or(Ok(()), |origin| self.writer.note_origin(origin));
         noted.map_err(|fault| self.request.error(fault))
     }
@@ -486,8 +486,8 @@ impl<S: Scratch> Sink for FrameSpool<S> {
 }
 
 /// Where states are noted, as the archive has it.
-fn origin(seen: &sys::origin::Origin) -> Origin {
-    Origin {
+fn origin(seen: &sys::origin::Origin) -> NotedOrigin {
+    NotedOrigin {
         boot: seen.boot.clone(),
         mount: seen.mount,
     }

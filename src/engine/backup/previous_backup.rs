@@ -14,7 +14,7 @@ use hashbrown::hash_table::Entry;
 use crate::archive::catalog_in_step::Agreement;
 use crate::archive::lines::{parse_json, parse_state, parse_sum};
 use crate::archive::reader::{Lines, Reader};
-use crate::archive::records::{Origin, State, StateLine};
+use crate::archive::records::{FileState, NotedOrigin, StateLine};
 use crate::archive::{Digest, Fault, STATE, SUMS, digest};
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::{Backup, Stored};
@@ -92,11 +92,11 @@ impl OldLicense {
 }
 
 /// The names of the licences of the backup in the directory at `path`, if they can be read.
-pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<Names>> {
-    let read = || -> Result<Names, Stop> {
+pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<NameHashes>> {
+    let read = || -> Result<NameHashes, Stop> {
         let backup = Backup::open(path)?;
         // What the digests of its frames say is enough, where nothing is made of it but a figure.
-        let (mut names, mut sums) = (Names::default(), backup.reader.lines_again(SUMS)?);
+        let (mut names, mut sums) = (NameHashes::default(), backup.reader.lines_again(SUMS)?);
         while let Some((_, line)) = sums.next()? {
             operation.check()?;
             names.insert(parse_sum(line)?.1)?;
@@ -113,12 +113,12 @@ pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<Names>
 
 /// Names by their hashes.
 #[derive(Default)]
-pub struct Names {
+pub struct NameHashes {
     keys: random::Key,
     hashes: HashSet<u64>,
 }
 
-impl Names {
+impl NameHashes {
     fn insert(&mut self, name: &str) -> Result<(), Fault> {
         self.hashes.try_reserve(1)?;
         self.hashes.insert(self.keys.hash_one(name));
@@ -199,7 +199,7 @@ impl PreviousBackup {
     /// `origin`.
     pub fn open(
         path: &AnchoredPath,
-        origin: Option<&Origin>,
+        origin: Option<&NotedOrigin>,
         leave_out_unstated: bool,
         operation: &Operation,
     ) -> Result<Option<Arc<PreviousBackup>>> {
@@ -234,7 +234,7 @@ impl PreviousBackup {
     /// Reads the lists; `go_on` may end it.
     fn read(
         &mut self,
-        origin: Option<&Origin>,
+        origin: Option<&NotedOrigin>,
         leave_out_unstated: bool,
         go_on: impl Fn() -> Result<()>,
     ) -> Result<(), Stop> {
@@ -299,7 +299,7 @@ impl PreviousBackup {
         [(hash >> 64) as u64, hash as u64]
     }
 
-    fn state(&self, state: &State) -> u64 {
+    fn state(&self, state: &FileState) -> u64 {
         self.states.hash_one(state)
     }
 
@@ -345,7 +345,7 @@ impl PreviousBackup {
 
     /// Whether the licence `name` is taken over as it is: it was there, and its file has not changed.
     /// Any thread.
-    pub fn takes_over(&self, name: &str, state: impl FnOnce() -> Option<State>) -> bool {
+    pub fn takes_over(&self, name: &str, state: impl FnOnce() -> Option<FileState>) -> bool {
         let known = self.find(name);
         let Some(known) = known.filter(|known| known.has_state && known.is_open()) else {
             return false;
@@ -409,14 +409,17 @@ struct States<'b> {
     counts: bool,
     /// The next state, and whose it is.
     name: String,
-    state: Option<State>,
+    state: Option<FileState>,
     superseded: OldVersions,
     /// How many lines have been read.
     read: u64,
 }
 
 impl<'b> States<'b> {
-    fn new(reader: &'b Reader<Stored<File>>, origin: Option<&Origin>) -> Result<States<'b>, Fault> {
+    fn new(
+        reader: &'b Reader<Stored<File>>,
+        origin: Option<&NotedOrigin>,
+    ) -> Result<States<'b>, Fault> {
         let has_states = reader.trailer().entry(STATE).is_ok();
         let mut states = States {
             lines: has_states.then(|| reader.lines(STATE)).transpose()?,
@@ -432,7 +435,7 @@ impl<'b> States<'b> {
         };
         if let Some((_, line)) = first {
             states.read = 1;
-            match parse_json::<Origin>(line) {
+            match parse_json::<NotedOrigin>(line) {
                 Ok(noted) => states.counts = origin == Some(&noted),
                 Err(_) => {
                     let line = parse_state(line)?;
@@ -444,13 +447,13 @@ impl<'b> States<'b> {
     }
 
     /// The state of the licence `name`, if it is the next.
-    fn of(&mut self, name: &str) -> Result<Option<State>, Fault> {
+    fn of(&mut self, name: &str) -> Result<Option<FileState>, Fault> {
         self.look_ahead()?;
         Ok(self.state.take_if(|_| self.name == name))
     }
 
     /// The next state, and whose it is.
-    fn next(&mut self) -> Result<Option<(String, State)>, Fault> {
+    fn next(&mut self) -> Result<Option<(String, FileState)>, Fault> {
         self.look_ahead()?;
         Ok(self.state.take().map(|state| (self.name.clone(), state)))
     }

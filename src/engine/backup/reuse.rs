@@ -7,7 +7,7 @@ use std::slice;
 
 use super::plan::{self, FrameFate};
 use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
-use crate::archive::builder::Listed;
+use crate::archive::builder::FrameLists;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
 use crate::archive::lines::{parse_license, parse_state, push_line};
@@ -135,7 +135,7 @@ impl Reuse<'_> {
     ) -> Result<bool, Stop> {
         let reader = &self.old.backup.reader;
         let end = reader.digested().map(|(span, _)| span.end()).last();
-        let mut copy = Copying::begin(&reader.source().0, draft, end.unwrap_or(0))?;
+        let mut copy = FrameCopy::begin(&reader.source().0, draft, end.unwrap_or(0))?;
         for (span, digest) in reader.digested() {
             operation.check()?;
             if !copy.take(span, &digest)? {
@@ -158,9 +158,9 @@ impl Reuse<'_> {
         writer: &mut Writer<'_, Uncached<'_>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
-        let mut copy = Copying::begin(&reader.source().0, draft, self.kept_in_a_row()?)?;
+        let mut copy = FrameCopy::begin(&reader.source().0, draft, self.kept_in_a_row()?)?;
         let mut lists = OldLists::new(self.old)?;
-        let (mut again, mut listed) = (Vec::new(), Listed::default());
+        let (mut again, mut listed) = (Vec::new(), FrameLists::default());
         for frame in 0..reader.license_frames() {
             operation.check()?;
             if self.is_kept(frame) && copy.take(reader.span(frame)?, &reader.digest(frame)?)? {
@@ -231,7 +231,7 @@ impl Reuse<'_> {
         writer: &mut Writer<'_, Uncached<'_>, S>,
         frame: usize,
         lists: &mut OldLists,
-        listed: &mut Listed,
+        listed: &mut FrameLists,
     ) -> Result<(), Fault> {
         let reader = &self.old.backup.reader;
         let (span, mut changed) = (reader.span(frame)?, Vec::new());
@@ -282,7 +282,7 @@ impl<'b> OldLists<'b> {
         &mut self,
         known: &OldLicense,
         span: Span,
-        listed: &mut Listed,
+        listed: &mut FrameLists,
     ) -> Result<(), Fault> {
         let record = Record {
             key: known.key,
@@ -346,7 +346,7 @@ fn line<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], 
 }
 
 /// The beginning of a new backup, made of frames of the old one.
-struct Copying<'c> {
+struct FrameCopy<'c> {
     old: &'c File,
     draft: &'c File,
     out: Uncached<'c>,
@@ -355,15 +355,15 @@ struct Copying<'c> {
     buffer: Vec<u8>,
 }
 
-impl<'c> Copying<'c> {
+impl<'c> FrameCopy<'c> {
     /// The frames in the first `first` bytes of `old` are the first that are taken; `draft` is empty.
-    fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<Copying<'c>, Fault> {
+    fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<FrameCopy<'c>, Fault> {
         let shared = match first {
             0 => 0,
             _ => draft.share(old).map_or(0, |()| first),
         };
         cut(draft, shared)?;
-        Ok(Copying {
+        Ok(FrameCopy {
             old,
             draft,
             out: Uncached::new(draft)?,

@@ -12,12 +12,12 @@ use super::readings::{Keys, MakeScratch, Reading, Readings};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::reader::is_backup;
-use crate::archive::records::State;
+use crate::archive::records::FileState;
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
 use crate::engine::operation::events::Notice;
 use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
-use crate::engine::operation::progress::{Count, Counters, Phase};
+use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
@@ -37,7 +37,7 @@ pub trait Sink {
 }
 
 /// What of a store is read.
-pub enum Look {
+pub enum Extent {
     All,
     These(Vec<(String, Kind)>),
 }
@@ -63,7 +63,7 @@ pub struct StoreReader<'g> {
     /// Parts of the store are as they were at different times.
     pub has_moved: bool,
     /// What was read once more, since the store moved, and what the last look at it found.
-    pub read_again: HashMap<String, writer::Look>,
+    pub read_again: HashMap<String, writer::LastLook>,
 }
 
 impl<'g> StoreReader<'g> {
@@ -103,18 +103,18 @@ impl<'g> StoreReader<'g> {
     /// the store moves, until every file that was in it all the time has been read.
     pub fn read(
         &mut self,
-        look: Look,
+        look: Extent,
         old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
         // What was read before does not stay in the backup.
         match &look {
-            Look::All => {
+            Extent::All => {
                 self.readings.forget_all()?;
                 self.read_again.clear();
                 self.has_moved = false;
             }
-            Look::These(names) => {
+            Extent::These(names) => {
                 let mut names = names.iter();
                 names.try_for_each(|(name, _)| self.readings.forget(name))?;
             }
@@ -149,7 +149,7 @@ impl<'g> StoreReader<'g> {
             let mut names = Vec::new();
             names.try_reserve_exact(seen.len()).map_err(Error::from)?;
             names.extend(seen.iter().map(|seen| (seen.name.clone(), seen.kind)));
-            self.pass(Look::These(names), true, old, sink)?;
+            self.pass(Extent::These(names), true, old, sink)?;
             // What has gone on moving while it was read has to be found once more; what has taken its
             // place has come since, or is found where it was before.
             if self.has_read(&seen)? {
@@ -168,7 +168,7 @@ impl<'g> StoreReader<'g> {
     }
 
     /// Whether each of these files has been read, under whatever name.
-    fn has_read(&mut self, seen: &[store::Seen]) -> Result<bool, Fault> {
+    fn has_read(&mut self, seen: &[store::Sighting]) -> Result<bool, Fault> {
         let files = seen.iter().filter(|seen| seen.kind == Kind::File);
         self.readings.have_all(files.map(|seen| seen.identity))
     }
@@ -176,7 +176,7 @@ impl<'g> StoreReader<'g> {
     /// Reads what `look` says, once; `again`: after the store has moved.
     fn pass(
         &mut self,
-        look: Look,
+        look: Extent,
         again: bool,
         old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
@@ -235,9 +235,9 @@ impl<'g> StoreReader<'g> {
     }
 
     /// Has a thread of the pool list the store.
-    fn start_listing(&self, look: Look, takes_over: bool) -> Result<Batches> {
+    fn start_listing(&self, look: Extent, takes_over: bool) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead())?;
-        if let Look::These(names) = &look {
+        if let Extent::These(names) = &look {
             count(&self.operation.counters, names.len() as u64);
         }
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
@@ -249,12 +249,12 @@ impl<'g> StoreReader<'g> {
                 listed: 0,
             };
             let done = catch_unwind(AssertUnwindSafe(|| match &look {
-                Look::All => store.list(&mut feed),
-                Look::These(names) => store.list_these(names, &mut feed),
+                Extent::All => store.list(&mut feed),
+                Extent::These(names) => store.list_these(names, &mut feed),
             }));
             match done.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))) {
                 Err(error) => drop(sender.send(Err(error))),
-                Ok(()) if matches!(look, Look::All) => count(&operation.counters, feed.listed),
+                Ok(()) if matches!(look, Extent::All) => count(&operation.counters, feed.listed),
                 Ok(()) => {}
             }
         })?;
@@ -337,7 +337,7 @@ struct Portion {
     /// How many licences need not be read.
     taken_over: u64,
     readings: Vec<Reading>,
-    again: Vec<(String, writer::Look)>,
+    again: Vec<(String, writer::LastLook)>,
 }
 
 impl Work for Packer {
@@ -410,7 +410,7 @@ impl Packing<'_> {
     }
 
     /// Notes what was found in a licence that may have been read before.
-    fn looked(&mut self, name: &str, found: writer::Look) -> Result<()> {
+    fn looked(&mut self, name: &str, found: writer::LastLook) -> Result<()> {
         if self.reader.again {
             self.portion.again.try_reserve(1)?;
             self.portion.again.push((name.to_owned(), found));
@@ -534,7 +534,7 @@ impl Packing<'_> {
         name: &str,
         modified: i64,
         statement: Statement,
-        state: Option<State>,
+        state: Option<FileState>,
     ) -> Result<()> {
         let leave_out_unstated = self.reader.rules.leave_out_unstated;
         if statement.right.is_restricted(leave_out_unstated) {
@@ -556,7 +556,7 @@ impl Packing<'_> {
         if self.reader.again {
             self.builder.note_read_again();
         }
-        self.looked(name, writer::Look::Kept)
+        self.looked(name, writer::LastLook::Kept)
     }
 
     fn restrict(&mut self, name: &str, statement: Statement) -> Result<()> {
@@ -574,7 +574,7 @@ impl Packing<'_> {
             key_id: statement.key_id,
         });
         self.left_out(name, reason);
-        self.looked(name, writer::Look::Restricted)
+        self.looked(name, writer::LastLook::Restricted)
     }
 
     /// Whether a file that is too large for a licence is a backup.
@@ -603,8 +603,8 @@ impl Packing<'_> {
 const IS_BACKUP: &str = "it is a backup made by licbak";
 
 /// What of a file's facts changes when its content does.
-fn state(facts: &Facts) -> State {
-    State {
+fn state(facts: &Facts) -> FileState {
+    FileState {
         device: facts.identity.device,
         inode: facts.identity.inode,
         mtime: facts.modified,

@@ -68,7 +68,7 @@ struct Queue {
 
 /// What the event thread is to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Due {
     Tell(Notice),
     /// It is time to tell how far the operation is.
     Tick,
@@ -120,23 +120,23 @@ impl Events {
 
     /// For the event thread: what is next. What it was given before has been told. Progress is due at
     /// `tick`, however much else there is to tell.
-    pub fn next(&self, tick: &mut Instant) -> Next {
+    pub fn next(&self, tick: &mut Instant) -> Due {
         let mut queue = self.queue.lock();
         queue.telling = false;
         self.changed.notify_all();
         loop {
             if queue.closed && queue.waiting.is_empty() {
-                return Next::Closed;
+                return Due::Closed;
             }
             let left = tick.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 *tick = Instant::now() + TICK;
                 queue.telling = true;
-                return Next::Tick;
+                return Due::Tick;
             }
             if let Some(notice) = queue.waiting.pop_front() {
                 queue.telling = true;
-                return Next::Tell(notice);
+                return Due::Tell(notice);
             }
             queue = self.changed.wait_for(queue, left);
         }
@@ -151,7 +151,7 @@ mod tests {
     use crate::sys::threads::Thread;
 
     /// The next but for progress.
-    fn next(events: &Events) -> Next {
+    fn next(events: &Events) -> Due {
         let mut never = Instant::now() + Duration::from_secs(3600);
         events.next(&mut never)
     }
@@ -172,10 +172,10 @@ mod tests {
             posting.close();
         });
         for number in 0..count {
-            assert_eq!(next(&events), Next::Tell(kept(number)));
+            assert_eq!(next(&events), Due::Tell(kept(number)));
             assert!(events.queue.lock().waiting.len() <= WAITING_MAX);
         }
-        assert_eq!(next(&events), Next::Closed);
+        assert_eq!(next(&events), Due::Closed);
         thread.unwrap().join();
     }
 
@@ -190,7 +190,7 @@ mod tests {
             posting.close();
         });
         events.mute();
-        assert_eq!(next(&events), Next::Closed);
+        assert_eq!(next(&events), Due::Closed);
         thread.unwrap().join();
     }
 
@@ -198,7 +198,7 @@ mod tests {
     fn a_flush_waits_for_the_listener_to_return() {
         let events = Arc::new(Events::default());
         events.post(kept(1));
-        assert_eq!(next(&events), Next::Tell(kept(1)));
+        assert_eq!(next(&events), Due::Tell(kept(1)));
         let (sender, flushed) = std::sync::mpsc::channel();
         let flushing = Arc::clone(&events);
         let thread = Thread::start(move || {
@@ -207,7 +207,7 @@ mod tests {
         });
         assert!(flushed.recv_timeout(Duration::from_millis(50)).is_err());
         events.close();
-        assert_eq!(next(&events), Next::Closed);
+        assert_eq!(next(&events), Due::Closed);
         flushed.recv().unwrap();
         thread.unwrap().join();
     }
@@ -217,8 +217,8 @@ mod tests {
         let events = Events::default();
         (0..WAITING_MAX).for_each(|number| events.post(kept(number)));
         let mut tick = Instant::now();
-        assert_eq!(events.next(&mut tick), Next::Tick);
+        assert_eq!(events.next(&mut tick), Due::Tick);
         assert!(tick > Instant::now());
-        assert_eq!(events.next(&mut (tick + TICK)), Next::Tell(kept(0)));
+        assert_eq!(events.next(&mut (tick + TICK)), Due::Tell(kept(0)));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use self::events::{Event, Events, Listener, Next, Notice, TICK};
+use self::events::{Due, Event, Events, Listener, Notice, TICK};
 use self::out_of_memory::Memory;
 use self::pool::Pool;
 use self::progress::{Counters, Progress};
@@ -24,14 +24,14 @@ use crate::sys::threads::Thread;
 
 /// What kind of operation it is, for those who cancel only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum OperationKind {
     Backup,
     Restore,
     Verify,
 }
 
 pub struct Operation {
-    pub kind: Kind,
+    pub kind: OperationKind,
     pub counters: Counters,
     events: Events,
     state: Mutex<State>,
@@ -57,7 +57,7 @@ pub trait Ending: Send + 'static {
 pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
 
 impl Operation {
-    pub fn new(kind: Kind) -> Result<Operation> {
+    pub fn new(kind: OperationKind) -> Result<Operation> {
         Ok(Operation {
             kind,
             counters: Counters::default(),
@@ -161,10 +161,10 @@ impl Operation {
         let (mut told, mut tick) = (Progress::default(), Instant::now() + TICK);
         loop {
             let event = match self.events.next(&mut tick) {
-                Next::Closed => return told,
-                Next::Tell(ref notice) => listener.tell(Event::Notice(notice)),
-                Next::Tick if self.counters.read() == told || self.is_stopping() => continue,
-                Next::Tick => {
+                Due::Closed => return told,
+                Due::Tell(ref notice) => listener.tell(Event::Notice(notice)),
+                Due::Tick if self.counters.read() == told || self.is_stopping() => continue,
+                Due::Tick => {
                     told = self.counters.read();
                     listener.tell(Event::Progress(told))
                 }
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
-        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
         let (sender, told) = bounded(1).unwrap();
         let story: Story = Box::new(|_, _| resume_unwind(Box::new("on purpose")));
         operation
@@ -404,7 +404,7 @@ mod tests {
             result
         });
         let (_, expected) = state.conclude(result);
-        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
         let story: Story = Box::new(move |operation, _| {
             steps.into_iter().try_for_each(|step| match step {
                 Step::Cancel => {
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn nothing_is_committed_while_the_host_looks_at_the_progress() {
-        let operation = Arc::new(Operation::new(Kind::Backup).unwrap());
+        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
         let story: Story = Box::new(|operation, _| {
             operation.counters.enter(progress::Phase::Working, 7);
             std::thread::sleep(TICK + TICK / 2);

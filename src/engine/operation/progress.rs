@@ -74,12 +74,12 @@ impl Counters {
 }
 
 /// A shorter way to count.
-pub trait Count {
+pub trait Counting {
     fn add(&self, more: u64);
     fn set(&self, value: u64);
 }
 
-impl Count for AtomicU64 {
+impl Counting for AtomicU64 {
     fn add(&self, more: u64) {
         self.fetch_add(more, Relaxed);
     }

@@ -14,7 +14,7 @@ use crate::archive::{Fault, digests};
 use crate::engine::operation::Operation;
 use crate::engine::operation::events::Notice;
 use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
-use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::operation::progress::{Counting, Phase};
 use crate::error::{Error, Result};
 use crate::license::name;
 use crate::random::HashSet;

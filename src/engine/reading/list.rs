@@ -9,7 +9,7 @@ use crate::license::{BackupRight, Format};
 
 /// What a backup says of one licence.
 #[derive(Debug)]
-pub struct Listed<'a> {
+pub struct ListedLicense<'a> {
     pub name: &'a str,
     pub key_id: &'a str,
     pub size: u64,
@@ -22,14 +22,14 @@ pub struct Listed<'a> {
 pub fn list(
     properties: &Properties,
     check: &dyn Fn() -> Result<()>,
-    mut visit: impl FnMut(Listed) -> Result<()>,
+    mut visit: impl FnMut(ListedLicense) -> Result<()>,
 ) -> Result<()> {
     let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
     let fault = |fault| backup.error(fault);
     let mut lines = backup.reader.lines(LICENSES).map_err(fault)?;
     while let Some((_, line)) = lines.next().map_err(fault)? {
         let line = parse_license(line).map_err(fault)?;
-        visit(Listed {
+        visit(ListedLicense {
             name: &line.name,
             key_id: &line.key_id,
             size: line.size,

@@ -6,7 +6,7 @@ use super::backup_file::Backup;
 use super::check::{Looking, Selection, Walk};
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
-use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::properties::Property;
 use crate::engine::restorer::{Plan, Settings};
 use crate::error::Result;

@@ -17,7 +17,7 @@ use crate::engine::properties::Property;
 use crate::engine::reading::check::Walk;
 use crate::engine::restorer::{Plan, Settings};
 use crate::error::{Error, Outcome, Result};
-use crate::store::{Place, Target};
+use crate::store::{Place, RestoreTarget};
 
 /// Plans the restore of all licences, or of those with one key ID.
 pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -> Result<Plan> {
@@ -46,9 +46,11 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
         let store =
             place.open_for_restore(options.overwrite, options.dry_run, operation.go_on())?;
         let damage = match store {
-            Target::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
-            Target::Directory(store) => restore_to_directory(walk, selection, store, options),
-            Target::Database(store) => restore_to_database(walk, selection, *store, options),
+            RestoreTarget::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
+            RestoreTarget::Directory(store) => {
+                restore_to_directory(walk, selection, store, options)
+            }
+            RestoreTarget::Database(store) => restore_to_database(walk, selection, *store, options),
         }?;
         choice.damage.or(damage).map_or(Ok(()), Err)
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options::Options;
 use crate::engine::operation::events::Notice;
-use crate::engine::operation::progress::{Count, Counters, Phase};
+use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::reading::check::{Copying, Selection, Walk};
 use crate::error::{Error, Result};
 use crate::license::Statement;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::options::Options;
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::events::Notice;
-use crate::engine::operation::progress::{Count as _, Phase};
+use crate::engine::operation::progress::{Counting as _, Phase};
 use crate::engine::reading::check::{Selection, Visitor, Walk};
 use crate::error::{Error, Result};
 use crate::license::name;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::options::Options;
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::events::Notice;
-use crate::engine::operation::progress::{Count, Phase};
+use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
 use crate::store::Placed;

@@ -10,31 +10,31 @@ use std::time::{Duration, Instant};
 use super::listing::{Listing, PAUSE, Stamp, checked, read_error, vanished};
 use crate::error::Result;
 use crate::license::name;
-use crate::store::snapshot::{Again, Known, Seen};
+use crate::store::snapshot::{Again, IsKnown, Sighting};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Identity, Kind};
 
 /// The names in a folder as the kernel has them, those that are hidden left out.
 #[derive(Default)]
-struct Entries {
+struct ListedNames {
     text: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<ListedName>,
 }
 
-struct Entry {
+struct ListedName {
     end: usize,
     kind: Kind,
     inode: u64,
 }
 
-impl Entries {
+impl ListedNames {
     fn push(&mut self, name: &[u8], kind: Kind, inode: u64) -> Result<(), Errno> {
         self.text
             .try_reserve(name.len())
             .map_err(|_| Errno::NOMEM)?;
         self.entries.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         self.text.extend_from_slice(name);
-        self.entries.push(Entry {
+        self.entries.push(ListedName {
             end: self.text.len(),
             kind,
             inode,
@@ -42,7 +42,7 @@ impl Entries {
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &ListedName)> {
         let mut start = 0;
         self.entries.iter().map(move |entry| {
             let name = self.text.get(start..entry.end).unwrap_or_default();
@@ -53,14 +53,14 @@ impl Entries {
 }
 
 /// The lists of folders that have changed since all was listed.
-type Lists = BTreeMap<String, Entries>;
+type Lists = BTreeMap<String, ListedNames>;
 
 impl Listing {
     /// Looks at the folders that have changed since they were listed until all of them are known as they were at
     /// one moment, and gives what in them is not `known`.
     pub(super) fn look_at_moment(
         &self,
-        known: Known,
+        known: IsKnown,
         until: Instant,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Again> {
@@ -94,7 +94,7 @@ impl Listing {
 
     /// Lists `folder`, unless it is there no more.
     fn list(&self, folder: &str, lists: &mut Lists) -> Result<()> {
-        let mut entries = Entries::default();
+        let mut entries = ListedNames::default();
         let listed = self.stamp(folder, |directory| {
             directory.entries(|name, kind, inode| match name.to_bytes() {
                 [b'.', ..] => Ok(()),
@@ -154,7 +154,7 @@ impl Listing {
 
     /// What in the `lists`, which are those of one moment, is not `known`; and folders in them that were not listed
     /// before.
-    fn unknown(&self, lists: &Lists, known: Known) -> Result<(Vec<Seen>, BTreeSet<String>)> {
+    fn unknown(&self, lists: &Lists, known: IsKnown) -> Result<(Vec<Sighting>, BTreeSet<String>)> {
         let (mut unknown, mut new) = (Vec::new(), BTreeSet::new());
         for (folder, entries) in lists {
             let directory = self.open_listed(folder);
@@ -192,7 +192,7 @@ impl Listing {
                     }
                 } else if !known(&whole, identity)? {
                     unknown.try_reserve(1)?;
-                    unknown.push(Seen {
+                    unknown.push(Sighting {
                         name: whole,
                         kind,
                         identity,

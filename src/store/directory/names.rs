@@ -8,11 +8,11 @@ use crate::sys::files::Kind;
 #[derive(Default)]
 pub struct Names {
     text: String,
-    places: Vec<Place>,
+    places: Vec<NamePlace>,
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct NamePlace {
     start: u32,
     length: u16,
     kind: Kind,
@@ -25,7 +25,7 @@ impl Names {
         self.text.try_reserve(name.len())?;
         self.places.try_reserve(1)?;
         self.text.push_str(name);
-        self.places.push(Place {
+        self.places.push(NamePlace {
             start,
             length,
             kind,
@@ -58,7 +58,7 @@ impl Names {
     }
 }
 
-fn text(all: &str, place: Place) -> &str {
+fn text(all: &str, place: NamePlace) -> &str {
     let start = place.start as usize;
     all.get(start..start + usize::from(place.length))
         .unwrap_or_default()

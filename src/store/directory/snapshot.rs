@@ -9,7 +9,7 @@ use super::listing::{Listing, checked, read_error, vanished};
 use super::names::Names;
 use crate::error::{Error, Result};
 use crate::license::name;
-use crate::store::snapshot::{Again, Feed, Known, Snapshot};
+use crate::store::snapshot::{Again, Feed, IsKnown, Snapshot};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Kind};
 use crate::sys::origin::Origin;
@@ -56,7 +56,7 @@ impl Snapshot for Listing {
 
     fn look_again(
         &self,
-        known: Known,
+        known: IsKnown,
         until: Instant,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Again> {

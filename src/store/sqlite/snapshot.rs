@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use super::{Column, Database, Table};
 use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
-use crate::store::content_batch::{AHEAD, Gathering};
+use crate::store::content_batch::{AHEAD, ContentBatches};
 use crate::store::license::License;
 use crate::store::patience::GoOn;
 use crate::store::snapshot::{self, Feed};
@@ -19,11 +19,11 @@ use crate::sys::anchored_path::AnchoredPath;
 pub struct Snapshot {
     /// Of one thread at a time.
     database: Mutex<Database>,
-    reading: Reading,
+    reading: RowReading,
 }
 
 /// How the rows are read.
-struct Reading {
+struct RowReading {
     query: String,
     /// See [`Database::query_by_number`].
     is_by_number: bool,
@@ -44,7 +44,7 @@ impl Snapshot {
         let reading = match table.row_number {
             Some(number) => {
                 database.check_table()?;
-                Reading {
+                RowReading {
                     query: database.query_by_number(table, number)?,
                     is_by_number: true,
                     is_of_view: false,
@@ -53,7 +53,7 @@ impl Snapshot {
             None => {
                 let query = database.query(table)?;
                 database.check_what_is_read(&query)?;
-                Reading {
+                RowReading {
                     query,
                     is_by_number: false,
                     is_of_view: table.is_view,
@@ -133,9 +133,10 @@ impl Database {
         ))
     }
 
-    /// Likewise, of a table whose rows have a `number`: by that they are read, and an index is but what they
-    /// are sorted by. It has as many entries as there are rows; so where each leads to a row, and the
-    /// rows' own names are in order, no row is missed, however much the index is damaged.
+    /// What gives every licence of a table whose rows have a `number`, sorted by the bytes of its name.
+    /// The rows are read by their number, and an index is but what they are sorted by. It has as many entries
+    /// as there are rows; so where each leads to a row, and the rows' own names are in order, no row is missed,
+    /// however much the index is damaged.
     fn query_by_number(&self, table: Table, number: &str) -> Result<String> {
         let columns = table.selected("rows.");
         let collation = self.collation()?;
@@ -145,8 +146,8 @@ impl Database {
         ))
     }
 
-    /// Gives every licence to `gathering`.
-    fn gather(&self, reading: &Reading, gathering: &mut Gathering) -> Result<()> {
+    /// Gives every licence to `batches`.
+    fn gather(&self, reading: &RowReading, batches: &mut ContentBatches) -> Result<()> {
         let (mut last, mut count) = (String::new(), 0);
         let row_after = |last: &str| match last {
             "" => "the first row".to_owned(),
@@ -169,7 +170,7 @@ impl Database {
                 let what = format_args!("it is damaged ({} is out of order)", row_after(&last));
                 return Err(self.unfit(what));
             }
-            gathering.add(&license)?;
+            batches.add(&license)?;
             license.name.clone_into(&mut last);
             count += 1;
         }
@@ -258,8 +259,8 @@ impl snapshot::Snapshot for Snapshot {
     }
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
-        let mut gathering = Gathering::new("database", feed);
-        self.database.lock().gather(&self.reading, &mut gathering)?;
-        gathering.finish()
+        let mut batches = ContentBatches::new("database", feed);
+        self.database.lock().gather(&self.reading, &mut batches)?;
+        batches.finish()
     }
 }
