@@ -1,5 +1,5 @@
-# Passes on what the tests print, and sums it up in a last line: how many passed, and all that was skipped. The last
-# line that it reads is "exit status" with that of the tests, which becomes its own.
+# Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last line that it reads
+# is "exit status" with that of the tests, which becomes its own.
 
 function skip(count, what) {
     list = list (skipped == 0 ? ": " : ", ") what
@@ -9,11 +9,6 @@ function skip(count, what) {
 /^exit status [0-9]+$/ {
     status = $3
     next
-}
-
-{
-    print
-    fflush()
 }
 
 /^test result: / {
