@@ -1,96 +1,94 @@
-//! Bounded channels that need no memory but what they are made with.
+//! Bounded channels in which a thread needs no memory to wait.
 //!
-//! Those of crossbeam and of the standard library keep something in thread-local storage for a thread
-//! that waits. Its first use allocates, and where that fails the C library and Rust's own end the
-//! process. These wait on a lock of the system, and have room for all that they may hold.
+//! The queue is crossbeam's. A thread that waits in it, as in the standard library's, keeps something in
+//! thread-local storage, whose first use allocates; where that fails, the C library and Rust's own end the
+//! process. So what waits there is never called, and threads wait on a lock of the system.
 
 #![forbid(unsafe_code)]
 
-use std::collections::{TryReserveError, VecDeque};
 use std::sync::Arc;
+
+use crossbeam_channel::{TryRecvError, TrySendError, never};
 
 use super::locks::{Condvar, Mutex};
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+pub struct Sender<T> {
+    queue: crossbeam_channel::Sender<T>,
+    /// Dropped after the queue: who is woken finds that nobody sends any more.
+    bell: Bell,
+}
+
+/// The one receiver; threads may share it.
+pub struct Receiver<T> {
+    queue: crossbeam_channel::Receiver<T>,
+    bell: Bell,
+}
+
+/// Rings when an end is gone.
+#[derive(Clone, Default)]
+struct Bell(Arc<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    lock: Mutex<()>,
     /// There is something to receive, or never will be.
     filled: Condvar,
     /// There is room to send, or nobody who receives.
     emptied: Condvar,
 }
 
-struct State<T> {
-    waiting: VecDeque<T>,
-    most: usize,
-    senders: usize,
-    receivers: usize,
+/// A channel in which at most `most` values wait, one at least. Nobody can refuse it memory: that has to be
+/// little enough for the reserve.
+pub fn bounded<T>(most: usize) -> (Sender<T>, Receiver<T>) {
+    let (queue, receiving) = crossbeam_channel::bounded(most.max(1));
+    let bell = Bell::default();
+    let receiver = Receiver {
+        queue: receiving,
+        bell: bell.clone(),
+    };
+    (Sender { queue, bell }, receiver)
 }
 
-pub struct Sender<T>(Arc<Shared<T>>);
-pub struct Receiver<T>(Arc<Shared<T>>);
-
-/// A channel in which at most `most` values wait, one at least.
-pub fn bounded<T>(most: usize) -> Result<(Sender<T>, Receiver<T>), TryReserveError> {
-    let most = most.max(1);
-    let mut waiting = VecDeque::new();
-    waiting.try_reserve_exact(most)?;
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            waiting,
-            most,
-            senders: 1,
-            receivers: 1,
-        }),
-        filled: Condvar::default(),
-        emptied: Condvar::default(),
-    });
-    Ok((Sender(Arc::clone(&shared)), Receiver(shared)))
+impl Waiting {
+    /// Attempts under the lock, and waits for `change` after each in vain, so that none falls between.
+    fn until<R>(&self, change: &Condvar, mut attempt: impl FnMut() -> Option<R>) -> R {
+        let mut held = self.lock.lock();
+        loop {
+            match attempt() {
+                Some(done) => return done,
+                None => held = change.wait(held),
+            }
+        }
+    }
 }
 
 impl<T> Sender<T> {
     /// Waits for room; gives the value back where nobody receives any more.
     pub fn send(&self, value: T) -> Result<(), T> {
-        let mut state = self.0.state.lock();
-        while state.receivers > 0 && state.waiting.len() >= state.most {
-            state = self.0.emptied.wait(state);
-        }
-        if state.receivers == 0 {
-            return Err(value);
-        }
-        state.waiting.push_back(value);
-        self.0.filled.notify_one();
-        Ok(())
-    }
-
-    /// Sends where there is room and somebody who receives.
-    pub fn try_send(&self, value: T) -> Result<(), T> {
-        let mut state = self.0.state.lock();
-        if state.receivers == 0 || state.waiting.len() >= state.most {
-            return Err(value);
-        }
-        state.waiting.push_back(value);
-        self.0.filled.notify_one();
-        Ok(())
+        let (waiting, mut value) = (&self.bell.0, Some(value));
+        waiting.until(&waiting.emptied, || {
+            let sent = self.queue.try_send(value.take()?);
+            if let Err(TrySendError::Full(back)) = sent {
+                value = Some(back);
+                return None;
+            }
+            waiting.filled.notify_one();
+            Some(sent.map_err(TrySendError::into_inner))
+        })
     }
 }
 
 impl<T> Receiver<T> {
     /// Waits for a value; None where nothing waits and nobody sends any more.
     pub fn recv(&self) -> Option<T> {
-        let mut state = self.0.state.lock();
-        while state.senders > 0 && state.waiting.is_empty() {
-            state = self.0.filled.wait(state);
-        }
-        let value = state.waiting.pop_front();
-        self.0.emptied.notify_one();
-        value
-    }
-
-    /// A value, if one waits.
-    pub fn try_recv(&self) -> Option<T> {
-        let value = self.0.state.lock().waiting.pop_front();
-        self.0.emptied.notify_one();
-        value
+        let waiting = &self.bell.0;
+        waiting.until(&waiting.filled, || match self.queue.try_recv() {
+            Err(TryRecvError::Empty) => None,
+            received => {
+                waiting.emptied.notify_one();
+                Some(received.ok())
+            }
+        })
     }
 }
 
@@ -104,57 +102,51 @@ impl<T> Iterator for Receiver<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
-        self.0.state.lock().senders += 1;
-        Sender(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Clone for Receiver<T> {
-    fn clone(&self) -> Receiver<T> {
-        self.0.state.lock().receivers += 1;
-        Receiver(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.senders -= 1;
-        if state.senders == 0 {
-            self.0.filled.notify_all();
-        }
+        let (queue, bell) = (self.queue.clone(), self.bell.clone());
+        Sender { queue, bell }
     }
 }
 
 impl<T> Drop for Receiver<T> {
+    /// Drops what is left, which may hold ends of other channels; crossbeam would keep it for the senders.
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.receivers -= 1;
-        if state.receivers > 0 {
-            return;
+        loop {
+            let held = self.bell.0.lock.lock();
+            let Ok(left) = self.queue.try_recv() else {
+                self.queue = never();
+                return;
+            };
+            drop(held);
+            drop(left);
         }
-        let left = std::mem::take(&mut state.waiting);
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let _held = self.0.lock.lock();
+        self.0.filled.notify_all();
         self.0.emptied.notify_all();
-        drop(state);
-        // It may hold ends of other channels.
-        drop(left);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter::from_fn;
+
     use super::*;
     use crate::sys::threads::Thread;
 
     #[test]
     fn what_is_sent_comes_in_order_and_once_each() {
-        let (sender, receiver) = bounded(3).unwrap();
-        let (results, sums) = bounded(1).unwrap();
+        let (sender, receiver) = bounded(3);
+        let (results, sums) = bounded(1);
+        let receiver = Arc::new(receiver);
         let threads: Vec<_> = (0..4)
             .map(|_| {
-                let (receiver, results) = (receiver.clone(), results.clone());
+                let (receiver, results) = (Arc::clone(&receiver), results.clone());
                 Thread::start(move || {
-                    let all: Vec<u64> = receiver.collect();
+                    let all: Vec<u64> = from_fn(|| receiver.recv()).collect();
                     assert!(all.is_sorted());
                     results.send(all.iter().sum::<u64>()).unwrap();
                 })
@@ -170,15 +162,14 @@ mod tests {
 
     #[test]
     fn an_end_that_is_gone_lets_the_other_go_on() {
-        let (sender, receiver) = bounded(1).unwrap();
+        let (sender, receiver) = bounded(1);
         sender.send(1).unwrap();
-        assert_eq!(sender.try_send(2), Err(2));
         let thread = Thread::start(move || assert_eq!(sender.send(3), Err(3))).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20)); // most likely it waits now
         drop(receiver);
         thread.join();
 
-        let (sender, receiver) = bounded::<()>(1).unwrap();
+        let (sender, receiver) = bounded::<()>(1);
         let thread = Thread::start(move || assert_eq!(receiver.recv(), None)).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
         drop(sender);
@@ -187,11 +178,11 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_for_nobody() {
-        let (sender, receiver) = bounded(2).unwrap();
-        let (inner, ended) = bounded::<()>(1).unwrap();
+        let (sender, receiver) = bounded(2);
+        let (inner, ended) = bounded::<()>(1);
         sender.send(inner).ok().unwrap();
         drop(receiver);
         assert_eq!(ended.recv(), None);
-        assert!(sender.send(bounded(1).unwrap().0).is_err());
+        assert!(sender.send(bounded(1).0).is_err());
     }
 }

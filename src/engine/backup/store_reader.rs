@@ -181,7 +181,7 @@ impl<'g> StoreReader<'g> {
         old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
-        let (give_back, buffers) = bounded(2 * self.rules.workers + 1).map_err(Error::from)?;
+        let (give_back, buffers) = crossbeam_channel::bounded(2 * self.rules.workers + 1);
         let reader = Arc::new(Packer {
             operation: Arc::clone(self.operation),
             rules: self.rules,
@@ -236,7 +236,7 @@ impl<'g> StoreReader<'g> {
 
     /// Has a thread of the pool list the store.
     fn start_listing(&self, look: Extent, takes_over: bool) -> Result<Batches> {
-        let (sender, batches) = bounded(self.store.batches_ahead())?;
+        let (sender, batches) = bounded(self.store.batches_ahead());
         if let Extent::These(names) = &look {
             count(&self.operation.counters, names.len() as u64);
         }
@@ -325,8 +325,8 @@ struct Packer {
     /// The store has moved, and what is read now may have been read before.
     again: bool,
     keys: Keys,
-    /// Memory of frames that have been written.
-    buffers: Receiver<Vec<u8>>,
+    /// Memory of frames that have been written; nobody waits for it.
+    buffers: crossbeam_channel::Receiver<Vec<u8>>,
 }
 
 /// A part of the backup.

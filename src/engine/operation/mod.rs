@@ -83,10 +83,10 @@ impl Operation {
         ending: impl Ending,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
-        let (go, ready) = bounded::<()>(1)?;
-        let (verdict, ended) = bounded::<Result<()>>(1)?;
+        let (go, ready) = bounded::<()>(1);
+        let (verdict, ended) = bounded::<Result<()>>(1);
         // The event thread first: until it is given the conductor it can still be sent home.
-        let (begin, begun) = bounded::<Thread>(1)?;
+        let (begin, begun) = bounded::<Thread>(1);
         let mut thread = self.thread.lock();
         let events = Thread::start({
             let operation = Arc::clone(self);
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
         let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
-        let (sender, told) = bounded(1).unwrap();
+        let (sender, told) = bounded(1);
         let story: Story = Box::new(|_, _| resume_unwind(Box::new("on purpose")));
         operation
             .launch(1, story, Box::new(Silent), None, Sentences(sender))
@@ -419,7 +419,7 @@ mod tests {
                 Step::Fail => Err(Error::new(Outcome::DiskFull, "The disk is full.")),
             })
         });
-        let (sender, ends) = bounded(8).unwrap();
+        let (sender, ends) = bounded(8);
         operation
             .launch(1, story, Box::new(Ends(sender)), None, ())
             .unwrap();

@@ -2,6 +2,7 @@
 //! order.
 
 use std::collections::VecDeque;
+use std::iter::from_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -25,15 +26,16 @@ pub struct Pool {
 
 impl Pool {
     pub fn start(threads: usize) -> Result<Pool> {
-        let (tasks, receiver) = bounded::<Task>(threads)?;
+        let (tasks, receiver) = bounded::<Task>(threads);
+        let receiver = Arc::new(receiver);
         let mut pool = Pool {
             tasks: Some(tasks),
             threads: Vec::new(),
         };
         for _ in 0..threads {
-            let receiver = receiver.clone();
-            pool.threads
-                .push(Thread::start(move || receiver.for_each(|task| task()))?);
+            let receiver = Arc::clone(&receiver);
+            let run_all = move || from_fn(|| receiver.recv()).for_each(|task| task());
+            pool.threads.push(Thread::start(run_all)?);
         }
         Ok(pool)
     }
@@ -97,13 +99,15 @@ pub fn ordered<W: Work>(
 ) -> Result<()> {
     let under_way = 2 * workers + 1;
     let ahead = (ALL_AHEAD / under_way).clamp(1, AHEAD);
-    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way)?;
-    let (leaving, all_left) = bounded::<()>(1)?;
+    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way);
+    let receiver = Arc::new(receiver);
+    let (leaving, all_left) = bounded::<()>(1);
     for _ in 0..workers {
-        let (work, receiver, leaving) = (Arc::clone(&work), receiver.clone(), leaving.clone());
+        let (work, receiver) = (Arc::clone(&work), Arc::clone(&receiver));
+        let leaving = leaving.clone();
         pool.run(move || {
-            do_jobs(work.as_ref(), receiver);
-            drop(work);
+            do_jobs(work.as_ref(), &receiver);
+            drop((receiver, work));
             drop(leaving);
         })?;
     }
@@ -112,7 +116,7 @@ pub fn ordered<W: Work>(
     let mut take_all = || loop {
         while outputs.len() < under_way {
             let Some(job) = jobs.next() else { break };
-            let (outlet, output) = bounded(ahead)?;
+            let (outlet, output) = bounded(ahead);
             match job {
                 Ok(job) => drop(sender.send((job, Outlet(outlet)))),
                 Err(error) => drop(outlet.send(Err(error))),
@@ -134,9 +138,9 @@ pub fn ordered<W: Work>(
     done
 }
 
-fn do_jobs<W: Work>(work: &W, jobs: Receiver<(W::Job, Outlet<W::Output>)>) {
+fn do_jobs<W: Work>(work: &W, jobs: &Receiver<(W::Job, Outlet<W::Output>)>) {
     let mut scratch = None;
-    for (job, outlet) in jobs {
+    for (job, outlet) in from_fn(|| jobs.recv()) {
         let done = catch_unwind(AssertUnwindSafe(|| {
             let scratch = match &mut scratch {
                 Some(scratch) => scratch,
