@@ -1,10 +1,11 @@
 //! Locks without a state beyond their own.
 //!
-//! These are the standard library's, with its poison left out: no code of ours panics while it holds
-//! one, and if it did, the operation would end as a bug and its data with it. Locks that keep their
-//! waiters in a table of the whole process, as parking_lot's do, can't be used here: a child that is
-//! forked while a thread holds a part of that table finds it locked for ever, and a restorer must
-//! work in a child.
+//! Those that are waited for are the standard library's, with its poison left out: no code of ours
+//! panics while it holds one, and if it did, the operation would end as a bug and its data with it.
+//! parking_lot keeps who waits in a table of the whole process. A thread that waits may have to enlarge
+//! that, and where there is no memory the process ends; a child that is forked while a thread holds a
+//! part of it finds it locked for ever, and a restorer must work in a child. So parking_lot has those
+//! locks only that nobody waits for: [`Unshared`].
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +51,21 @@ impl Condvar {
 
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// What one thread has at a time, so that nobody ever waits for it: a database that is listed, and the
+/// names that its authorizer sees.
+pub struct Unshared<T>(parking_lot::Mutex<T>);
+
+impl<T> Unshared<T> {
+    pub fn new(value: T) -> Unshared<T> {
+        Unshared(parking_lot::Mutex::new(value))
+    }
+
+    pub fn lock(&self) -> parking_lot::MutexGuard<'_, T> {
+        debug_assert!(!self.0.is_locked(), "two threads have it at a time");
+        self.0.lock()
     }
 }
 

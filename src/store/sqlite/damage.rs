@@ -8,7 +8,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use super::{Database, read_fault, system_outcome};
 use crate::error::{Error, Result};
-use crate::sync::locks::Mutex;
+use crate::sync::locks::Unshared;
 
 /// Characters of what SQLite has found.
 const TOLD_MAX: usize = 1000;
@@ -58,7 +58,7 @@ impl Database {
 
     /// The tables that `query` reads, also through views.
     fn tables_read(&mut self, query: &str) -> Result<BTreeSet<String>> {
-        let tables = Arc::new(Mutex::new(BTreeSet::new()));
+        let tables = Arc::new(Unshared::new(BTreeSet::new()));
         let seen = Arc::clone(&tables);
         let authorizer = move |context: AuthContext| {
             if let AuthAction::Read { table_name, .. } = context.action {

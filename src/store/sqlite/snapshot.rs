@@ -13,12 +13,12 @@ use crate::store::content_batch::{AHEAD, ContentBatches};
 use crate::store::license::License;
 use crate::store::patience::GoOn;
 use crate::store::snapshot::{self, Feed};
-use crate::sync::locks::Mutex;
+use crate::sync::locks::Unshared;
 use crate::sys::anchored_path::AnchoredPath;
 
 pub struct Snapshot {
-    /// Of one thread at a time.
-    database: Mutex<Database>,
+    /// Of the one thread that lists it.
+    database: Unshared<Database>,
     reading: RowReading,
 }
 
@@ -61,7 +61,7 @@ impl Snapshot {
             }
         };
         Ok(Snapshot {
-            database: Mutex::new(database),
+            database: Unshared::new(database),
             reading,
         })
     }
