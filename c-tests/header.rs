@@ -44,7 +44,9 @@ fn generate() -> String {
     bindings
         .expect("src/abi has what cbindgen understands")
         .write(&mut header);
-    polish(&String::from_utf8(header).expect("cbindgen writes UTF-8"))
+    grouped(&polish(
+        &String::from_utf8(header).expect("cbindgen writes UTF-8"),
+    ))
 }
 
 /// The module's own text, as a comment of C.
@@ -67,10 +69,9 @@ fn opening(crate_dir: &Path) -> String {
 }
 
 const MACROS: &str = r#"
-/* The version of this header; licbak_version tells the library's. */
+/** The version of this header; licbak_version tells the library's. */
 #define LICBAK_VERSION "VERSION_HERE"
 
-/* How the functions are called, and where they come from. */
 #if defined(_WIN32)
 #define LICBAK_CALL __cdecl
 #if defined(LICBAK_STATIC)
@@ -79,19 +80,92 @@ const MACROS: &str = r#"
 #define LICBAK_API __declspec(dllimport)
 #endif
 #else
+/** How the functions are called. */
 #define LICBAK_CALL
+/** Where the functions come from. */
 #define LICBAK_API
 #endif
 
-/* A constant of type licbak_hresult; a case label or an initialiser, but nothing for #if. */
 #if defined(__cplusplus)
 #define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
 #else
+/** A constant of type licbak_hresult; a case label or an initialiser, but nothing for the preprocessor. */
 #define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))
 #endif
 
+/** Whether an outcome is success. */
 #define LICBAK_SUCCEEDED(hr) ((hr) >= 0)
+
+/** Whether an outcome is failure. */
 #define LICBAK_FAILED(hr) ((hr) < 0)"#;
+
+/// What the first declaration of each group has, and the group's name and title for Doxygen. A group may go on later.
+const GROUPS: &[(&str, &str)] = &[
+    (
+        "#define LICBAK_WAIT_FOREVER ",
+        "restorer The restorer and its operations",
+    ),
+    (
+        "#define LICBAK_WM_BACKUP_OVERWRITE ",
+        "flags Flags of an operation",
+    ),
+    (
+        "#define LICBAK_PHASE_LISTING ",
+        "phases Phases of an operation",
+    ),
+    (
+        "#define LICBAK_RIGHT_UNSTATED ",
+        "licenses What a licence says of itself",
+    ),
+    (
+        "#define LICBAK_ABI_VERSION ",
+        "version The version of the library",
+    ),
+    ("typedef struct licbak_restorer ", "types Types"),
+    (
+        "#define LICBAK_WMT_ERROR ",
+        "statuses What a status callback is told",
+    ),
+    (
+        "#define LICBAK_WMT_TYPE_DWORD ",
+        "datatypes Types of values",
+    ),
+    ("#define LICBAK_S_OK ", "outcomes Outcomes"),
+    ("licbak_hresult_name(", "outcomes Outcomes"),
+    ("licbak_version(", "version The version of the library"),
+    ("licbak_create(", "restorer The restorer and its operations"),
+    ("licbak_set_prop(", "properties Properties"),
+    ("licbak_backup_licenses(", "backup Backing up"),
+    ("licbak_restore_licenses(", "restore Restoring"),
+    ("licbak_verify_backup(", "reading Looking at a backup"),
+    ("licbak_set_store(", "store A store of the host's own"),
+];
+
+/// Puts what belongs together into groups: each begins before its first declaration, and ends where the next one begins.
+fn grouped(header: &str) -> String {
+    let mut groups = GROUPS.iter().peekable();
+    let mut blocks = Vec::new();
+    let mut is_open = false;
+    for block in header.trim_end().split("\n\n") {
+        let declaration = block.rsplit(" */\n").next().unwrap_or(block);
+        let group = groups.next_if(|(first, _)| declaration.contains(first));
+        if is_open && (group.is_some() || block.starts_with("#ifdef __cplusplus")) {
+            blocks.push("/** @} */".to_owned());
+            is_open = false;
+        }
+        if let Some((_, title)) = group {
+            blocks.push(format!("/**\n * @addtogroup {title}\n * @{{\n */"));
+            is_open = true;
+        }
+        blocks.push(block.to_owned());
+    }
+    assert_eq!(
+        groups.next(),
+        None,
+        "the first of this group is not in the header"
+    );
+    blocks.join("\n\n") + "\n"
+}
 
 fn polish(header: &str) -> String {
     let mut polished: Vec<String> = Vec::new();

@@ -201,6 +201,28 @@ fn header() {
     fs::remove_dir_all(&place).unwrap();
 }
 
+/// Doxygen makes pages of both headers, and has nothing to warn of.
+#[test]
+fn doxygen() {
+    if !has("doxygen") {
+        return skip("the headers' pages", "doxygen is not installed");
+    }
+    let place = scratch();
+    let config = place.join("Doxyfile");
+    let output = place.display();
+    let text = format!("@INCLUDE = docs/Doxyfile\nOUTPUT_DIRECTORY = \"{output}\"\n");
+    fs::write(&config, text).unwrap();
+    let mut doxygen = Command::new("doxygen");
+    doxygen.arg(&config).current_dir(env!("CARGO_MANIFEST_DIR"));
+    expect(&mut doxygen);
+    let properties = read(&place.join("doxygen/group__properties.html"));
+    assert!(
+        properties.contains("licbak_set_prop_string"),
+        "{properties}"
+    );
+    fs::remove_dir_all(&place).unwrap();
+}
+
 /// The table of the C programs that call every function has every function, and so will those that
 /// are still to come.
 #[test]

@@ -102,10 +102,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of this header; licbak_version tells the library's. */
+/** The version of this header; licbak_version tells the library's. */
 #define LICBAK_VERSION "0.1.0"
 
-/* How the functions are called, and where they come from. */
 #if defined(_WIN32)
 #define LICBAK_CALL __cdecl
 #if defined(LICBAK_STATIC)
@@ -114,22 +113,39 @@
 #define LICBAK_API __declspec(dllimport)
 #endif
 #else
+/** How the functions are called. */
 #define LICBAK_CALL
+/** Where the functions come from. */
 #define LICBAK_API
 #endif
 
-/* A constant of type licbak_hresult; a case label or an initialiser, but nothing for #if. */
 #if defined(__cplusplus)
 #define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
 #else
+/** A constant of type licbak_hresult; a case label or an initialiser, but nothing for the preprocessor. */
 #define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))
 #endif
 
+/** Whether an outcome is success. */
 #define LICBAK_SUCCEEDED(hr) ((hr) >= 0)
+
+/** Whether an outcome is failure. */
 #define LICBAK_FAILED(hr) ((hr) < 0)
+
+/**
+ * @addtogroup restorer The restorer and its operations
+ * @{
+ */
 
 /** A timeout for licbak_wait that never runs out. */
 #define LICBAK_WAIT_FOREVER 0xFFFFFFFFu
+
+/** @} */
+
+/**
+ * @addtogroup flags Flags of an operation
+ * @{
+ */
 
 /** For licbak_backup_licenses: replace the backup that is there. */
 #define LICBAK_WM_BACKUP_OVERWRITE 0x00000001u
@@ -158,6 +174,13 @@
 /** For a backup or a restore: tell everything, write nothing. */
 #define LICBAK_DRY_RUN 0x00000100u
 
+/** @} */
+
+/**
+ * @addtogroup phases Phases of an operation
+ * @{
+ */
+
 /** The store or the backup is being listed. */
 #define LICBAK_PHASE_LISTING 1u
 
@@ -169,6 +192,13 @@
 
 /** What was written is brought to the disk and made visible. */
 #define LICBAK_PHASE_COMMITTING 4u
+
+/** @} */
+
+/**
+ * @addtogroup licenses What a licence says of itself
+ * @{
+ */
 
 /**
  * The licence does not say whether it may be backed up; that counts as allowed, unless
@@ -197,11 +227,25 @@
 /** OMA DRM rights object. */
 #define LICBAK_FORMAT_OMA 4u
 
+/** @} */
+
+/**
+ * @addtogroup version The version of the library
+ * @{
+ */
+
 /**
  * The version of the binary interface, the number in the library's SONAME. It rises when a program
  * that was built before can't run with the library any more.
  */
 #define LICBAK_ABI_VERSION 0u
+
+/** @} */
+
+/**
+ * @addtogroup types Types
+ * @{
+ */
 
 /**
  * A backup restorer, made by licbak_create and freed by licbak_destroy. The original's object of
@@ -336,6 +380,13 @@ typedef struct licbak_store {
     licbak_hresult (LICBAK_CALL *put)(void *context, const licbak_license *license);
 } licbak_store;
 
+/** @} */
+
+/**
+ * @addtogroup statuses What a status callback is told
+ * @{
+ */
+
 /**
  * Something failed: hr is the failure, value a sentence for people (STRING) that says what failed,
  * on what, why and what to do. Once, just before the end, unless the host ended the operation.
@@ -393,6 +444,13 @@ typedef struct licbak_store {
 /** Not sent: an error with the address of a page about it. */
 #define LICBAK_WMT_ERROR_WITHURL 30u
 
+/** @} */
+
+/**
+ * @addtogroup datatypes Types of values
+ * @{
+ */
+
 /** 32 bits, unsigned, in the machine's order. */
 #define LICBAK_WMT_TYPE_DWORD 0u
 
@@ -413,6 +471,13 @@ typedef struct licbak_store {
 
 /** Of no property or event here. */
 #define LICBAK_WMT_TYPE_GUID 6u
+
+/** @} */
+
+/**
+ * @addtogroup outcomes Outcomes
+ * @{
+ */
 
 /** Success. */
 #define LICBAK_S_OK LICBAK_HRESULT_C(0x00000000)
@@ -534,9 +599,16 @@ typedef struct licbak_store {
 /** There is nothing to back up; an old backup stays. */
 #define LICBAK_HRESULT_ERROR_EMPTY LICBAK_HRESULT_C(0x800710D2)
 
+/** @} */
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * @addtogroup outcomes Outcomes
+ * @{
+ */
 
 /**
  * The name of an outcome, for logs.
@@ -553,6 +625,13 @@ LICBAK_API const char *LICBAK_CALL licbak_hresult_name(licbak_hresult hr);
  */
 LICBAK_API const char *LICBAK_CALL licbak_hresult_message(licbak_hresult hr);
 
+/** @} */
+
+/**
+ * @addtogroup version The version of the library
+ * @{
+ */
+
 /**
  * The version of the library.
  *
@@ -566,6 +645,13 @@ LICBAK_API const char *LICBAK_CALL licbak_version(void);
  * @return The version.
  */
 LICBAK_API uint32_t LICBAK_CALL licbak_abi_version(void);
+
+/** @} */
+
+/**
+ * @addtogroup restorer The restorer and its operations
+ * @{
+ */
 
 /**
  * Makes a restorer. The original's WMCreateBackupRestorer.
@@ -655,6 +741,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *resto
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *restorer,
         char *buffer,
         size_t *size);
+
+/** @} */
+
+/**
+ * @addtogroup properties Properties
+ * @{
+ */
 
 /**
  * Sets a property. The original's IWMBackupRestoreProps::SetProp.
@@ -778,6 +871,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_prop(licbak_restorer *restor
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *restorer);
 
+/** @} */
+
+/**
+ * @addtogroup backup Backing up
+ * @{
+ */
+
 /**
  * Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
  * The original's IWMLicenseBackup::BackupLicenses.
@@ -826,6 +926,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
         uint32_t flags,
         licbak_status_callback callback,
         void *context);
+
+/** @} */
+
+/**
+ * @addtogroup restore Restoring
+ * @{
+ */
 
 /**
  * Starts to restore all licences of the backup in RestorePath into the store. The original's
@@ -903,6 +1010,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *re
         licbak_status_callback callback,
         void *context);
 
+/** @} */
+
+/**
+ * @addtogroup reading Looking at a backup
+ * @{
+ */
+
 /**
  * Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all
  * that names licences must name the same ones.
@@ -943,6 +1057,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restor
         licbak_license_callback callback,
         void *context);
 
+/** @} */
+
+/**
+ * @addtogroup store A store of the host's own
+ * @{
+ */
+
 /**
  * Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
  * a database, in memory. It counts for the operations that start from now on.
@@ -958,6 +1079,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restor
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_set_store(licbak_restorer *restorer,
         const licbak_store *store);
+
+/** @} */
 
 #ifdef __cplusplus
 }  // extern "C"

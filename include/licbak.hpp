@@ -151,6 +151,7 @@ inline const std::error_category &category() noexcept
     return *only;
 }
 
+/** The code of a failure, as std::error_code asks for it. */
 inline std::error_code make_error_code(errc code) noexcept
 {
     return {static_cast<int>(code), category()};
@@ -166,7 +167,7 @@ public:
     {
     }
 
-    // The base class would add the general words of the code to the sentence.
+    /** The sentence alone; the base class would add the general words of the code. */
     const char *what() const noexcept override { return sentence_.what(); }
 
 private:
@@ -175,8 +176,10 @@ private:
 
 } // namespace licbak
 
+namespace std {
 template <>
-struct std::is_error_code_enum<licbak::errc> : std::true_type {};
+struct is_error_code_enum<licbak::errc> : true_type {};
+} // namespace std
 
 namespace licbak {
 
@@ -216,6 +219,7 @@ public:
 
 // -- operations -----------------------------------------------------------------------------------
 
+/** What a backup is asked for. */
 enum class backup_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_WM_BACKUP_OVERWRITE, ///< replace the backup that is there
@@ -223,6 +227,7 @@ enum class backup_flags : std::uint32_t {
     dry_run = LICBAK_DRY_RUN,               ///< tell everything, write nothing
 };
 
+/** What a restore is asked for. */
 enum class restore_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
@@ -233,11 +238,13 @@ enum class restore_flags : std::uint32_t {
     salvage = LICBAK_RESTORE_SALVAGE,
 };
 
+/** Both flags. */
 constexpr backup_flags operator|(backup_flags one, backup_flags other) noexcept
 {
     return static_cast<backup_flags>(static_cast<std::uint32_t>(one) | static_cast<std::uint32_t>(other));
 }
 
+/** Both flags. */
 constexpr restore_flags operator|(restore_flags one, restore_flags other) noexcept
 {
     return static_cast<restore_flags>(static_cast<std::uint32_t>(one) | static_cast<std::uint32_t>(other));
@@ -254,12 +261,12 @@ enum class notice : licbak_status {
 /** The host's functions that an operation tells how it goes. Either may be left empty. */
 struct listener {
     std::function<void(const licbak_progress &)> on_progress = nullptr; ///< tens of times a second at most
-    std::function<void(notice, std::string_view)> on_notice = nullptr;
+    std::function<void(notice, std::string_view)> on_notice = nullptr; ///< once for each licence
 };
 
 /** What came of an operation that succeeded. */
 struct result {
-    licbak_progress figures{};
+    licbak_progress figures{};         ///< the last ones
     std::vector<std::string> left_out; ///< of a backup: "name: reason" of each
     std::vector<std::string> kept;     ///< of a restore: names that the store keeps in another version
 
@@ -472,9 +479,10 @@ public:
         handle_.reset(made);
     }
 
+    /** Takes over what the other one has. */
     restorer(restorer &&) noexcept = default;
 
-    // What was here before goes with `other`, as it would by the destructor.
+    /** Takes over what the other one has; what was here before goes as it would by the destructor. */
     restorer &operator=(restorer other) noexcept
     {
         store_.swap(other.store_);
