@@ -159,8 +159,10 @@ build() {
     cd "$root"
     version=$(crate_version)
     [ -n "$version" ] || die "no version in $root/Cargo.toml"
-    "$CARGO" build --release --locked --lib || die "the library does not build; see above"
-    built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release
+    profile=${LICBAK_PROFILE:-release} # dev is for who works on licbak, see CONTRIBUTING.md
+    "$CARGO" build --profile "$profile" --locked --lib || die "the library does not build; see above"
+    [ "$profile" != dev ] || profile=debug
+    built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$profile
     for file in "$built/liblicbak.so" "$built/liblicbak.a" include/licbak.h; do
         [ -f "$file" ] || die "$file is missing after the build"
     done

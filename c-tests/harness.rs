@@ -150,6 +150,27 @@ pub fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Builds the library as the tests are built, and installs it: without `--release` there is little to wait for.
+pub fn install(prefix: &Path) -> Command {
+    let mut install = Command::new("sh");
+    install.args(["install.sh", "--prefix"]).arg(prefix);
+    install.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if cfg!(debug_assertions) {
+        install.env("LICBAK_PROFILE", "dev");
+    }
+    install
+}
+
+/// Where cargo puts what it builds as the tests are built.
+pub fn built() -> PathBuf {
+    let folder = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(folder)
+}
+
 /// Installs the library once for all tests.
 pub fn stage() -> &'static Path {
     static STAGE: OnceLock<PathBuf> = OnceLock::new();
@@ -158,13 +179,7 @@ pub fn stage() -> &'static Path {
         if prefix.exists() {
             fs::remove_dir_all(&prefix).unwrap();
         }
-        let mut install = Command::new("sh");
-        expect(
-            install
-                .args(["install.sh", "--prefix"])
-                .arg(&prefix)
-                .current_dir(env!("CARGO_MANIFEST_DIR")),
-        );
+        expect(&mut install(&prefix));
         prefix
     })
 }

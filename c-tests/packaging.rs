@@ -13,11 +13,8 @@ fn copy_stage(prefix: &Path) {
 }
 
 /// Installs anew, with another layout.
-fn install(prefix: &Path, libdir: &Path) {
-    let mut install = Command::new("sh");
-    install.args(["install.sh", "--prefix"]).arg(prefix);
-    install.arg("--libdir").arg(libdir);
-    expect(install.current_dir(env!("CARGO_MANIFEST_DIR")));
+fn install_apart(prefix: &Path, libdir: &Path) {
+    expect(install(prefix).arg("--libdir").arg(libdir));
 }
 
 fn remove_shared(libdir: &Path) {
@@ -191,7 +188,7 @@ fn cmake_layouts() {
         assert!(project.needs_shared("licbak") && !project.needs_shared("static"));
     };
 
-    install(&place.join("first"), Path::new("lib/x86_64-linux-gnu"));
+    install_apart(&place.join("first"), Path::new("lib/x86_64-linux-gnu"));
     let moved = place.join("many architectures");
     fs::rename(place.join("first"), &moved).unwrap();
     // By its directory, since a CMake for another machine does not look there.
@@ -202,7 +199,7 @@ fn cmake_layouts() {
     project.build(&place, &["-DTARGETS=licbak;static", &package]);
     assert!(project.needs_shared("licbak") && !project.needs_shared("static"));
 
-    install(&place.join("headers"), &place.join("elsewhere/lib"));
+    install_apart(&place.join("headers"), &place.join("elsewhere/lib"));
     try_to_build(&place.join("elsewhere"));
 
     // As a system whose /lib is a link to /usr/lib.
@@ -347,18 +344,17 @@ fn static_libs() -> Vec<String> {
 #[test]
 fn static_libs_are_those_that_rustc_names() {
     stage(); // has built the library
-    let release = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release");
     let place = scratch();
     fs::write(place.join("nothing.rs"), "extern crate licbak;\n").unwrap();
     let mut rustc = Command::new("rustc");
     rustc.args(["--crate-type", "staticlib", "--print", "native-static-libs"]);
     rustc.arg("--extern").arg(format!(
         "licbak={}",
-        release.join("liblicbak.rlib").display()
+        built().join("liblicbak.rlib").display()
     ));
     rustc
         .arg("-L")
-        .arg(format!("dependency={}", release.join("deps").display()));
+        .arg(format!("dependency={}", built().join("deps").display()));
     let text = expect(rustc.arg("nothing.rs").current_dir(&place));
     fs::remove_dir_all(place).unwrap();
     let line = text
