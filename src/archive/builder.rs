@@ -1,4 +1,4 @@
-//! Builds a frame of licences: members in one buffer, and the lines and records that tell of them.
+//! Builds a frame of licences: members in one buffer, with their lines and records.
 
 use std::borrow::Cow;
 use std::iter;
@@ -20,8 +20,8 @@ pub struct LicenseFrame {
     pub listed: FrameLists,
 }
 
-/// What the lists are to say of the licences in a frame, and of those left out of it. Its records count
-/// from the frame's beginning and from those of its lines.
+/// The lines of the lists for the licences in a frame, and for those left out of it. Its records
+/// count from the frame's beginning and from the beginnings of its lines.
 #[derive(Debug, Default)]
 pub struct FrameLists {
     pub sums: Vec<u8>,
@@ -31,7 +31,7 @@ pub struct FrameLists {
     pub records: Vec<Record>,
     pub restricted_count: u64,
     pub content_bytes: u64,
-    /// How many of the licences may be in an earlier frame, too, in another version.
+    /// The number of licences that may also be in an earlier frame, in another version.
     pub read_again: u64,
 }
 
@@ -64,7 +64,7 @@ impl FrameLists {
         push_json(&mut self.states, &StateLine::new(name, state))
     }
 
-    /// Sets the digest of the licence that was taken in as the `number`th.
+    /// Sets the digest of the `number`th licence that was taken in.
     fn set_digest(&mut self, number: usize, digest: &Digest) {
         let start = self.records.get(number).map(|record| record.sum as usize);
         let line = start.and_then(|start| self.sums.get_mut(start..));
@@ -73,7 +73,8 @@ impl FrameLists {
         }
     }
 
-    /// None yet, with room for as many as are in this one: frame after frame has about as many.
+    /// Makes empty lists with room for as many licences as are in these: frame after frame has
+    /// about as many.
     fn next(&self) -> Result<FrameLists> {
         let mut next = FrameLists::default();
         next.sums.try_reserve(self.sums.len())?;
@@ -83,7 +84,8 @@ impl FrameLists {
         Ok(next)
     }
 
-    /// Takes a licence in by its lines in the lists of another backup; where those were is not looked at.
+    /// Takes a licence in by its lines in the lists of another backup; the places of those lines
+    /// are ignored.
     pub fn take_over(&mut self, record: Record, size: u64, sum: &[u8], line: &[u8]) -> Result<()> {
         self.records.try_reserve(1)?;
         self.records.push(Record {
@@ -97,7 +99,7 @@ impl FrameLists {
         Ok(())
     }
 
-    /// As if nothing had been taken in, with the same memory.
+    /// Empties the lists, and keeps their memory.
     pub fn clear(&mut self) {
         self.sums.clear();
         self.lines.clear();
@@ -112,7 +114,7 @@ impl FrameLists {
         push_line(&mut self.states, line)
     }
 
-    /// Takes in that a licence is left out.
+    /// Notes that a licence is left out.
     fn restrict(&mut self, line: &RestrictedLine) -> Result<()> {
         self.restricted_count += 1;
         self.restricted
@@ -125,20 +127,21 @@ impl FrameLists {
 struct Pending {
     start: usize,
     content: usize,
-    /// Of the content: what was announced, until it has been read.
+    /// Bytes of the content: the number announced, until it has been read.
     size: usize,
-    /// In whole seconds since 1970 UTC, as tar has it.
+    /// The time of modification in whole seconds since 1970 UTC, as tar has it.
     modified: u64,
 }
 
-/// Memory is kept from frame to frame.
+/// Builds frames, one after the other, in the same memory.
 pub struct FrameBuilder {
-    /// As long as it ever was, so that it is zeroed only once; `used` bytes count.
+    /// The members, in a buffer that never shrinks, so that it is zeroed only once; `used` bytes
+    /// count.
     members: Vec<u8>,
     used: usize,
     pending: Option<Pending>,
     listed: FrameLists,
-    /// Where the contents of those that are listed are.
+    /// The places of the contents of listed licences.
     contents: Vec<Range<usize>>,
 }
 
@@ -155,26 +158,26 @@ impl FrameBuilder {
         })
     }
 
-    /// Whether there is nothing to make a frame of, nor anything to tell.
+    /// Tells whether there is nothing to make a frame of, nor anything to tell.
     pub fn is_empty(&self) -> bool {
         self.listed.records.is_empty()
             && self.listed.restricted_count == 0
             && self.listed.states.is_empty()
     }
 
-    /// Whether the frame is better closed before a licence of `size` bytes.
+    /// Tells whether the frame is better closed before a licence of `size` bytes.
     pub fn is_full(&self, size: u64) -> bool {
         self.used > 0 && self.used as u64 + size > limits::FRAME_TARGET as u64
     }
 
-    /// Begins the licence `name`: its content is to be put into the buffer returned, which has one byte
-    /// more than the `size` announced, and then [`end`](Self::end) be called, and [`keep`](Self::keep) or
-    /// [`restrict`](Self::restrict). Without these the licence is forgotten.
+    /// Begins the licence `name`, and gives the buffer for its content, which has one byte more
+    /// than the `size` announced. Then [`end`](Self::end) is to be called, and [`keep`](Self::keep)
+    /// or [`restrict`](Self::restrict). Without these the licence is forgotten.
     pub fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
         if size > license::SIZE_MAX {
             return Err(Fault::damaged("a licence is too large"));
         }
-        // A directory's whole seconds, within what eleven octal digits hold.
+        // The whole seconds of a directory's time, within what eleven octal digits hold.
         let seconds = modified
             .div_euclid(1_000_000_000)
             .clamp(0, limits::TIME_MAX) as u64;
@@ -203,8 +206,8 @@ impl FrameBuilder {
         body.get_mut(..=size).ok_or(Fault::OutOfMemory)
     }
 
-    /// Takes what is in the first `size` bytes of the buffer for the content of the licence `name`: as much
-    /// as was announced, or less.
+    /// Takes the first `size` bytes of the buffer as the content of the licence `name`: as many as
+    /// were announced, or fewer.
     pub fn end(&mut self, name: &str, size: usize) -> Result<()> {
         let Some(pending) = self.pending.as_mut().filter(|pending| size != pending.size) else {
             return Ok(());
@@ -224,7 +227,7 @@ impl FrameBuilder {
         Ok(())
     }
 
-    /// The content that was read since [`begin`](Self::begin).
+    /// Gives the content that was read since [`begin`](Self::begin).
     pub fn content(&self) -> &[u8] {
         let pending = self.pending.as_ref();
         pending
@@ -264,18 +267,18 @@ impl FrameBuilder {
         Ok(())
     }
 
-    /// Notes that the licence that was kept last may be in an earlier frame, too.
+    /// Notes that the licence that was kept last may also be in an earlier frame.
     pub fn note_read_again(&mut self) {
         self.listed.read_again += 1;
     }
 
-    /// Forgets the licence, which another frame has as it is, but for the `state` of its file.
+    /// Forgets the licence, which another frame has as it is, except the `state` of its file.
     pub fn note(&mut self, name: &str, state: Option<&FileState>) -> Result<()> {
         self.pending = None;
         state.map_or(Ok(()), |state| self.listed.note(name, state))
     }
 
-    /// Leaves the licence out, and notes that its issuer wants it so.
+    /// Leaves the licence out, and notes that its issuer denies backup.
     pub fn restrict(&mut self, name: &str, statement: &Statement) -> Result<()> {
         self.pending = None;
         self.listed.restrict(&RestrictedLine {
@@ -290,7 +293,7 @@ impl FrameBuilder {
         self.pending = None;
         let members = self.members.get(..self.used).unwrap_or_default();
         let bytes = compressor.pack(members, buffer)?;
-        // All digests at once, which is faster than one by one.
+        // All digests are computed at once, which is faster than one by one.
         let contents = self.contents.drain(..);
         let contents = contents.map(|content| members.get(content).unwrap_or_default());
         let mut digest = Digest::default();
@@ -315,7 +318,8 @@ fn header(name: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
     members::header(&[FOLDER, name].concat(), size, modified)
 }
 
-/// Room for a line: what it says of every licence, and both texts with each character escaped.
+/// Gives the room for a line: the part that every licence has, and both texts with each character
+/// escaped.
 fn line_size(name: &str, key_id: &str) -> usize {
     256 + 2 * (name.len() + key_id.len())
 }

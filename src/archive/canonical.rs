@@ -1,5 +1,6 @@
-//! Lines and times as this library writes them, read fast: there is one of them for every licence. What is
-//! written in any other way is left to a parser that knows all of JSON and RFC 3339, which says the same of these.
+//! Reads lines and times fast if they are written as this library does: there is one of each for
+//! every licence. Others are left to a parser that knows all of JSON and RFC 3339, which reads
+//! these the same way.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use memchr::memchr;
 
 use super::records::{LicenseLine, StateLine};
 
-/// A line of `licenses.jsonl`, if it is written as this library does and without an escape.
+/// Reads a line of `licenses.jsonl`, if it is written as this library does and without an escape.
 pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
     let mut text = Text(std::str::from_utf8(line).ok()?);
     let line = LicenseLine {
@@ -24,7 +25,7 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
     text.ends_with("}").then_some(line)
 }
 
-/// A line of `state.jsonl`, if it is written as this library does and without an escape.
+/// Reads a line of `state.jsonl`, if it is written as this library does and without an escape.
 pub fn state(line: &[u8]) -> Option<StateLine<'_>> {
     let mut text = Text(std::str::from_utf8(line).ok()?);
     let line = StateLine {
@@ -42,7 +43,7 @@ pub fn state(line: &[u8]) -> Option<StateLine<'_>> {
     text.ends_with("}").then_some(line)
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
@@ -55,12 +56,12 @@ impl<'a> Text<'a> {
         self.0 == end
     }
 
-    /// A string without an escape.
+    /// Reads a string without an escape.
     fn string(&mut self) -> Option<Cow<'a, str>> {
         let text = self.0.strip_prefix('"')?;
         let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
         self.0 = rest.strip_prefix('"')?;
-        // Without a branch for each byte.
+        // This has no branch for each byte.
         let is_special = |byte| byte == b'\\' || byte < b' ';
         let special = string
             .bytes()
@@ -68,7 +69,7 @@ impl<'a> Text<'a> {
         (!special).then(|| string.into())
     }
 
-    /// A number of at most nineteen digits, so that it fits.
+    /// Reads a number of at most nineteen digits, so that it fits.
     fn natural(&mut self) -> Option<u64> {
         let length = self.0.bytes().take_while(u8::is_ascii_digit).count();
         let (digits, rest) = self.0.split_at_checked(length)?;
@@ -93,7 +94,8 @@ fn number(digits: &[u8]) -> u64 {
     digits.fold(0, |number, digit| number * 10 + digit)
 }
 
-/// Nanoseconds since 1970 UTC of `YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ`, of the years in which all of them fit.
+/// Gives the nanoseconds since 1970 UTC of `YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ`, for the years in which
+/// all such times fit.
 pub fn time(text: &str) -> Option<i64> {
     let text: &[u8; 30] = text.as_bytes().try_into().ok()?;
     let form = b"dddd-dd-ddTdd:dd:dd.dddddddddZ";
@@ -119,8 +121,8 @@ pub fn time(text: &str) -> Option<i64> {
         && hour < 24
         && minute < 60
         && second < 60;
-    // Years that begin in March end with the day that not all of them have; 1970 began 719,468 days after
-    // the first of these.
+    // Years that begin in March end with the day that not all of them have; 1970 began 719,468 days
+    // after the first of these years.
     let (years, months) = (year - i64::from(month < 3), (month + 9) % 12);
     let leaps = years / 4 - years / 100 + years / 400;
     let days = years * 365 + leaps + (months * 153 + 2) / 5 + day - 1 - 719_468;
@@ -134,7 +136,8 @@ mod tests {
     use super::super::records::FileState;
     use super::*;
 
-    /// What is read fast is what a parser of JSON reads; and lines of ours are read fast.
+    /// Checks that the fast reading agrees with a parser of JSON, and that lines of ours are read
+    /// fast.
     fn check_state(line: &str, is_ours: bool) {
         let fast = state(line.as_bytes());
         assert_eq!(fast.is_some(), is_ours, "{line}");
@@ -150,7 +153,8 @@ mod tests {
         String::from_utf8(bytes).unwrap().trim_end().to_owned()
     }
 
-    /// Puts any byte anywhere in a line: what is read fast is then still what a parser of JSON reads.
+    /// Puts any byte anywhere in a line, and checks that the fast reading still agrees with a
+    /// parser of JSON.
     fn check_license(ours: &str) {
         let shown = |line: &LicenseLine| format!("{line:?}");
         let json = |line: &[u8]| {
@@ -237,7 +241,7 @@ mod tests {
             moment += 12_345_678 * second / 10 + 1;
         }
         assert_eq!(time(&lines::time(last).unwrap()), Some(last));
-        // What is no day is none for both.
+        // A day that does not exist is none for both.
         for year in [1970, 1999, 2000, 2024, 2100, 2261] {
             for month in 0..14 {
                 for day in 0..33 {

@@ -1,5 +1,5 @@
-//! Whether the members that list the licences agree with each other, and with the licences that
-//! were found.
+//! Checks whether the members that list the licences agree with each other, and with the licences
+//! that were found.
 
 use super::index::{self, Record};
 use super::lines::{parse_license, parse_sum, parse_time};
@@ -8,7 +8,7 @@ use super::records::LicenseLine;
 use super::{Digest, Fault, LICENSES, ReadAt, Result, SUMS};
 use crate::license::{BackupRight, Format, name};
 
-/// What the lists say of one licence.
+/// The facts that the lists state about one licence.
 #[derive(Clone, Debug)]
 pub struct Expected {
     pub name: String,
@@ -18,11 +18,11 @@ pub struct Expected {
     pub modified: i64,
     pub size: u64,
     pub digest: Digest,
-    /// Of its member, in the decompressed stream.
+    /// The place of its member in the decompressed stream.
     pub offset: u64,
 }
 
-/// What the lists say of one licence, and where they say it.
+/// The facts that the lists state about one licence, with the places of its lines.
 pub struct LinesInStep<'l> {
     pub place: Record,
     pub digest: Digest,
@@ -31,7 +31,7 @@ pub struct LinesInStep<'l> {
 }
 
 impl Expected {
-    /// A licence by its line in `SHA256SUMS` and that in `licenses.jsonl`.
+    /// Reads a licence from its line in `SHA256SUMS` and that in `licenses.jsonl`.
     pub fn parse(sum: &[u8], line: &[u8], offset: u64) -> Result<Expected> {
         let (digest, line) = agreed(sum, line)?;
         Ok(Expected {
@@ -47,7 +47,7 @@ impl Expected {
     }
 }
 
-/// What both lines say of a licence.
+/// Gives the facts in both lines, which must name the same licence.
 fn agreed<'a>(sum: &[u8], line: &'a [u8]) -> Result<(Digest, LicenseLine<'a>)> {
     let ((digest, name), line) = (parse_sum(sum)?, parse_license(line)?);
     match line.name == name {
@@ -60,7 +60,7 @@ fn disagree(what: &str) -> Fault {
     Fault::Damaged(format!("its lists of licences disagree: {what}"))
 }
 
-/// Whether the index has the licence `name` under its key ID.
+/// Checks that the index has the licence `name` under its key ID.
 fn check_key(place: &Record, key_id: &str, name: &str) -> Result<()> {
     match place.key == index::key(key_id) {
         true => Ok(()),
@@ -70,7 +70,7 @@ fn check_key(place: &Record, key_id: &str, name: &str) -> Result<()> {
 
 /// Walks the lists in the order of the licences' members.
 pub struct Agreement<'r, R> {
-    /// The index in the order of the members, which is that of the lists.
+    /// The index in the order of the members, which is also that of the lists.
     places: Vec<Record>,
     next: usize,
     sums: Lines<'r, R>,
@@ -89,19 +89,19 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         })
     }
 
-    /// How many licences the index has.
+    /// Counts the licences in the index.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether the next licence in the lists begins before `end` in the decompressed stream.
+    /// Tells whether the next licence in the lists begins before `end` in the decompressed stream.
     pub fn has_next_before(&self, end: u64) -> bool {
         self.places
             .get(self.next)
             .is_some_and(|place| place.member < end)
     }
 
-    /// What the lists say of the next licence; it is an error where they disagree.
+    /// Gives the facts about the next licence; fails where the lists disagree.
     pub fn next(&mut self) -> Result<Expected> {
         let (place, sum, line) = self.step()?;
         let expected = Expected::parse(sum, line, place.member)?;
@@ -109,7 +109,7 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         Ok(expected)
     }
 
-    /// What the lists say of the next licence, as they say it; it is an error where they disagree.
+    /// Gives the facts about the next licence with its lines; fails where the lists disagree.
     pub fn next_listed(&mut self) -> Result<LinesInStep<'_>> {
         let (place, sum, line) = self.step()?;
         let (digest, line) = agreed(sum, line)?;
@@ -122,7 +122,7 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         })
     }
 
-    /// The next licence's place and lines, which are where it says.
+    /// Gives the next licence's place and lines, which must be where the place says.
     fn step(&mut self) -> Result<(Record, &[u8], &[u8])> {
         let place = self.places.get(self.next).copied();
         let place = place.ok_or_else(|| disagree("the index ends first"))?;
@@ -137,12 +137,12 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         Ok((place, sum, line))
     }
 
-    /// How many licences of the lists have been told.
+    /// Counts the licences given so far.
     pub fn told(&self) -> usize {
         self.next
     }
 
-    /// Whether all lists have ended together.
+    /// Checks that all lists have ended together.
     pub fn finish(self) -> Result<()> {
         if self.next != self.places.len() {
             return Err(Fault::damaged(

@@ -1,6 +1,6 @@
 //! zstd frames, and the seek table behind them.
 //!
-//! The frame format is RFC 8878; the seek table is described in the zstd repository,
+//! Sources: the frame format is RFC 8878; the seek table is described in the zstd repository,
 //! `contrib/seekable_format/zstd_seekable_compression_format.md`, version 0.1.0. Every frame states
 //! its content's size and ends with its checksum.
 
@@ -11,15 +11,16 @@ use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 use super::{Digest, Fault, ReadAt, Result, digest, limits};
 use crate::buffer::sized;
 
-/// zstd levels that a host may ask for; it is zstd that defines them.
+/// Gives the zstd levels that a host may ask for; zstd defines them.
 pub fn levels() -> std::ops::RangeInclusive<i32> {
     zstd_safe::min_c_level()..=zstd_safe::max_c_level()
 }
 
-/// What has been measured to pack licences best for its time: level 1 with a window as large as a
-/// frame, a match finder that still fits the cache, matches long enough to skip what is random
-/// in a signature, and long steps through that. Who asks for such steps is in a hurry, zstd takes it, and leaves
-/// what does not match as it is; the last of these tells it not to.
+/// The parameters measured to pack licences best for the time they take: level 1 with a window as
+/// large as a frame, a match finder that still fits the cache, matches long enough to skip the
+/// random bytes of a signature, and long steps through those. From such steps zstd concludes that
+/// speed matters most, and does not compress bytes without a match; the last parameter makes it
+/// compress them.
 const LICENSES: [CParameter; 6] = [
     CParameter::CompressionLevel(1),
     CParameter::WindowLog(21),
@@ -29,8 +30,9 @@ const LICENSES: [CParameter; 6] = [
     CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
-/// The parameters for the lists, in which a line is like those just before it: a smaller match finder, which
-/// stays in the fastest cache, finds more than a large one and takes a fifth less time.
+/// The parameters for the lists, in which a line is like those just before it: a smaller match
+/// finder, which stays in the fastest cache, finds more than a large one and takes a fifth less
+/// time.
 const LISTS: [CParameter; 4] = [
     CParameter::CompressionLevel(1),
     CParameter::WindowLog(21),
@@ -51,12 +53,13 @@ pub struct Compressor {
 }
 
 impl Compressor {
-    /// For licences, at zstd's `level` or at the measured default.
+    /// Makes a compressor for licences, at zstd's `level` or at the measured default.
     pub fn of_licenses(level: Option<i32>) -> Result<Compressor> {
         Compressor::new(level, &LICENSES)
     }
 
-    /// For the lists of licences, at zstd's `level` or at a default of their own.
+    /// Makes a compressor for the lists of licences, at zstd's `level` or at a default of their
+    /// own.
     pub fn of_lists(level: Option<i32>) -> Result<Compressor> {
         Compressor::new(level, &LISTS)
     }
@@ -82,7 +85,7 @@ impl Compressor {
         Frame::new(bytes, content, digest)
     }
 
-    /// The bytes of a frame with `content`, in the memory of `buffer`.
+    /// Makes the bytes of a frame with `content`, in the memory of `buffer`.
     pub fn pack(&mut self, content: &[u8], mut buffer: Vec<u8>) -> Result<Vec<u8>> {
         buffer.clear();
         buffer.try_reserve_exact(zstd_safe::compress_bound(content.len()))?;
@@ -94,7 +97,7 @@ impl Compressor {
 }
 
 impl Frame {
-    /// The frame of these `bytes`, which have that digest and stand for `content`.
+    /// Makes a frame of these `bytes`, which have that digest and stand for `content`.
     pub fn new(bytes: Vec<u8>, content: &[u8], digest: Digest) -> Result<Frame> {
         Ok(Frame {
             bytes,
@@ -103,11 +106,12 @@ impl Frame {
         })
     }
 
-    /// The same frame with its content as it is, in raw blocks, for what no digest covers: in a
+    /// Makes the same frame with its content in raw blocks, for a frame that no digest covers: in a
     /// compressed block there are bits that no decoder looks at.
     pub fn stored(self, content: &[u8]) -> Result<Frame> {
         const BLOCK_MAX: usize = 128 << 10;
-        // One segment, a size of four bytes, and a checksum, which is that of the content.
+        // The descriptor says: one segment, a size of four bytes, and a checksum, which is that of
+        // the content.
         const DESCRIPTOR: u8 = 0b1010_0100;
         let checksum = self.bytes.last_chunk::<4>().copied().unwrap_or_default();
         let mut bytes = Vec::new();
@@ -142,7 +146,7 @@ impl Decompressor {
     /// Decompresses `frame`, exactly one frame as this library writes them, into all of `content`.
     pub fn decompress(&mut self, frame: &[u8], content: &mut [u8]) -> Result<()> {
         // Magic, then the descriptor: no dictionary, no unused or reserved bit, and the checksum's
-        // bit set. What a decoder would ignore could otherwise be altered unseen.
+        // bit set. Bits that a decoder ignores could otherwise be altered unseen.
         let descriptor = frame.get(4).copied().unwrap_or(0);
         let ours = frame.starts_with(&zstd_safe::MAGICNUMBER.to_le_bytes())
             && descriptor & 0b0001_1111 == 0b0000_0100;
@@ -169,7 +173,7 @@ fn zstd_fault(code: usize) -> Fault {
     }
 }
 
-/// Where a frame lies in the file and in the decompressed stream.
+/// The place of a frame in the file and in the decompressed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: u64,
@@ -194,7 +198,7 @@ const TABLE_HEADER: u64 = 8;
 const TABLE_FOOTER: u64 = 9;
 const TABLE_ENTRY: u64 = 8;
 
-/// Where every frame lies.
+/// The places of all frames.
 #[derive(Debug, Default)]
 pub struct SeekTable {
     spans: Vec<Span>,
@@ -212,17 +216,17 @@ impl SeekTable {
             .ok_or_else(|| Fault::damaged("a frame is missing"))
     }
 
-    /// The end of the decompressed stream.
+    /// Gives the end of the decompressed stream.
     pub fn content_size(&self) -> u64 {
         self.spans.last().map_or(0, Span::content_end)
     }
 
-    /// The end of the last frame in the file.
+    /// Gives the end of the last frame in the file.
     pub fn end(&self) -> u64 {
         self.spans.last().map_or(0, Span::end)
     }
 
-    /// The frame that holds the byte `offset` of the decompressed stream.
+    /// Finds the frame that holds the byte `offset` of the decompressed stream.
     pub fn frame_at(&self, offset: u64) -> Result<usize> {
         let frame = self
             .spans
@@ -238,7 +242,7 @@ impl SeekTable {
         self.push_at(self.end(), length, content_size)
     }
 
-    /// Takes the next frame in, of a file that may have lost some before it.
+    /// Takes the next frame in, in a file that may have lost some before it.
     pub fn push_at(&mut self, start: u64, length: u32, content_size: u32) -> Result<()> {
         self.spans.try_reserve(1)?;
         self.spans.push(Span {
@@ -288,7 +292,7 @@ impl SeekTable {
         if descriptor != 0 || count > limits::FRAMES_MAX || size + TABLE_HEADER > tail.file_size {
             return bad("states what can't be");
         }
-        // At most as large as the file, by the comparison above.
+        // The table is at most as large as the file, by the comparison above.
         let mut bytes = Vec::new();
         bytes.try_reserve_exact((size + TABLE_HEADER) as usize)?;
         bytes.resize((size + TABLE_HEADER) as usize, 0);
@@ -334,7 +338,7 @@ pub struct Tail {
     bytes: Vec<u8>,
 }
 
-/// Whether the last bytes of `source` are those of a seek table.
+/// Tells whether the last bytes of `source` are those of a seek table.
 pub fn ends_as_table(source: &impl ReadAt) -> Result<bool> {
     let mut magic = [0; size_of_val(&TABLE_MAGIC)];
     let Some(start) = source.size()?.checked_sub(magic.len() as u64) else {
@@ -383,7 +387,7 @@ fn shrunk(error: io::Error) -> Fault {
     }
 }
 
-/// The bytes of a frame, and what they stand for.
+/// The bytes of a frame, with the content that they stand for.
 pub struct Unpacked<'f> {
     pub bytes: &'f [u8],
     pub content: Result<&'f [u8]>,
@@ -405,8 +409,8 @@ impl FrameReader {
         })
     }
 
-    /// The content of the frame at `span`, whose compressed bytes must have the digest `expected`,
-    /// where one is known.
+    /// Gives the content of the frame at `span`, whose compressed bytes must have the digest
+    /// `expected`, where one is known.
     pub fn read(
         &mut self,
         source: &impl ReadAt,
@@ -421,7 +425,7 @@ impl FrameReader {
         self.unpack(span)?.content
     }
 
-    /// The frame at `span`, whose digest is still to be looked at.
+    /// Gives the frame at `span`, whose digest is still to be checked.
     pub fn read_undigested(
         &mut self,
         source: &impl ReadAt,
@@ -438,7 +442,7 @@ impl FrameReader {
         Ok(compressed)
     }
 
-    /// Unpacks what was loaded last, from `span`.
+    /// Unpacks the bytes that were loaded last, from `span`.
     fn unpack(&mut self, span: Span) -> Result<Unpacked<'_>> {
         let bytes = sized(&mut self.compressed, span.length as usize)?;
         let content = sized(&mut self.content, span.content_size as usize)?;
@@ -449,7 +453,7 @@ impl FrameReader {
         })
     }
 
-    /// A part of the content that was read last.
+    /// Gives a part of the content that was read last.
     pub fn content(&self, part: std::ops::Range<usize>) -> &[u8] {
         self.content.get(part).unwrap_or_default()
     }

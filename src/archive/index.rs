@@ -1,26 +1,26 @@
-//! The index: where to find a licence by its key ID.
+//! The index, which finds a licence by its key ID.
 
 use super::{Digest, digest};
 
 /// Bytes of a record in the file.
 pub const RECORD: usize = 32;
 
-/// Where a licence stands in the decompressed stream. Sorted by the bytes of the key, ties by the
-/// member's offset.
+/// The place of a licence in the decompressed stream. Records are sorted by the bytes of the key,
+/// ties by the member's offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Record {
-    /// The first bytes of the SHA-256 of the key ID: a hint, the key ID in `licenses.jsonl`
+    /// The first bytes of the SHA-256 of the key ID. It is a hint: the key ID in `licenses.jsonl`
     /// decides.
     pub key: [u8; 8],
-    /// The first block of its member, a pax header included.
+    /// The place of its member's first block, a pax header included.
     pub member: u64,
-    /// Its line in `SHA256SUMS`.
+    /// The place of its line in `SHA256SUMS`.
     pub sum: u64,
-    /// Its line in `licenses.jsonl`.
+    /// The place of its line in `licenses.jsonl`.
     pub line: u64,
 }
 
-/// The part of a record that stands for `key_id`.
+/// Gives the part of a record that stands for `key_id`.
 pub fn key(key_id: &str) -> [u8; 8] {
     let digest: Digest = digest(key_id.as_bytes());
     let [k0, k1, k2, k3, k4, k5, k6, k7, ..] = digest;

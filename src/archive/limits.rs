@@ -1,27 +1,27 @@
-//! A cap on every number that a file can state, so that nothing is allocated or awaited on its word
-//! alone.
+//! The largest value of every number that a file can state, so that nothing is allocated or awaited
+//! on its word alone.
 
 /// Bytes of a member, which a tar header states in eleven octal digits.
 pub const MEMBER_MAX: u64 = (8 << 30) - 1;
-/// Bytes of one decompressed frame: a licence with its headers fits, with room for other writers'
-/// frames.
+/// Bytes of one decompressed frame: a licence with its headers fits, and other writers' frames have
+/// some more room.
 pub const FRAME_MAX: usize = 32 << 20;
 /// Bytes of `backup.json`.
 pub const TRAILER_MAX: u64 = 1 << 20;
 /// Bytes of one line of JSON: a name and a key ID, each character escaped.
 pub const LINE_MAX: usize = 64 << 10;
-/// The first read of a reader: the seek table, the trailer, and what comes before them in most
-/// backups.
+/// Bytes of a reader's first read: the seek table, the trailer, and in most backups the members
+/// before them.
 pub const TAIL: u64 = 256 << 10;
 /// The largest time of modification that a tar header holds in eleven octal digits.
 pub const TIME_MAX: i64 = (1 << 33) - 1;
 /// Frames in a file, by the seekable format.
 pub const FRAMES_MAX: u64 = 1 << 27;
 
-/// A frame of licences is closed when it holds this much. It decides the compression ratio more
-/// than the level does; from 2 MiB on little is gained.
+/// Bytes at which a frame of licences is closed. They decide the compression ratio more than the
+/// level does; from 2 MiB on little is gained.
 pub const FRAME_TARGET: usize = 2 << 20;
-/// As above, of the members that list the licences.
+/// Bytes at which a frame of the members that list the licences is closed.
 pub const LIST_TARGET: usize = 1 << 20;
-/// As above, of the index: small, since finding one licence reads one.
+/// Bytes at which a frame of the index is closed: few, since finding one licence reads one frame.
 pub const INDEX_TARGET: usize = 256 << 10;

@@ -1,4 +1,5 @@
-//! The lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and `state.jsonl`, written and read.
+//! Writes and reads the lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and
+//! `state.jsonl`.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -17,7 +18,7 @@ pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Appends `line`, which has no newline, and one.
+/// Appends `line`, which has no newline, and a newline.
 pub fn push_line(lines: &mut Vec<u8>, line: &[u8]) -> Result<()> {
     lines.try_reserve(line.len() + 1)?;
     lines.extend_from_slice(line);
@@ -29,7 +30,7 @@ pub fn parse_json<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {
     json::parse(line).map_err(|error| Fault::Damaged(format!("a line of JSON is wrong: {error}")))
 }
 
-/// A line of `licenses.jsonl`, if it tells of a licence that there can be.
+/// Reads a line of `licenses.jsonl`, if it tells of a possible licence.
 pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     let line = match canonical::license(line) {
         Some(line) => line,
@@ -45,7 +46,7 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
     Ok(line)
 }
 
-/// A line of `state.jsonl`.
+/// Reads a line of `state.jsonl`.
 pub fn parse_state(line: &[u8]) -> Result<StateLine<'_>> {
     match canonical::state(line) {
         Some(line) => Ok(line),
@@ -53,7 +54,7 @@ pub fn parse_state(line: &[u8]) -> Result<StateLine<'_>> {
     }
 }
 
-/// `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 is not known.
+/// Writes `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 means unknown.
 pub fn time(modified: i64) -> Option<Cow<'static, str>> {
     let time = jiff::Timestamp::from_nanosecond(modified.into())
         .ok()
@@ -61,7 +62,7 @@ pub fn time(modified: i64) -> Option<Cow<'static, str>> {
     Some(format!("{time:.9}").into())
 }
 
-/// The reverse of [`time`].
+/// Reads a time that [`time`] has written.
 pub fn parse_time(text: Option<&str>) -> Result<i64> {
     let Some(text) = text else { return Ok(0) };
     if let Some(time) = canonical::time(text) {
@@ -76,11 +77,11 @@ pub fn parse_time(text: Option<&str>) -> Result<i64> {
 /// Appends the line of `sha256sum` for the licence `name`.
 pub fn push_sum(sums: &mut Vec<u8>, digest: &Digest, name: &str) {
     sums.extend_from_slice(&hex::<64>(digest));
-    // A Vec takes all that is written to it.
+    // A Vec takes everything that is written to it.
     let _ = writeln!(sums, "  {FOLDER}{name}");
 }
 
-/// The digest and the name in a line of `SHA256SUMS`.
+/// Reads the digest and the name in a line of `SHA256SUMS`.
 pub fn parse_sum(line: &[u8]) -> Result<(Digest, &str)> {
     let parse = || {
         let line = std::str::from_utf8(line).ok()?;
@@ -91,7 +92,7 @@ pub fn parse_sum(line: &[u8]) -> Result<(Digest, &str)> {
     parse().ok_or_else(|| Fault::damaged("a line of SHA256SUMS is wrong"))
 }
 
-/// `bytes` in lower-case hexadecimal, two digits a byte.
+/// Writes `bytes` in lower-case hexadecimal, two digits a byte.
 pub fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
     let digit = |value: u8| {
         if value < 10 {
@@ -106,7 +107,7 @@ pub fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
     })
 }
 
-/// The reverse of [`hex`], of exactly `SIZE` bytes.
+/// Reads exactly `SIZE` bytes that [`hex`] has written.
 pub fn parse_hex<const SIZE: usize>(text: &str) -> Option<[u8; SIZE]> {
     const NONE: u8 = 0xFF;
     let digit = |byte: u8| match byte {
@@ -119,7 +120,7 @@ pub fn parse_hex<const SIZE: usize>(text: &str) -> Option<[u8; SIZE]> {
     if pairs.len() != SIZE || !rest.is_empty() {
         return None;
     }
-    // Without a branch for each digit: there is one of these texts for every licence.
+    // This has no branch for each digit: there is one of these texts for every licence.
     let mut all = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
         let (high, low) = (digit(*high), digit(*low));

@@ -1,4 +1,4 @@
-//! Finds licences by their key ID: with the index, in as few frames as it takes.
+//! Finds licences by their key ID with the index, and reads as few frames as possible.
 
 use super::catalog_in_step::Expected;
 use super::frames::FrameReader;
@@ -7,9 +7,9 @@ use super::reader::Reader;
 use super::{Fault, INDEX, LICENSES, ReadAt, Result, SUMS, limits, lines};
 
 impl<R: ReadAt> Reader<R> {
-    /// What the lists say of the licences whose key ID is `key_id`, in the order of the backup: a
-    /// frame of the index, and for each licence one of `SHA256SUMS` and one of `licenses.jsonl`. `go_on` is
-    /// asked for each.
+    /// Finds the licences in the lists whose key ID is `key_id`, in the order of the backup. It
+    /// reads a frame of the index, and for each licence one of `SHA256SUMS` and one of
+    /// `licenses.jsonl`. `go_on` is asked for each.
     pub fn find<E: From<Fault>>(
         &self,
         key_id: &str,
@@ -27,7 +27,7 @@ impl<R: ReadAt> Reader<R> {
                 lines.line(record.line)?,
                 record.member,
             )?;
-            // The index holds a part of a hash, which others may share.
+            // The index holds a part of a hash, which other key IDs may share.
             if expected.key_id == key_id {
                 found.try_reserve(1).map_err(Fault::from)?;
                 found.push(expected);
@@ -36,7 +36,7 @@ impl<R: ReadAt> Reader<R> {
         Ok(found)
     }
 
-    /// The records with `key`, of which there may be any number.
+    /// Gives the records with `key`, of which there may be any number.
     fn records(&self, key: [u8; 8]) -> Result<Vec<Record>> {
         let hex = lines::hex::<16>(&key);
         let first = &self.trailer().index;
@@ -57,8 +57,8 @@ impl<R: ReadAt> Reader<R> {
             }
             let records = records.iter().map(Record::from_bytes);
             for record in records.filter(|record| record.key == key) {
-                // Lists follow the members, so that all three go forward: a list that does not may be
-                // endless, and one that jumps costs a frame for each line.
+                // Lists follow the members, so that all three go forward: a list that does not may
+                // be endless, and one that jumps costs a frame for each line.
                 let is_behind = |last: &Record| {
                     last.member < record.member && last.sum < record.sum && last.line < record.line
                 };
@@ -73,7 +73,7 @@ impl<R: ReadAt> Reader<R> {
     }
 }
 
-/// A member of lines that is read here and there, mostly in the frame that was read before.
+/// Reads lines of a member here and there, mostly in the frame that was read before.
 struct ListReader<'r, R> {
     reader: &'r Reader<R>,
     content: std::ops::Range<u64>,
@@ -92,7 +92,7 @@ impl<'r, R: ReadAt> ListReader<'r, R> {
         })
     }
 
-    /// The line at `offset` of the decompressed stream, without its newline.
+    /// Gives the line at `offset` of the decompressed stream, without its newline.
     fn line(&mut self, offset: u64) -> Result<&[u8]> {
         let bad = || Fault::damaged("the index points to no line");
         if !self.content.contains(&offset) {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::license;
 
-    /// Counts how often it is read.
+    /// A backup that counts how often it is read.
     struct Counted {
         bytes: Vec<u8>,
         reads: Cell<usize>,
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// A backup of that many small licences, of which every tenth has the key ID "tenth".
+    /// Makes a backup of that many small licences, every tenth of which has the key ID "tenth".
     fn backup(count: usize) -> Counted {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(
@@ -185,7 +185,7 @@ mod tests {
         for count in [1000, 100_000] {
             let backup = backup(count);
             let reader = Reader::open(&backup).unwrap();
-            // The tail, and the seek table if it is longer.
+            // The first reads are the tail, and the seek table if it is longer.
             let opening = backup.reads.get();
             assert!(opening <= 3, "{opening}");
             for number in [1, count / 2 + 1, count - 1] {
@@ -215,7 +215,7 @@ mod tests {
                 .all(|license| license.name.ends_with("/tenth.lic"))
         );
         assert!(found.is_sorted_by_key(|license| license.offset));
-        // One of index, and the lists once through.
+        // These are one frame of the index, and the lists once through.
         assert!(backup.reads.get() < 100, "{}", backup.reads.get());
         assert!(
             reader

@@ -8,12 +8,13 @@ pub const BLOCK: usize = 512;
 /// The two zero blocks that end an archive.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-/// `size` rounded up to whole blocks.
+/// Rounds `size` up to whole blocks.
 pub const fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64)
 }
 
-/// The blocks before a member's content: one header, or a pax header, its record, and the header.
+/// Makes the blocks before a member's content: one header, or a pax header, its record, and the
+/// header.
 pub fn header(path: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
     if let Some((prefix, name)) = split(path) {
         return Cow::Owned(block(prefix, name, size, modified, b'0').to_vec());
@@ -33,7 +34,7 @@ pub fn header(path: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
 const NAME: usize = 100;
 const PREFIX: usize = 155;
 
-/// The ustar fields for `path`, if it fits them.
+/// Splits `path` into the ustar fields, if it fits them.
 fn split(path: &str) -> Option<(&[u8], &[u8])> {
     let path = path.as_bytes();
     if path.len() <= NAME {
@@ -50,7 +51,7 @@ fn split(path: &str) -> Option<(&[u8], &[u8])> {
     (prefix.len() <= PREFIX && !prefix.is_empty() && !name.is_empty()).then_some((prefix, name))
 }
 
-/// `LENGTH KEY=VALUE\n`, where the length counts itself.
+/// Makes `LENGTH KEY=VALUE\n`, where the length counts itself.
 fn pax_record(key: &str, value: &str) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest + 1;
@@ -98,7 +99,7 @@ pub fn repair(block: &mut [u8; BLOCK]) {
     checksum.copy_from_slice(&checksum_field(sum));
 }
 
-/// Six octal digits, a NUL and a space.
+/// Writes six octal digits, a NUL and a space.
 fn checksum_field(sum: u32) -> [u8; 8] {
     let digit = |shift: u32| b'0' + (sum >> shift & 7) as u8;
     [
@@ -113,7 +114,7 @@ fn checksum_field(sum: u32) -> [u8; 8] {
     ]
 }
 
-/// Eleven octal digits.
+/// Writes eleven octal digits.
 fn octal(value: u64) -> [u8; 11] {
     std::array::from_fn(|place| b'0' + (value >> (30 - 3 * place) & 7) as u8)
 }
@@ -122,16 +123,16 @@ fn octal(value: u64) -> [u8; 11] {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Member<'a> {
     pub path: Cow<'a, str>,
-    /// Where its content begins, and where the next member does.
+    /// The beginning of its content, and that of the next member.
     pub content: usize,
     pub end: usize,
     pub size: u64,
-    /// Seconds since 1970 UTC.
+    /// The time of modification in seconds since 1970 UTC.
     pub modified: u64,
 }
 
-/// The member whose first block begins `bytes`; its content need not be in them. Regular files
-/// only, with at most one pax header, which says nothing but path, size and time.
+/// Reads the member whose first block begins `bytes`; its content need not be in them. It must be a
+/// regular file, with at most one pax header, which says nothing but path, size and time.
 pub fn parse(bytes: &[u8]) -> Result<Member<'_>> {
     let first = header_block(bytes, 0)?;
     if first.kind == b'0' {
@@ -228,7 +229,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Octal digits, then nothing but NULs and spaces.
+/// Reads octal digits that are followed only by NULs and spaces.
 fn parse_octal(field: &[u8]) -> Option<u64> {
     let end = field
         .iter()
@@ -338,7 +339,7 @@ mod tests {
         }
     }
 
-    /// A pax header with these records, before a file of `size` bytes.
+    /// Makes a pax header with these records, before a file of `size` bytes.
     fn with_pax(records: &[u8], size: u64) -> Vec<u8> {
         let mut bytes = block(b"", b"pax", records.len() as u64, 0, b'x').to_vec();
         bytes.extend_from_slice(records);

@@ -1,6 +1,6 @@
 //! The bytes of a backup file, as `format.md` beside this file describes them. Pure: readers and
-//! writers in, values out; no paths, threads or clocks. Nothing that is read is believed before it
-//! is checked.
+//! writers in, values out; no paths, threads or clocks. All that is read is checked before it is
+//! believed.
 
 #![forbid(unsafe_code)]
 
@@ -34,15 +34,15 @@ pub const INDEX: &str = "index";
 pub const STATE: &str = "state.jsonl";
 pub const FRAMES: &str = "frames";
 pub const TRAILER: &str = "backup.json";
-/// What stands before a licence's name in its member's path.
+/// The part of a member's path before a licence's name.
 pub const FOLDER: &str = "licenses/";
 
 pub type Digest = [u8; 32];
 
-/// Why a backup can't be read or written.
+/// The reason why a backup can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// Truncated, altered or not a backup of this library.
+    /// The backup is truncated, altered or not one of this library.
     #[error("{0}")]
     Damaged(String),
     #[error("it is of format version {0}, and this library reads version 1")]
@@ -60,7 +60,7 @@ impl Fault {
         Fault::Damaged(what.into())
     }
 
-    /// That of a frame whose bytes have another digest than they should.
+    /// Makes the fault of a frame whose bytes have another digest than they should.
     pub fn altered() -> Fault {
         Fault::damaged("a frame has been altered")
     }
@@ -76,7 +76,7 @@ impl From<std::collections::TryReserveError> for Fault {
 pub trait ReadAt {
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` on; a file that ends before is an error of the kind
+    /// Fills `buffer` from `offset` on; a file that ends before that is an error of the kind
     /// `UnexpectedEof`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
@@ -121,7 +121,7 @@ pub fn digest(bytes: &[u8]) -> Digest {
     sha2::Sha256::digest(bytes).into()
 }
 
-/// The digests of `count` messages, all at once, which is faster than one by one.
+/// Computes the digests of `count` messages, all at once, which is faster than one by one.
 pub fn digests<'m>(count: usize, messages: impl Iterator<Item = &'m [u8]>) -> Result<Vec<Digest>> {
     let mut digests = Vec::new();
     digests.try_reserve_exact(count)?;

@@ -1,4 +1,4 @@
-//! Reads a backup: from its end, and every byte checked before it is believed.
+//! Reads a backup from its end, and checks every byte before it is believed.
 //!
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
@@ -47,24 +47,24 @@ impl<R: ReadAt> Reader<R> {
         Ok(reader)
     }
 
-    /// What it reads from.
+    /// Gives the file that it reads from.
     pub fn source(&self) -> &R {
         &self.source
     }
 
-    /// What the bytes of `frame` must have as their digest.
+    /// Gives the digest that the bytes of `frame` must have.
     pub fn digest(&self, frame: usize) -> Result<Digest> {
         let digest = self.digests.get(frame).copied();
         digest.ok_or_else(|| Fault::damaged("a frame is missing"))
     }
 
-    /// Each frame before the member `frames`, and what its bytes must have as their digest.
+    /// Gives each frame before the member `frames`, with the digest that its bytes must have.
     pub fn digested(&self) -> impl Iterator<Item = (Span, Digest)> {
         let digests = self.digests.iter().copied();
         self.table.spans().iter().copied().zip(digests)
     }
 
-    /// Whether the members behind the licences are those that this version writes.
+    /// Tells whether the members behind the licences are those that this version writes.
     pub fn is_of_this_version(&self) -> bool {
         let names = self.trailer.members.iter().map(|entry| entry.name.as_str());
         let with_states = [SUMS, LICENSES, RESTRICTED, INDEX, STATE, FRAMES];
@@ -79,7 +79,7 @@ impl<R: ReadAt> Reader<R> {
         self.tail.file_size()
     }
 
-    /// How many frames hold licences: the first ones.
+    /// Counts the frames that hold licences: the first ones.
     pub fn license_frames(&self) -> usize {
         self.license_frames
     }
@@ -88,7 +88,7 @@ impl<R: ReadAt> Reader<R> {
         self.table.span(frame)
     }
 
-    /// The content of `frame`, checked.
+    /// Gives the content of `frame`, checked.
     pub fn frame<'a>(&self, frame: usize, memory: &'a mut FrameReader) -> Result<&'a [u8]> {
         memory.read(
             &self.source,
@@ -98,8 +98,8 @@ impl<R: ReadAt> Reader<R> {
         )
     }
 
-    /// The content of `frame`, checked but for its digest, which is still to be
-    /// [vouched for](Self::vouches_for).
+    /// Gives the content of `frame`, checked except for its digest, which is still to be [vouched
+    /// for](Self::vouches_for).
     pub fn undigested<'a>(
         &self,
         frame: usize,
@@ -108,18 +108,18 @@ impl<R: ReadAt> Reader<R> {
         memory.read_undigested(&self.source, &self.tail, self.table.span(frame)?)
     }
 
-    /// Whether `digest` is that of the bytes of `frame`, as far as that is known.
+    /// Tells whether `digest` is that of the bytes of `frame`, as far as that is known.
     pub fn vouches_for(&self, frame: usize, digest: &Digest) -> bool {
         let expected = self.digests.get(frame);
         expected.is_none_or(|expected| expected == digest)
     }
 
-    /// The frame that holds the byte `offset` of the decompressed stream.
+    /// Finds the frame that holds the byte `offset` of the decompressed stream.
     pub fn frame_at(&self, offset: u64) -> Result<usize> {
         self.table.frame_at(offset)
     }
 
-    /// The member `name` from its beginning.
+    /// Reads the member `name` from its beginning.
     pub fn member(&self, name: &str) -> Result<MemberReader<'_, R>> {
         let entry = self.trailer.entry(name)?;
         let frame = self.table.frame_at(entry.offset)?;
@@ -132,7 +132,7 @@ impl<R: ReadAt> Reader<R> {
         })
     }
 
-    /// The lines of the member `name`.
+    /// Reads the lines of the member `name`.
     pub fn lines(&self, name: &str) -> Result<Lines<'_, R>> {
         Ok(Lines {
             member: self.member(name)?,
@@ -142,15 +142,15 @@ impl<R: ReadAt> Reader<R> {
         })
     }
 
-    /// The lines of the member `name`, which was read before and found right: the digests of its frames say
-    /// that it is still the same. Such lines can't be finished.
+    /// Reads the lines of the member `name`, which was read before and found right: the digests of
+    /// its frames say that it is still the same. Such lines can't be finished.
     pub fn lines_again(&self, name: &str) -> Result<Lines<'_, R>> {
         let mut lines = self.lines(name)?;
         lines.member.sha256 = None;
         Ok(lines)
     }
 
-    /// The whole index, sorted as it is in the file.
+    /// Gives the whole index, sorted as it is in the file.
     pub fn index(&self) -> Result<Vec<Record>> {
         let bad = || Fault::damaged("the index is not what it should be");
         let mut records: Vec<Record> = Vec::new();
@@ -162,7 +162,7 @@ impl<R: ReadAt> Reader<R> {
             if !rest.is_empty() || stated.as_ref() != new.first() {
                 return Err(bad());
             }
-            // Looked at one by one: a list that is not sorted may be endless.
+            // Records are checked one by one: a list that is not sorted may be endless.
             for record in new.iter().map(Record::from_bytes) {
                 if records.last().is_some_and(|last| *last >= record) {
                     return Err(bad());
@@ -176,7 +176,7 @@ impl<R: ReadAt> Reader<R> {
         if complete { Ok(records) } else { Err(bad()) }
     }
 
-    /// Reads the members that this version does not know, which must be what the trailer says too.
+    /// Reads the members that this version does not know, which must also be what the trailer says.
     pub fn check_unknown(&self) -> Result<()> {
         let unknown = self
             .trailer
@@ -207,7 +207,7 @@ impl<R: ReadAt> Reader<R> {
     }
 }
 
-/// Whether `source` is a backup, of whatever version: it ends with the trailer of one.
+/// Tells whether `source` is a backup, of any version: one ends with a backup's trailer.
 pub fn is_backup(source: &impl ReadAt) -> Result<bool> {
     if !frames::ends_as_table(source)? {
         return Ok(false);
@@ -223,7 +223,7 @@ pub fn is_backup(source: &impl ReadAt) -> Result<bool> {
     }
 }
 
-/// `backup.json` and the end of the archive, which are alone in the last frame.
+/// Reads `backup.json` and the end of the archive, which are alone in the last frame.
 fn read_trailer(source: &impl ReadAt, tail: &Tail, table: &SeekTable) -> Result<Trailer> {
     let last = table
         .spans()
@@ -245,8 +245,8 @@ fn read_trailer(source: &impl ReadAt, tail: &Tail, table: &SeekTable) -> Result<
     Trailer::parse(json.ok_or_else(|| Fault::damaged("backup.json is cut off"))?)
 }
 
-/// Members follow each other without a gap, from the last licence to the trailer. Returns the
-/// number of frames before them.
+/// Checks that members follow each other without a gap, from the last licence to the trailer.
+/// Returns the number of frames before them.
 fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     let bad = || Fault::damaged("the members are not where backup.json says");
     let order = trailer
@@ -256,8 +256,8 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     if !order.map(|entry| entry.name.as_str()).eq(KNOWN) {
         return Err(bad());
     }
-    // What a later version adds is a plain file beside these, not a licence or what lies elsewhere, which any
-    // tar would take for such.
+    // A member that a later version adds is a plain file beside these: not a licence, nor in
+    // another folder, or any tar would take it for such.
     let is_plain = |name: &str| name::check(name.as_bytes()).is_ok() && !name.contains('/');
     let mut names = HashSet::default();
     names.try_reserve(trailer.members.len() + 1)?;
@@ -297,9 +297,9 @@ pub struct MemberReader<'r, R> {
     reader: &'r Reader<R>,
     entry: &'r Entry,
     memory: FrameReader,
-    /// The next to read.
+    /// The next frame to read.
     frame: usize,
-    /// None where only a part is read.
+    /// The digest of the content, none where only a part is read.
     sha256: Option<Sha256>,
 }
 
@@ -310,7 +310,7 @@ impl<R: ReadAt> MemberReader<'_, R> {
         self.sha256 = None;
     }
 
-    /// The next part of the content, as much as one frame holds of it, and its offset in the
+    /// Gives the next part of the content, as much as one frame holds of it, and its offset in the
     /// decompressed stream.
     pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         while self.reader.span(self.frame)?.content_start < self.entry.content_end()
@@ -337,8 +337,8 @@ impl<R: ReadAt> MemberReader<'_, R> {
                 continue;
             }
             let start = span.content_start + range.start as u64;
-            // Once more, since the borrow checker does not follow a loan that is returned on one
-            // path only.
+            // The content is borrowed once more, since the borrow checker does not follow a loan
+            // that is returned on one path only.
             let part = self.memory.content(range);
             if let Some(sha256) = &mut self.sha256 {
                 sha256.update(part);
@@ -348,13 +348,13 @@ impl<R: ReadAt> MemberReader<'_, R> {
         Ok(None)
     }
 
-    /// Whether the next frame is the one with the member's header, which a member without content
-    /// has too.
+    /// Tells whether the next frame is the one with the member's header, which a member without
+    /// content has too.
     fn is_at_header(&self) -> Result<bool> {
         Ok(self.reader.span(self.frame)?.content_start <= self.entry.offset)
     }
 
-    /// Whether all that was read is what the trailer says.
+    /// Checks that all that was read is what the trailer says.
     pub fn finish(self) -> Result<()> {
         let found = self.sha256.map(|sha256| sha256.finalize().into());
         if found == Some(self.entry.digest()?) {
@@ -370,14 +370,14 @@ impl<R: ReadAt> MemberReader<'_, R> {
 /// Reads a member line by line; no line is in two frames.
 pub struct Lines<'r, R> {
     member: MemberReader<'r, R>,
-    /// What is left of the frame's part of the member, in the frame.
+    /// The rest of the frame's part of the member, by its place in the frame.
     start: usize,
     end: usize,
     frame_start: u64,
 }
 
 impl<R: ReadAt> Lines<'_, R> {
-    /// The next line, without its newline, and its offset in the decompressed stream.
+    /// Gives the next line, without its newline, and its offset in the decompressed stream.
     pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         if self.start == self.end {
             let Some((offset, part)) = self.member.next()? else {
@@ -399,7 +399,7 @@ impl<R: ReadAt> Lines<'_, R> {
         Ok(Some((offset, self.member.memory.content(line))))
     }
 
-    /// Whether every line was read and all of them are what the trailer says.
+    /// Checks that every line was read and all of them are what the trailer says.
     pub fn finish(mut self) -> Result<()> {
         if self.next()?.is_some() {
             return Err(Fault::Damaged(format!(
@@ -414,15 +414,15 @@ impl<R: ReadAt> Lines<'_, R> {
 /// A licence in a frame's content.
 #[derive(Debug)]
 pub struct Found<'n, 'c> {
-    /// Of its first block, in the decompressed stream.
+    /// The place of its first block in the decompressed stream.
     pub offset: u64,
     pub name: &'n str,
-    /// Seconds since 1970 UTC.
+    /// The time of modification in seconds since 1970 UTC.
     pub modified: u64,
     pub content: &'c [u8],
 }
 
-/// Calls `visit` with each licence of a frame, which must be filled by them and nothing else.
+/// Calls `visit` with each licence of a frame, which must hold licences and nothing else.
 pub fn licenses_in<'c, E: From<Fault>>(
     content: &'c [u8],
     span: Span,

@@ -1,5 +1,5 @@
-//! What the lines of a backup's lists tell: a licence that is in it, one that is not, and the state of a
-//! licence's file.
+//! The contents of the lines in a backup's lists: a licence that is in it, one that is not, and the
+//! state of a licence's file.
 
 use std::borrow::Cow;
 
@@ -19,18 +19,19 @@ pub struct LicenseLine<'a> {
     #[serde(borrow)]
     pub right: Cow<'a, str>,
     pub size: u64,
-    /// RFC 3339; none where the time is not known.
+    /// The time of modification by RFC 3339; none where it is not known.
     #[serde(borrow)]
     pub modified: Option<Cow<'a, str>>,
 }
 
 impl LicenseLine<'_> {
-    /// A word that a later version has added is not known here, and states nothing.
+    /// Gives the backup right; an unknown word, which a later version may have added, states
+    /// nothing.
     pub fn right(&self) -> BackupRight {
         BackupRight::from_word(&self.right).unwrap_or(BackupRight::Unstated)
     }
 
-    /// As with the right, an unknown word says nothing.
+    /// Gives the format; an unknown word says nothing here either.
     pub fn format(&self) -> Format {
         Format::from_word(&self.format).unwrap_or(Format::Opaque)
     }
@@ -47,22 +48,22 @@ pub struct RestrictedLine<'a> {
     pub format: Cow<'a, str>,
 }
 
-/// Where and when states were noted, the first line of `state.jsonl`: they say nothing of another time of
-/// the machine, nor of another mount, which may show another file system in the same place.
+/// The origin of states, the first line of `state.jsonl`: they say nothing of another run of the
+/// machine, nor of another mount, which may show another file system in the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotedOrigin {
-    /// Which start of the machine, in the system's own words.
+    /// The run of the machine, in the system's own words.
     pub boot: String,
     pub mount: u64,
 }
 
-/// What a repeated backup needs to know of a licence to see that it has not changed, a line of
+/// The facts that show a repeated backup whether a licence has changed, from a line of
 /// `state.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileState {
     pub device: u64,
     pub inode: u64,
-    /// Nanoseconds since 1970 UTC.
+    /// The time of modification in nanoseconds since 1970 UTC.
     pub mtime: i64,
     pub ctime: i64,
     pub size: u64,
@@ -77,7 +78,8 @@ pub struct StateLine<'a> {
     pub mtime: i64,
     pub ctime: i64,
     pub size: u64,
-    /// The line is of an older version, which is still in that frame; the rest but for its size is 0.
+    /// The frame that still has the older version which the line is about, if it is; its other
+    /// facts except for the size are 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_in: Option<u32>,
 }

@@ -1,7 +1,7 @@
-//! What can be read of a backup whose end is lost: frames from the front, and in them the licences.
+//! Reads what is left of a backup whose end is lost: frames from the front, and the licences in
+//! them.
 //!
-//! Nothing but a frame's checksum vouches for what is found so. Where the seek table survives it is
-//! used.
+//! Only a frame's checksum vouches for these licences. The seek table is used where it survives.
 
 use super::catalog_in_step::Expected;
 use super::frames::{FrameReader, SeekTable, Span, Tail};
@@ -12,7 +12,7 @@ use crate::buffer::sized;
 use crate::license::{self, name};
 
 impl<R: ReadAt> Reader<R> {
-    /// Opens what [`Reader::open`] finds damaged. `go_on` is asked from time to time.
+    /// Opens a backup that [`Reader::open`] finds damaged. `go_on` is asked from time to time.
     pub fn open_damaged<E: From<Fault>>(
         source: R,
         mut go_on: impl FnMut() -> Result<(), E>,
@@ -32,15 +32,16 @@ impl<R: ReadAt> Reader<R> {
         })
     }
 
-    /// All licences in intact frames. Of those with one name the last counts, as for tar; but what was
-    /// found behind a gap, which may be within a destroyed frame, counts for nothing else.
+    /// Finds all licences in intact frames. If several have one name the last counts, as for tar. A
+    /// licence found behind a gap may be from within a destroyed frame, and counts only if there is
+    /// no other of its name.
     pub fn search<E: From<Fault>>(
         &self,
         mut go_on: impl FnMut() -> Result<(), E>,
     ) -> Result<Vec<Expected>, E> {
         let (mut memory, mut names) = (FrameReader::new()?, name::Set::default());
         let (mut found, mut behind_gaps) = (Vec::new(), Vec::new());
-        // From the end, so that the first of a name is its last.
+        // The search starts at the end, so that the first of a name is its last.
         for frame in (0..self.table.spans().len()).rev() {
             go_on()?;
             match self.is_behind_gap(frame) {
@@ -59,7 +60,7 @@ impl<R: ReadAt> Reader<R> {
         Ok(found)
     }
 
-    /// Whether the frame does not follow another, and what is before it is lost.
+    /// Tells whether the bytes before the frame are lost, so that it follows no other.
     fn is_behind_gap(&self, frame: usize) -> bool {
         let spans = self.table.spans();
         let start = spans.get(frame).map_or(0, |span| span.start);
@@ -85,7 +86,7 @@ impl<R: ReadAt> Reader<R> {
             })
         });
         match read {
-            // Destroyed, or one of the frames behind the licences.
+            // The frame is destroyed, or one of those behind the licences.
             Ok(()) | Err(Fault::Damaged(_)) => {}
             Err(fault) => return Err(fault),
         }
@@ -99,7 +100,7 @@ impl<R: ReadAt> Reader<R> {
     }
 }
 
-/// What a licence is by its own account, as nothing else tells.
+/// Describes a licence by its own statements, since nothing else tells of it.
 fn describe(license: &Found) -> Result<Expected> {
     let statement = license::read(license.name, license.content).map_err(|_| Fault::OutOfMemory)?;
     let modified = i64::try_from(license.modified).unwrap_or(i64::MAX);
@@ -115,8 +116,9 @@ fn describe(license: &Found) -> Result<Expected> {
     })
 }
 
-/// Looks for frames where there is no table of them: one behind the other, and behind what is none the
-/// next that is one. What looks like one must decompress, or a damaged length would hide those behind it.
+/// Looks for frames where there is no table of them: one behind the other, and after bytes that are
+/// no frame the next frame. Bytes that look like a frame must decompress, or a damaged length would
+/// hide the frames behind it.
 fn scan<E: From<Fault>>(
     source: &impl ReadAt,
     tail: &Tail,
@@ -153,8 +155,8 @@ fn scan<E: From<Fault>>(
     Ok(table)
 }
 
-/// The length of the frame at `at` and the size of its content, by the headers of the frame and its
-/// blocks (RFC 8878, 3.1.1); None if there is no frame of ours.
+/// Gives the length of the frame at `at` and the size of its content, by the headers of the frame
+/// and its blocks (RFC 8878, 3.1.1); None if there is no frame of ours.
 fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)>> {
     let Some(header) = bytes::<13>(source, tail, at)? else {
         return Ok(None);
@@ -185,7 +187,8 @@ fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)
     Ok(None)
 }
 
-/// A block holds 128 KiB at most, and no writer has a reason for many that hold less.
+/// The most blocks of a frame: a block holds 128 KiB at most, and no writer has a reason for many
+/// that hold less.
 const BLOCKS_MAX: usize = 1024;
 
 const RAW: u32 = 0;
@@ -193,7 +196,7 @@ const REPEATED_BYTE: u32 = 1;
 const COMPRESSED: u32 = 2;
 const CHECKSUM: u64 = 4;
 
-/// The size of a frame's content, and that of its header.
+/// Gives the size of a frame's content, and that of its header.
 fn frame_header(header: [u8; 13]) -> Option<(u32, u64)> {
     let [m0, m1, m2, m3, descriptor, rest @ ..] = header;
     let ours = [m0, m1, m2, m3] == zstd_safe::MAGICNUMBER.to_le_bytes()
@@ -211,7 +214,7 @@ fn frame_header(header: [u8; 13]) -> Option<(u32, u64)> {
         (0, [size, ..]) if is_one_segment => (u64::from(*size), 1),
         (1, [s0, s1, ..]) => (256 + u64::from(u16::from_le_bytes([*s0, *s1])), 2),
         (2, [s0, s1, s2, s3, ..]) => (u32::from_le_bytes([*s0, *s1, *s2, *s3]).into(), 4),
-        // A frame that states no size, or one of over 4 GiB.
+        // The frame states no size, or one of over 4 GiB.
         _ => return None,
     };
     let is_possible = (1..=limits::FRAME_MAX as u64).contains(&size);
@@ -219,7 +222,7 @@ fn frame_header(header: [u8; 13]) -> Option<(u32, u64)> {
     is_possible.then_some((size as u32, length))
 }
 
-/// A part of the file, in which frames are looked for.
+/// A part of the file in which frames are looked for.
 #[derive(Default)]
 struct Window {
     start: u64,
@@ -227,7 +230,7 @@ struct Window {
 }
 
 impl Window {
-    /// Where the next frame could begin from `at` on, or the end of the file.
+    /// Gives the place from `at` on where the next frame could begin, or the end of the file.
     fn next_magic(&mut self, source: &impl ReadAt, tail: &Tail, mut at: u64) -> Result<u64> {
         const PART: u64 = 64 << 10;
         let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
@@ -255,7 +258,7 @@ impl Window {
     }
 }
 
-/// Some bytes of the file; None where it ends before.
+/// Reads some bytes of the file; None where it ends before.
 fn bytes<const SIZE: usize>(
     source: &impl ReadAt,
     tail: &Tail,
@@ -297,7 +300,7 @@ mod tests {
                     frame = frame.stored(content).unwrap();
                 }
                 if number == 2 {
-                    // What is none, though it begins like a frame.
+                    // These bytes are no frame, though they begin like one.
                     file.extend_from_slice(&zstd_safe::MAGICNUMBER.to_le_bytes());
                     file.extend_from_slice(&[0b1010_0100, 1, 1, 1, 1, 0xFF, 0xFF, 0xFF]);
                 }
@@ -334,7 +337,7 @@ mod tests {
             .bytes
     }
 
-    /// Name, size and time of what is found in a file without an end.
+    /// Gives name, size and time of the licences found in a file without an end.
     fn found(parts: &[&[u8]]) -> Vec<(String, u64, i64)> {
         let file = parts.concat();
         let go_on = || Ok::<(), Fault>(());

@@ -1,5 +1,5 @@
-//! Frames of licences that wait in a file until their place in a backup comes, and all that is listed of them
-//! with them: memory holds little more of each than its digest.
+//! Frames of licences that wait in a file until their turn in a backup, with their lines for the
+//! lists: memory holds little more of each than its digest.
 
 use std::io::Write;
 
@@ -9,9 +9,9 @@ use super::index::{RECORD, Record};
 use super::{Digest, Fault, ReadAt, Result};
 use crate::buffer::sized;
 
-/// A file in which something waits.
+/// A file for waiting data.
 pub trait Scratch: Write + ReadAt {
-    /// Gives back the room of what is not read any more, where that can be.
+    /// Gives back the room of data that is not read any more, where that is possible.
     fn release(&self, start: u64, length: u64);
 }
 
@@ -22,13 +22,13 @@ pub struct FrameSpool<S> {
     compressor: Compressor,
 }
 
-/// What is known of a frame besides what is in the spool.
+/// The facts about a frame in the spool.
 struct Waiter {
     start: u64,
-    /// Of the frame's bytes, and of what is listed, compressed, behind them.
+    /// Bytes of the frame, and of its lists, compressed, behind it.
     length: usize,
     packed: usize,
-    /// Of the parts of what is listed: its sums, lines, restricted, states and records.
+    /// Bytes of the parts of its lists: sums, lines, restricted, states and records.
     parts: [usize; 5],
     content_size: u32,
     digest: Digest,
@@ -38,7 +38,7 @@ struct Waiter {
 }
 
 impl<S: Scratch> FrameSpool<S> {
-    /// `spool` is empty.
+    /// Makes a spool in the file `spool`, which is empty.
     pub fn new(spool: S) -> Result<FrameSpool<S>> {
         Ok(FrameSpool {
             spool,
@@ -52,7 +52,7 @@ impl<S: Scratch> FrameSpool<S> {
         self.frames.is_empty()
     }
 
-    /// Whether there are licences that wait, or are left out, and not only states of files.
+    /// Tells whether licences wait, or are left out, and not only states of files.
     pub fn has_licenses(&self) -> bool {
         let mut frames = self.frames.iter();
         frames.any(|waiter| waiter.content_size > 0 || waiter.restricted_count > 0)
@@ -112,7 +112,7 @@ impl<S: Scratch> FrameSpool<S> {
                 digest: waiter.digest,
             };
             let listed = self.listed(waiter, &mut decompressor)?;
-            // What is written elsewhere now would need twice the room.
+            // Without this the frame would take twice the room, here and where it is written now.
             let length = waiter.length + waiter.packed;
             self.spool.release(waiter.start, length as u64);
             take(LicenseFrame { frame, listed })?;

@@ -1,4 +1,5 @@
-//! `backup.json`, the last member: what the backup holds and where its other members are.
+//! The trailer `backup.json`, the last member: the facts about a backup, and the places of its
+//! other members.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +13,10 @@ pub const VERSION: [u64; 2] = [1, 0];
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Trailer {
     pub format: String,
-    /// Major and minor. A reader refuses a higher major version and ignores what a minor version
-    /// added.
+    /// The major and minor version. A reader refuses a higher major version and ignores the
+    /// additions of a minor version.
     pub version: [u64; 2],
-    /// RFC 3339.
+    /// The time of creation by RFC 3339.
     pub created: String,
     pub licenses: u64,
     pub restricted: u64,
@@ -32,16 +33,16 @@ pub struct Trailer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     pub name: String,
-    /// Of the member's first block, in the decompressed stream.
+    /// The place of the member's first block in the decompressed stream.
     pub offset: u64,
-    /// Of its content.
+    /// Bytes of its content.
     pub size: u64,
-    /// Of its content, in hexadecimal.
+    /// The digest of its content, in hexadecimal.
     pub sha256: String,
 }
 
 impl Entry {
-    /// Where the content begins: these members' names need no pax header.
+    /// Gives the beginning of the content: these members' names need no pax header.
     pub fn content(&self) -> u64 {
         self.offset.saturating_add(members::BLOCK as u64)
     }
@@ -50,9 +51,10 @@ impl Entry {
         self.content().saturating_add(self.size)
     }
 
-    /// Where the next member begins.
+    /// Gives the beginning of the next member.
     pub fn end(&self) -> u64 {
-        // Checked to be below the stream's end before it is used; a sum that overflows never is.
+        // The sum is checked to be below the stream's end before it is used; one that overflows
+        // never is.
         self.content_end()
             .checked_next_multiple_of(members::BLOCK as u64)
             .unwrap_or(u64::MAX)
@@ -66,7 +68,7 @@ impl Entry {
 
 impl Trailer {
     pub fn parse(text: &[u8]) -> Result<Trailer> {
-        /// What every version of the format keeps.
+        /// The fields that every version of the format keeps.
         #[derive(Deserialize)]
         struct Head {
             format: String,
@@ -90,7 +92,7 @@ impl Trailer {
         entry.ok_or_else(|| Fault::Damaged(format!("{name} is missing")))
     }
 
-    /// A copy, if there is memory for its lists: they may be of any length.
+    /// Copies the trailer, if there is memory for its lists: they may be of any length.
     pub fn try_clone(&self) -> Result<Trailer> {
         let (mut members, mut index) = (Vec::new(), Vec::new());
         members.try_reserve_exact(self.members.len())?;

@@ -32,30 +32,31 @@ pub struct Writer<'s, F, S> {
     records: Vec<Record>,
     restricted_count: u64,
     content_bytes: u64,
-    /// Licences that may be listed twice.
+    /// The number of licences that may be listed twice.
     read_again: u64,
-    /// That of another backup, whose lists are taken over whole.
+    /// The trailer of another backup whose lists are taken over whole.
     same_as: Option<Trailer>,
 }
 
-/// What the last look at a licence found that was read more than once.
+/// The last finding about a licence that was read more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastLook {
     Kept,
     Restricted,
 }
 
-/// What has been written.
+/// The figures of the licences written so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Those that may be listed twice count once only the lists have been [settled](Writer::keep_last).
+    /// The number of licences. Those that may be listed twice count only after the lists have been
+    /// [settled](Writer::keep_last).
     pub licenses: u64,
     pub restricted: u64,
     pub content_bytes: u64,
 }
 
 impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
-    /// `spool` is called for an empty file when the lists outgrow memory.
+    /// Makes a writer; `spool` is called for an empty file when the lists outgrow memory.
     pub fn new(
         file: F,
         spool: impl FnOnce() -> Result<S> + 's,
@@ -85,7 +86,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         }
     }
 
-    /// Notes where and when the states were noted, before any of them comes.
+    /// Notes where and when the states were noted, before any state comes.
     pub fn note_origin(&mut self, origin: &NotedOrigin) -> Result<()> {
         let mut line = Vec::new();
         lines::push_json(&mut line, origin)?;
@@ -108,7 +109,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(licenses.frame.bytes)
     }
 
-    /// Takes in a frame that is in the file already, at its end, and gives its number.
+    /// Takes in a frame that is already at the end of the file, and gives its number.
     pub fn adopt(&mut self, span: Span, digest: Digest, listed: &FrameLists) -> Result<u32> {
         let start = self.file.position();
         self.file.adopt(span.length, span.content_size, digest)?;
@@ -116,7 +117,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(self.file.digests.len() as u32 - 1)
     }
 
-    /// Takes in that the file is as another backup, which has `trailer`, up to the member `frames`.
+    /// Notes that the file is the same as another backup, which has `trailer`, up to the member
+    /// `frames`.
     pub fn adopt_all(
         &mut self,
         frames: impl Iterator<Item = (Span, Digest)>,
@@ -175,7 +177,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         }
     }
 
-    /// Bytes that the file was given so far; some may wait in memory.
+    /// Counts the bytes that the file was given so far; some may wait in memory.
     pub fn written(&self) -> u64 {
         self.file.written()
     }
@@ -201,8 +203,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Drops from the lists what came before the last look at each of these licences, which were read more
-    /// than once. Gives the first that was left out in the end, while a frame has it.
+    /// Drops from the lists all findings before the last look at each of these licences, which were
+    /// read more than once. Gives the first that was left out in the end, while a frame has it.
     pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Option<String>> {
         self.read_again = 0;
         let mut left = HashMap::default();
@@ -218,7 +220,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         }
         self.keep_last_listed(&mut left)?;
         self.keep_last_restricted(looks)?;
-        // Which of the versions a state is of can't be told: they are read again.
+        // The version that a state belongs to can't be told: such licences are read again.
         let (old, mut states) = (std::mem::take(&mut self.states), ListLines::new()?);
         while let Some(line) = states.next(&old, &self.spool)? {
             let of = lines::parse_state(line).ok();
@@ -255,7 +257,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
                 superseded.try_reserve(1)?;
                 superseded.push((name.to_owned(), size, frame as u32));
                 self.content_bytes -= size;
-                // No licence's member is there.
+                // No licence has its member there.
                 record.member = u64::MAX;
                 continue;
             }
@@ -272,7 +274,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Drops the lines of what was kept in the end, and of what is left out all but one.
+    /// Drops the lines of licences that were kept in the end, and of those left out all but one.
     fn keep_last_restricted(&mut self, looks: &HashMap<String, LastLook>) -> Result<()> {
         let (old, mut restricted) = (std::mem::take(&mut self.restricted), ListLines::new()?);
         let mut listed = HashSet::default();
@@ -295,8 +297,8 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Appends the lists, the index and the trailer, and returns how large the file is. None of it
-    /// is synced.
+    /// Appends the lists, the index and the trailer, and returns the size of the file. Nothing is
+    /// synced.
     pub fn finish(self, created: String) -> Result<u64> {
         let counts = self.counts();
         let Writer {
@@ -361,7 +363,7 @@ impl<'s, F: Write, S: Write + ReadAt> Writer<'s, F, S> {
     }
 }
 
-/// The file and what is known of the frames in it.
+/// The file and the facts about its frames.
 struct Output<F> {
     out: F,
     table: SeekTable,
@@ -369,7 +371,7 @@ struct Output<F> {
 }
 
 impl<F: Write> Output<F> {
-    /// Bytes of the decompressed stream so far.
+    /// Gives the place in the decompressed stream that is reached.
     fn position(&self) -> u64 {
         self.table.content_size()
     }
@@ -395,7 +397,7 @@ impl<F: Write> Output<F> {
         Ok(())
     }
 
-    /// Appends a whole member whose content comes in `frames`, records of one frame each.
+    /// Appends a whole member whose content comes in `frames`, each of them as records.
     fn member<const SIZE: usize, I: Iterator<Item = [u8; SIZE]>>(
         &mut self,
         name: &str,
@@ -425,7 +427,7 @@ impl<F: Write> Output<F> {
         Ok(entry(name, offset, size, sha256))
     }
 
-    /// Appends the member that has the digests of all frames before it.
+    /// Appends the member with the digests of all frames before it.
     fn frames(&mut self, compressor: &mut Compressor) -> Result<Entry> {
         let digests = std::mem::take(&mut self.digests);
         let frames = digests.chunks(limits::LIST_TARGET / 32);
@@ -437,7 +439,8 @@ impl<F: Write> Output<F> {
     /// Appends the last frame, of `backup.json` and the end of the archive, and the seek table.
     fn end(&mut self, trailer: &Trailer, compressor: &mut Compressor) -> Result<u64> {
         let mut json = Vec::new();
-        // More than the members and the figures take, and each start of the index with its punctuation.
+        // More than the members and the figures take, and each start of the index with its
+        // punctuation.
         json.try_reserve(4096 + trailer.index.len() * (2 * RECORD + 3))?;
         lines::push_json(&mut json, trailer)?;
         if json.len() as u64 > limits::TRAILER_MAX {
@@ -457,7 +460,7 @@ impl<F: Write> Output<F> {
     }
 }
 
-/// The size of a member, if a tar header can state it.
+/// Checks that a tar header can state the size of a member.
 fn checked(size: u64) -> Result<u64> {
     match size <= limits::MEMBER_MAX {
         true => Ok(size),
@@ -467,7 +470,8 @@ fn checked(size: u64) -> Result<u64> {
     }
 }
 
-/// A frame that no digest of an earlier member covers; its own checksum and size must do.
+/// Makes a frame that no digest of an earlier member covers; its own checksum and size must be
+/// enough.
 fn stored(compressor: &mut Compressor, content: &[u8]) -> Result<Frame> {
     compressor.compress(content)?.stored(content)
 }
@@ -486,7 +490,7 @@ fn text(hex: &[u8]) -> String {
     hex.iter().copied().map(char::from).collect()
 }
 
-/// Where a finished frame of a list waits.
+/// The place of a finished frame of a list in the spool.
 struct Spooled {
     start: u64,
     length: u32,
@@ -530,10 +534,11 @@ impl<S: Write + ReadAt> Spool<'_, S> {
 /// Walks over the lines of a list that is not finished.
 struct ListLines {
     decompressor: Decompressor,
-    /// The frame that is being read, and the next; behind the last comes what is still in memory.
+    /// The content of the frame being read, and the number of the next; behind the last come the
+    /// lines still in memory.
     content: Vec<u8>,
     next_frame: usize,
-    /// Of the next line in the frame.
+    /// The beginning of the next line in the frame.
     start: usize,
 }
 
@@ -547,7 +552,8 @@ impl ListLines {
         })
     }
 
-    /// The next line of `list`, without its newline; every call is given the same list and spool.
+    /// Gives the next line of `list`, without its newline; every call is given the same list and
+    /// spool.
     fn next<S: Write + ReadAt>(
         &mut self,
         list: &ListWriter,
@@ -594,8 +600,8 @@ impl ListWriter {
         compressor: &mut Compressor,
         spool: &mut Spool<'_, S>,
     ) -> Result<()> {
-        // Before the new lines come, so that the last frame, which takes the padding, is never
-        // empty.
+        // This comes before the new lines, so that the last frame, which takes the padding, is
+        // never empty.
         if self.text.len() + lines.len() > limits::LIST_TARGET && !self.text.is_empty() {
             let frame = compressor.compress(&self.text)?;
             self.frames.try_reserve(1)?;
@@ -609,7 +615,7 @@ impl ListWriter {
         Ok(())
     }
 
-    /// Appends `line`, which has no newline, and one.
+    /// Appends `line`, which has no newline, and a newline.
     fn append_line<S: Write + ReadAt>(
         &mut self,
         line: &[u8],

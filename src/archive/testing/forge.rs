@@ -1,5 +1,6 @@
-//! A backup that is put together from parts, each of which may lie: what follows from a part (digests,
-//! checksums, offsets, sizes) is made to fit, so that a reader gets as far as the lie.
+//! A backup that is put together from parts, each of which may lie: everything that follows from a
+//! part (digests, checksums, offsets, sizes) is made to fit, so that a reader gets as far as the
+//! lie.
 
 use crate::archive::frames::{Compressor, FrameReader, SeekTable};
 use crate::archive::index::{self, Record};
@@ -27,7 +28,7 @@ pub enum Part {
     Table,
 }
 
-/// What a backup is made from.
+/// The parts of a backup.
 pub struct Parts {
     pub frames: Vec<Vec<u8>>,
     pub sums: Vec<u8>,
@@ -51,7 +52,7 @@ impl Parts {
         })
     }
 
-    /// The backup, of which `alter` alters parts.
+    /// Builds the backup, and lets `alter` change each part.
     pub fn build(&self, mut alter: impl FnMut(Part, &mut Vec<u8>)) -> Result<Vec<u8>> {
         let mut file = File {
             bytes: Vec::new(),
@@ -164,7 +165,7 @@ fn content<R: ReadAt>(reader: &Reader<R>, name: &str) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Where members begin, as far as there are any.
+/// Finds the beginnings of members, as far as there are any.
 fn members_of(content: &[u8]) -> Vec<u64> {
     let (mut places, mut start) = (Vec::new(), 0);
     while let Some(Ok(member)) = content.get(start..).map(members::parse) {
@@ -174,7 +175,7 @@ fn members_of(content: &[u8]) -> Vec<u64> {
     places
 }
 
-/// The index of licences in these places, as their lines tell of them.
+/// Makes the index of licences in these places, as their lines tell of them.
 fn records(places: &[u64], sums: &[u8], lines: &[u8], starts: &[u64]) -> Vec<u8> {
     let offsets = |text: &[u8], start: u64| {
         let ends = text.split_inclusive(|byte| *byte == b'\n');

@@ -1,4 +1,4 @@
-//! No part of the product: forged backups, and what tests and fuzzing do with the bytes.
+//! Forged backups, and the operations of tests and fuzzing on their bytes. No part of the product.
 
 pub mod forge;
 pub mod parsers;

@@ -1,5 +1,5 @@
-//! A backup of which a part is whatever content, for the targets in fuzz/. What must hold: no panic, and
-//! that nothing is believed that breaks a rule.
+//! Reads a backup of which a part is any content, for the targets in fuzz/. It checks that there is
+//! no panic, and that nothing is believed that breaks a rule.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ use crate::archive::{Fault, RESTRICTED, Result, digest, members};
 use crate::license::parsers::Parser;
 use crate::license::{self, name};
 
-/// By the names of their targets.
+/// All parsers by the names of their targets.
 #[cfg(test)]
 pub const ALL: [(&str, Parser); 5] = [
     ("table", table),
@@ -24,7 +24,7 @@ pub const ALL: [(&str, Parser); 5] = [
     ("backup", backup),
 ];
 
-/// The entries of the seek table: the last but one makes them fill the file.
+/// Alters the entries of the seek table: the last but one makes them fill the file.
 pub fn table(content: &[u8]) {
     check(&build(|part, entries| {
         if part == Part::Table {
@@ -53,7 +53,7 @@ pub fn table(content: &[u8]) {
     }
 }
 
-/// A frame of members, whose headers get the checksums that belong to them.
+/// Alters a frame of members, whose headers get the checksums that belong to them.
 pub fn members(content: &[u8]) {
     let mut content = content.to_vec();
     let mut start = 0;
@@ -89,7 +89,7 @@ pub fn members(content: &[u8]) {
     }));
 }
 
-/// `backup.json`.
+/// Alters `backup.json`.
 pub fn trailer(content: &[u8]) {
     check(&build(|part, json| {
         if part == Part::Trailer {
@@ -98,7 +98,7 @@ pub fn trailer(content: &[u8]) {
     }));
 }
 
-/// The records of the index.
+/// Alters the records of the index.
 pub fn index(content: &[u8]) {
     check(&build(|part, records| {
         if part == Part::Index {
@@ -107,7 +107,8 @@ pub fn index(content: &[u8]) {
     }));
 }
 
-/// Alterations, each of a part: its number, a place in it, what is done there, and with how many bytes.
+/// Makes alterations, each of a part: its number, a place in it, an action there, and a number of
+/// bytes for it.
 pub fn backup(content: &[u8]) {
     check(&build(|part, bytes| {
         let mut rest = content;
@@ -146,7 +147,7 @@ fn alter(bytes: &mut Vec<u8>, place: usize, action: u8, data: &[u8]) {
         2 => drop(bytes.drain(place..end)),
         3 => bytes.truncate(place),
         _ => {
-            // A header that is right again.
+            // The header gets the right checksum again.
             let header = bytes.get_mut(place / members::BLOCK * members::BLOCK..);
             header
                 .and_then(|rest| rest.first_chunk_mut())
@@ -165,14 +166,14 @@ fn lengths(entries: &[u8]) -> impl Iterator<Item = usize> {
     entries.map(|[l0, l1, l2, l3, ..]| u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize)
 }
 
-/// A small backup, altered.
+/// Builds a small backup, altered.
 fn build(alter: impl FnMut(Part, &mut Vec<u8>)) -> Vec<u8> {
     static PARTS: OnceLock<Parts> = OnceLock::new();
     let parts = PARTS.get_or_init(|| parts().unwrap_or_else(|fault| unreachable!("{fault}")));
     parts.build(alter).unwrap_or_default()
 }
 
-/// Two frames of two licences.
+/// Makes two frames of two licences.
 fn parts() -> Result<Parts> {
     let mut file = Vec::new();
     let mut writer = Writer::new(&mut file, || Ok(Vec::new()), Compressor::of_lists(None)?);
@@ -229,10 +230,10 @@ fn check_license(license: &Expected) {
     assert!(license.size <= license::SIZE_MAX);
 }
 
-/// A licence, and its content.
+/// A licence with its content.
 type Found = (Expected, Vec<u8>);
 
-/// All licences and how many were left out, or the first fault.
+/// Gives all licences and the number of those left out, or the first fault.
 pub fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let reader = Reader::open(file)?;
     let mut agreement = Agreement::new(&reader)?;

@@ -1,4 +1,4 @@
-//! Backups of licences that were read more than once, since their store moved.
+//! Tests backups of licences that were read more than once, since their store moved.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,14 @@ use crate::archive::{RESTRICTED, STATE, digest};
 use crate::license as licenses;
 use crate::random::HashMap;
 
-/// More than lists of their length keep in memory, and more than a frame holds.
+/// The number of licences: more than lists of their length keep in memory, and more than a frame
+/// holds.
 const COUNT: usize = 20_000;
 
-/// What is found of a licence, by its number, when the store is read; none where it is not read.
+/// The finding about a licence, by its number, when the store is read; none where it is not read.
 type Pass = fn(usize) -> Option<LastLook>;
 
-/// A licence as a pass finds it: each another content, of another size.
+/// Gives a licence as a pass finds it: each time another content, of another size.
 fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
     let (name, mut content) = license(number);
     content.extend(format!("version {pass}").bytes().cycle().take(9 + 7 * pass));
@@ -44,8 +45,8 @@ fn origin() -> NotedOrigin {
     }
 }
 
-/// Reads the licences in these passes, and keeps what was found last; gives the first of which an earlier
-/// version must not stay, or the file.
+/// Reads the licences in these passes, and keeps what was found last. Gives the file, or the first
+/// licence of which an earlier version must not stay.
 fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
     let mut file = Vec::new();
     let lists = Compressor::of_lists(None).unwrap();
@@ -108,8 +109,9 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
     Ok(file)
 }
 
-/// What is listed in the end, in its order: by the pass that found it last, and the number; and numbers that are
-/// left out, by the first pass of which a line is left.
+/// Computes the final lists, in their order. Licences are given by the pass that found them last,
+/// and their number; those left out by their number, in the order of the first pass of which a line
+/// is left.
 fn last_of(passes: &[Pass]) -> (Vec<(usize, usize)>, Vec<usize>) {
     let (mut kept, mut restricted) = (Vec::new(), Vec::new());
     for number in 0..COUNT {
@@ -137,7 +139,7 @@ fn check(passes: &[Pass]) {
     let reader = Reader::open(&file).unwrap();
     let mut lists = Agreement::new(&reader).unwrap();
     let (mut memory, mut listed) = (FrameReader::new().unwrap(), kept.iter());
-    // What is not listed: the name and size, by the frame.
+    // The versions that are not listed: the name and size, by the frame.
     let mut old = BTreeMap::<u32, Vec<(String, u64)>>::new();
     for frame in 0..reader.license_frames() {
         let span = reader.span(frame).unwrap();
@@ -180,7 +182,8 @@ fn check(passes: &[Pass]) {
     check_states(&reader, passes, old);
 }
 
-/// The states of what was read once stay, each old version is told, and nothing else is.
+/// Checks that the states of licences that were read once stay, that each old version is told, and
+/// that nothing else is.
 fn check_states(
     reader: &Reader<&Vec<u8>>,
     passes: &[Pass],
@@ -230,7 +233,7 @@ fn of_a_licence_that_was_read_again_the_last_version_counts() {
         |number| every(number, 3, KEPT),
         |number| every(number, 5, KEPT),
     ]);
-    // All of them, and what has come late.
+    // All of them, and those that have come late.
     check(&[|number| every(number, 2, KEPT), |_| KEPT, |_| KEPT]);
 }
 
@@ -253,7 +256,7 @@ fn what_was_left_out_at_first_and_kept_in_the_end_is_listed_once() {
     ]);
     check(&[|_| RESTRICTED_NOW, |_| KEPT]);
     check(&[|_| RESTRICTED_NOW, |_| RESTRICTED_NOW]);
-    // In between it was denied.
+    // Some were denied in between.
     check(&[
         |_| KEPT,
         |number| every(number, 4, RESTRICTED_NOW),

@@ -1,4 +1,4 @@
-//! Backups that are written and read again in memory.
+//! Tests backups that are written and read again in memory.
 
 use super::parsers::{self, read};
 use crate::archive::builder::FrameBuilder;
@@ -8,7 +8,7 @@ use crate::archive::writer::Writer;
 use crate::archive::{Fault, LICENSES};
 use crate::license;
 
-/// The name and content of a licence.
+/// Gives the name and content of a licence.
 pub(super) fn license(number: usize) -> (String, Vec<u8>) {
     let size = number * 7919 % 3000;
     let content = (0..size)
