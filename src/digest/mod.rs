@@ -1,7 +1,8 @@
-//! SHA-256 of many messages, two at a time where the processor can.
+//! Digests many messages with SHA-256, two at a time where the processor can.
 //!
-//! A processor's instructions for SHA-256 wait for each other's results: of two long messages at once each
-//! takes two thirds of its time. One message can't be cut in two, but a frame of licences is many.
+//! A processor's instructions for SHA-256 wait for each other's results: two long messages computed
+//! together each take two thirds of the time. One message can't be cut in two, but a frame of
+//! licences has many.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -41,7 +42,8 @@ mod tests {
         let message = |length: usize| -> Vec<u8> {
             (0..length).map(|n| (n * n / 3 + length) as u8).collect()
         };
-        // Around each edge of blocks and padding; then long beside short ones, in all orders.
+        // Lengths around each edge of blocks and padding; then long messages beside short ones, in
+        // all orders.
         let lengths = (0..=260).chain([100_000, 1, 70_000, 64, 55, 56, 63, 119, 120, 0, 4_000]);
         let all: Vec<Vec<u8>> = lengths.map(message).collect();
         for count in [0, 1, 2, 3, all.len()] {

@@ -1,17 +1,17 @@
-//! Two messages at once with the instructions of x86 for SHA-256.
+//! Digests two messages at once with the instructions of x86 for SHA-256.
 //!
-//! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: SHA256RNDS2, SHA256MSG1 and
-//! SHA256MSG2, whose operands are laid out as here.
+//! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: SHA256RNDS2,
+//! SHA256MSG1 and SHA256MSG2, whose operands are laid out as here.
 
 use std::arch::x86_64::*;
 
 use sha2::block_api::compress256;
 
-/// FIPS 180-4, 5.2.1.
+/// Bytes of a block, FIPS 180-4, 5.2.1.
 const BLOCK: usize = 64;
-/// Where the length of the message stands in its last block, FIPS 180-4, 5.1.1.
+/// The place of the message's length in its last block, FIPS 180-4, 5.1.1.
 const LENGTH: usize = BLOCK - 8;
-/// FIPS 180-4, 5.3.3.
+/// The first state, FIPS 180-4, 5.3.3.
 const INITIAL: [u32; 8] = [
     0x6A09_E667,
     0xBB67_AE85,
@@ -23,7 +23,7 @@ const INITIAL: [u32; 8] = [
     0x5BE0_CD19,
 ];
 
-/// FIPS 180-4, 4.2.2; four to a step.
+/// The constants of FIPS 180-4, 4.2.2; four to a step.
 static CONSTANTS: [[u32; 4]; 16] = [
     [0x428A_2F98, 0x7137_4491, 0xB5C0_FBCF, 0xE9B5_DBA5],
     [0x3956_C25B, 0x59F1_11F1, 0x923F_82A4, 0xAB1C_5ED5],
@@ -42,10 +42,10 @@ static CONSTANTS: [[u32; 4]; 16] = [
     [0x748F_82EE, 0x78A5_636F, 0x84C8_7814, 0x8CC7_0208],
     [0x90BE_FFFA, 0xA450_6CEB, 0xBEF9_A3F7, 0xC671_78F2],
 ];
-/// Steps that come before the words of all others are known.
+/// Steps that come before the words of all other steps are known.
 const EARLY: usize = 12;
 
-/// The processor has what it takes.
+/// Proof that the processor has these instructions.
 pub struct Two(());
 
 impl Two {
@@ -54,7 +54,7 @@ impl Two {
         has_all.then_some(Two(()))
     }
 
-    /// Calls `take` with the number and the digest of each message, as they get ready.
+    /// Calls `take` with the number and the digest of each message, as each is finished.
     pub fn digest<'m>(
         &self,
         messages: impl Iterator<Item = (usize, &'m [u8])>,
@@ -65,7 +65,7 @@ impl Two {
         while let (Some(a), Some(b)) = (&mut one, &mut other) {
             let count = a.piece().len().min(b.piece().len());
             let blocks = a.piece().iter().zip(b.piece());
-            // SAFETY: whoever has a `Two` has found the processor to have these instructions.
+            // SAFETY: a `Two` is made only where the processor has these instructions.
             let states = unsafe { compress_two([a.state, b.state], blocks) };
             [a.state, b.state] = states;
             a.pass(count);
@@ -89,13 +89,13 @@ impl Two {
     }
 }
 
-/// A message on its way through.
+/// A message that is being digested.
 struct Begun<'m> {
     number: usize,
     state: [u32; 8],
-    /// What is left of its whole blocks.
+    /// The whole blocks that are still to come.
     blocks: &'m [[u8; BLOCK]],
-    /// What follows them: the rest with its padding, in the last `end` blocks.
+    /// The rest of the message with its padding, in the last `end` blocks.
     padded: [[u8; BLOCK]; 2],
     end: usize,
 }
@@ -125,7 +125,7 @@ impl<'m> Begun<'m> {
         }
     }
 
-    /// Blocks that come next, none where it is through.
+    /// Gives the blocks that come next, none where the message is finished.
     fn piece(&self) -> &[[u8; BLOCK]] {
         match self.blocks.is_empty() {
             false => self.blocks,
@@ -133,7 +133,7 @@ impl<'m> Begun<'m> {
         }
     }
 
-    /// Leaves the first `count` blocks of the piece behind.
+    /// Skips the first `count` blocks of the piece.
     fn pass(&mut self, count: usize) {
         match self.blocks.is_empty() {
             false => self.blocks = self.blocks.get(count..).unwrap_or_default(),
@@ -150,7 +150,7 @@ impl<'m> Begun<'m> {
     }
 }
 
-/// Both states after their blocks, pair by pair.
+/// Compresses the blocks into both states, pair by pair.
 #[target_feature(enable = "sha,sse4.1")]
 fn compress_two<'b>(
     [a, b]: [[u32; 8]; 2],
@@ -175,7 +175,7 @@ fn compress_two<'b>(
     [a.words(), b.words()]
 }
 
-/// The eight words of a state, from the right to the left of each: f, e, b, a and h, g, d, c.
+/// The eight words of a state, from right to left in each vector: f, e, b, a and h, g, d, c.
 #[derive(Clone, Copy)]
 struct State {
     abef: __m128i,
@@ -208,7 +208,7 @@ impl State {
         words.map(i32::cast_unsigned)
     }
 
-    /// Four rounds; two of them make what was `abef` the new `cdgh`.
+    /// Does four rounds; two of them make the old `abef` the new `cdgh`.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
     fn step(&mut self, words: __m128i, constants: &[u32; 4]) {
@@ -243,7 +243,8 @@ impl Words {
         Words(words)
     }
 
-    /// The next four, where those sixteen words on are still to be computed.
+    /// Gives the next four words, where the four that come sixteen words later are still to be
+    /// computed.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
     fn next(&mut self) -> __m128i {
@@ -254,7 +255,7 @@ impl Words {
         first
     }
 
-    /// The next four, where all are computed.
+    /// Gives the next four words, where all are computed.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
     fn last(&mut self) -> __m128i {
