@@ -1,9 +1,9 @@
-//! What a host can ask for: each room tells how one thing goes.
+//! The operations that a host can ask for; each room tells how one thing goes.
 //!
-//! - `restorer`: the backup restorer, idle or busy; `properties`: what it was told.
-//! - `operation`: what any operation is: start, events, cancel, wait, end.
+//! - `restorer`: the backup restorer, idle or busy; `properties`: its settings.
+//! - `operation`: the parts of any operation: start, events, cancel, wait, end.
 //! - `backup`: a store into a backup; `restore`: a backup into a store.
-//! - `reading`: a backup opened, checked, verified, listed; `stop`: why work on one ends early.
+//! - `reading`: a backup opened, checked, verified, listed; `stop`: why work on one stops.
 
 #![forbid(unsafe_code)]
 

@@ -24,7 +24,7 @@ pub enum Property {
     UnstatedRight,
 }
 
-/// In the order in which they are counted.
+/// All properties, in the order in which they are counted.
 const ALL: [(Property, &str); 6] = [
     (Property::BackupPath, "BackupPath"),
     (Property::RestorePath, "RestorePath"),
@@ -34,7 +34,7 @@ const ALL: [(Property, &str); 6] = [
     (Property::UnstatedRight, "UnstatedRight"),
 ];
 
-/// Workers that a host may ask for.
+/// The most workers that a host may ask for.
 const THREADS_MAX: u32 = 256;
 
 impl Property {
@@ -57,7 +57,7 @@ impl Property {
             .map_or("", |(_, name)| name)
     }
 
-    /// Whether the property can have this value.
+    /// Tells whether the property can have this value.
     fn takes(self, value: &Value) -> bool {
         match (self, value) {
             (
@@ -78,12 +78,12 @@ impl Property {
     }
 }
 
-/// A system path; what has a scheme is kept for places to come.
+/// Tells whether it is a system path; a path with a scheme is reserved for future places.
 fn is_path(path: &[u8]) -> bool {
     !path.contains(&0) && !path.windows(3).any(|part| part == b"://")
 }
 
-/// What is set, and nothing else.
+/// The properties that are set, and no others.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
     values: [Option<Value>; ALL.len()],
@@ -128,7 +128,7 @@ impl Properties {
             .filter_map(|((_, name), value)| Some((*name, value.as_ref()?)))
     }
 
-    /// The path in `property`, as it is meant now; an empty one is missing.
+    /// Gives the path in `property`, as it is meant now; an empty one is missing.
     pub fn path(&self, property: Property) -> Result<AnchoredPath> {
         use std::os::unix::ffi::OsStringExt;
         let path = match self.get(property)?.clone() {
@@ -152,7 +152,7 @@ impl Properties {
         }
     }
 
-    /// How many workers an operation has.
+    /// Gives the number of workers of an operation.
     pub fn workers(&self) -> usize {
         match self.number(Property::Threads) {
             None | Some(0) => {
@@ -163,7 +163,7 @@ impl Properties {
         }
     }
 
-    /// zstd's level, where the host has one in mind.
+    /// Gives zstd's level, where the host has set one.
     pub fn level(&self) -> Option<i32> {
         self.number(Property::CompressionLevel)
             .map(u32::cast_signed)

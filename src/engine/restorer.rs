@@ -1,6 +1,6 @@
 //! The backup restorer: idle, or busy with one operation.
 //!
-//! Locks: `inner` is held for moments only, never while a function of the host runs, a file is
+//! Locks: `inner` is held only for moments, never while a function of the host runs, a file is
 //! touched or a thread waited for. `message` is taken alone.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::sys::fork::{HomeMark, home};
 #[derive(Default)]
 pub struct Restorer {
     inner: Mutex<Inner>,
-    /// Something ended that a destroying host waits for.
+    /// The signal that something has ended for which a destroying host waits.
     idle: Condvar,
     message: Mutex<String>,
 }
@@ -31,14 +31,14 @@ struct Inner {
     /// An operation is being prepared; nobody can cancel or wait for it yet.
     starting: bool,
     running: Option<Arc<Operation>>,
-    /// The one before.
+    /// The operation before.
     last: Option<Arc<Operation>>,
-    /// Catalog that run on threads of the host.
+    /// The number of lists that run on threads of the host.
     lists: usize,
     closed: bool,
 }
 
-/// What a host has set: an operation takes it as it is when it starts.
+/// The settings of a host: an operation takes them as they are when it starts.
 #[derive(Clone, Default)]
 pub struct Settings {
     pub properties: Properties,
@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// What an operation needs to begin, when it knows its properties.
+/// The story of an operation and its threads, made from the settings.
 pub struct Plan {
     /// Threads for the story besides the conductor's own.
     pub threads: usize,
@@ -74,8 +74,8 @@ fn closed() -> Error {
 }
 
 impl Restorer {
-    /// Does what a host asked for; if it fails, its sentence is remembered in place of the one before. In a child
-    /// that was forked meanwhile a lock of the parent may be held for ever.
+    /// Runs a host's request; the sentence of a failure replaces the one before. In a child that
+    /// was forked meanwhile a lock of the parent may be held for ever.
     pub fn attempt(&self, what: impl FnOnce() -> Result<()>) -> Result<()> {
         let process = home();
         self.message.lock().clear();
@@ -117,7 +117,7 @@ impl Restorer {
         Ok((starting, inner.settings.clone()))
     }
 
-    /// Does `list` on this thread; it is given what tells whether to go on.
+    /// Runs `list` on this thread, and gives it a function that tells whether to go on.
     pub fn list(
         &self,
         list: impl FnOnce(&Properties, &dyn Fn() -> Result<()>) -> Result<()>,
@@ -141,8 +141,8 @@ impl Restorer {
         })
     }
 
-    /// Makes the restorer idle again, where `last` is about to tell its end if one ran: whoever is told
-    /// may start the next.
+    /// Makes the restorer idle again. `last` is the operation, if one ran, that is about to tell
+    /// its end: the host may then start the next.
     fn leave(&self, last: Option<Arc<Operation>>) {
         let mut inner = self.inner.lock();
         inner.running = None;
@@ -150,8 +150,8 @@ impl Restorer {
         self.idle.notify_all();
     }
 
-    /// Cancels what runs, if it is of `kind` or that does not matter; returns whether it will take
-    /// effect.
+    /// Cancels the running operation, if it is of `kind` or that does not matter; returns whether
+    /// it will take effect.
     pub fn cancel(&self, kind: Option<OperationKind>) -> bool {
         let running = self.inner.lock().running.clone();
         running.is_some_and(|running| {
@@ -159,8 +159,8 @@ impl Restorer {
         })
     }
 
-    /// Waits for what runs, and gives its outcome; that of the one before, if nothing runs. None
-    /// when the time is out.
+    /// Waits for the running operation, and gives its outcome; gives that of the one before, if
+    /// none runs. None means that the time is up.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<(), Outcome>>> {
         let operation = {
             let inner = self.inner.lock();
@@ -174,8 +174,9 @@ impl Restorer {
         }
     }
 
-    /// Cancels what runs and lets no more begin. Returns when the last function of the host has
-    /// returned and no thread is left; at once, where the caller is such a function itself.
+    /// Cancels the running operation and lets no more begin. Returns when the last function of the
+    /// host has returned and no thread is left; at once, where the caller is such a function
+    /// itself.
     pub fn close(&self, inside_host: bool) {
         let mut inner = self.inner.lock();
         inner.closed = true;
@@ -208,7 +209,7 @@ impl Restorer {
             .unwrap_or_default()
     }
 
-    /// The sentence of the last failure, empty if there was none.
+    /// Gives the sentence of the last failure, empty if there was none.
     pub fn message(&self) -> String {
         self.message.lock().clone()
     }
@@ -217,7 +218,7 @@ impl Restorer {
         error.sentence().clone_into(&mut self.message.lock());
     }
 
-    /// Takes the host's own store, or goes back to StorePath. The one before is dropped.
+    /// Takes the host's own store, or goes back to StorePath. The store before is dropped.
     pub fn set_host(&self, host: Option<Arc<dyn Host>>) -> Result<()> {
         let mut inner = self.inner.lock();
         if inner.starting || inner.running.is_some() {
@@ -245,10 +246,10 @@ impl Restorer {
     }
 }
 
-/// A start that is under way; dropped, the restorer is idle again.
+/// A start that is under way; when it is dropped, the restorer is idle again.
 struct Starting {
     restorer: Arc<Restorer>,
-    /// The operation before, which may not have come back from telling its end.
+    /// The operation before, which may still be telling its end.
     before: Option<Arc<Operation>>,
     is_over: bool,
 }
@@ -297,7 +298,7 @@ impl Drop for Starting {
     }
 }
 
-/// Who has an operation run.
+/// The restorer of an operation, which learns of its end.
 struct Owner {
     restorer: Arc<Restorer>,
     operation: Arc<Operation>,

@@ -1,9 +1,9 @@
-//! Why work on a backup ends early.
+//! The reasons why work on a backup ends early.
 
 use crate::archive::Fault;
 use crate::error::Error;
 
-/// The bytes of the backup are not as they should be or can't be written, or the operation is over.
+/// A fault in the backup's bytes or in writing them, or an error that ends the operation.
 pub enum Stop {
     Fault(Fault),
     Error(Error),

@@ -7,14 +7,14 @@ use crate::license::SIZE_MAX;
 use crate::store::PATIENCE;
 use crate::store::directory::{Attempt, Seen};
 
-/// What the attempts at one file have shown so far.
+/// The findings of the attempts at one file so far.
 #[derive(Default)]
 pub struct Attempts {
-    /// Until when there will be more; set by the first pause.
+    /// The time after which no attempt is made; set by the first pause.
     until: Option<Instant>,
-    /// What the file holds more than, or as much as, whatever its size says.
+    /// The room to make at least, whatever the file's size says.
     room: u64,
-    /// What it held in the last attempt, of a size that said more.
+    /// Bytes that the file held in the last attempt, where its size said more.
     short: Option<u64>,
 }
 
@@ -22,20 +22,20 @@ pub struct Attempts {
 pub enum Verdict {
     /// All that the file holds was read, as it was at one moment.
     Whole,
-    /// It holds more than there was room for.
+    /// The file holds more than there was room for.
     HoldsMore,
-    /// It has changed meanwhile, or it may have.
+    /// The file has changed meanwhile, or may have.
     Moves,
 }
 
 impl Attempts {
-    /// How many bytes to make room for.
+    /// Tells how many bytes to make room for.
     pub fn room(&self, seen: &Seen) -> u64 {
         seen.facts.size.max(self.room)
     }
 
-    /// Judges an attempt with that room. What counts is what the file holds, also where its size says less;
-    /// where its size says more, what it holds twice.
+    /// Judges an attempt with that room. The number of bytes read counts, even where the size says
+    /// less; where the size says more, the number has to be the same twice.
     pub fn judge(&mut self, seen: &Seen, attempt: &Attempt) -> Verdict {
         let (room, read) = (self.room(seen), attempt.read);
         if !attempt.is_same {
@@ -53,7 +53,7 @@ impl Attempts {
         Verdict::Moves
     }
 
-    /// Waits before the next attempt at the licence `name`; an error where there have been enough.
+    /// Waits before the next attempt at the licence `name`; fails where there have been enough.
     pub fn pause(&mut self, name: &str, pause: Duration) -> Result<()> {
         let now = Instant::now();
         if now >= *self.until.get_or_insert(now + PATIENCE) {
@@ -69,7 +69,7 @@ impl Attempts {
     }
 }
 
-/// Room for a licence that holds more than `size` bytes, or one byte too many.
+/// Gives the room for a licence that holds more than `size` bytes, or one byte too many.
 fn more_than(size: u64) -> u64 {
     const FIRST: u64 = 64 << 10;
     match size < SIZE_MAX {
@@ -84,7 +84,7 @@ mod tests {
     use crate::sys::anchored_path::AnchoredPath;
     use crate::sys::files::Dir;
 
-    /// A file that says that it has `size` bytes.
+    /// Gives the facts of a file that says that it has `size` bytes.
     fn seen(size: u64) -> Seen {
         let folder = Dir::open(&AnchoredPath::now(std::path::Path::new("."))).unwrap();
         let facts = folder.facts().unwrap();
@@ -107,11 +107,11 @@ mod tests {
         let mut attempts = Attempts::default();
         assert_eq!(attempts.room(&seen(7)), 7);
         assert_eq!(attempts.judge(&seen(7), &attempt(7)), Verdict::Whole);
-        // More than it says: one byte more was read, and there is room for more then.
+        // More than the size says: one byte more was read, and there is room for more then.
         assert_eq!(attempts.judge(&seen(7), &attempt(8)), Verdict::HoldsMore);
         assert_eq!(attempts.room(&seen(7)), 64 << 10);
         assert_eq!(attempts.judge(&seen(7), &attempt(9)), Verdict::Whole);
-        // Less than it says: twice the same.
+        // Less than the size says: twice the same.
         assert_eq!(attempts.judge(&seen(7), &attempt(5)), Verdict::Moves);
         assert_eq!(attempts.judge(&seen(7), &attempt(4)), Verdict::Moves);
         assert_eq!(attempts.judge(&seen(7), &attempt(4)), Verdict::Whole);
@@ -128,7 +128,7 @@ mod tests {
             };
             assert_eq!(attempts.judge(&seen(7), &changed), Verdict::Moves);
         }
-        // What was read before it changed says nothing.
+        // A reading from before a change says nothing.
         assert_eq!(attempts.judge(&seen(7), &attempt(5)), Verdict::Moves);
         assert_eq!(attempts.room(&seen(7)), 7);
     }

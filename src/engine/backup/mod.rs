@@ -37,23 +37,23 @@ use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::Kind;
 
-/// What the host asked for.
+/// The host's choices for a backup.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// A backup that is there is replaced.
+    /// An existing backup is replaced.
     pub overwrite: bool,
     pub dry_run: bool,
-    /// Nothing is taken over from the backup that is there.
+    /// Nothing is taken over from the existing backup.
     pub full: bool,
 }
 
-/// All that the story needs to know.
+/// All that the story of a backup needs.
 struct Request {
     options: Options,
     store: Place,
-    /// Not needed where nothing is to be written.
+    /// The directory of the backup; not needed where nothing is to be written.
     backup: Option<AnchoredPath>,
-    /// Where backups may lie that are no licences, should the store have them.
+    /// Places where backups may lie, which are no licences should the store have them.
     backups: Vec<AnchoredPath>,
     rules: Rules,
     created: String,
@@ -93,12 +93,12 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     {
         return Err(local::already_exists(path));
     }
-    // In this call: what comes to its place from now on is not replaced.
+    // Looked at within this call: a backup that appears from now on is not replaced.
     let replaces = match &request.backup {
         Some(path) if options.overwrite => local::hold(path, false).map(Replaces::Seen),
         _ => Ok(Replaces::None),
     };
-    // One more thread lists the store.
+    // One thread more, to list the store.
     let threads = request.rules.workers + 1;
     Ok(Plan {
         threads,
@@ -106,8 +106,8 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     })
 }
 
-/// The time that the backup is to carry: that of the sources, where a reproducible build asks for
-/// it.
+/// Gives the time that the backup is to carry: that of the sources, where a reproducible build asks
+/// for it.
 fn created() -> String {
     let epoch = std::env::var("SOURCE_DATE_EPOCH")
         .ok()
@@ -163,7 +163,7 @@ fn back_up(
         *saving.writer = new_writer()?;
     }
     if matches!(repeated, Repeated::No | Repeated::InVain) {
-        // What was not read, or not kept, is now, with the rest.
+        // Licences that were not read, or not kept, are now read with the rest.
         saving.start_again();
         saving.begin(origin.as_ref())?;
         reader
@@ -222,13 +222,13 @@ impl Request {
         Compressor::of_lists(self.rules.level).map_err(|fault| self.error(fault))
     }
 
-    /// The directory of the backup, where it is to be written.
+    /// Gives the directory of the backup, where one is to be written.
     fn path(&self) -> Result<&AnchoredPath> {
         let path = self.backup.as_ref();
         path.ok_or_else(|| Error::panicked(&"a backup without a path"))
     }
 
-    /// What `fault` means to the operation that met it while it wrote.
+    /// Makes the error of an operation that met `fault` while it wrote.
     fn error(&self, fault: Fault) -> Error {
         match fault {
             Fault::System(error) => {
@@ -244,12 +244,13 @@ impl Request {
         }
     }
 
-    /// What it means that work on the backup has ended so.
+    /// Makes the error of work on the backup that stopped early.
     fn stopped(&self, stop: Stop) -> Error {
         stop.into_error(|fault| self.error(fault))
     }
 
-    /// What licences can be taken over from, those of files that show at `origin` that they have not changed.
+    /// Opens the backup whose licences can be taken over: those of files that show at `origin` that
+    /// they have not changed.
     fn old(
         &self,
         origin: Option<&NotedOrigin>,
@@ -277,15 +278,16 @@ impl Request {
     }
 }
 
-/// What became of a backup over a backup.
+/// The result of a backup over an older one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
-    /// Too little is left of the old one, and nothing has been written yet.
+    /// Too little is left of the old backup, and nothing has been written yet.
     No,
     AtOnce,
-    /// Some of what was unchanged had to be read after all, and may have gone in between.
+    /// Some unchanged licences had to be read after all, and may have vanished in between.
     InTwoSteps,
-    /// So it has, or is denied now, and an older version of it has been copied: all has to be written afresh.
+    /// A licence has vanished so, or is denied now, and an older version of it has been copied: all
+    /// has to be written afresh.
     InVain,
 }
 
@@ -303,7 +305,7 @@ fn repeat<S: Write + ReadAt>(
     let spool = target
         .scratch()
         .map_err(|errno| fault(io::Error::from(errno).into()))?;
-    // What is new waits for what is taken over, which comes first.
+    // New licences wait until the others have been taken over, which come first.
     let mut new = FrameSpool::new(Stored(spool)).map_err(fault)?;
     let read = reader.read(Extent::All, Some(old), &mut new);
     read.map_err(|stop| request.stopped(stop))?;
@@ -337,7 +339,8 @@ fn repeat<S: Write + ReadAt>(
     names.extend(again.into_iter().map(|name| (name, Kind::File)));
     let read = reader.read(Extent::These(names), None, saving);
     read.map_err(|stop| request.stopped(stop))?;
-    // An older version that was copied must not stand for what has vanished meanwhile, or is denied now.
+    // An older version that was copied must not stand for a licence that has vanished meanwhile, or
+    // is denied now.
     if !older.is_empty() {
         let listed = saving.writer.kept_names(|name| {
             older.remove(name);
@@ -353,12 +356,12 @@ fn repeat<S: Write + ReadAt>(
     Ok(Repeated::InTwoSteps)
 }
 
-/// The backup that is being written, and what the host is told of it.
+/// The backup that is being written, and the figures that the host is told of it.
 struct Saving<'s, W> {
     operation: &'s Operation,
     request: &'s Request,
     writer: &'s mut W,
-    /// What is written counts: it is not known that it may have to be written afresh.
+    /// The counts are told: nothing suggests yet that all has to be written afresh.
     stays: bool,
 }
 
@@ -371,7 +374,7 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
 }
 
 impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
-    /// Begins with where the states of files are noted, if they are.
+    /// Begins the backup; first in it is where the states of files are noted, if they are.
     fn begin(&mut self, origin: Option<&NotedOrigin>) -> Result<()> {
         let noted = origin.map_or(Ok(()), |origin| self.writer.note_origin(origin));
         noted.map_err(|fault| self.request.error(fault))
@@ -386,7 +389,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         appended.map_err(|stop| self.request.stopped(stop))
     }
 
-    /// As if nothing had been counted yet.
+    /// Sets the counts back to their start.
     fn start_again(&self) {
         self.operation.counters.licenses_total.set(0);
         self.operation.counters.enter(Phase::Listing, 0);
@@ -405,8 +408,9 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         }
     }
 
-    /// Makes one backup of all that was read, some of it more than once, and counts what it lacks of the one that it
-    /// replaces, by what became of the licences of the `old` one where that is known.
+    /// Makes one backup of all that was read, even more than once, and counts the licences that
+    /// only the backup which it replaces has. The fates of the `old` backup's licences serve for
+    /// that, where they are known.
     fn finish(
         &mut self,
         reader: &StoreReader,
@@ -432,8 +436,8 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         Ok(())
     }
 
-    /// How many licences of the backup that is replaced are in the store no more; all ones where that can't be
-    /// told.
+    /// Counts the licences of the replaced backup that the store does not have any more; `u64::MAX`
+    /// where that can't be told.
     fn gone(&self, old: Option<&PreviousBackup>) -> Result<u64> {
         if let Some(old) = old {
             return Ok(old.gone());
@@ -449,7 +453,8 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         Ok(names.len() as u64)
     }
 
-    /// What was listed at different times may not go together: a file may have become a folder.
+    /// Checks that all names go together: they were listed at different times, and a file may have
+    /// become a folder.
     fn check_names(&self, reader: &StoreReader) -> Result<()> {
         let (mut names, mut clashing) = (name::Set::default(), None);
         let all = self.writer.names(|name| {
@@ -462,12 +467,12 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         clashing.map_or(Ok(()), |what| Err(reader.moves(&what)))
     }
 
-    /// A store in which there is nothing to save is no backup, and no reason to give the old one up;
-    /// but where all that is there is restricted, an old backup must not keep what its issuer has come
-    /// to deny.
+    /// Refuses an empty backup: a store with nothing to save is no reason to give the old backup
+    /// up. Where all licences are restricted the old backup is replaced: it must not keep what its
+    /// issuer has come to deny.
     fn check_not_empty(&self, replaces_one: bool) -> Result<()> {
         let counts = self.writer.counts();
-        // Names that were listed and turned out to be no licences, or to have vanished, do not count.
+        // Listed names that proved to be no licences, or have vanished, do not count.
         let counters = &self.operation.counters;
         counters
             .licenses_total
@@ -485,7 +490,7 @@ impl<S: Scratch> Sink for FrameSpool<S> {
     }
 }
 
-/// Where states are noted, as the archive has it.
+/// Gives the origin of states as the archive has it.
 fn origin(seen: &sys::origin::Origin) -> NotedOrigin {
     NotedOrigin {
         boot: seen.boot.clone(),

@@ -1,32 +1,33 @@
-//! Which frames of the previous backup survive in the next one.
+//! Decides which frames of the previous backup survive in the next one.
 
-/// Where more than one byte in so many would be of old versions, the backup is written afresh.
+/// The part of old versions above which the backup is written afresh: one byte in so many.
 const DEAD: u64 = 4;
-/// Where there are more small frames, they are made anew as one.
+/// The number of small frames above which they are made anew as one.
 pub const SMALL_FRAMES: usize = 32;
 
-/// A frame of the previous backup, once the fate of all its licences is known.
+/// The facts about a frame of the previous backup, once the fate of all its licences is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameFate {
-    /// It has something that must not be in the next backup.
+    /// The frame has something that must not be in the next backup.
     pub must_go: bool,
-    /// Each backup that finds something new leaves a small frame, and licences compress better together.
+    /// The frame is small. Each backup that finds something new leaves one, and licences compress
+    /// better together.
     pub is_small: bool,
-    /// It has an unchanged licence.
+    /// The frame has an unchanged licence.
     pub has_life: bool,
-    /// Bytes of its unchanged licences, and of what is there besides: of old versions.
+    /// Bytes of its unchanged licences, and of the old versions beside them.
     pub live: u64,
     pub dead: u64,
 }
 
-/// Decides which of the `frames` stay; the licences of the others are read again. None stay where too
-/// little would be left. `has_new`: something comes to what is there.
+/// Decides which of the `frames` stay; the licences of the others are read again. None stay where
+/// too little would be left. `has_new` says that the backup gets new licences.
 pub fn kept(frames: &[FrameFate], has_new: bool) -> Vec<bool> {
     let mut kept: Vec<bool> = frames
         .iter()
         .map(|frame| !frame.must_go && frame.has_life)
         .collect();
-    // What is as it was leaves no other small frame.
+    // An unchanged backup gets no other small frame.
     let grows = has_new || kept.iter().any(|kept| !kept);
     let small = |kept: &[bool]| {
         let both = frames.iter().zip(kept);
@@ -81,9 +82,9 @@ mod tests {
         let with_dead = |dead| FrameFate { dead, ..WHOLE };
         assert_eq!(kept(&[with_dead(33)], false), [true]);
         assert_eq!(kept(&[with_dead(34)], false), [false]);
-        // Of the whole: another frame makes up for it.
+        // A part of the whole: another frame makes up for it.
         assert_eq!(kept(&[with_dead(34), WHOLE], false), [true, true]);
-        // What goes anyway does not count.
+        // A frame that goes anyway does not count.
         let gone = FrameFate {
             must_go: true,
             ..with_dead(1000)
@@ -101,7 +102,7 @@ mod tests {
         frames.resize(1 + SMALL_FRAMES, small);
         assert!(kept(&frames, true).iter().all(|kept| *kept));
         frames.push(small);
-        // Nothing has changed: there is no other.
+        // Nothing has changed: there is no new small frame.
         assert!(kept(&frames, false).iter().all(|kept| *kept));
         let stay = kept(&frames, true);
         assert!(stay[0] && stay[1..].iter().all(|kept| !kept));

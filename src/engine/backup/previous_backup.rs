@@ -1,8 +1,9 @@
-//! The backup that a repeated one takes licences over from, and which of them have not changed.
+//! The backup that a repeated one takes licences over from, and the fate of each of them.
 //!
-//! Nothing of it is believed but what its own digests vouch for, and that a licence has not changed only
-//! if its file is in every respect as it was, seen from the same mount in the same run of the system; else
-//! it is read, and compared. Who can write to the directory of the backups can make it say so all the same.
+//! Only what the backup's own digests vouch for is believed. A licence counts as unchanged only if
+//! its file is in every respect as it was, seen from the same mount in the same run of the system;
+//! else it is read, and compared. Even so, anybody who can write to the directory of the backups
+//! can make a licence count as unchanged.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -25,16 +26,16 @@ use crate::random::{self, HashMap, HashSet};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{File, user};
 
-/// What has become of a licence of the old backup.
+/// The fate of a licence of the old backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Fate {
-    /// Nothing is known yet; in the end: it is gone from the store.
+    /// Nothing is known yet; at the end it means that the store does not have the licence any more.
     Unseen,
     Unchanged,
-    /// It was read again, and follows in a new frame.
+    /// The licence was read again, and follows in a new frame.
     Changed,
-    /// It must not be in a backup any more.
+    /// The licence must not be in a backup any more.
     Restricted,
 }
 
@@ -49,18 +50,18 @@ impl Fate {
 
 /// A licence of the old backup.
 pub struct OldLicense {
-    /// By its hash.
+    /// The hash of the name.
     name: [u64; 2],
     /// The hash of its file's state, if that counts, else of the licence itself.
     proof: u64,
-    /// In the index.
+    /// The key in the index.
     pub key: [u8; 8],
-    /// Its member, in the decompressed stream.
+    /// The place of its member in the decompressed stream.
     pub member: u64,
     pub size: u32,
-    /// There is a state of it that counts.
+    /// The licence has a state that counts.
     has_state: bool,
-    /// It is in the old backup, and must not be in the new one by today's rules.
+    /// The licence is in the old backup, and must not be in the new one by today's rules.
     is_barred: bool,
     fate: AtomicU8,
 }
@@ -75,27 +76,27 @@ impl OldLicense {
         self.fate.store(fate as u8, Ordering::Relaxed);
     }
 
-    /// Whether a state of its file is taken over with it.
+    /// Tells whether a state of its file is taken over with the licence.
     pub fn has_state(&self) -> bool {
         self.has_state
     }
 
-    /// Whether it may be taken over, as far as is known: it was not found changed before.
+    /// Tells whether the licence may be taken over: it has not been found changed so far.
     fn is_open(&self) -> bool {
         !self.is_barred && matches!(self.fate(), Fate::Unseen | Fate::Unchanged)
     }
 
-    /// Whether no version of it may be in the new backup that is in the old one.
+    /// Tells whether every version of the licence in the old backup must stay out of the new one.
     pub fn must_go(&self) -> bool {
         self.is_barred || matches!(self.fate(), Fate::Unseen | Fate::Restricted)
     }
 }
 
-/// The names of the licences of the backup in the directory at `path`, if they can be read.
+/// Gives the names of the licences of the backup in the directory at `path`, if they can be read.
 pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<NameHashes>> {
     let read = || -> Result<NameHashes, Stop> {
         let backup = Backup::open(path)?;
-        // What the digests of its frames say is enough, where nothing is made of it but a figure.
+        // The digests of the frames are enough, since the names only give a figure.
         let (mut names, mut sums) = (NameHashes::default(), backup.reader.lines_again(SUMS)?);
         while let Some((_, line)) = sums.next()? {
             operation.check()?;
@@ -111,7 +112,7 @@ pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<NameHa
     }
 }
 
-/// Names by their hashes.
+/// A set of names, kept as hashes.
 #[derive(Default)]
 pub struct NameHashes {
     keys: random::Key,
@@ -144,7 +145,7 @@ struct Content<'c> {
     modified: i64,
 }
 
-/// Finds the places of licences in the list by the hash of their names.
+/// Indexes the licences in the list by the hash of their names.
 fn places(known: &[OldLicense]) -> Result<HashTable<u32>, Fault> {
     let name = |place: u32| known.get(place as usize).map(|license| license.name);
     let hash = |place: &u32| name(*place).map_or(0, low);
@@ -162,7 +163,7 @@ fn places(known: &[OldLicense]) -> Result<HashTable<u32>, Fault> {
     Ok(places)
 }
 
-/// Half of a hash is enough for a table.
+/// Gives half of a hash, which is enough for a table.
 fn low([_, low]: [u64; 2]) -> u64 {
     low
 }
@@ -173,7 +174,7 @@ pub struct Superseded {
     pub size: u64,
 }
 
-/// All old versions, and which lines of `state.jsonl` tell of them.
+/// All old versions, and the numbers of their lines in `state.jsonl`.
 #[derive(Default)]
 pub struct OldVersions {
     pub by_frame: HashMap<u32, Vec<Superseded>>,
@@ -184,10 +185,10 @@ pub struct PreviousBackup {
     pub backup: Arc<Backup>,
     names: name::Hash,
     states: random::Key,
-    /// In the order of the lists.
+    /// The licences in the order of the lists.
     known: Vec<OldLicense>,
     places: HashTable<u32>,
-    /// Where those of each frame end.
+    /// The end of each frame's licences in that list.
     ends: Vec<usize>,
     pub superseded: OldVersions,
     /// The states count, and stand in the order of the licences.
@@ -195,8 +196,8 @@ pub struct PreviousBackup {
 }
 
 impl PreviousBackup {
-    /// The backup in the directory at `path`, if it can be used; its states count if they were noted at
-    /// `origin`.
+    /// Opens the backup in the directory at `path`, if it can be used. Its states count if they
+    /// were noted at `origin`.
     pub fn open(
         path: &AnchoredPath,
         origin: Option<&NotedOrigin>,
@@ -226,7 +227,7 @@ impl PreviousBackup {
             Ok(()) => Ok(Some(Arc::new(old))),
             Err(Stop::Error(error)) => Err(error),
             Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(old.backup.error(fault)),
-            // What is damaged is no help, but no hindrance either.
+            // A damaged backup is no help, but no hindrance either.
             Err(_) => Ok(None),
         }
     }
@@ -280,7 +281,7 @@ impl PreviousBackup {
         lists.finish()?;
         self.places = places(&self.known)?;
         self.has_states_in_order = states.counts;
-        // What is behind, in another order, is found by its name.
+        // The remaining states stand in another order, and are found by name.
         while let Some((name, state)) = states.next()? {
             self.has_states_in_order = false;
             let (hash, proof) = (self.hash(&name), self.state(&state));
@@ -303,12 +304,12 @@ impl PreviousBackup {
         self.states.hash_one(state)
     }
 
-    /// The hash of a licence with all that is listed of it.
+    /// Hashes a licence with all that is listed of it.
     fn license(&self, license: &Content) -> u64 {
         self.states.hash_one(license)
     }
 
-    /// The place of a licence in the list.
+    /// Finds the place of a licence in the list.
     fn place(&self, name: [u64; 2]) -> Option<usize> {
         let of = |place: &u32| self.known.get(*place as usize);
         let is_it = |place: &u32| of(place).is_some_and(|license| license.name == name);
@@ -320,14 +321,14 @@ impl PreviousBackup {
         self.known.get(self.place(self.hash(name))?)
     }
 
-    /// Whether any licence was found unchanged.
+    /// Tells whether any licence was found unchanged.
     pub fn has_unchanged(&self) -> bool {
         self.known
             .iter()
             .any(|known| known.fate() == Fate::Unchanged)
     }
 
-    /// How many licences were not found in the store.
+    /// Counts the licences that were not found in the store.
     pub fn gone(&self) -> u64 {
         let gone = self
             .known
@@ -336,15 +337,15 @@ impl PreviousBackup {
         gone.count() as u64
     }
 
-    /// The licences of a frame, in the order of the lists.
+    /// Gives the licences of a frame, in the order of the lists.
     pub fn licenses_in(&self, frame: usize) -> &[OldLicense] {
         let end = |frame: usize| self.ends.get(frame).copied().unwrap_or_default();
         let start = frame.checked_sub(1).map_or(0, end);
         self.known.get(start..end(frame)).unwrap_or_default()
     }
 
-    /// Whether the licence `name` is taken over as it is: it was there, and its file has not changed.
-    /// Any thread.
+    /// Tells whether the licence `name` is taken over as it is: it was there, and its file has not
+    /// changed. Any thread may call it.
     pub fn takes_over(&self, name: &str, state: impl FnOnce() -> Option<FileState>) -> bool {
         let known = self.find(name);
         let Some(known) = known.filter(|known| known.has_state && known.is_open()) else {
@@ -357,8 +358,8 @@ impl PreviousBackup {
         same
     }
 
-    /// Whether the licence `name`, of whose file no state counts, was found by reading it to be in the backup as
-    /// it is. Any thread.
+    /// Tells whether the licence `name`, whose file has no state that counts, was found by reading
+    /// it to be in the backup as it is. Any thread may call it.
     pub fn has_same<'c>(
         &self,
         name: &str,
@@ -384,8 +385,9 @@ impl PreviousBackup {
         same
     }
 
-    /// Notes that the licence `name` is in the new backup in a version that was read now. Not before that
-    /// is known: what vanishes while it is read is gone, and so must its old versions be.
+    /// Notes that the licence `name` is in the new backup in a version that was read now. It is
+    /// called only once that is certain: a licence that vanishes while it is read is gone, and its
+    /// old versions must go too.
     pub fn renew(&self, name: &str) {
         let known = self.find(name);
         if let Some(known) = known.filter(|known| known.fate() != Fate::Restricted) {
@@ -393,7 +395,7 @@ impl PreviousBackup {
         }
     }
 
-    /// Notes that the licence `name` must not be in the new backup, in no version.
+    /// Notes that no version of the licence `name` may be in the new backup.
     pub fn restrict(&self, name: &str) {
         if let Some(known) = self.find(name) {
             known.set(Fate::Restricted);
@@ -401,17 +403,18 @@ impl PreviousBackup {
     }
 }
 
-/// The lines of `state.jsonl`, walked in step with the licences as long as they stand in their order.
+/// The lines of `state.jsonl`, walked in step with the licences as long as they stand in their
+/// order.
 struct States<'b> {
-    /// None where there are no states.
+    /// The lines, none where there are no states.
     lines: Option<Lines<'b, Stored<File>>>,
-    /// They were noted where and when the store is read now.
+    /// The states were noted where and when the store is read now.
     counts: bool,
-    /// The next state, and whose it is.
+    /// The name of the next state's licence, and that state.
     name: String,
     state: Option<FileState>,
     superseded: OldVersions,
-    /// How many lines have been read.
+    /// The number of lines read.
     read: u64,
 }
 
@@ -446,19 +449,19 @@ impl<'b> States<'b> {
         Ok(states)
     }
 
-    /// The state of the licence `name`, if it is the next.
+    /// Gives the state of the licence `name`, if it comes next.
     fn of(&mut self, name: &str) -> Result<Option<FileState>, Fault> {
         self.look_ahead()?;
         Ok(self.state.take_if(|_| self.name == name))
     }
 
-    /// The next state, and whose it is.
+    /// Gives the next state with its licence's name.
     fn next(&mut self) -> Result<Option<(String, FileState)>, Fault> {
         self.look_ahead()?;
         Ok(self.state.take().map(|state| (self.name.clone(), state)))
     }
 
-    /// Goes to the next state that counts; what stands before it of old versions is noted.
+    /// Goes to the next state that counts, and notes the old versions before it.
     fn look_ahead(&mut self) -> Result<(), Fault> {
         let Some(lines) = &mut self.lines else {
             return Ok(());
@@ -480,7 +483,7 @@ impl<'b> States<'b> {
         Ok(())
     }
 
-    /// The old versions, once all has been walked over.
+    /// Gives the old versions, once all lines have been walked over.
     fn finish(self) -> Result<OldVersions, Fault> {
         self.lines.map_or(Ok(()), Lines::finish)?;
         Ok(self.superseded)

@@ -1,5 +1,5 @@
-//! Which file was read under which name: what a store holds that has moved is told by this from what has
-//! been read.
+//! Notes which file was read under which name. From this a store that has moved shows what is still
+//! to be read.
 
 use std::hash::BuildHasher;
 use std::io;
@@ -13,7 +13,7 @@ use crate::sys::files::{Errno, File, Identity};
 #[derive(Clone, Copy)]
 pub struct Reading {
     name: u64,
-    /// [`NONE`]: what was read is not in the backup.
+    /// The file's hash, or [`NONE`] where what was read is not in the backup.
     file: u64,
 }
 
@@ -67,22 +67,22 @@ impl Reading {
 /// Makes an empty file.
 pub type MakeScratch<'s> = Box<dyn FnOnce() -> Result<File, Errno> + 's>;
 
-/// All readings of a backup. They wait on the disk where there is one, since most stores do not move; only
-/// where one has does memory hold them, in a table.
+/// All readings of a backup. They wait on the disk where that is possible, since most stores do not
+/// move. Only where a store has moved are they in memory, in a table.
 pub struct Readings<'s> {
     pub keys: Keys,
     spool: Option<MakeScratch<'s>>,
     file: Option<File>,
-    /// Those in the file.
+    /// The number of readings in the file.
     written: usize,
-    /// Those that came last, where there is no table yet.
+    /// The latest readings, where there is no table yet.
     recent: Vec<Reading>,
-    /// The file by its name.
+    /// The hashes of files by those of their names.
     table: Option<HashMap<u64, u64>>,
 }
 
 impl<'s> Readings<'s> {
-    /// Without a spool all of them stay in memory.
+    /// Makes an empty list of readings; without a spool all of them stay in memory.
     pub fn new(spool: Option<MakeScratch<'s>>) -> Readings<'s> {
         Readings {
             keys: Keys::default(),
@@ -94,7 +94,7 @@ impl<'s> Readings<'s> {
         }
     }
 
-    /// Takes in what was read; the last reading of a name counts.
+    /// Takes in new readings; the last reading of a name counts.
     pub fn note(&mut self, new: &[Reading]) -> Result<(), Fault> {
         if let Some(table) = &mut self.table {
             table.try_reserve(new.len())?;
@@ -125,7 +125,7 @@ impl<'s> Readings<'s> {
         Ok(())
     }
 
-    /// Whether `file` was the last to be read under `name`.
+    /// Tells whether `file` was the last to be read under `name`.
     pub fn knows(&mut self, name: &str, file: Identity) -> Result<bool, Fault> {
         let Reading { name, file } = self.keys.reading(name, file);
         Ok(self.table()?.get(&name) == Some(&file))
@@ -137,7 +137,7 @@ impl<'s> Readings<'s> {
         self.note(&[Reading { name, file: NONE }])
     }
 
-    /// As if nothing had been noted yet.
+    /// Drops all readings.
     pub fn forget_all(&mut self) -> Result<(), Fault> {
         if let Some(file) = &self.file {
             file.cut(0).map_err(io::Error::from)?;
@@ -148,7 +148,7 @@ impl<'s> Readings<'s> {
         Ok(())
     }
 
-    /// Whether each of these files was the last to be read under some name.
+    /// Tells whether each of these files was the last to be read under some name.
     pub fn have_all(&mut self, files: impl Iterator<Item = Identity>) -> Result<bool, Fault> {
         let keys = self.keys.clone();
         let table = self.table()?;
@@ -224,7 +224,7 @@ mod tests {
             }
             assert!(readings.knows("7", file(count)).unwrap());
             assert!(readings.have_all([9, count].map(file).into_iter()).unwrap());
-            // Under no name any more, and never.
+            // A file that has no name any more, and one that was never read.
             assert!(!readings.have_all([9, 7].map(file).into_iter()).unwrap());
             assert!(
                 !readings

@@ -1,5 +1,5 @@
-//! Takes over from an old backup what has not changed: frames are copied as they are, and so are the lines
-//! that tell of their licences.
+//! Takes over from an old backup what has not changed: frames are copied as they are, and so are
+//! the lines of their licences.
 
 use std::io::{self, Write};
 use std::iter::Peekable;
@@ -23,17 +23,18 @@ use crate::random::HashSet;
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
 
-/// Frames of less are small.
+/// The size below which a frame is small.
 const SMALL: u32 = (limits::FRAME_TARGET / 16) as u32;
 
-/// How the frames of an old backup are taken over, once the fate of all its licences is known.
+/// The plan for taking over the frames of an old backup, once the fate of all its licences is
+/// known.
 pub struct Reuse<'o> {
     old: &'o PreviousBackup,
-    /// By frame; those with a licence that must go are made anew.
+    /// The frames that are kept, by number; those with a licence that must go are made anew.
     kept: Vec<bool>,
 }
 
-/// What has become of each frame of the old backup.
+/// Collects the facts about each frame of the old backup.
 fn fates(old: &PreviousBackup) -> Result<Vec<FrameFate>> {
     let reader = &old.backup.reader;
     let frames = reader.license_frames();
@@ -60,8 +61,8 @@ fn fates(old: &PreviousBackup) -> Result<Vec<FrameFate>> {
     }
     for (frame, superseded) in &old.superseded.by_frame {
         let end = reader.span(*frame as usize).map(|span| span.content_end());
-        // An old version of what is gone would come back with any tar, and so would one that is not
-        // before the version that counts.
+        // Any tar would bring back an old version of a licence that is gone. The same goes for an
+        // old version that does not come before the one that counts.
         let is_superseded = |name: &str| {
             old.find(name).is_some_and(|license| match license.fate() {
                 Fate::Unchanged => end.as_ref().is_ok_and(|end| license.member >= *end),
@@ -77,14 +78,15 @@ fn fates(old: &PreviousBackup) -> Result<Vec<FrameFate>> {
 }
 
 impl Reuse<'_> {
-    /// None where too little of the old backup is left; `has_new`: something comes to what is.
+    /// Makes the plan; none where too little of the old backup is left. `has_new` says that the
+    /// backup gets new licences.
     pub fn of(old: &PreviousBackup, has_new: bool) -> Result<Option<Reuse<'_>>> {
         let kept = plan::kept(&fates(old)?, has_new);
         let any = kept.iter().any(|kept| *kept);
         Ok(any.then_some(Reuse { old, kept }))
     }
 
-    /// Whether all of the old backup stays as it is.
+    /// Tells whether all of the old backup stays as it is.
     pub fn is_whole(&self) -> bool {
         let reader = &self.old.backup.reader;
         let unchanged = |known: &OldLicense| known.fate() == Fate::Unchanged;
@@ -99,7 +101,7 @@ impl Reuse<'_> {
             && self.restricts_nothing().unwrap_or(false)
     }
 
-    /// Whether nothing was left out of the old backup.
+    /// Tells whether nothing was left out of the old backup.
     fn restricts_nothing(&self) -> Result<bool, Fault> {
         let reader = &self.old.backup.reader;
         let mut lines = reader.lines(RESTRICTED)?;
@@ -108,7 +110,7 @@ impl Reuse<'_> {
         Ok(is_empty && reader.trailer().restricted == 0)
     }
 
-    /// Those of `names` of which an older version is in a frame that is kept.
+    /// Gives those `names` of which an older version is in a frame that is kept.
     pub fn with_older_versions(&self, names: &[String]) -> Result<HashSet<String>> {
         let (mut older, mut found) = (HashSet::default(), HashSet::default());
         for (frame, superseded) in &self.old.superseded.by_frame {
@@ -124,9 +126,9 @@ impl Reuse<'_> {
         Ok(found)
     }
 
-    /// Copies all of the old backup to `draft`, which is empty, its lists too; false where it is damaged,
-    /// and nothing is copied. `writer` has been given nothing yet, here and in [`copy`](Self::copy): it writes
-    /// behind what is copied.
+    /// Copies all of the old backup, with its lists, to `draft`, which is empty. Returns false
+    /// where the backup is damaged, and nothing is copied. Here and in [`copy`](Self::copy),
+    /// `writer` has been given nothing yet: it writes behind what is copied.
     pub fn copy_all<S: Write + ReadAt>(
         &self,
         operation: &Operation,
@@ -149,8 +151,8 @@ impl Reuse<'_> {
         Ok(true)
     }
 
-    /// Copies the frames that are kept to the beginning of `draft`, and gives the names of the unchanged
-    /// licences that have to be read all the same.
+    /// Copies the frames that are kept to the beginning of `draft`. Gives the names of the
+    /// unchanged licences that have to be read all the same.
     pub fn copy<S: Write + ReadAt>(
         &self,
         operation: &Operation,
@@ -182,7 +184,7 @@ impl Reuse<'_> {
         Ok(again)
     }
 
-    /// Takes over the states that count of what is unchanged, in the order in which they stand.
+    /// Takes over the states of unchanged licences that count, in their order.
     fn take_over_states<S: Write + ReadAt>(
         &self,
         writer: &mut Writer<'_, Uncached<'_>, S>,
@@ -193,7 +195,7 @@ impl Reuse<'_> {
         }
         let (mut states, mut taken) = (reader.lines_again(STATE)?, Vec::new());
         while let Some((_, line)) = states.next()? {
-            // The first tells where they were noted.
+            // The first line tells where the states were noted.
             let of = parse_state(line).ok();
             let known = of.and_then(|of| match of.superseded_in {
                 None => self.old.find(&of.name),
@@ -216,7 +218,7 @@ impl Reuse<'_> {
         self.kept.get(frame).copied().unwrap_or(false)
     }
 
-    /// Bytes of the frames at the beginning that are all kept.
+    /// Counts the bytes of the frames at the beginning that are all kept.
     fn kept_in_a_row(&self) -> Result<u64, Fault> {
         let kept = self.kept.iter().take_while(|kept| **kept).count();
         match kept.checked_sub(1) {
@@ -225,7 +227,7 @@ impl Reuse<'_> {
         }
     }
 
-    /// Takes a frame that was copied into the new backup, with its licences that have not changed.
+    /// Takes a frame that was copied into the new backup, with its unchanged licences.
     fn adopt<S: Write + ReadAt>(
         &self,
         writer: &mut Writer<'_, Uncached<'_>, S>,
@@ -256,11 +258,11 @@ impl Reuse<'_> {
     }
 }
 
-/// The lists of the old backup, which have been found right, walked once more in step with its licences.
+/// The lists of the old backup, already checked, and walked again in step with its licences.
 struct OldLists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
     lines: reader::Lines<'b, Stored<File>>,
-    /// None where they don't count, or stand in another order.
+    /// The states, none where they do not count, or stand in another order.
     states: Option<OldStates<'b>>,
 }
 
@@ -277,7 +279,7 @@ impl<'b> OldLists<'b> {
         })
     }
 
-    /// Takes the next licence, which is `known`, into what is listed of the frame at `span`.
+    /// Adds the next licence, which is `known`, to the lists of the frame at `span`.
     fn take_over(
         &mut self,
         known: &OldLicense,
@@ -311,7 +313,7 @@ impl<'b> OldLists<'b> {
 /// The states of the old backup, which stand in the order of its licences.
 struct OldStates<'b> {
     lines: reader::Lines<'b, Stored<File>>,
-    /// The number of the next line, and those of the lines that are of old versions.
+    /// The number of the next line, and those of the old versions' lines.
     next: u64,
     superseded: Peekable<slice::Iter<'b, u64>>,
 }
@@ -319,7 +321,7 @@ struct OldStates<'b> {
 impl<'b> OldStates<'b> {
     fn new(old: &'b PreviousBackup) -> Result<OldStates<'b>, Fault> {
         let mut lines = old.backup.reader.lines_again(STATE)?;
-        // It tells where they were noted.
+        // The first line tells where the states were noted.
         line(&mut lines)?;
         Ok(OldStates {
             lines,
@@ -328,7 +330,7 @@ impl<'b> OldStates<'b> {
         })
     }
 
-    /// The line of the next state; between them old versions stand.
+    /// Gives the line of the next state, and skips the old versions between.
     fn next(&mut self) -> Result<&[u8], Fault> {
         while self.superseded.next_if_eq(&&self.next).is_some() {
             line(&mut self.lines)?;
@@ -350,13 +352,14 @@ struct FrameCopy<'c> {
     old: &'c File,
     draft: &'c File,
     out: Uncached<'c>,
-    /// Bytes that both have in the same place, in blocks that they share.
+    /// Bytes that both files have in the same place, in blocks that they share.
     shared: u64,
     buffer: Vec<u8>,
 }
 
 impl<'c> FrameCopy<'c> {
-    /// The frames in the first `first` bytes of `old` are the first that are taken; `draft` is empty.
+    /// Begins a copy to `draft`, which is empty. The frames in the first `first` bytes of `old` are
+    /// the first to be taken.
     fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<FrameCopy<'c>, Fault> {
         let shared = match first {
             0 => 0,
@@ -372,7 +375,7 @@ impl<'c> FrameCopy<'c> {
         })
     }
 
-    /// Takes the next frame, unless it can't be read or is not the one that has this digest.
+    /// Takes the next frame, unless it can't be read or has another digest.
     fn take(&mut self, span: Span, expected: &Digest) -> Result<bool, Fault> {
         let is_shared = span.start < self.shared;
         let file = if is_shared { self.draft } else { self.old };
@@ -381,7 +384,7 @@ impl<'c> FrameCopy<'c> {
         let is_right = read == Ok(bytes.len()) && digest(bytes) == *expected;
         match (is_right, is_shared) {
             (true, false) => self.out.write_all(bytes)?,
-            // What follows is not in the same place any more.
+            // The following frames move to other places.
             (false, true) => {
                 self.shared = span.start;
                 cut(self.draft, span.start)?;
@@ -396,7 +399,7 @@ impl<'c> FrameCopy<'c> {
     }
 }
 
-/// Leaves the first `length` bytes; what is written next goes behind them.
+/// Cuts the file to its first `length` bytes; the next write goes behind them.
 fn cut(draft: &File, length: u64) -> Result<(), Fault> {
     Ok(draft.cut(length).map_err(io::Error::from)?)
 }

@@ -1,5 +1,5 @@
-//! Reads a store into frames of licences, again where it moved meanwhile, until nothing can have been
-//! missed.
+//! Reads a store into frames of licences, and again where it moved meanwhile, until nothing can
+//! have been missed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -36,13 +36,13 @@ pub trait Sink {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault>;
 }
 
-/// What of a store is read.
+/// The part of a store that is read.
 pub enum Extent {
     All,
     These(Vec<(String, Kind)>),
 }
 
-/// How licences are read.
+/// The rules for reading licences.
 #[derive(Clone, Copy)]
 pub struct Rules {
     pub workers: usize,
@@ -54,20 +54,21 @@ pub struct StoreReader<'g> {
     operation: &'g Arc<Operation>,
     pool: &'g Pool,
     store: Arc<dyn Snapshot>,
-    /// What sentences call the store.
+    /// The store's name in sentences.
     shown: String,
     rules: Rules,
-    /// Names that the host was told are left out; it is told of none twice.
+    /// Names that the host was told are left out; it is told of each once.
     told: HashSet<String>,
     readings: Readings<'g>,
-    /// Parts of the store are as they were at different times.
+    /// Parts of the store were read at different times.
     pub has_moved: bool,
-    /// What was read once more, since the store moved, and what the last look at it found.
+    /// The licences that were read again since the store moved, and the last finding of each.
     pub read_again: HashMap<String, writer::LastLook>,
 }
 
 impl<'g> StoreReader<'g> {
-    /// `spool` makes an empty file for what is noted of each file, where that can be written.
+    /// Makes a reader. `spool` makes an empty file for the notes of each file, where one can be
+    /// written.
     pub fn new(
         operation: &'g Arc<Operation>,
         pool: &'g Pool,
@@ -89,25 +90,25 @@ impl<'g> StoreReader<'g> {
         }
     }
 
-    /// Whether the licences are files, which may move while they are read.
+    /// Tells whether the licences are files, which may move while they are read.
     pub fn is_of_files(&self) -> bool {
         self.store.is_of_files()
     }
 
-    /// Where the states of the files are noted, if they show each change.
+    /// Gives the origin at which the states of the files are noted, if they show each change.
     pub fn origin(&self) -> Option<&Origin> {
         self.store.origin()
     }
 
-    /// Reads what `look` says into `sink`, but for what can be taken over from `old`; and again where
-    /// the store moves, until every file that was in it all the time has been read.
+    /// Reads what `look` says into `sink`, except what can be taken over from `old`. Where the
+    /// store moves, reads it again until every file that was in it all the time has been read.
     pub fn read(
         &mut self,
         look: Extent,
         old: Option<&Arc<PreviousBackup>>,
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
-        // What was read before does not stay in the backup.
+        // Earlier readings do not stay in the backup.
         match &look {
             Extent::All => {
                 self.readings.forget_all()?;
@@ -150,15 +151,15 @@ impl<'g> StoreReader<'g> {
             names.try_reserve_exact(seen.len()).map_err(Error::from)?;
             names.extend(seen.iter().map(|seen| (seen.name.clone(), seen.kind)));
             self.pass(Extent::These(names), true, old, sink)?;
-            // What has gone on moving while it was read has to be found once more; what has taken its
-            // place has come since, or is found where it was before.
+            // A file that kept moving while it was read has to be found once more. A file that has
+            // taken its place is new, or is found where it was before.
             if self.has_read(&seen)? {
                 return Ok(());
             }
         }
     }
 
-    /// The error of a store that won't hold still.
+    /// Makes the error of a store that keeps moving.
     pub fn moves(&self, how: &str) -> Error {
         let sentence = format!(
             "The store {} changes faster than it can be read: {how}. Try again when it is quiet.",
@@ -167,13 +168,13 @@ impl<'g> StoreReader<'g> {
         Error::new(Outcome::SharingViolation, sentence)
     }
 
-    /// Whether each of these files has been read, under whatever name.
+    /// Tells whether each of these files has been read, under whatever name.
     fn has_read(&mut self, seen: &[store::Sighting]) -> Result<bool, Fault> {
         let files = seen.iter().filter(|seen| seen.kind == Kind::File);
         self.readings.have_all(files.map(|seen| seen.identity))
     }
 
-    /// Reads what `look` says, once; `again`: after the store has moved.
+    /// Reads what `look` says, once; `again` says that the store has moved.
     fn pass(
         &mut self,
         look: Extent,
@@ -226,7 +227,7 @@ impl<'g> StoreReader<'g> {
             return Err(Stop::Fault(fault));
         }
         done?;
-        // What has vanished, or was no licence after all, has nothing left to do.
+        // Listed names that have vanished, or were no licences, leave nothing to do.
         let counters = &self.operation.counters;
         counters
             .phase_done
@@ -234,7 +235,7 @@ impl<'g> StoreReader<'g> {
         Ok(())
     }
 
-    /// Has a thread of the pool list the store.
+    /// Lists the store on a thread of the pool.
     fn start_listing(&self, look: Extent, takes_over: bool) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead());
         if let Extent::These(names) = &look {
@@ -262,15 +263,15 @@ impl<'g> StoreReader<'g> {
     }
 }
 
-/// Counts what is known to come.
+/// Counts the licences that are known to come.
 fn count(counters: &Counters, listed: u64) {
     counters.licenses_total.add(listed);
     let total = counters.licenses_total.load(Ordering::Relaxed);
     counters.go_on(Phase::Working, total);
 }
 
-/// Tells the host what is left out. A licence may be read again after its folder has changed, or by a
-/// backup that starts afresh; the notices of one come together, its name last.
+/// Tells the host what is left out. A licence may be read again after its folder has changed, or by
+/// a backup that starts afresh. All notices of a licence come together, the one with its name last.
 fn tell(operation: &Operation, told: &mut HashSet<String>, notices: Vec<Notice>) -> Result<()> {
     told.try_reserve(notices.len())?;
     let mut restricted = None;
@@ -291,7 +292,7 @@ fn tell(operation: &Operation, told: &mut HashSet<String>, notices: Vec<Notice>)
 
 type Batches = Receiver<Result<Box<dyn Batch>>>;
 
-/// Hands on what a store lists.
+/// Hands on the batches that a store lists.
 struct ListFeed<'l> {
     operation: &'l Operation,
     sender: &'l Sender<Result<Box<dyn Batch>>>,
@@ -311,18 +312,18 @@ impl Feed for ListFeed<'_> {
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {
         self.check()?;
         self.listed += batch.len();
-        // Nobody listens any more: the operation has failed elsewhere.
+        // No receiver is left: the operation has failed elsewhere.
         self.sender.send(Ok(batch)).map_err(|_| Error::canceled())
     }
 }
 
-/// What a worker makes of a batch of names: frames, and what the host is to be told.
+/// Makes frames, and notices for the host, of a batch of names.
 struct Packer {
     operation: Arc<Operation>,
     rules: Rules,
-    /// What licences are taken over from.
+    /// The backup that licences are taken over from.
     old: Option<Arc<PreviousBackup>>,
-    /// The store has moved, and what is read now may have been read before.
+    /// The store has moved, and licences read now may have been read before.
     again: bool,
     keys: Keys,
     /// Memory of frames that have been written; nobody waits for it.
@@ -334,7 +335,7 @@ struct Packer {
 struct Portion {
     frame: Option<LicenseFrame>,
     notices: Vec<Notice>,
-    /// How many licences need not be read.
+    /// The number of licences that need not be read.
     taken_over: u64,
     readings: Vec<Reading>,
     again: Vec<(String, writer::LastLook)>,
@@ -374,7 +375,7 @@ impl Work for Packer {
     }
 }
 
-/// The error of putting licences into a frame: there is no file that it could be about.
+/// Makes the error of packing licences into a frame, which no file is to blame for.
 fn packing(fault: Fault) -> Error {
     match fault {
         Fault::OutOfMemory => Error::out_of_memory(),
@@ -391,7 +392,7 @@ struct Packing<'w> {
 }
 
 impl Packing<'_> {
-    /// Closes the frame, if there is anything in it, and sends it with what there is to tell.
+    /// Closes the frame, if there is anything in it, and sends it with its notices.
     fn send(&mut self) -> Result<()> {
         if !self.builder.is_empty() {
             let buffer = self.reader.buffers.try_recv().unwrap_or_default();
@@ -409,7 +410,7 @@ impl Packing<'_> {
         Ok(())
     }
 
-    /// Notes what was found in a licence that may have been read before.
+    /// Notes the finding about a licence that may have been read before.
     fn looked(&mut self, name: &str, found: writer::LastLook) -> Result<()> {
         if self.reader.again {
             self.portion.again.try_reserve(1)?;
@@ -420,7 +421,7 @@ impl Packing<'_> {
 }
 
 impl Packing<'_> {
-    /// Takes what a store has under a name.
+    /// Takes the entry that a store has under a name.
     fn take(&mut self, entry: Entry) -> Result<()> {
         match entry {
             Entry::License(license) => self.take_license(&license),
@@ -445,7 +446,7 @@ impl Packing<'_> {
         self.keep_or_restrict(license.name, license.modified, statement, None)
     }
 
-    /// Takes a file as it is at one moment, if it can't be taken over.
+    /// Takes a file as it is at one moment, unless it can be taken over.
     fn take_file(&mut self, entry: &FileEntry) -> Result<()> {
         if self.takes_over(entry)? {
             return Ok(());
@@ -489,7 +490,8 @@ impl Packing<'_> {
         }
     }
 
-    /// Whether the licence need not be read, since it is in the old backup and its file has not changed.
+    /// Tells whether the licence need not be read, since it is in the old backup and its file has
+    /// not changed.
     fn takes_over(&mut self, entry: &FileEntry) -> Result<bool> {
         let Some(old) = &self.reader.old else {
             return Ok(false);
@@ -508,7 +510,7 @@ impl Packing<'_> {
         Ok(true)
     }
 
-    /// The place for the content of a licence of `size` bytes, and one byte more.
+    /// Gives the place for the content of a licence of `size` bytes, and one byte more.
     fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
         if self.builder.is_full(size) {
             self.send()?;
@@ -528,7 +530,7 @@ impl Packing<'_> {
         self.keep_or_restrict(name, seen.facts.modified, statement, state)
     }
 
-    /// Decides what becomes of the licence that was read last.
+    /// Decides whether the licence that was read last is kept or left out.
     fn keep_or_restrict(
         &mut self,
         name: &str,
@@ -577,10 +579,10 @@ impl Packing<'_> {
         self.looked(name, writer::LastLook::Restricted)
     }
 
-    /// Whether a file that is too large for a licence is a backup.
+    /// Tells whether a file that is too large for a licence is a backup.
     fn is_backup(&self, file: &OpenFile) -> Result<bool> {
         match is_backup(&Stored(file.file())) {
-            // It can't be read to its end, and so it is none.
+            // A file that can't be read to its end is no backup.
             Err(Fault::System(_)) => Ok(false),
             told => told.map_err(packing),
         }
@@ -599,10 +601,10 @@ impl Packing<'_> {
     }
 }
 
-/// Why a backup is no licence, wherever it lies.
+/// The reason why a backup is no licence, wherever it lies.
 const IS_BACKUP: &str = "it is a backup made by licbak";
 
-/// What of a file's facts changes when its content does.
+/// Picks those facts of a file that change with its content.
 fn state(facts: &Facts) -> FileState {
     FileState {
         device: facts.identity.device,

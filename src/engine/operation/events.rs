@@ -1,9 +1,9 @@
-//! What an operation tells its host: ordered, one at a time, on one thread.
+//! Tells the host of an operation: in order, one event at a time, on one thread.
 //!
 //! The operation's threads post notices; the operation's event thread takes them and calls the
 //! listener, with no lock held. Progress is not posted: the event thread reads the counters when it
-//! has nothing else to tell, so that telling it costs the workers nothing and only the newest
-//! figures are told.
+//! has nothing else to tell. So progress costs the workers nothing, and only the newest figures are
+//! told.
 
 use std::collections::{TryReserveError, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::progress::Progress;
 use crate::error::Outcome;
 use crate::sync::locks::{Condvar, Mutex};
 
-/// What the host's function is told.
+/// An event that the host's function is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     Notice(&'a Notice),
@@ -40,13 +40,13 @@ pub enum Notice {
 /// The host's function. It is called on one thread at a time, and may call any function of the
 /// library.
 pub trait Listener: Send {
-    /// A failure ends the operation with that code.
+    /// Tells the host of an event; a failure ends the operation with that code.
     fn tell(&self, event: Event) -> Result<(), i32>;
 }
 
-/// How many notices wait for a slow listener before the operation waits too.
+/// Notices that wait for a slow listener before the operation waits too.
 const WAITING_MAX: usize = 4096;
-/// How often progress is told.
+/// The interval at which progress is told.
 pub const TICK: Duration = Duration::from_millis(40);
 
 #[derive(Default)]
@@ -58,26 +58,27 @@ pub struct Events {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Notice>,
-    /// The listener is being told what was taken last.
+    /// The listener is being told the last event taken.
     telling: bool,
     /// Nothing will be posted any more.
     closed: bool,
-    /// Nobody wants to be told any more.
+    /// The listener is told nothing any more.
     muted: bool,
 }
 
-/// What the event thread is to do next.
+/// The next task of the event thread.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
     Tell(Notice),
-    /// It is time to tell how far the operation is.
+    /// Progress is due.
     Tick,
     /// All has been told.
     Closed,
 }
 
 impl Events {
-    /// With room for all that may wait, so that leaving a notice needs no large memory.
+    /// Makes a queue with room for all that may wait, so that leaving a notice needs no large
+    /// memory.
     pub fn new() -> Result<Events, TryReserveError> {
         let events = Events::default();
         events.queue.lock().waiting.try_reserve_exact(WAITING_MAX)?;
@@ -110,7 +111,7 @@ impl Events {
         self.changed.notify_all();
     }
 
-    /// Drops what waits and what will be posted, and lets go on who waits here.
+    /// Drops all notices, also later ones, and wakes the threads that wait here.
     pub fn mute(&self) {
         let mut queue = self.queue.lock();
         queue.muted = true;
@@ -118,7 +119,7 @@ impl Events {
         self.changed.notify_all();
     }
 
-    /// For the event thread: what is next. What it was given before has been told. Progress is due at
+    /// Gives the event thread its next task; the task before has been done. Progress is due at
     /// `tick`, however much else there is to tell.
     pub fn next(&self, tick: &mut Instant) -> Due {
         let mut queue = self.queue.lock();
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
     use crate::sys::threads::Thread;
 
-    /// The next but for progress.
+    /// Gives the next task other than progress.
     fn next(events: &Events) -> Due {
         let mut never = Instant::now() + Duration::from_secs(3600);
         events.next(&mut never)

@@ -22,7 +22,7 @@ use crate::sync::channel::bounded;
 use crate::sync::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
-/// What kind of operation it is, for those who cancel only one.
+/// The kind of an operation, for hosts that cancel only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {
     Backup,
@@ -35,25 +35,25 @@ pub struct Operation {
     pub counters: Counters,
     events: Events,
     state: Mutex<State>,
-    /// What `state` says about stopping, for those who look at every licence.
+    /// A copy of what `state` says about stopping, for checks at every licence.
     stopping: AtomicBool,
     over: Mutex<bool>,
     over_changed: Condvar,
-    /// The event thread, until somebody has waited for it.
+    /// The event thread, until its end has been waited for.
     thread: Mutex<Option<Thread>>,
     memory: Memory,
 }
 
-/// What whoever has an operation run wants to know of its end, on the thread that tells it.
+/// Learns of an operation's end, on the thread that tells it.
 pub trait Ending: Send + 'static {
-    /// An error that the host will be told, if it did not cause it.
+    /// Learns of an error that the host will be told, unless it caused it.
     fn failed(&self, error: &Error);
 
-    /// Nothing is left to be done but to tell the end.
+    /// Learns that only the end is still to be told.
     fn tells_end(self);
 }
 
-/// What an operation does, on its conductor's thread.
+/// The work of an operation, on its conductor's thread.
 pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
 
 impl Operation {
@@ -71,9 +71,9 @@ impl Operation {
         })
     }
 
-    /// Starts the threads: `workers` of them for the story, one that conducts it, one that tells
-    /// `listener` when that has been told all of the operation `before`. After the end has been told,
-    /// whoever waits is woken.
+    /// Starts the threads: `workers` of them for the story, one that conducts it, and one that
+    /// tells `listener`. That one waits until the operation `before` has told all of its events.
+    /// After the end has been told, all waiting threads are woken.
     pub fn launch(
         self: &Arc<Self>,
         workers: usize,
@@ -85,7 +85,7 @@ impl Operation {
         let pool = Pool::start(workers)?;
         let (go, ready) = bounded::<()>(1);
         let (verdict, ended) = bounded::<Result<()>>(1);
-        // The event thread first: until it is given the conductor it can still be sent home.
+        // The event thread comes first: until it is given the conductor it can still be sent home.
         let (begin, begun) = bounded::<Thread>(1);
         let mut thread = self.thread.lock();
         let events = Thread::start({
@@ -97,7 +97,8 @@ impl Operation {
                 if let Some(before) = before {
                     before.wait(None);
                 }
-                // First and alone: a host that objects, or cancels in here, has nothing done.
+                // This notice is told first and alone: if the host objects, or cancels in it,
+                // nothing is done.
                 if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
                     operation.stop(Outcome::Host(code));
                 }
@@ -155,7 +156,7 @@ impl Operation {
         told.map_err(|error| self.memory.explain(error))
     }
 
-    /// Tells the listener what is posted, and progress in between, until nothing will be posted any
+    /// Tells the listener the notices, and progress in between, until nothing will be posted any
     /// more. Returns the progress told last.
     fn tell_events(&self, listener: &dyn Listener) -> Progress {
         let (mut told, mut tick) = (Progress::default(), Instant::now() + TICK);
@@ -200,7 +201,7 @@ impl Operation {
         if let Some(error) = &error {
             ending.failed(error);
         }
-        // What the host returns from here on is ignored: nothing can be stopped any more.
+        // The host's answers from here on are ignored: nothing can be stopped any more.
         let host_wanted_it = stopped || outcome == Err(Outcome::Canceled);
         if let Some(error) = error.filter(|_| !host_wanted_it) {
             let _ = listener.tell(Event::Error {
@@ -219,7 +220,7 @@ impl Operation {
         self.events.post(notice);
     }
 
-    /// An error if the operation is to end: for every thread, at every licence.
+    /// Fails if the operation is to end; called by every thread at every licence.
     pub fn check(&self) -> Result<()> {
         self.memory.check()?;
         if !self.is_stopping() {
@@ -235,23 +236,23 @@ impl Operation {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// What [`Operation::check`] tells, for those who are no part of the engine.
+    /// Gives [`Operation::check`] as a function, for users outside the engine.
     pub fn go_on(self: &Arc<Self>) -> GoOn {
         let operation = Arc::clone(self);
         Arc::new(move || operation.check())
     }
 
-    /// Waits until the host has been told all that there was to tell; an error if it objects.
+    /// Waits until the host has been told everything so far; fails if it objects.
     pub fn settle(&self) -> Result<()> {
         self.check()?;
         self.events.flush();
         self.check()
     }
 
-    /// The point after which nobody can stop the operation: the host knows all, and has not
+    /// Passes the point after which nobody can stop the operation: the host knows all, and has not
     /// objected.
     pub fn commit(&self) -> Result<()> {
-        // Once is enough: what has happened since can't take the effect back.
+        // A second call does nothing: what has happened since can't take the effect back.
         if *self.state.lock() == State::Committed {
             return Ok(());
         }
@@ -275,8 +276,8 @@ impl Operation {
         heeded
     }
 
-    /// Waits until the operation is over, for `timeout` at most, for ever without one. Its outcome,
-    /// if it is.
+    /// Waits until the operation is over, for `timeout` at most, without a limit if there is none.
+    /// Gives its outcome, if it is over.
     pub fn wait(&self, timeout: Option<Duration>) -> Option<Result<(), Outcome>> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut over = self.over.lock();
@@ -298,7 +299,7 @@ impl Operation {
 
     /// Waits for the event thread to leave; the operation must be over.
     pub fn join(&self) {
-        // Held meanwhile: nobody is to think that the thread is gone before it is.
+        // The lock is held meanwhile: no caller may think that the thread is gone before it is.
         let mut thread = self.thread.lock();
         if let Some(thread) = thread.take() {
             thread.join();
@@ -370,10 +371,10 @@ mod tests {
         }
     }
 
-    /// What befalls an operation while its story is under way.
+    /// An event during the story of an operation.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Step {
-        /// As destroying the restorer does.
+        /// A cancel, as destroying the restorer causes.
         Cancel,
         HostFails,
         Commit,
@@ -382,8 +383,8 @@ mod tests {
 
     const STEPS: [Step; 4] = [Step::Cancel, Step::HostFails, Step::Commit, Step::Fail];
 
-    /// Runs an operation to which these steps happen, and checks that its one end is what its state makes
-    /// of them.
+    /// Runs an operation to which these steps happen, and checks that its one end follows from its
+    /// state.
     fn run(steps: Vec<Step>) {
         let (mut state, shown) = (State::Running, format!("{steps:?}"));
         let mut result = Ok(());
@@ -424,7 +425,7 @@ mod tests {
             .launch(1, story, Box::new(Ends(sender)), None, ())
             .unwrap();
         assert_eq!(operation.wait(None), expected, "{shown}");
-        // The listener is gone, so that no more can come.
+        // The listener is gone, so that no more ends can come.
         assert_eq!(
             ends.collect::<Vec<_>>(),
             Vec::from_iter(expected),
@@ -445,7 +446,7 @@ mod tests {
         orders.into_iter().for_each(run);
     }
 
-    /// Objects to progress, after a while.
+    /// A listener that objects to progress, after a while.
     struct Slow;
 
     impl Listener for Slow {

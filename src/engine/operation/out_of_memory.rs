@@ -1,8 +1,8 @@
-//! Whether there has been memory for all that was asked for.
+//! Tells whether there has been memory for all requests.
 
 use crate::error::{Error, Outcome, Result};
 
-/// A moment, from which on it is known whether memory ran out.
+/// The moment from which on running out of memory is noticed.
 pub struct Memory {
     #[cfg(feature = "standalone")]
     reserve_used: usize,
@@ -16,7 +16,7 @@ impl Memory {
         }
     }
 
-    /// An error if some of what was asked for since then was not there, or came from the reserve.
+    /// Fails if a request since that moment was refused, or served from the reserve.
     pub fn check(&self) -> Result<()> {
         #[cfg(feature = "standalone")]
         if crate::sys::reserve::used() != self.reserve_used {
@@ -25,7 +25,7 @@ impl Memory {
         Ok(())
     }
 
-    /// What a failure means: where memory ran out it may look like anything, but for a host's own.
+    /// Explains a failure: where memory ran out it may look like anything, except for a host's own.
     pub fn explain(&self, error: Error) -> Error {
         match error.outcome {
             Outcome::Host(_) => error,

@@ -1,4 +1,4 @@
-//! Workers, and the one way in which a story uses them: work that is done in any order and taken in
+//! Workers, and the one way in which a story uses them: work is done in any order, and taken in
 //! order.
 
 use std::collections::VecDeque;
@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sys::threads::Thread;
 
-/// Pieces of a job that may wait until earlier jobs' have been taken, and of all jobs together. Jobs of many
-/// times that many pieces make the workers take turns instead of working at once.
+/// Pieces of a job that may wait until those of earlier jobs have been taken, and the same for all
+/// jobs together. Jobs of many times that many pieces make the workers take turns instead of
+/// working at once.
 const AHEAD: usize = 8;
 const ALL_AHEAD: usize = 256;
 
@@ -19,7 +20,7 @@ type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads that live as long as their operation.
 pub struct Pool {
-    /// None once the pool is closed.
+    /// The queue of tasks, none once the pool is closed.
     tasks: Option<Sender<Task>>,
     threads: Vec<Thread>,
 }
@@ -40,7 +41,8 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Runs `task` on a thread of the pool, as soon as one is free. It tells of its own panics.
+    /// Runs `task` on a thread of the pool, as soon as one is free. The task reports its own
+    /// panics.
     pub fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<()> {
         let gone = || Error::panicked(&"the workers are gone");
         self.tasks
@@ -58,11 +60,11 @@ impl Drop for Pool {
     }
 }
 
-/// What the workers do with a job.
+/// The work that is done for each job.
 pub trait Work: Send + Sync + 'static {
     type Job: Send + 'static;
     type Output: Send + 'static;
-    /// What a worker keeps from job to job: buffers, contexts.
+    /// The tools that a worker keeps from job to job: buffers, contexts.
     type Scratch;
 
     fn scratch(&self) -> Result<Self::Scratch>;
@@ -75,19 +77,19 @@ pub trait Work: Send + Sync + 'static {
     ) -> Result<()>;
 }
 
-/// Where a worker puts what it made of a job: any number of pieces, which are taken in the order of
+/// Takes what a worker makes of a job: any number of pieces, which are passed on in the order of
 /// the jobs.
 pub struct Outlet<T>(Sender<Result<T>>);
 
 impl<T> Outlet<T> {
-    /// Waits while several pieces before this one are still to be taken.
+    /// Sends a piece; waits while several pieces before it are still to be taken.
     pub fn send(&self, piece: T) -> Result<()> {
-        // Nobody takes it any more: the operation has failed elsewhere, and that is what is told.
+        // No receiver is left: the operation has failed elsewhere, and that error is told.
         self.0.send(Ok(piece)).map_err(|_| Error::canceled())
     }
 }
 
-/// Has `workers` threads of `pool` do `jobs`, and gives what they make to `take` on this thread, in
+/// Does `jobs` on `workers` threads of `pool`, and gives the results to `take` on this thread, in
 /// the order of the jobs, up to the first error. Few jobs are under way at a time, so that memory
 /// is bounded whatever their number.
 pub fn ordered<W: Work>(
@@ -131,8 +133,8 @@ pub fn ordered<W: Work>(
         }
     };
     let done = take_all();
-    // Whoever is still at work finds nobody to give it to. When this returns nobody works any more,
-    // and what the workers shared is the caller's alone.
+    // Workers that are still busy find nobody to give their pieces to. When this returns no worker
+    // is busy any more, and what the workers shared is the caller's alone.
     drop((sender, outputs));
     let _ = all_left.recv();
     done
@@ -153,7 +155,7 @@ fn do_jobs<W: Work>(work: &W, jobs: &Receiver<(W::Job, Outlet<W::Output>)>) {
             Err(Error::panicked(panic.as_ref()))
         });
         if let Err(error) = done {
-            // Nobody may listen any more; then another error was first.
+            // The receiver may be gone; then another error was first.
             let _ = outlet.0.send(Err(error));
         }
     }
@@ -230,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Its second job makes all its pieces before the first makes one.
+    /// Makes all pieces of the second job before the first piece of the first.
     struct TheOtherWayRound {
         made: mpsc::SyncSender<()>,
         all_made: Mutex<mpsc::Receiver<()>>,

@@ -1,8 +1,8 @@
-//! How far an operation is: counted by its threads, read by anybody.
+//! The progress of an operation: counted by its threads, read by anybody.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// What the operation is doing.
+/// The part of its work that an operation is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Listing = 1,
@@ -17,11 +17,11 @@ macro_rules! progress {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Progress {
             $($(#[$doc])* pub $field: u64,)+
-            /// A [`Phase`], 0 before the first.
+            /// The [`Phase`], 0 before the first.
             pub phase: u32,
         }
 
-        /// The figures while they move. Each is right by itself; together they are of about the
+        /// The figures while they change. Each is right by itself; together they are of about the
         /// same moment.
         #[derive(Debug, Default)]
         pub struct Counters {
@@ -38,24 +38,24 @@ macro_rules! progress {
 }
 
 progress! {
-    /// 0 until it is known.
+    /// All licences, 0 until it is known.
     licenses_total,
-    /// Stored, restored or verified.
+    /// Licences stored, restored or verified.
     licenses_done,
     licenses_restricted,
     licenses_kept,
     licenses_damaged,
-    /// Of the licences done.
+    /// Bytes in the contents of the licences done.
     content_bytes,
-    /// Written or read of the backup file.
+    /// Bytes written or read of the backup file.
     backup_bytes,
     phase_done,
-    /// 0 where it is not known.
+    /// Steps of the phase, 0 where it is not known.
     phase_total,
-    /// Could not be read, kept or put back, and passed over.
+    /// Licences that could not be read, kept or put back, and were passed over.
     licenses_skipped,
-    /// In the backup that is replaced, and in the store no more; `u64::MAX` where that could not be
-    /// told.
+    /// Licences in the backup that is replaced which the store does not have any more; `u64::MAX`
+    /// where that could not be told.
     licenses_gone,
 }
 
@@ -73,7 +73,7 @@ impl Counters {
     }
 }
 
-/// A shorter way to count.
+/// Shortens the calls of atomic counters.
 pub trait Counting {
     fn add(&self, more: u64);
     fn set(&self, value: u64);

@@ -1,21 +1,22 @@
-//! How an operation goes from start to end, as functions of nothing but the state before: whoever holds
-//! an operation's lock asks them, and nobody else decides.
+//! The states of an operation from start to end, and the functions that lead from one to the next.
+//! Only the holder of the operation's lock calls them, and nothing else decides.
 
 use crate::error::{Outcome, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Running,
-    /// It is to end since the host wants it so.
+    /// The operation is to end, as the host wants.
     Stopping(Outcome),
-    /// Its effect can't be taken back.
+    /// The effect of the operation can't be taken back.
     Committed,
-    /// Its outcome is settled.
+    /// The outcome is settled.
     Concluded(Result<(), Outcome>),
 }
 
 impl State {
-    /// Whether a wish to stop is heeded: the first is, and who repeats it is told the same.
+    /// Takes a wish to stop, and tells whether it is heeded: the first is, and so is one that
+    /// repeats it.
     pub fn stop(self, cause: Outcome) -> (State, bool) {
         match self {
             State::Running => (State::Stopping(cause), true),
@@ -33,8 +34,8 @@ impl State {
         }
     }
 
-    /// Settles the outcome of a story that ended with `result`, and gives it: once, so that the host is
-    /// told one end.
+    /// Settles the outcome of a story that ended with `result`. It is given once, so that the host
+    /// is told one end.
     pub fn conclude(self, result: Result<(), Outcome>) -> (State, Option<Result<(), Outcome>>) {
         let outcome = match self {
             State::Running | State::Committed => result,
@@ -49,7 +50,7 @@ impl State {
 mod tests {
     use super::*;
 
-    /// What can happen to an operation, at any time and in any order: the host cancels or destroys the
+    /// An event in an operation, at any time and in any order: the host cancels or destroys the
     /// restorer, a function of the host fails, the commit point is reached, the story ends.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Step {
@@ -67,7 +68,7 @@ mod tests {
         Step::Conclude(Err(Outcome::DiskFull)),
     ];
 
-    /// Every sequence of `length` steps.
+    /// Gives every sequence of `length` steps.
     fn sequences(length: u32) -> impl Iterator<Item = Vec<Step>> {
         let count = STEPS.len();
         (0..count.pow(length)).map(move |number| {
@@ -76,15 +77,15 @@ mod tests {
         })
     }
 
-    /// The contract's words about a sequence, said of the whole of it: the first cause wins, nothing stops
-    /// what is committed, and there is one end.
+    /// Checks what the contract says about a sequence as a whole: the first cause wins, nothing
+    /// stops what is committed, and there is one end.
     fn check(steps: &[Step]) {
         let (mut state, mut ends) = (State::Running, Vec::new());
         for (number, step) in steps.iter().enumerate() {
             let before = &steps[..number];
             let first = before.iter().position(|step| *step != Step::Commit);
             let first_stop = before.iter().find(|step| matches!(step, Step::Stop(_)));
-            // Nothing but the very first step can have come before every cause to end.
+            // Only the very first step can have come before every cause to end.
             let is_committed = before.first() == Some(&Step::Commit);
             let is_over = before.iter().any(|step| matches!(step, Step::Conclude(_)));
             state = match *step {

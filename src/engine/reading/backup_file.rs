@@ -1,4 +1,4 @@
-//! A backup that is read: the file, and its faults in the words of an operation.
+//! A backup that is being read: its file, and faults in the words of an operation.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -35,7 +35,7 @@ impl<F: Borrow<File>> ReadAt for Stored<F> {
 
 impl<F: Borrow<File>> Scratch for Stored<F> {
     fn release(&self, start: u64, length: u64) {
-        // Without it the disk needs more room, and no more than that.
+        // Without a hole the disk needs more room, and nothing else changes.
         let _ = self.0.borrow().make_hole(start, length);
     }
 }
@@ -51,12 +51,12 @@ impl<F: Borrow<File>> Write for Stored<F> {
     }
 }
 
-/// The system's own error behind an I/O error.
+/// Gives the system's own error behind an I/O error.
 pub fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-/// A backup that has been opened; its trailer is right.
+/// An opened backup whose trailer is right.
 pub struct Backup {
     pub reader: Reader<Stored<File>>,
     path: AnchoredPath,
@@ -83,19 +83,19 @@ impl Backup {
         Ok(Arc::new(Backup { reader, path }))
     }
 
-    /// What its lists say of the licences with a key ID; `go_on` may end it.
+    /// Finds the licences with a key ID in the lists; `go_on` may end it.
     pub fn find(&self, key_id: &str, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
         let found = self.reader.find(key_id, || go_on().map_err(Stop::Error));
         found.map_err(|stop| stop.into_error(|fault| self.error(fault)))
     }
 
-    /// All licences that can be found in it without its lists; `go_on` may end it.
+    /// Finds all licences that can be found without the lists; `go_on` may end it.
     pub fn search(&self, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
         let found = self.reader.search(|| go_on().map_err(Stop::Error));
         found.map_err(|stop| stop.into_error(|fault| self.error(fault)))
     }
 
-    /// What `fault` means to the operation that met it in this backup.
+    /// Makes the error of an operation that met `fault` in this backup.
     pub fn error(&self, fault: Fault) -> Error {
         read_error(&self.path, fault)
     }

@@ -1,4 +1,4 @@
-//! What the members behind the licences say, and whether they are right.
+//! Reads the members behind the licences, and checks them.
 
 use super::backup_file::Stored;
 use crate::archive::catalog_in_step::{Agreement, Expected};
@@ -13,7 +13,7 @@ use crate::sys::files::File;
 pub struct Catalog<'b> {
     reader: &'b Reader<Stored<File>>,
     agreement: Agreement<'b, Stored<File>>,
-    /// The names so far, in a set once one breaks their order: those of a repeated backup do.
+    /// The names so far, in a set once one breaks their order: the names of a repeated backup do.
     sorted: name::Sorted,
     set: Option<name::Set>,
     content_bytes: u64,
@@ -30,7 +30,7 @@ impl<'b> Catalog<'b> {
         })
     }
 
-    /// The next licences, as far as they begin before `end` in the decompressed stream.
+    /// Gives the next licences, as far as they begin before `end` in the decompressed stream.
     pub fn before(&mut self, end: u64) -> Result<Vec<Expected>, Fault> {
         let mut licenses = Vec::new();
         while self.agreement.has_next_before(end) {
@@ -43,7 +43,7 @@ impl<'b> Catalog<'b> {
         Ok(licenses)
     }
 
-    /// Takes in the name of the licence that was told last, if it clashes with none before it.
+    /// Takes in the name of the latest licence, if it clashes with none before it.
     fn take(&mut self, name: &str) -> Result<(), Fault> {
         let clashes = |clash| Fault::Damaged(format!("a name clashes: {name}: {clash}"));
         if self.set.is_none() {
@@ -58,24 +58,24 @@ impl<'b> Catalog<'b> {
         }
     }
 
-    /// The names of the licences before the one that was told last.
+    /// Gives the names of the licences before the latest.
     fn names_before(&self) -> Result<name::Set, Fault> {
         let mut names = name::Set::default();
         let mut sums = self.reader.lines(SUMS)?;
         for _ in 1..self.agreement.told() {
             let Some((_, sum)) = sums.next()? else { break };
-            // That these don't clash is known.
+            // These are known not to clash.
             let _ = names.insert(parse_sum(sum)?.1)?;
         }
         Ok(names)
     }
 
-    /// Whether the lists of licences are whole.
+    /// Checks that the lists of licences are whole.
     pub fn finish_lists(self) -> Result<(), Fault> {
         self.agreement.finish()
     }
 
-    /// Whether the lists are whole, and all other members are what the trailer says.
+    /// Checks that the lists are whole, and that all other members are what the trailer says.
     pub fn finish(self) -> Result<(), Fault> {
         self.agreement.finish()?;
         if self.content_bytes != self.reader.trailer().content_bytes {

@@ -1,5 +1,5 @@
-//! One pass over a backup, or a part of it: frames and licences are checked, and whoever walks sees
-//! each licence that is right.
+//! Walks once over a backup, or a part of it: checks frames and licences, and shows each licence
+//! that is right to a visitor.
 
 use std::iter::{self, Peekable};
 use std::slice;
@@ -21,9 +21,9 @@ use crate::random::HashSet;
 
 /// Sees the licences of a backup, on the workers' threads.
 pub trait Visitor: Send + Sync + 'static {
-    /// What a worker keeps from licence to licence.
+    /// The things that a worker keeps from licence to licence.
     type Cursor: Default;
-    /// What became of a licence.
+    /// The result for a licence.
     type Found: Send;
 
     fn visit(
@@ -34,7 +34,7 @@ pub trait Visitor: Send + Sync + 'static {
     ) -> Result<Self::Found>;
 }
 
-/// Being right is all that is asked of a licence.
+/// Visits licences without doing anything: they only have to be right.
 pub struct Looking;
 
 impl Visitor for Looking {
@@ -61,29 +61,29 @@ impl Visitor for Copying {
     }
 }
 
-/// The licences of a backup that a walk is about.
+/// The licences of a backup that a walk visits.
 pub enum Selection {
-    /// All of it: every byte of the file is checked.
+    /// All licences: every byte of the file is checked.
     All,
-    /// Those in these places, in the order of the backup.
+    /// The licences in these places, in the order of the backup.
     These(Vec<Expected>),
 }
 
-/// What a walk works with.
+/// The things that a walk needs.
 #[derive(Clone, Copy)]
 pub struct Walk<'w> {
     pub operation: &'w Arc<Operation>,
     pub pool: &'w Pool,
     pub workers: usize,
     pub backup: &'w Arc<Backup>,
-    /// The host has been told of the damage.
+    /// The host has already been told of the damage.
     pub is_again: bool,
 }
 
 impl Walk<'_> {
     /// Walks the selection with all workers. `found` learns, in order, of each licence that is
-    /// right; damaged ones are told to the host and counted. Gives what is wrong with the backup as
-    /// far as that could be walked over; where its lists can't be followed, that is an error.
+    /// right; damaged ones are told to the host and counted. Gives the backup's damage as far as it
+    /// could be read; fails where its lists can't be followed.
     pub fn see<V: Visitor>(
         &self,
         phase: Phase,
@@ -126,7 +126,7 @@ impl Walk<'_> {
                 counters.phase_done.add(1);
             }
             superseded.try_for_each(|(_, name)| older.meet(&name))?;
-            // Each has to be a name in the lists, of which there are so many.
+            // Each has to be a name in the lists, which have that many.
             if older.names.len() as u64 > total {
                 return Err(backup.error(unlisted()));
             }
@@ -152,8 +152,8 @@ impl Walk<'_> {
     }
 }
 
-/// Licences that are in the frames and not in the lists, and that no later one of their names, which counts
-/// in their place, has been met of. By the hashes of their names.
+/// Licences in the frames that are not in the lists, and for which no later licence of the same
+/// name, which counts in their place, has been met yet. They are kept as hashes of their names.
 #[derive(Default)]
 struct Older {
     hash: name::Hash,
@@ -178,7 +178,7 @@ fn unlisted() -> Fault {
     Fault::damaged("it has licences that are in no list, or behind that of their name that is")
 }
 
-/// What is expected in a frame.
+/// A frame, and the licences that are expected in it.
 struct Job {
     frame: usize,
     licenses: Vec<Expected>,
@@ -191,7 +191,7 @@ struct Jobs<'b> {
 }
 
 enum Source<'b> {
-    /// Every frame, and what the lists expect in it.
+    /// Every frame, with the licences that the lists expect in it.
     All {
         lists: Box<Catalog<'b>>,
         frame: usize,
@@ -218,7 +218,7 @@ impl<'b> Jobs<'b> {
         }
     }
 
-    /// Whether it is a wonder where a licence is not expected.
+    /// Tells whether all licences are selected, so that an unexpected one has to be explained.
     fn are_all(&self) -> bool {
         matches!(self.source, Source::All { .. })
     }
@@ -251,8 +251,8 @@ impl<'b> Jobs<'b> {
         }
     }
 
-    /// Checks what is left to check when all licences have been: of everything the rest of the file,
-    /// whose size it gives.
+    /// Checks the rest when all licences have been checked. Where all are selected, that is the
+    /// rest of the file, whose size it gives.
     fn finish(self, older: &Older) -> Result<Option<u64>, Fault> {
         match self.source {
             Source::These(_) => Ok(None),
@@ -275,7 +275,7 @@ impl Iterator for Jobs<'_> {
 }
 
 struct Checking<V> {
-    /// Whether names of licences that are not expected are kept.
+    /// The names of unexpected licences are kept.
     keeps_names: bool,
     operation: Arc<Operation>,
     backup: Arc<Backup>,
@@ -283,14 +283,14 @@ struct Checking<V> {
 }
 
 struct Checked<F> {
-    /// None: damaged.
+    /// The expected licences, with the visitor's result; none for a damaged one.
     licenses: Vec<(Expected, Option<F>)>,
-    /// Names that are in the frame and not in the lists, each with the number of the licences before it: a
-    /// later member has to have them.
+    /// Names in the frame that are not in the lists, each with the number of the licences before
+    /// it: a later member has to have them.
     superseded: Vec<(usize, String)>,
-    /// What is wrong with the frame.
+    /// The fault of the frame.
     damage: Option<String>,
-    /// Of the frame in the file.
+    /// Bytes of the frame in the file.
     bytes: u64,
 }
 
@@ -323,7 +323,7 @@ impl<V: Visitor> Work for Checking<V> {
             damage: None,
             bytes: u64::from(span.length),
         };
-        // What is expected, each with its content if that may be right.
+        // The expected licences, each with its content if that may be right.
         let (mut found, mut bytes) = (Vec::new(), &[][..]);
         found.try_reserve_exact(job.licenses.len())?;
         let mut expected = job.licenses.into_iter().peekable();
@@ -331,7 +331,7 @@ impl<V: Visitor> Work for Checking<V> {
         let read = read.and_then(|frame| {
             bytes = frame.bytes;
             licenses_in(frame.content?, span, |license| {
-                // What was expected before this member is not there.
+                // The licences expected before this member are missing.
                 while let Some(missing) =
                     expected.next_if(|expected| expected.offset < license.offset)
                 {
@@ -354,10 +354,11 @@ impl<V: Visitor> Work for Checking<V> {
             Err(Fault::Damaged(what)) => checked.damage = Some(what),
             Err(fault) => return Err(backup.error(fault)),
         }
-        // What the frame still owes is damaged with it.
+        // The licences still missing from the frame are damaged with it.
         found.extend(expected.map(|license| (license, None)));
         operation.check()?;
-        // All digests at once, which is faster than one by one; so the frame's own comes this late.
+        // All digests are computed at once, which is faster than one by one; so the frame's own
+        // comes this late.
         let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
         let digests = digests(1 + found.len(), iter::once(bytes).chain(contents));
         let mut digests = digests.map_err(|fault| backup.error(fault))?.into_iter();
@@ -366,7 +367,8 @@ impl<V: Visitor> Work for Checking<V> {
             .is_some_and(|digest| backup.reader.vouches_for(job.frame, &digest));
         if !is_right {
             checked.superseded.clear();
-            // Whatever else was wrong with its bytes; where it has none, they could not be read.
+            // This counts before all other faults of its bytes; where it has none, they could not
+            // be read.
             if !bytes.is_empty() {
                 checked.damage = Some(Fault::altered().to_string());
             }

@@ -1,4 +1,4 @@
-//! Catalog the licences of a backup, on the caller's thread.
+//! Lists the licences of a backup, on the caller's thread.
 
 use super::backup_file::Backup;
 use crate::archive::LICENSES;
@@ -7,7 +7,7 @@ use crate::engine::properties::{Properties, Property};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
 
-/// What a backup says of one licence.
+/// The facts that a backup states about one licence.
 #[derive(Debug)]
 pub struct ListedLicense<'a> {
     pub name: &'a str,
@@ -18,7 +18,7 @@ pub struct ListedLicense<'a> {
     pub format: Format,
 }
 
-/// Calls `visit` for each licence in the backup, as long as `check` lets it.
+/// Calls `visit` for each licence in the backup, as long as `check` allows it.
 pub fn list(
     properties: &Properties,
     check: &dyn Fn() -> Result<()>,

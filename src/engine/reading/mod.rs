@@ -1,4 +1,4 @@
-//! A backup that is read: opened, checked, verified, listed.
+//! Reads a backup: opens, checks, verifies, lists it.
 
 pub mod backup_file;
 pub mod catalog;

@@ -33,7 +33,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
     let story: Story = Box::new(move |operation, pool| {
         operation.counters.enter(Phase::Listing, 0);
         let choice = choose(operation, &path, key_id.as_deref(), options.salvage)?;
-        // What is found in a ruin may be older than what the store has.
+        // A licence found in a damaged backup may be older than the one in the store.
         options.overwrite &= choice.damage.is_none();
         let walk = Walk {
             operation,

@@ -1,11 +1,11 @@
-//! What a restore may be asked for.
+//! The options of a restore.
 
-/// What the host asked for.
+/// The host's choices for a restore.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The backup's version replaces the store's.
     pub overwrite: bool,
     pub dry_run: bool,
-    /// Whatever is intact of a damaged backup is restored.
+    /// All that is intact of a damaged backup is restored.
     pub salvage: bool,
 }

@@ -1,5 +1,5 @@
-//! Which licences of a backup a restore is about: all, those of a key ID, or what is left of a damaged
-//! one.
+//! Selects the licences of a backup to restore: all, those with a key ID, or what is left of a
+//! damaged one.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::sys::anchored_path::AnchoredPath;
 pub struct Choice {
     pub backup: Arc<Backup>,
     pub selection: Selection,
-    /// What is wrong with a backup of which only parts are left.
+    /// The fault of a backup of which only parts are left.
     pub damage: Option<Error>,
 }
 
-/// Opens the backup in the directory at `path` and finds in it what is asked for. With `salvage` a
-/// damaged backup is searched from its front.
+/// Opens the backup in the directory at `path` and finds the licences that are asked for. With
+/// `salvage` a damaged backup is searched from its front.
 pub fn choose(
     operation: &Operation,
     path: &AnchoredPath,
@@ -71,8 +71,8 @@ fn find(operation: &Operation, backup: &Backup, key_id: &str) -> Result<Vec<Expe
     Ok(found)
 }
 
-/// Whether the lists of licences are right. What else there is behind the licences may be damaged: with
-/// these all of them are found.
+/// Checks the lists of licences. The other members behind the licences may be damaged: with these
+/// lists all licences are found.
 fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
     let (reader, fault) = (&backup.reader, |fault| backup.error(fault));
     let mut lists = Catalog::new(reader).map_err(fault)?;
@@ -84,7 +84,7 @@ fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
     lists.finish_lists().map_err(fault)
 }
 
-/// Looks for licences without the help of what is behind them.
+/// Looks for licences without the help of the members behind them.
 fn search(
     operation: &Operation,
     path: &AnchoredPath,

@@ -11,7 +11,7 @@ use crate::license::Statement;
 use crate::store::Placed;
 use crate::store::sqlite::restore::Restore;
 
-/// Gives what is wrong with the backup, where that does not matter.
+/// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_database(
     walk: Walk,
     selection: &Selection,
@@ -25,7 +25,7 @@ pub fn restore_to_database(
     restored
 }
 
-/// Sets back what has been counted for a transaction that is rolled back.
+/// Resets the counts of a transaction that is rolled back.
 fn forget(counters: &Counters) {
     counters.licenses_done.set(0);
     counters.content_bytes.set(0);
@@ -48,7 +48,8 @@ fn restore(
         if options.dry_run {
             return Ok(damage);
         }
-        // First, since it may take long: then little time is left in which another may be faster.
+        // This comes first, since it may take long: then little time is left in which another
+        // restore may be faster.
         operation.settle()?;
         let is_done = store.seal()? && {
             operation.commit()?;
@@ -57,7 +58,7 @@ fn restore(
         if is_done {
             return Ok(damage);
         }
-        // Another was, and its database is restored into.
+        // Another restore was faster, and its database is restored into.
         store = store.again()?;
         walk.is_again = true;
         forget(counters);
@@ -66,7 +67,7 @@ fn restore(
     }
 }
 
-/// Places every licence in the store's transaction, and gives what is wrong with the backup.
+/// Places every licence in the store's transaction, and gives the backup's damage.
 fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;

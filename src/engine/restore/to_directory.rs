@@ -1,4 +1,5 @@
-//! Restores a backup into a directory: everything is written beside its place, and moved there at the end.
+//! Restores a backup into a directory: everything is written beside its place, and moved there at
+//! the end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::license::name;
 use crate::store::Placed;
 use crate::store::directory::restore::{Cursor, Published, Restore};
 
-/// Gives what is wrong with the backup, where that does not matter.
+/// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_directory(
     walk: Walk,
     selection: &Selection,
@@ -50,14 +51,14 @@ pub fn restore_to_directory(
         counters.content_bytes.add(count.bytes);
         counters.phase_done.add(count.licenses);
     };
-    // How long the disk takes to bring its part is not known.
+    // The time that the disk takes to store its part is not known.
     counters.enter(Phase::Working, 0);
     if options.dry_run {
         done(same);
         done(staged.all);
         return Ok(damage);
     }
-    // Whatever the host objects to, it objects before anything has its place.
+    // The host can object only before anything is moved into its place.
     operation.settle()?;
     store.sync()?;
     counters.enter(Phase::Working, staged.all.licenses + same.licenses);
@@ -110,7 +111,7 @@ impl Count {
     }
 }
 
-/// What waits to be moved, folder by folder: whole folders are moved at once.
+/// The licences that wait to be moved, folder by folder: whole folders are moved at once.
 #[derive(Default)]
 struct Tally {
     folders: BTreeMap<String, Count>,
@@ -133,9 +134,9 @@ impl Tally {
         }
     }
 
-    /// What is in `folder` and the folders below it.
+    /// Counts what is in `folder` and the folders below it.
     fn below(&self, folder: &str) -> Count {
-        // '0' follows '/'.
+        // The character '0' follows '/'.
         let below = self
             .folders
             .range([folder, "/"].concat()..[folder, "0"].concat());

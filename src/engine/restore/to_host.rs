@@ -1,7 +1,8 @@
 //! Restores a backup into a host's own store.
 //!
-//! A host can't be asked to take back what it was given, so the backup is walked twice: once to find
-//! it right, once to give it. Where what is intact of a damaged one is wanted, once does.
+//! A host can't be asked to take back what it was given, so the backup is walked twice: once to
+//! check it, once to give it. One walk is enough where only the intact part of a damaged backup is
+//! wanted.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::store::Placed;
 use crate::store::host::Host;
 use crate::store::license::License;
 
-/// Gives what is wrong with the backup, where that does not matter.
+/// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_host(
     walk: Walk,
     selection: &Selection,
@@ -28,7 +29,7 @@ pub fn restore_to_host(
         let damage = walk.see(Phase::Checking, selection, looking, |_, ()| Ok(()))?;
         damage.map_or(Ok(()), Err)?;
     }
-    // Whatever the host objects to, it objects before it is given anything.
+    // The host can object only before it is given anything.
     operation.settle()?;
     let counters = &operation.counters;
     let copying = Arc::new(Copying);
@@ -48,7 +49,7 @@ pub fn restore_to_host(
         Ok(())
     })?;
     match damage {
-        // It was right before.
+        // The backup was right in the first walk.
         Some(damage) if !options.salvage => Err(damage),
         damage => Ok(damage),
     }
