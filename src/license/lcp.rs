@@ -1,8 +1,8 @@
-//! Readium LCP: JSON.
+//! Reads Readium LCP licences: JSON.
 //!
-//! Licensed Content Protection Specification 1.0, 3 (License Document): `id`, `issued`, `provider` and
-//! `encryption` are in every one. Neither `links`, which was an object before the specification was
-//! final and is a list since, nor `rights` tell anything about a backup.
+//! Source: Licensed Content Protection Specification 1.0, 3 (License Document): `id`, `issued`,
+//! `provider` and `encryption` are in every one. Neither `links`, which was an object before the
+//! specification was final and is a list since, nor `rights` tell anything about a backup.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -24,7 +24,7 @@ struct Document<'d> {
     _encryption: Encryption,
 }
 
-/// An object; what is in it is the reader's business.
+/// The encryption: an object, whose content is the reader's business.
 #[derive(Deserialize)]
 struct Encryption {
     #[serde(default, rename = "profile")]

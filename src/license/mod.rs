@@ -1,4 +1,4 @@
-//! What a licence says of itself. Pure: bytes in, values out.
+//! Reads the statements that a licence makes about itself. Pure: bytes in, values out.
 
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ pub use self::statement::{BackupRight, Format, Statement};
 
 use crate::error::{Error, Outcome, Result};
 
-/// Bytes of one licence; what is larger is none.
+/// Bytes of the largest licence; a larger file is no licence.
 pub const SIZE_MAX: u64 = 16 << 20;
 
 /// Refuses a licence of more than [`SIZE_MAX`] bytes.
@@ -34,11 +34,11 @@ pub fn check_size(name: &str, size: u64) -> Result<()> {
     Err(Error::new(Outcome::FileTooLarge, sentence))
 }
 
-/// Content of more bytes is not looked into.
+/// Bytes of the largest content that is parsed.
 const PARSED_MAX: usize = 1 << 20;
 
-/// Reads what the licence `name` says of itself. What says nothing that we understand, or is broken,
-/// is opaque and goes by its file's stem; the only error is lack of memory.
+/// Reads the statements of the licence `name` about itself. A licence that says nothing known, or
+/// is broken, is opaque and gets its file's stem as key ID; the only error is lack of memory.
 pub fn read(name: &str, content: &[u8]) -> Result<Statement> {
     let said = match content.len() <= PARSED_MAX {
         true => recognise(content)?,

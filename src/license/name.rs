@@ -14,7 +14,7 @@ const SHOWN_MAX: usize = 4096;
 /// Bytes of a key ID.
 pub const KEY_ID_MAX: usize = 1024;
 
-/// Why a name can't be kept.
+/// The reason why a name can't be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     #[error("it is empty or longer than 4000 bytes")]
@@ -29,13 +29,13 @@ pub enum BadName {
     Character,
 }
 
-/// `name` as text, if it keeps the rule: UTF-8, relative, `/` between parts.
+/// Gives `name` as text, if it keeps the rule: UTF-8, relative, `/` between parts.
 pub fn check(name: &[u8]) -> Result<&str, BadName> {
     if name.is_empty() || name.len() > NAME_MAX {
         return Err(BadName::Length);
     }
     let name = std::str::from_utf8(name).map_err(|_| BadName::Encoding)?;
-    // Every name is looked at again and again: bytes are faster than characters.
+    // Every name is checked again and again: bytes are faster than characters.
     for part in name.as_bytes().split(|byte| *byte == b'/') {
         if part.is_empty() || part.len() > PART_MAX {
             return Err(BadName::Part);
@@ -50,7 +50,7 @@ pub fn check(name: &[u8]) -> Result<&str, BadName> {
     Ok(name)
 }
 
-/// Whether there is a control character in `text`. Most text is ASCII, which is looked through at once.
+/// Tells whether there is a control character in `text`. Most text is ASCII, and quick to search.
 fn has_control(text: &str) -> bool {
     match text.is_ascii() {
         true => text
@@ -60,23 +60,23 @@ fn has_control(text: &str) -> bool {
     }
 }
 
-/// Whether `key_id` may stand for a licence.
+/// Tells whether `key_id` may stand for a licence.
 pub fn is_key_id(key_id: &str) -> bool {
     (1..=KEY_ID_MAX).contains(&key_id.len()) && !has_control(key_id)
 }
 
-/// The beginning of a name that may be none, as people can read it.
+/// Gives the beginning of a name, even a wrong one, as people can read it.
 pub fn shown(name: &str) -> String {
     let beginning: String = name.chars().take(SHOWN_MAX).collect();
     beginning.escape_debug().to_string()
 }
 
-/// The name of the folder, empty for the store itself, and the name in it.
+/// Splits a name into its folder, empty for the store itself, and the name in that folder.
 pub fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('/').unwrap_or(("", name))
 }
 
-/// The last part of `name` without its extension.
+/// Gives the last part of `name` without its extension.
 pub fn stem(name: &str) -> &str {
     let (_, file) = split(name);
     match file.rsplit_once('.') {
@@ -96,7 +96,7 @@ impl Hash {
     }
 }
 
-/// Names of one store or backup: no name twice, and none a folder of another.
+/// A set of the names of one store or backup: no name twice, and none a folder of another.
 #[derive(Default)]
 pub struct Set {
     hash: Hash,
@@ -114,7 +114,8 @@ pub enum Clash {
 }
 
 impl Set {
-    /// Takes `name` in, if it clashes with none: else the inner error tells how, and the set is as it was.
+    /// Takes `name` in, if it clashes with none: else the inner error tells how, and the set stays
+    /// as it was.
     pub fn insert(&mut self, name: &str) -> Result<Result<(), Clash>, TryReserveError> {
         let hash = self.hash.of(name);
         if self.folders.contains(&hash) {
@@ -141,18 +142,19 @@ impl Set {
     }
 }
 
-/// Names of one store or backup in the order of their bytes, which tells what [`Set`] does without keeping
-/// them: what comes twice comes twice in a row, and all that stands between a licence and what is in a folder
-/// of its name begins with that name.
+/// Checks the names of one store or backup in the order of their bytes. It finds the same clashes
+/// as [`Set`] without keeping the names: a repeated name comes twice in a row, and all names
+/// between that of a licence and those in a folder of this name begin with it.
 #[derive(Default)]
 pub struct Sorted {
     last: String,
-    /// How long the names are that `last` begins with, itself among them.
+    /// The lengths of the names that `last` begins with, its own among them.
     beginnings: Vec<usize>,
 }
 
 impl Sorted {
-    /// Takes `name` in, or tells how it clashes; false: it is not in the order, and was not taken in.
+    /// Takes `name` in, or tells how it clashes. Returns false for a name that is out of order and
+    /// was not taken in.
     pub fn push(&mut self, name: &str) -> Result<bool, Clash> {
         match name.cmp(&self.last) {
             Ordering::Less => return Ok(false),
@@ -161,7 +163,7 @@ impl Sorted {
         }
         let both = self.last.bytes().zip(name.bytes());
         let common = both.take_while(|(last, new)| last == new).count();
-        // What does not begin this name begins no later one.
+        // A name that does not begin this one begins no later one.
         self.beginnings.retain(|length| *length <= common);
         let is_folder = |length: &usize| name.as_bytes().get(*length) == Some(&b'/');
         if self.beginnings.iter().any(is_folder) {
@@ -241,7 +243,7 @@ mod tests {
         let mut set = Set::default();
         let mut insert = |name| set.insert(name).unwrap();
         assert_eq!(insert("a"), Ok(()));
-        // The second time its folder is the last one seen.
+        // The second time, its folder is the last one seen.
         assert_eq!(insert("a/b"), Err(Clash::Folder));
         assert_eq!(insert("a/b"), Err(Clash::Folder));
         assert_eq!(insert("a/c"), Err(Clash::Folder));
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn sorted_names_clash_as_those_of_a_set_do() {
         let all = ["a", "a!", "a/b", "a/b/c", "a/c", "a0", "ab", "ab/c", "b"];
-        // Every choice of them, each name up to twice.
+        // Every choice of the names, each up to twice.
         for choice in 0..3_usize.pow(all.len() as u32) {
             let times = |number: usize| choice / 3_usize.pow(number as u32) % 3;
             let names = (0..all.len()).flat_map(|number| vec![all[number]; times(number)]);

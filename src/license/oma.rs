@@ -1,6 +1,6 @@
-//! OMA DRM rights objects, versions 1 and 2: XML.
+//! Reads OMA DRM rights objects, versions 1 and 2: XML.
 //!
-//! OMA-Download-REL-V1_0 and OMA-TS-DRM-REL-V2_0: both write ODRL 1.1.
+//! Sources: OMA-Download-REL-V1_0 and OMA-TS-DRM-REL-V2_0: both write ODRL 1.1.
 
 use super::name::KEY_ID_MAX;
 use super::statement::{BackupRight, Format, Said};
@@ -22,11 +22,11 @@ const NAMESPACES: [xml::Namespace; 3] = [
     },
 ];
 
-/// The asset's own ID, and not that of a parent it inherits from.
+/// The path of the asset's own ID, and not that of a parent it inherits from.
 const KEY_ID: &str = "ex:rights/ex:agreement/ex:asset/ex:context/dd:uid";
-/// What counts uses down. A restored copy would fill it up again, so that the backup is denied: by
-/// our reading, since neither version has a permission for backups. Version 2 counts uses of some
-/// length too.
+/// The elements that count uses down. A restored copy would restore the count, so that the backup
+/// is denied: by our reading, since neither version has a permission for backups. Version 2 also
+/// counts uses of some length.
 const COUNTS: [&str; 2] = ["dd:count", "oma:timed-count"];
 const CONSTRAINT: &str = "ex:constraint";
 
@@ -49,7 +49,7 @@ pub fn read(document: &str) -> Option<Said> {
                 }
             }
             xml::Node::Element(_) => {}
-            // Of several assets the first speaks.
+            // If there are several assets, the first counts.
             xml::Node::Text(text) if path == KEY_ID && assets == 1 => key_id.push(&text),
             xml::Node::Text(_) => {}
         }

@@ -1,5 +1,5 @@
-//! Each parser on whatever content, for the targets in fuzz/. What must hold: no panic, a key ID that
-//! keeps the rule, and that a content which is recognised as a whole says the same.
+//! Runs each parser on any content, for the targets in fuzz/. It checks that there is no panic,
+//! that a key ID keeps the rule, and that a content which is recognised as a whole says the same.
 
 use super::statement::Said;
 use super::{Result, name, read, text};
@@ -7,11 +7,11 @@ use super::{Result, name, read, text};
 #[cfg(test)]
 pub type Parser = fn(&[u8]);
 
-/// By the names of their targets.
+/// All parsers by the names of their targets.
 #[cfg(test)]
 pub const ALL: [(&str, Parser); 4] = [("wmdrm", wmdrm), ("xmr", xmr), ("lcp", lcp), ("oma", oma)];
 
-/// Gives each target what its corpus holds.
+/// Gives each target the files of its corpus.
 #[cfg(test)]
 pub fn check_corpora(targets: &[(&str, Parser)]) {
     let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
@@ -42,23 +42,23 @@ fn check(content: &[u8], said: Result<Option<Said>>) {
     }
 }
 
-/// [`super::wmdrm`].
+/// Runs [`super::wmdrm`].
 pub fn wmdrm(content: &[u8]) {
     document(content, |document| Ok(super::wmdrm::read(document)));
 }
 
-/// [`super::xmr`], binary and wrapped.
+/// Runs [`super::xmr`], binary and wrapped.
 pub fn xmr(content: &[u8]) {
     check(content, Ok(super::xmr::read(content)));
     document(content, super::xmr::read_wrapped);
 }
 
-/// [`super::lcp`].
+/// Runs [`super::lcp`].
 pub fn lcp(content: &[u8]) {
     document(content, |document| Ok(super::lcp::read(document)));
 }
 
-/// [`super::oma`].
+/// Runs [`super::oma`].
 pub fn oma(content: &[u8]) {
     document(content, |document| Ok(super::oma::read(document)));
 }

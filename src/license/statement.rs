@@ -1,6 +1,6 @@
-//! What a licence can say of itself.
+//! The statements that a licence can make about itself.
 
-/// What the issuer says about backing the licence up.
+/// The issuer's statement about backing the licence up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BackupRight {
     Unstated,
@@ -18,7 +18,7 @@ impl BackupRight {
         all.into_iter().find(|right| right.number() == number)
     }
 
-    /// Whether a licence with this right stays out of a backup.
+    /// Tells whether a licence with this right stays out of a backup.
     pub fn is_restricted(self, leave_out_unstated: bool) -> bool {
         match self {
             BackupRight::Denied => true,
@@ -28,7 +28,7 @@ impl BackupRight {
     }
 }
 
-/// Which kind of licence it is.
+/// The kind of a licence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     Opaque,
@@ -41,12 +41,12 @@ pub enum Format {
 macro_rules! words {
     ($type:ty { $($variant:ident = $number:literal $word:literal),+ $(,)? }) => {
         impl $type {
-            /// The number on the ABI.
+            /// Gives the number on the ABI.
             pub fn number(self) -> u32 {
                 match self { $(Self::$variant => $number),+ }
             }
 
-            /// The word in a backup.
+            /// Gives the word in a backup.
             pub fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -61,7 +61,7 @@ macro_rules! words {
 words!(BackupRight { Unstated = 0 "unstated", Allowed = 1 "allowed", Denied = 2 "denied" });
 words!(Format { Opaque = 0 "opaque", Wmdrm = 1 "wmdrm", Xmr = 2 "xmr", Lcp = 3 "lcp", Oma = 4 "oma" });
 
-/// What is known of a licence besides its name and content.
+/// The facts known of a licence besides its name and content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     pub key_id: String,
@@ -69,7 +69,7 @@ pub struct Statement {
     pub right: BackupRight,
 }
 
-/// What a recogniser finds in a content.
+/// The findings of a recogniser in a content.
 pub struct Said {
     pub format: Format,
     pub key_id: Option<String>,

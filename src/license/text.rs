@@ -1,11 +1,11 @@
-//! The text of a content, whatever it is encoded in.
+//! Decodes a content as text, whatever its encoding.
 
 use std::borrow::Cow;
 
 use crate::error::Result;
 
-/// A content as text; None: it is none. UTF-16 is known by its byte order mark, or by beginning as
-/// an XML document does.
+/// Gives a content as text; None if it is none. UTF-16 is recognised by its byte order mark, or by
+/// a beginning like that of an XML document.
 pub fn decode(content: &[u8]) -> Result<Option<Cow<'_, str>>> {
     Ok(match content {
         [0xFF, 0xFE, ..] => utf16(content, u16::from_le_bytes)?.map(Cow::Owned),
@@ -16,7 +16,7 @@ pub fn decode(content: &[u8]) -> Result<Option<Cow<'_, str>>> {
     })
 }
 
-/// Whether an XML document can begin so.
+/// Tells whether an XML document can begin with this byte.
 fn begins(byte: u8) -> bool {
     byte == b'<' || byte.is_ascii_whitespace()
 }
@@ -38,8 +38,8 @@ fn utf16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The document in a text: without a byte order mark and the space around it, and the NULs that some
-/// programs end it with.
+/// Gives the document in a text: without a byte order mark and the space around it, and the NULs
+/// that some programs put at its end.
 pub fn document(text: &str) -> &str {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     text.trim_start()

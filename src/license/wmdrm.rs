@@ -1,6 +1,6 @@
-//! Windows Media DRM 7, "version 7 licences": XML.
+//! Reads licences of Windows Media DRM 7, "version 7 licences": XML.
 //!
-//! [MS-DRM], Digital Rights Management License Protocol, 2.2.3.2.4.2.
+//! Source: [MS-DRM], Digital Rights Management License Protocol, 2.2.3.2.4.2.
 
 use super::name::KEY_ID_MAX;
 use super::statement::{BackupRight, Format, Said};
@@ -9,17 +9,18 @@ use super::xml;
 pub const ROOT: &str = "LICENSE";
 pub const VERSION: &str = "2.0.0.0";
 
-/// The key ID. [MS-DRM] 2.2.3.2.4.2 has the element in its schema.
+/// The path of the key ID. [MS-DRM] 2.2.3.2.4.2 has the element in its schema.
 const KEY_ID: &str = "LICENSE/LICENSORINFO/DATA/KID";
 
-/// What grants the backup: an action of that type, whose conditions, if there are any, are always true.
-/// Without one the issuer denies it.
+/// The grant of the backup: an action of that type, whose conditions, if there are any, are always
+/// true. Without one the issuer denies it.
 ///
-/// That the right is called "Backup" stands in [MS-DRM] 2.2.3.1.3.1 (ACTION), and that it is not
-/// granted by default in the Windows Media Rights Manager SDK (WMRMRights.AllowBackupRestore). In
-/// doubt is where a licence says so: [MS-DRM] 2.2.1.7 leaves the format of rights to the issuer's
-/// software, and no licence of such software may be published. ONACTION with its type is our reading.
-/// Conditions are small programs; only constants are understood here, and any other is no grant.
+/// Sources: [MS-DRM] 2.2.3.1.3.1 (ACTION) calls the right "Backup"; the Windows Media Rights
+/// Manager SDK (WMRMRights.AllowBackupRestore) says that it is not granted by default. The place of
+/// the grant in a licence is in doubt: [MS-DRM] 2.2.1.7 leaves the format of rights to the issuer's
+/// software, and no licence of such software may be published. ONACTION with its type is our
+/// reading. Conditions are small programs; only constants are understood here, and any other is no
+/// grant.
 const GRANT: Grant = Grant {
     action: "LICENSE/LICENSORINFO/DATA/ONACTION",
     attribute: "type",
@@ -36,18 +37,18 @@ struct Grant {
     always: [&'static str; 2],
 }
 
-/// What the actions read so far say of the right.
+/// The statements of the actions read so far about the right.
 #[derive(Default)]
 struct Actions {
     is_granted: bool,
-    /// Of the action that is being read, if it is about the right: whether its conditions hold so far.
+    /// The conditions of the action being read hold so far; none if it is not about the right.
     holds: Option<bool>,
     /// The condition that is being read.
     condition: Option<xml::Gathered>,
 }
 
 impl Actions {
-    /// Whether the action is about the right.
+    /// Begins an action, and tells whether it is about the right.
     fn begin(&mut self, action: &str) -> bool {
         self.end_action();
         let is_about_it = action.trim().eq_ignore_ascii_case(GRANT.right);
@@ -57,7 +58,7 @@ impl Actions {
 
     fn begin_condition(&mut self) {
         self.end_condition();
-        // Longer than any constant.
+        // The limit is longer than any constant.
         self.condition = self.holds.map(|_| xml::Gathered::new(16));
     }
 
@@ -115,7 +116,7 @@ pub fn read(document: &str) -> Option<Said> {
     })
 }
 
-/// Whether the element of this path is read, or one in it.
+/// Tells whether the element of this path, or one in it, is read.
 fn leads_to_what_is_read(path: &str) -> bool {
     let leads_to = |read: &str| {
         let rest = read.strip_prefix(path);

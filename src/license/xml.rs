@@ -1,7 +1,8 @@
-//! Walks an XML document: element by element, with the path from its root.
+//! Walks over an XML document: element by element, with the path from its root.
 //!
-//! A document type declaration is passed over and no entity of its own is known, so there is nothing
-//! to expand. What is not well-formed, nests too deep or names an unknown entity is no document.
+//! A document type declaration is passed over and no entity of its own is known, so there is
+//! nothing to expand. A text that is not well-formed, nests too deep or names an unknown entity is
+//! no document.
 
 use std::borrow::Cow;
 
@@ -9,28 +10,30 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
-/// How deep elements may nest, and how long a path of names may be: several times what a licence has.
+/// The limits of the depth of elements, and of the length of a path of names: several times what a
+/// licence has.
 const DEPTH_MAX: usize = 64;
 const PATH_MAX: usize = 4096;
-/// Bytes of a name, of the value of an attribute that is read, and of the declaration of a namespace, and how
-/// many of these may be in force. The reader keeps them in memory that it can't be refused: 64 KiB of the names
-/// of open elements, and of the declarations.
+/// The limits for the bytes of a name, of the value of an attribute that is read, and of the
+/// declaration of a namespace, and for the number of declarations in force. The reader keeps these
+/// in memory whose refusal ends the process: 64 KiB of the names of open elements, and of the
+/// declarations.
 const NAME_MAX: usize = 1000;
 const VALUE_MAX: usize = 4096;
 const DECLARATION_MAX: usize = 512;
 const DECLARATIONS_MAX: usize = 100;
 
-/// Where elements of a document come from.
+/// A namespace of the elements of a document.
 pub struct Namespace {
     pub uri: &'static str,
-    /// How a path writes it; an element of no namespace has no prefix in a path.
+    /// The namespace's prefix in a path; an element of no namespace has none there.
     pub prefix: &'static str,
 }
 
-/// What a path writes for a namespace that its reader does not know.
+/// The prefix in a path for a namespace that its reader does not know.
 const UNKNOWN: &str = "?:";
 
-/// Something in a document, at the path that it is told with.
+/// An item of a document, which is told with its path.
 pub enum Node<'n> {
     Element(&'n BytesStart<'n>),
     /// A part of an element's text; one text may come in several.
@@ -38,12 +41,12 @@ pub enum Node<'n> {
 }
 
 impl Node<'_> {
-    /// The value of an element's attribute, by its name as it is written.
+    /// Gives the value of an element's attribute, by its name as it is written.
     pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
         let Node::Element(element) = self else {
             return None;
         };
-        // Looking for an attribute that stands twice would compare each with each.
+        // A check for attributes that stand twice would compare each with each.
         let mut attributes = element.attributes();
         let mut found = attributes.with_checks(false).flatten();
         let attribute = found.find(|attribute| attribute.key.as_ref() == name)?;
@@ -63,7 +66,8 @@ pub struct Root {
 
 pub fn root(document: &str) -> Option<Root> {
     let mut root = None;
-    // Stops at the first element, and with an error at what is not well-formed before it.
+    // The walk stops at the first element, and with an error at anything before it that is not
+    // well-formed.
     walk(document, &[], |name, node| {
         if let Node::Element(_) = &node {
             root.get_or_insert_with(|| Root {
@@ -76,17 +80,18 @@ pub fn root(document: &str) -> Option<Root> {
     root
 }
 
-/// Where a walk goes on.
+/// The place where a walk goes on.
 pub enum Next {
-    /// With what is in the element.
+    /// The content of the element.
     Into,
-    /// Behind the element; what is in it must only nest as it ought to.
+    /// The place behind the element; its content must only nest correctly.
     Past,
     Stop,
 }
 
 /// Tells `visit` the elements and texts of a document in order, each with the path of its element,
-/// like `rights/o:asset`; without `namespaces`, names are as they are written. None: it is no document, or the walk was stopped.
+/// like `rights/o:asset`; without `namespaces`, names are as they are written. None means that it
+/// is no document, or that the walk was stopped.
 pub fn walk(
     document: &str,
     namespaces: &[Namespace],
@@ -94,13 +99,13 @@ pub fn walk(
 ) -> Option<()> {
     let mut reader = Reader::from_str(document);
     reader.config_mut().expand_empty_elements = true;
-    // Who knows no namespace is spared their declarations.
+    // A walk without namespaces need not read their declarations.
     let mut resolver = (!namespaces.is_empty()).then(NamespaceResolver::default);
     if let Some(resolver) = &mut resolver {
         resolver.set_max_namespace_bindings(DECLARATIONS_MAX);
     }
     let (mut path, mut depth, mut over) = (String::new(), 0, false);
-    // How deep the element is that is passed over.
+    // The depth of the element that is passed over.
     let mut passed = None;
     loop {
         if has_long_name(reader.get_ref()) {
@@ -131,7 +136,7 @@ pub fn walk(
                         local.as_ref()
                     }
                 };
-                // A slash is none of a name's characters, and would make a path of its own.
+                // A name can't have a slash, which would make a path of its own.
                 if name.as_bytes().contains(&b'/') || path.len() + name.len() > PATH_MAX {
                     return None;
                 }
@@ -153,7 +158,7 @@ pub fn walk(
                 continue;
             }
             Ok(Event::Eof) => return over.then_some(()),
-            // As they are written: nobody asks which characters end a line.
+            // Texts stay as they are written: it does not matter which characters end a line.
             Ok(Event::Text(text)) => text.into_inner(),
             Ok(Event::CData(text)) => text.into_inner(),
             Ok(Event::GeneralRef(reference)) => match reference.resolve_char_ref().ok()? {
@@ -177,8 +182,8 @@ pub fn walk(
     }
 }
 
-/// Whether a tag comes next whose name is longer than any of a licence. For the reader a name ends with space
-/// or its tag, which quotation marks hide the end of; no name has one.
+/// Tells whether a tag comes next whose name is longer than any of a licence. For the reader a name
+/// ends at a space or with its tag, whose end quotation marks hide; no real name has one.
 fn has_long_name(rest: &[u8]) -> bool {
     // The reader passes over the mark at a document's beginning.
     let rest = rest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(rest);
@@ -195,7 +200,7 @@ fn has_long_name(rest: &[u8]) -> bool {
     };
     match name.iter().take(NAME_MAX + 1).find(ends) {
         Some(end) => matches!(end, b'\'' | b'"'),
-        // Where less is left there is no room for a long one.
+        // A shorter rest has no room for a long name.
         None => name.len() > NAME_MAX,
     }
 }
@@ -228,7 +233,7 @@ fn prefix(namespace: &ResolveResult, namespaces: &[Namespace]) -> &'static str {
     }
 }
 
-/// A text that is gathered from its parts, as far as it is no longer than what is looked for.
+/// A text that is gathered from its parts, as long as it does not exceed the length looked for.
 pub struct Gathered {
     text: String,
     most: usize,
@@ -255,21 +260,21 @@ impl Gathered {
         }
     }
 
-    /// The text without the space around it; None if it is too long.
+    /// Gives the text without the space around it; None if it is too long.
     pub fn get(&self) -> Option<&str> {
         (!self.is_over).then(|| trimmed(&self.text))
     }
 }
 
-/// XML 1.0, 2.3.
+/// The characters of white space, XML 1.0, 2.3.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// A text without the space around it. XML 1.0, 2.3.
+/// Removes the space around a text, XML 1.0, 2.3.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
-/// The entities that every document has. XML 1.0, 4.6.
+/// Gives the character of an entity that every document has, XML 1.0, 4.6.
 fn predefined(name: &str) -> Option<&'static str> {
     quick_xml::escape::resolve_xml_entity(name)
 }
@@ -359,7 +364,7 @@ mod tests {
             format!("<a xmlns:{}='u'/>", name(DECLARATION_MAX)),
             format!("<a xmlns:b='u'{}/>", declarations(DECLARATIONS_MAX)),
             format!("<past>{}{}</past>", "<a>".repeat(64), "</a>".repeat(64)),
-            // What ends a name for others does not for the reader.
+            // These end a name for others, and not for the reader.
             format!("<a'>{}'/>", name(NAME_MAX)),
             format!("<a></a '>{}'>", name(NAME_MAX)),
             format!("<a\u{c}{}/>", name(NAME_MAX)),

@@ -1,8 +1,9 @@
-//! PlayReady and Windows Media DRM 11: Extensible Media Rights, binary, or its base64 in XML.
+//! Reads licences of PlayReady and Windows Media DRM 11: Extensible Media Rights, binary, or its
+//! base64 in XML.
 //!
-//! All that is read here is the tree of objects and the key ID of the content key object, as
+//! Only the tree of objects and the key ID of the content key object are read here, as
 //! interoperable open implementations have them (for instance github.com/dobo90/playready-rs,
-//! xmr_license.rs). What the rights objects say is not public, so that the backup right stays
+//! xmr_license.rs). The content of the rights objects is not public, so that the backup right stays
 //! unstated.
 
 use base64::Engine;
@@ -16,16 +17,17 @@ pub const ROOT: &str = "LICENSE";
 pub const VERSION: &str = "3.0.0.0";
 pub const MAGIC: &[u8] = b"XMR\0";
 
-/// Magic, version and the 16 bytes of the rights ID.
+/// Bytes of the header: magic, version and the 16 bytes of the rights ID.
 const HEADER: usize = 4 + 4 + 16;
-/// Flags, type and length, big-endian; the length counts them too.
+/// Bytes before an object's content: flags, type and length, big-endian; the length counts them
+/// too.
 const OBJECT: usize = 2 + 2 + 4;
 /// The flag of an object whose content is objects.
 const CONTAINER: u16 = 2;
 const CONTENT_KEY: u16 = 0x000A;
-/// The key ID comes first in a content key object.
+/// Bytes of the key ID, which comes first in a content key object.
 const KEY_ID: usize = 16;
-/// How deep containers may nest: several times what a licence does.
+/// The deepest nesting of containers: several times what a licence has.
 const DEPTH_MAX: usize = 16;
 
 pub fn read(content: &[u8]) -> Option<Said> {
@@ -58,7 +60,7 @@ fn walk<'o>(mut objects: &'o [u8], depth: usize, key_id: &mut Option<&'o [u8]>) 
     objects.is_empty().then_some(())
 }
 
-/// The text of a `LICENSE version="3.0.0.0"`.
+/// Reads the text of a `LICENSE version="3.0.0.0"`.
 pub fn read_wrapped(document: &str) -> Result<Option<Said>> {
     let mut text = Vec::new();
     text.try_reserve_exact(document.len())?;
