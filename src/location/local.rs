@@ -1,11 +1,11 @@
-//! A backup in a directory of this machine: the only place where one gets its name.
+//! A backup in a directory of this machine: only here does one get its name.
 //!
-//! A new backup is written to a file without a name, brought to the disk, and named in one step;
-//! where one is replaced, it gets a hidden name first and is renamed over the old one, which is
-//! never written into. Only the one is replaced that was there when the backup began; who replaces
-//! one holds a lock on the directory while he looks and renames. File systems without unnamed files
-//! get a hidden name from the start. Whoever writes a file with a hidden name holds a lock on it, so
-//! that what a killed process left can be told from what another is writing.
+//! A new backup is written to a file without a name, brought to the disk, and named in one step. A
+//! backup that replaces another gets a hidden name first and is renamed over the old one, which is
+//! never written into. Only the backup that was there when the new one began is replaced; a lock on
+//! the directory is held for the check and the rename. On file systems without unnamed files the
+//! file has a hidden name from the start. The writer of a file with a hidden name holds a lock on
+//! it, so that a file left by a killed process can be told from one that is being written.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ use crate::random::{hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, is_unavailable, user};
 
-/// How long another backup is waited for that is about to appear in the directory.
+/// The time that is waited for another backup that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether something has a backup's name in the directory at `path`.
+/// Tells whether something has a backup's name in the directory at `path`.
 pub fn is_taken(path: &AnchoredPath) -> bool {
     Dir::open(path).is_ok_and(|directory| directory.facts_of(FILE).is_ok())
 }
 
-/// The error of a backup that would have to replace another.
+/// Makes the error of a backup that would have to replace another.
 pub fn already_exists(path: &AnchoredPath) -> Error {
     let path = path.display();
     let sentence = format!(
@@ -32,7 +32,7 @@ pub fn already_exists(path: &AnchoredPath) -> Error {
     Error::new(Outcome::BackupExists, sentence)
 }
 
-/// The error of a backup that would have to replace another than the one that was there.
+/// Makes the error of a backup that would have to replace another than the one that was there.
 fn replaced_meanwhile(path: &AnchoredPath) -> Error {
     let sentence = format!(
         "Another backup has come to '{}' while this one was made, and it is kept. Back up again to replace it.",
@@ -41,8 +41,8 @@ fn replaced_meanwhile(path: &AnchoredPath) -> Error {
     Error::new(Outcome::BackupExists, sentence)
 }
 
-/// Holds the backup in the directory at `path`, if it is there to be seen: a symbolic link in its place, or
-/// with `follow` what that leads to.
+/// Holds the backup in the directory at `path`, if it can be seen. A symbolic link in its place is
+/// held itself, or with `follow` the file that it leads to.
 pub fn hold(path: &AnchoredPath, follow: bool) -> Result<Option<Held>> {
     match Held::at(&path.join(FILE), follow) {
         Ok(held) => Ok(Some(held)),
@@ -95,11 +95,11 @@ pub struct Destination {
     pub replaces: Replaces,
 }
 
-/// Which backup a new one may take the place of.
+/// The backup that a new one may replace.
 #[derive(Debug)]
 pub enum Replaces {
     None,
-    /// The one that was there when it began, if there was one.
+    /// The backup that was there when the new one began, if there was one.
     Seen(Option<Held>),
 }
 
@@ -109,7 +109,7 @@ impl Replaces {
     }
 }
 
-/// A backup that is being written. Dropped, it leaves nothing behind.
+/// A backup that is being written. When it is dropped, it leaves nothing behind.
 pub struct Draft<'t> {
     pub file: File,
     target: &'t Destination,
@@ -117,9 +117,9 @@ pub struct Draft<'t> {
 }
 
 enum Name {
-    /// It has none, and can get one.
+    /// The file has no name, and can get one.
     None,
-    /// A hidden one; how a rename can be kept from replacing a backup.
+    /// The file has a hidden name; `exclusive` is the way to rename it without replacing a backup.
     Hidden { name: String, exclusive: Exclusive },
 }
 
@@ -127,13 +127,13 @@ enum Name {
 enum Exclusive {
     Rename,
     Link,
-    /// Not at all; needed only where a backup is not to be replaced.
+    /// There is no way; one is needed only where no backup is to be replaced.
     No,
 }
 
 impl Destination {
-    /// Opens the directory at `path` for a new backup, and removes what killed processes of this user have
-    /// left there.
+    /// Opens the directory at `path` for a new backup, and removes the files that killed processes
+    /// of this user have left there.
     pub fn open(path: &AnchoredPath, replaces: Replaces) -> Result<Destination> {
         let directory =
             Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
@@ -146,8 +146,8 @@ impl Destination {
         Ok(target)
     }
 
-    /// Holds the directory against other backups that are about to replace one there, as far as its file
-    /// system has locks.
+    /// Locks the directory against other backups that are about to replace one there, as far as its
+    /// file system has locks.
     fn lock(&self) -> Result<Dir> {
         let failed = |errno| self.error("write the backup", errno);
         let directory = self.directory.folder("").map_err(failed)?;
@@ -163,7 +163,7 @@ impl Destination {
         Ok(directory)
     }
 
-    /// The error of an attempt to write the backup.
+    /// Makes the error of an attempt to write the backup.
     fn error(&self, doing: &str, errno: Errno) -> Error {
         Error::system(
             Access::Write,
@@ -172,7 +172,7 @@ impl Destination {
         )
     }
 
-    /// A file for the new backup, for this user alone from the first byte.
+    /// Makes a file for the new backup, for this user alone from the first byte.
     pub fn draft(&self) -> Result<Draft<'_>> {
         let failed = |errno| self.error("create the backup", errno);
         let unnamed = self.directory.create_unnamed().map_err(failed)?;
@@ -193,13 +193,14 @@ impl Destination {
         draft.file.try_lock().map_err(failed)?;
         match &self.replaces {
             Replaces::None => draft.find_exclusive_rename()?,
-            // Needed only where there is none, or it goes meanwhile; who can't do without is refused.
+            // A backup that may replace another needs this only where there is none, or it goes
+            // meanwhile; so a failure is no error here.
             Replaces::Seen(_) => drop(draft.find_exclusive_rename()),
         }
         Ok(draft)
     }
 
-    /// A second file, of which nothing is to remain.
+    /// Makes a second file, which leaves nothing behind.
     pub fn scratch(&self) -> Result<File, Errno> {
         if let Some(file) = self.directory.create_unnamed()? {
             return Ok(file);
@@ -216,7 +217,7 @@ impl Destination {
                 Err(Errno::EXIST) => continue,
                 made => made?,
             };
-            // Before it is locked another process may take it for left behind.
+            // Another process may take it for left behind until it is locked.
             let is_free = file.try_lock().inspect_err(|_| {
                 let _ = self.directory.remove_file(&name);
             })? != Lock::Others;
@@ -226,7 +227,7 @@ impl Destination {
         }
     }
 
-    /// Whether `name` is the name of `file`.
+    /// Tells whether `name` is the name of `file`.
     fn is_still(&self, name: &str, file: &File) -> bool {
         let (named, open) = (self.directory.facts_of(name), file.facts());
         matches!((named, open), (Ok(named), Ok(open)) if named.identity == open.identity)
@@ -234,7 +235,8 @@ impl Destination {
 
     fn remove_stale(&self) {
         let mut stale: Vec<String> = Vec::new();
-        // What can't be listed or removed is no reason not to back up: the next backup tries again.
+        // A file that can't be listed or removed is no reason not to back up: the next backup tries
+        // again.
         let _ = self.directory.entries::<Errno>(|name, _, _| {
             stale.try_reserve(1).map_err(|_| Errno::NOMEM)?;
             stale.extend(
@@ -267,8 +269,8 @@ impl Draft<'_> {
             .map_err(|errno| self.target.error("write the backup", errno))
     }
 
-    /// Gives the file, which is on the disk, the backup's name, and brings that to the disk too. Only
-    /// then is the backup there.
+    /// Gives the file, which is on the disk, the backup's name, and brings that to the disk too.
+    /// Only then is the backup there.
     pub fn publish(mut self) -> Result<()> {
         let target = self.target;
         let failed = |errno| target.error("write the backup", errno);
@@ -292,8 +294,8 @@ impl Draft<'_> {
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
                 if !has_replaced && target.is_still(FILE, &self.file) {
-                    // It may not outlast a power cut, so it must not stand in the way of the next
-                    // attempt.
+                    // The name may not outlast a power cut, so it must not stand in the way of the
+                    // next attempt.
                     let _ = target.directory.remove_file(FILE);
                 }
                 failed(errno)
@@ -316,7 +318,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Takes the place of the backup that was `seen`, and of no other; tells whether there was one.
+    /// Replaces the backup that was `seen`, and no other; tells whether there was one.
     fn replace(&mut self, seen: Option<&Held>) -> Result<bool, Errno> {
         let directory = &self.target.directory;
         let there = match directory.facts_of(FILE) {
@@ -331,7 +333,7 @@ impl Draft<'_> {
                 directory.rename(name, directory, FILE).map(|()| true)
             }
             (Some(_), _) => Err(Errno::EXIST),
-            // It has gone, or there was none.
+            // The old backup has gone, or there was none.
             (None, Exclusive::No) => directory.rename(name, directory, FILE).map(|()| false),
             (None, _) => self.appear().map(|()| false),
         }
@@ -346,7 +348,7 @@ impl Draft<'_> {
                 Err(Errno::EXIST) => continue,
                 done => done?,
             }
-            // What can be named so can be linked.
+            // A file that can be named so can be linked.
             self.name = Name::Hidden {
                 name,
                 exclusive: Exclusive::Link,
@@ -393,7 +395,7 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// Some file systems have no sync for folders; what they lack is not promised there.
+/// Accepts that some file systems have no sync for folders; there its effect is not promised.
 fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
     match errno {
         Errno::INVAL | Errno::NOTSUP | Errno::NOSYS => Ok(()),
@@ -401,7 +403,7 @@ fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
     }
 }
 
-/// What comes before the digits of a hidden name.
+/// The part of a hidden name before its digits.
 const HIDDEN: &str = ".licenses.tar.zst.";
 
 #[cfg(test)]
@@ -418,13 +420,13 @@ mod tests {
             .collect()
     }
 
-    /// Where a backup replaces the one that is there now.
+    /// Opens a destination where a backup replaces the one that is there now.
     fn over(path: &Path) -> Result<Destination> {
         let place = AnchoredPath::now(path);
         Destination::open(&place, Replaces::Seen(hold(&place, false)?))
     }
 
-    /// A draft with a hidden name, as on a file system without unnamed files.
+    /// Makes a draft with a hidden name, as on a file system without unnamed files.
     fn hidden_draft<'t>(target: &'t Destination) -> Draft<'t> {
         let (file, name) = target.create_hidden().unwrap();
         let mut draft = Draft {
@@ -482,7 +484,7 @@ mod tests {
     #[test]
     fn only_the_backup_that_was_seen_is_replaced() {
         let path = test_folder("seen");
-        // None, one, and one that goes meanwhile.
+        // No backup, one, and one that goes meanwhile.
         for before in [None, Some("old"), Some("gone")] {
             for hidden in [false, true] {
                 let _ = std::fs::remove_file(path.join(FILE));

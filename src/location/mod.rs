@@ -1,4 +1,4 @@
-//! Where a backup file lives, and how it becomes visible there.
+//! The place of a backup file, and the way in which it becomes visible there.
 
 #![forbid(unsafe_code)]
 
