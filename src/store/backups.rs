@@ -2,7 +2,7 @@
 
 use crate::sys::files::{Held, Identity};
 
-/// Backups that may lie in a store: they are no licences, wherever a link of them is.
+/// Backups that may lie in a store: they are no licences, wherever a link to them is.
 #[derive(Debug, Default)]
 pub struct Backups(pub Vec<Held>);
 

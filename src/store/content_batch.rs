@@ -1,4 +1,4 @@
-//! Licences that come with their contents, one by one: checked, and gathered into batches.
+//! Checks licences that come one by one with their contents, and gathers them into batches.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use crate::license::{self, BackupRight, Format};
 /// Licences and bytes that a worker takes at a time.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 2 << 20;
-/// How many batches may wait to be read: they are large.
+/// Batches that may wait to be read: they are large.
 pub const AHEAD: usize = 4;
 
-/// Gathers what a store gives, and feeds it on.
+/// Gathers the licences of a store, and feeds them on.
 pub struct ContentBatches<'f> {
-    /// Whose licences these are, for sentences.
+    /// The owner of these licences, for sentences.
     owner: &'static str,
     feed: &'f mut dyn Feed,
     names: name::Set,
@@ -33,7 +33,7 @@ impl<'f> ContentBatches<'f> {
         }
     }
 
-    /// Takes a licence, if it can be kept.
+    /// Takes a licence, unless it can't be kept.
     pub fn add(&mut self, license: &License) -> Result<()> {
         self.feed.check()?;
         self.check(license)?;
@@ -89,7 +89,7 @@ impl<'f> ContentBatches<'f> {
 struct Contents {
     licenses: Vec<Owned>,
     contents: Vec<u8>,
-    /// How many have been given.
+    /// The number of licences given.
     given: usize,
 }
 

@@ -1,4 +1,5 @@
-//! A host's own store: its functions, called one at a time, and what they may give and take.
+//! A host's own store: its functions, called one at a time, and the values that they may give and
+//! take.
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ pub type Take<'a> = &'a mut dyn FnMut(License) -> Result<()>;
 /// The functions of a host. They are called on one thread at a time; a failure of the host is an
 /// error with its own code.
 pub trait Host: Send + Sync {
-    /// Whether the host has the functions that a backup needs.
+    /// Tells whether the host has the functions that a backup needs.
     fn can_back_up(&self) -> bool;
 
-    /// Whether the host has the functions that a restore needs; a dry run puts nothing.
+    /// Tells whether the host has the functions that a restore needs; a dry run puts nothing.
     fn can_restore(&self, dry_run: bool) -> bool;
 
     /// Gives every licence to `take`.

@@ -6,7 +6,7 @@ use crate::license::{BackupRight, Format, Statement};
 #[derive(Clone, Copy, Debug)]
 pub struct License<'a> {
     pub name: &'a str,
-    /// None: read it from the content.
+    /// The key ID, none where it is to be read from the content.
     pub key_id: Option<&'a str>,
     pub content: &'a [u8],
     pub modified: i64,
@@ -15,7 +15,7 @@ pub struct License<'a> {
 }
 
 impl License<'_> {
-    /// Corrects what the content says by what the store states, which wins.
+    /// Replaces statements of the content by those of the store, which win.
     pub fn correct(&self, statement: &mut Statement) {
         if let Some(key_id) = self.key_id {
             key_id.clone_into(&mut statement.key_id);

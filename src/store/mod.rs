@@ -1,4 +1,4 @@
-//! Where licences live: what a backup reads and a restore writes.
+//! The places of licences: a backup reads them, and a restore writes them.
 
 #![forbid(unsafe_code)]
 
@@ -26,11 +26,11 @@ use crate::error::{Error, Result};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno};
 
-/// Where a host keeps its licences.
+/// The place where a host keeps its licences.
 pub enum Place {
-    /// In a store of its own.
+    /// The host's own store.
     Host(Arc<dyn Host>),
-    /// In a directory or a database.
+    /// The path of a directory or a database.
     Path(AnchoredPath),
 }
 
@@ -42,7 +42,7 @@ pub enum RestoreTarget {
 }
 
 impl Place {
-    /// Opens the store for a backup, which is not to swallow `backups`.
+    /// Opens the store for a backup, which does not take in `backups`.
     pub fn open(&self, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
         let path = match self {
             Place::Host(host) => return Ok(Arc::new(HostSnapshot(Arc::clone(host)))),

@@ -1,9 +1,9 @@
-//! What a restore does with each licence.
+//! The choice that a restore makes for each licence.
 
-/// What becomes of a licence of a backup that is restored.
+/// The fate of a backup's licence in a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It is written, or would be; in a directory it waits to be moved into its place.
+    /// The licence is written, or would be; in a directory it waits to be moved into its place.
     Written,
     /// The store has it already.
     Same,
@@ -12,7 +12,8 @@ pub enum Placed {
 }
 
 impl Placed {
-    /// Decides by whether what the store has under the name `is_same`; none where it has nothing.
+    /// Decides by whether the store's licence of the name `is_same`; none where there is no such
+    /// licence.
     pub fn by(is_same: Option<bool>, replace: bool) -> Placed {
         match is_same {
             Some(true) => Placed::Same,

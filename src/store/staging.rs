@@ -1,8 +1,8 @@
-//! A hidden folder beside what is restored: all is made in it first, and moved to its place when it
-//! is right.
+//! A hidden folder beside the restored licences: all is made in it first, and moved to its place
+//! when it is right.
 //!
-//! Whoever uses one holds a lock on it, so that what a killed restore has left can be told from
-//! what another is using.
+//! The user of such a folder holds a lock on it, so that a folder left by a killed restore can be
+//! told from one in use.
 
 use std::ffi::OsStr;
 
@@ -10,16 +10,16 @@ use crate::random::{hidden_name, is_hidden_name};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Lock, is_unavailable, user};
 
-/// The folder's name, before sixteen hexadecimal digits.
+/// The beginning of the folder's name, before sixteen hexadecimal digits.
 const PREFIX: &str = ".licbak-restore.";
 
-/// A hidden folder of ours. Dropped, it goes with all that is left in it.
+/// A hidden folder of ours. When it is dropped, it is removed with all that is left in it.
 pub struct Staging {
-    /// What it is in.
+    /// The folder that it is in.
     pub place: Dir,
     pub name: String,
     pub folder: Dir,
-    /// The file system: nothing can be moved to another.
+    /// The device of the file system: nothing can be moved to another.
     pub device: u64,
     /// The process's umask keeps rights from the owner.
     pub masked: bool,
@@ -50,7 +50,7 @@ impl Staging {
         }
     }
 
-    /// Finds out whether what is made here can get its place without the risk of replacing another.
+    /// Finds out whether files made here can get their places without the risk of replacing others.
     pub fn can_move_new(&self) -> Result<bool, Errno> {
         let (name, folder) = ("file", "folder");
         let moved = || -> Result<(), Errno> {
@@ -74,10 +74,10 @@ impl Drop for Staging {
     }
 }
 
-/// Opens the new folder `name` and tells whether the umask keeps rights from its owner; None where
-/// another restore has taken it for left behind, as it may before it is locked.
+/// Opens the new folder `name` and tells whether the umask keeps rights from its owner. None means
+/// that another restore has taken it for left behind, as it may before it is locked.
 fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
-    // A umask may take from the owner too; then each file and folder is given its rights.
+    // A umask may take rights from the owner too; then each file and folder is given its rights.
     let masked = place
         .facts_of(name)
         .is_ok_and(|made| made.mode & 0o700 != 0o700);
@@ -92,8 +92,8 @@ fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
     Ok(is_ours.then_some((folder, masked)))
 }
 
-/// Removes what killed restores of this user have left in `place`. What can't be removed is no
-/// reason not to restore.
+/// Removes the folders that killed restores of this user have left in `place`. One that can't be
+/// removed is no reason not to restore.
 pub fn remove_stale(place: &Dir) {
     for name in hidden(place) {
         let Ok(folder) = place.folder(&name) else {
@@ -106,7 +106,7 @@ pub fn remove_stale(place: &Dir) {
     }
 }
 
-/// Names in `place` as this module gives them.
+/// Finds the names in `place` that this module has given.
 fn hidden(place: &Dir) -> Vec<String> {
     let mut found = Vec::new();
     let _ = place.entries::<Errno>(|name, _, _| {
@@ -121,7 +121,7 @@ fn hidden(place: &Dir) -> Vec<String> {
     found
 }
 
-/// Moves `name` to where nothing has the name `to`.
+/// Moves `name` to `to`, where nothing has that name.
 pub fn move_new(
     from: &Dir,
     name: &str,

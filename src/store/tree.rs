@@ -1,8 +1,8 @@
-//! Walks what is below a folder without recursion: how deep it goes is not ours to say.
+//! Walks the content of a folder without recursion: its depth is not ours to choose.
 
 use crate::sys::files::{Dir, Errno, Kind};
 
-/// `folder`, or what is below it.
+/// Joins `folder` and `name`; an empty `folder` adds nothing.
 pub fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() {
         name.to_owned()
@@ -11,11 +11,11 @@ pub fn join(folder: &str, name: &str) -> String {
     }
 }
 
-/// What is in `folder`: its names as text, and what they are.
+/// Gives the names in `folder` as text, with their kinds.
 pub fn names(folder: &Dir) -> Result<Vec<(String, Kind)>, Errno> {
     let mut names = Vec::new();
     folder.entries::<Errno>(|name, kind, _| {
-        // Only what this library made is walked, and that has names that are text.
+        // Only folders made by this library are walked, and their names are text.
         let name = name.to_str().map_err(|_| Errno::ILSEQ)?;
         let kind = if kind == Kind::Unknown {
             folder.facts_of(name)?.kind
@@ -29,7 +29,7 @@ pub fn names(folder: &Dir) -> Result<Vec<(String, Kind)>, Errno> {
     Ok(names)
 }
 
-/// Removes the folder `name` of `parent` and all that is below it.
+/// Removes the folder `name` of `parent` and everything below it.
 pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
     let mut folders = vec![name.to_owned()];
     let mut next = 0;

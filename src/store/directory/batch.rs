@@ -1,4 +1,4 @@
-//! Some names of a directory, to be taken one by one.
+//! Some names of a directory, which are taken one by one.
 
 use std::sync::Arc;
 
@@ -9,27 +9,28 @@ use crate::error::Result;
 use crate::store::snapshot::{Batch, Entry, Feed};
 use crate::sys::files::{Dir, Errno, Kind};
 
-/// How many names a worker takes at a time: with licences of a few KiB these fill a frame.
+/// Names that a worker takes at a time: with licences of a few KiB these fill a frame.
 const BATCH: usize = 512;
-/// The part of all names before, and how many at most, if that is more: of the frames of a large batch only the
-/// last is small, and in a small store there is something to do for every worker.
+/// The divisor of the number of earlier names that gives the size of the next batch, and its upper
+/// limit. Of the frames of a large batch only the last is small, and in a small store every worker
+/// has something to do.
 const SHARE: usize = 8;
 const BATCH_MAX: usize = 4 * BATCH;
-/// Where most licences are taken over, so that what has changed here and there comes into few frames.
+/// The size where most licences are taken over, so that scattered changes come into few frames.
 const REPEATED_BATCH: usize = 8 * BATCH;
 
 /// Names of one or more folders, in order.
 pub struct NameBatch {
     listing: Arc<Listing>,
-    /// Each folder, and where its names end.
+    /// Each folder, and the end of its names.
     folders: Vec<(String, usize)>,
     names: Names,
-    /// The folder and the name that are next.
+    /// The folder and the name that come next.
     folder: usize,
     next: usize,
     /// The folder, once it has been opened.
     opened: Option<Result<Dir, Errno>>,
-    /// The name that was given last, in the store.
+    /// The name that was given last, from the store's root.
     whole: String,
 }
 
@@ -38,7 +39,7 @@ pub struct BatchBuilder {
     listing: Arc<Listing>,
     folders: Vec<(String, usize)>,
     names: Names,
-    /// Names in earlier batches.
+    /// The number of names in earlier batches.
     emitted: usize,
 }
 
@@ -76,7 +77,7 @@ impl BatchBuilder {
         }
     }
 
-    /// Emits what has been collected, if anything.
+    /// Emits the collected names, if there are any.
     pub fn emit(&mut self, feed: &mut dyn Feed) -> Result<()> {
         if self.folders.is_empty() {
             return Ok(());
@@ -128,8 +129,8 @@ impl Batch for NameBatch {
 }
 
 impl NameBatch {
-    /// Goes to the next name and opens its folder; gives what was listed under it. What is in a folder that
-    /// has vanished is passed over.
+    /// Goes to the next name and opens its folder; gives the kind that was listed under it. Names
+    /// in a folder that has vanished are passed over.
     fn go_on(&mut self) -> Result<Option<Kind>> {
         while let Some((folder, end)) = self.folders.get(self.folder) {
             let Some((name, kind)) = self.names.get(self.next).filter(|_| self.next < *end) else {

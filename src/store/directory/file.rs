@@ -1,4 +1,4 @@
-//! A file of a directory that may be a licence: looked at, opened, and read in one attempt.
+//! A file of a directory that may be a licence: it is looked at, opened, and read in one attempt.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ pub(super) const IS_OTHER: &str = "it is no regular file";
 pub struct FileEntry<'b> {
     pub(super) listing: &'b Listing,
     pub(super) folder: &'b Dir,
-    /// In the store.
+    /// The name from the store's root.
     pub name: &'b str,
 }
 
-/// What was found under the name of a file.
+/// The result of opening the name of a file.
 pub enum Opened<'b> {
     File(OpenFile<'b>),
-    /// Nothing: its folder will be listed again.
+    /// The name has gone: its folder will be listed again.
     Gone,
-    /// No licence that could be backed up: why.
+    /// The reason why it is no licence that could be backed up.
     Other(&'static str),
 }
 
-/// A file that is being read. What has taken its name meanwhile does not matter.
+/// A file that is being read. It does not matter if another has taken its name meanwhile.
 pub struct OpenFile<'b> {
     listing: &'b Listing,
     file: File,
     name: &'b str,
 }
 
-/// What an open file is.
+/// The nature of an open file.
 pub enum Sight {
     License(Seen),
-    /// One of the backups that are known.
+    /// One of the known backups.
     Backup(Identity),
     Gone,
     Other(&'static str),
@@ -47,23 +47,23 @@ pub enum Sight {
 #[derive(Clone, Copy)]
 pub struct Seen {
     pub facts: Facts,
-    /// How long to wait until what is written now shows in its times, if it may not yet.
+    /// The time until a change made now shows in the file's times, if it may not show yet.
     pub fresh: Option<Duration>,
     /// The same facts mean the same content.
     pub has_settled: bool,
 }
 
-/// What came of reading a file once.
+/// The result of reading a file once.
 pub struct Attempt {
-    /// Bytes read, of a buffer that may be too small.
+    /// Bytes read, into a buffer that may be too small.
     pub read: u64,
-    /// The file was afterwards what it was before.
+    /// The file's facts were the same before and after.
     pub is_same: bool,
 }
 
 impl<'b> FileEntry<'b> {
-    /// The file's facts, without opening it. What is no licence any more, however much it is as it was, has
-    /// none.
+    /// Gives the file's facts, without opening it. A backup is no licence, even if its facts are
+    /// unchanged, and has none.
     pub fn facts(&self) -> Result<Facts, Errno> {
         match self.folder.facts_of(name::split(self.name).1) {
             Ok(facts) if self.listing.backups.has(facts.identity) => Err(Errno::NOENT),
@@ -83,7 +83,7 @@ impl<'b> FileEntry<'b> {
                 Ok(Opened::Gone)
             }
             Err(Errno::LOOP) => Ok(Opened::Other(IS_LINK)),
-            // A socket in the file's place.
+            // The name now belongs to a socket.
             Err(Errno::NXIO) => Ok(Opened::Other(IS_OTHER)),
             Err(errno) => Err(read_error(self.name, errno)),
         }
@@ -91,13 +91,13 @@ impl<'b> FileEntry<'b> {
 }
 
 impl OpenFile<'_> {
-    /// Looks at what is to be read.
+    /// Looks at the file before it is read.
     pub fn look(&self) -> Result<Sight> {
         let asked =
             Asked::of(|| self.file.facts()).map_err(|errno| read_error(self.name, errno))?;
         let facts = asked.facts;
         if facts.kind == Kind::Folder {
-            // It is found when its own is listed again.
+            // The folder is found when its parent is listed again.
             self.listing.miss(name::split(self.name).0);
             return Ok(Sight::Gone);
         }
@@ -107,8 +107,8 @@ impl OpenFile<'_> {
         if self.listing.backups.has(facts.identity) {
             return Ok(Sight::Backup(facts.identity));
         }
-        // A writer at this very moment would leave no trace in the times, and be at it for a while; that
-        // the file is renamed, which shows as well, does no harm.
+        // A writer at this very moment would leave no trace in the times, and be busy for a while.
+        // A rename of the file shows as well, which does no harm.
         let fresh = freshness(facts.modified, asked.at).or_else(|| self.listing.freshness(&asked));
         Ok(Sight::License(Seen {
             facts,
@@ -117,7 +117,7 @@ impl OpenFile<'_> {
         }))
     }
 
-    /// Reads what was `seen` from its beginning into `content`.
+    /// Reads the file that was `seen` from its beginning into `content`.
     pub fn read_into(&self, content: &mut [u8], seen: &Seen) -> Result<Attempt> {
         let read = self.file.read_full_at(content, 0);
         let read = read.map_err(|errno| read_error(self.name, errno))?;
@@ -131,7 +131,7 @@ impl OpenFile<'_> {
         })
     }
 
-    /// The file itself, for what is too large to be a licence.
+    /// Gives the file itself, for one that is too large to be a licence.
     pub fn file(&self) -> &File {
         &self.file
     }

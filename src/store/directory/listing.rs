@@ -1,4 +1,4 @@
-//! A directory while it is backed up: what its folders were when they were listed.
+//! A directory while it is backed up: the facts of its folders when they were listed.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use crate::sys::files::{Dir, Errno, Facts};
 use crate::sys::origin::{Origin, Stamps};
 
 const SECOND: i64 = 1_000_000_000;
-/// Between two looks at a store that moves.
+/// The pause between two looks at a store that moves.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
 /// A directory while it is backed up.
@@ -23,27 +23,28 @@ pub struct Listing {
     pub(super) backups: Backups,
     /// The device of the store and its origin, where its files show each change in their times.
     pub(super) origin: Option<(u64, Origin)>,
-    /// What each folder was just before it was listed.
+    /// The facts of each folder just before it was listed.
     pub(super) stamps: Mutex<BTreeMap<String, Stamp>>,
 }
 
 pub(super) struct Stamp {
     pub facts: Facts,
-    /// Until the next change shows; zero where it does now.
+    /// The time until the next change shows; zero where it shows now.
     pub fresh: Duration,
-    /// Something that it lists was not to be found.
+    /// A name that the folder lists could not be found.
     pub misses: bool,
 }
 
-/// What is longer than a kernel's own tick, of 10 ms at most.
+/// A time longer than a kernel's own tick, which is 10 ms at most.
 pub const TICK: Duration = Duration::from_millis(20);
 
-/// How long to wait until the next change of what was `changed` shows in its times, if it may not yet;
-/// `asked` is the moment before it was asked for that.
+/// Gives the time to wait until the next change of a file or folder shows in its times, if it may
+/// not show yet. It was `changed` last at one moment, and `asked` is the moment before its times
+/// were asked for.
 ///
-/// File systems count time in ticks, and what changes twice within one looks as if it had changed
-/// once. Some file systems (FAT, ext4 with small inodes) keep whole seconds, FAT every second one; a time
-/// of theirs has no fraction.
+/// File systems count time in ticks, and two changes within one tick look like one. Some file
+/// systems (FAT, ext4 with small inodes) keep whole seconds, FAT every second one; their times have
+/// no fraction.
 pub(super) fn freshness(changed: i64, asked: i64) -> Option<Duration> {
     let tick = match changed % SECOND {
         0 => Duration::from_secs(2),
@@ -52,12 +53,12 @@ pub(super) fn freshness(changed: i64, asked: i64) -> Option<Duration> {
     (u128::from(asked.abs_diff(changed)) < tick.as_nanos()).then_some(tick)
 }
 
-/// The facts of something, and when they were asked for.
+/// The facts of a file or folder, and the time when they were asked for.
 pub(super) struct Asked {
     pub facts: Facts,
-    /// The moment before.
+    /// The moment before they were asked for.
     pub at: i64,
-    /// From the tick before to the tick after.
+    /// The ticks from the one before to the one after.
     ticks: RangeInclusive<i64>,
 }
 
@@ -84,13 +85,14 @@ impl Listing {
         }
     }
 
-    /// Whether what is on `device` shows each change in its times.
+    /// Tells whether files on `device` show each change in their times.
     fn shows_changes(&self, device: u64) -> bool {
         let known = self.origin.as_ref().map(|(device, _)| *device);
         known == Some(device)
     }
 
-    /// How long to wait until the next change shows of what has these facts, if it may not yet.
+    /// Gives the time to wait until the next change of a file or folder with these facts shows, if
+    /// it may not show yet.
     pub(super) fn freshness(&self, asked: &Asked) -> Option<Duration> {
         let Facts {
             identity, changed, ..
@@ -99,16 +101,17 @@ impl Listing {
             _ if !self.shows_changes(identity.device) || changed % SECOND == 0 => {
                 return freshness(changed, asked.at);
             }
-            // What is stamped between two ticks is so since it was looked at, and will be again.
+            // A stamp between two ticks is exact since somebody has looked, and the next will be
+            // exact too.
             Some(Stamps::WhenLookedAt) => asked.ticks.contains(&changed),
             _ => changed >= *asked.ticks.start(),
         };
         has_changed_now.then_some(PAUSE)
     }
 
-    /// Whether a file with these facts has the content that it had whenever it has the same. What is written to
-    /// within the grain of its times might not show it: three seconds are more than any file system's, and
-    /// than clocks are apart.
+    /// Tells whether a file with these facts is certain to have the same content whenever it has
+    /// the same facts. A write within the grain of its times might not show in them: three seconds
+    /// are more than any file system's grain, and than clocks differ.
     pub(super) fn has_settled(&self, asked: &Asked) -> bool {
         const SETTLED: i64 = 3 * SECOND;
         let latest = asked.facts.modified.max(asked.facts.changed);
@@ -116,16 +119,17 @@ impl Listing {
         self.shows_changes(asked.facts.identity.device) && rest >= SETTLED
     }
 
-    /// Learns that something which `folder` lists was not to be found. It has vanished since, or the file
-    /// system lists what it can't open: the folder is listed again, and won't settle while it lists that.
+    /// Notes that a name which `folder` lists could not be found. It has vanished since, or the
+    /// file system lists what it can't open: the folder is listed again, and won't settle while it
+    /// lists that.
     pub(super) fn miss(&self, folder: &str) {
         if let Some(stamp) = self.stamps.lock().get_mut(folder) {
             stamp.misses = true;
         }
     }
 
-    /// Opens a folder to read what was listed in it. Where it is not the one that was listed, as its parent
-    /// may have been exchanged, that is looked at again.
+    /// Opens a folder to read the files that were listed in it. Where it is another folder than the
+    /// one listed, as its parent may have been exchanged, it is looked at again.
     pub(super) fn open_listed(&self, folder: &str) -> Result<Dir, Errno> {
         let opened = self.root.folder(folder)?;
         let identity = opened.facts()?.identity;
@@ -142,7 +146,7 @@ impl Listing {
         Ok(opened)
     }
 
-    /// What `folder` was just before `list` listed it.
+    /// Takes the facts of `folder` just before `list` lists it.
     pub(super) fn stamp<E: From<Errno>>(
         &self,
         folder: &str,
@@ -159,7 +163,7 @@ impl Listing {
     }
 }
 
-/// The folder is not there any more; a link in its place is none of ours.
+/// Tells whether the folder is not there any more; a link in its place is none of ours.
 pub(super) fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
@@ -173,7 +177,7 @@ pub(super) fn read_error(folder: &str, errno: Errno) -> Error {
     )
 }
 
-/// The `name` of something in `folder`, if it can be kept.
+/// Gives the `name` of an entry in `folder` as text, if it can be kept.
 pub(super) fn checked<'n>(folder: &str, name: &'n [u8]) -> Result<&'n str> {
     let checked = match name::check(name) {
         Ok(name) if folder.len() + 1 + name.len() > name::NAME_MAX => Err(BadName::Length),
@@ -208,7 +212,8 @@ mod tests {
         assert!(!fresh(7 * second, 9 * second));
     }
 
-    /// There links leave a folder's times as they are, also where a rename has stamped it finely.
+    /// Shows that links in /dev/shm leave a folder's times as they are, even where a rename has
+    /// stamped it finely.
     #[test]
     fn a_folder_in_memory_is_fresh_until_the_kernels_next_tick() {
         let path = PathBuf::from(format!("/dev/shm/licbak-fresh-{}", std::process::id()));

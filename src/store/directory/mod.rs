@@ -1,4 +1,4 @@
-//! A directory as a store: every regular file below it is a licence, but for what is hidden.
+//! A directory as a store: every regular file below it is a licence, except hidden ones.
 
 mod batch;
 mod file;

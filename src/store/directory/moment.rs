@@ -1,8 +1,9 @@
-//! What a directory held at one moment, although it moves.
+//! Finds the content of a directory at one moment, although it moves.
 //!
-//! Its folders are listed one after the other, and each is looked at once more when all have been: where none
-//! has changed since it was listed, the lists are those of the moment between. The shorter it takes, the more
-//! often that goes well; so nothing is looked at meanwhile but the lists as the kernel has them.
+//! The folders are listed one after the other, and each is looked at once more when all have been
+//! listed: where none has changed since, the lists are those of the moment between. The shorter
+//! this takes, the more often it works; so nothing is looked at meanwhile except the lists as the
+//! kernel has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::store::snapshot::{Again, IsKnown, Sighting};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Identity, Kind};
 
-/// The names in a folder as the kernel has them, those that are hidden left out.
+/// The names in a folder as the kernel has them, without the hidden ones.
 #[derive(Default)]
 struct ListedNames {
     text: Vec<u8>,
@@ -52,12 +53,12 @@ impl ListedNames {
     }
 }
 
-/// The lists of folders that have changed since all was listed.
+/// The lists of folders that have changed since the whole store was listed.
 type Lists = BTreeMap<String, ListedNames>;
 
 impl Listing {
-    /// Looks at the folders that have changed since they were listed until all of them are known as they were at
-    /// one moment, and gives what in them is not `known`.
+    /// Looks at the folders that have changed since they were listed, until all of them are known
+    /// as they were at one moment. Gives those of their files that are not `known`.
     pub(super) fn look_at_moment(
         &self,
         known: IsKnown,
@@ -68,7 +69,8 @@ impl Listing {
         let (mut changed, mut wait) = self.changed(&BTreeSet::new(), &lists, go_on)?;
         loop {
             if changed.is_empty() && !lists.is_empty() {
-                // Once more: while they were looked at, one may have been in the place of another.
+                // A second look is needed: during the first, one folder may have been in the place
+                // of another.
                 (changed, wait) = self.changed(&changed, &lists, go_on)?;
             }
             let Some(first) = changed.first() else {
@@ -92,7 +94,7 @@ impl Listing {
         }
     }
 
-    /// Lists `folder`, unless it is there no more.
+    /// Lists `folder`, unless it has vanished.
     fn list(&self, folder: &str, lists: &mut Lists) -> Result<()> {
         let mut entries = ListedNames::default();
         let listed = self.stamp(folder, |directory| {
@@ -116,10 +118,10 @@ impl Listing {
         }
     }
 
-    /// Folders whose lists may miss something: those that have changed since they were listed, or in which
-    /// something was not to be found; and how long to wait until what changes shows. Where there are none, all
-    /// lists are those of the moment in which this was called: for those that were made last, `latest`, it is
-    /// the shortest way.
+    /// Finds the folders whose lists may miss something: those that have changed since they were
+    /// listed, or in which a name could not be found. Gives also the time to wait until changes
+    /// show. Where there are none, all lists are those of the moment of this call. The folders
+    /// listed last, `latest`, are looked at first, so that this moment is as short as possible.
     fn changed(
         &self,
         latest: &BTreeSet<String>,
@@ -152,8 +154,8 @@ impl Listing {
         }
     }
 
-    /// What in the `lists`, which are those of one moment, is not `known`; and folders in them that were not listed
-    /// before.
+    /// Finds the entries of the `lists`, which are those of one moment, that are not `known`, and
+    /// the folders among them that were not listed before.
     fn unknown(&self, lists: &Lists, known: IsKnown) -> Result<(Vec<Sighting>, BTreeSet<String>)> {
         let (mut unknown, mut new) = (Vec::new(), BTreeSet::new());
         for (folder, entries) in lists {
@@ -170,10 +172,11 @@ impl Listing {
                     Err(error) if matches!(entry.kind, Kind::File | Kind::Folder) => {
                         return Err(error);
                     }
-                    // It is told since it is no licence, and was.
+                    // The name is no licence's, and the listing has told so.
                     Err(_) => continue,
                 };
-                // Most file systems list the number that the file has; what is not the same is asked for.
+                // Most file systems list the number that the file has; where it differs, the file
+                // is asked for its own.
                 let listed = Identity {
                     device,
                     inode: entry.inode,
@@ -203,7 +206,8 @@ impl Listing {
         Ok((unknown, new))
     }
 
-    /// What was listed as `kind` under `name` at the moment of the lists.
+    /// Finds the kind and identity of the entry that was listed as `kind` under `name` at the
+    /// moment of the lists.
     fn seen(
         &self,
         folder: &str,
@@ -219,8 +223,8 @@ impl Listing {
         if let Some(facts) = facts.filter(|facts| facts.identity.inode == listed.inode) {
             return Ok((facts.kind, facts.identity));
         }
-        // Either it has changed since, as its folder shows; or the file system lists other numbers. What is not
-        // known to be anything else may be a licence.
+        // Either the entry has changed since, as its folder shows; or the file system lists other
+        // numbers. An entry not known to be anything else may be a licence.
         let kind = match kind {
             Kind::Unknown => Kind::File,
             kind => kind,

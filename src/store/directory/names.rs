@@ -48,12 +48,12 @@ impl Names {
             .map(|place| (text(&self.text, *place), place.kind))
     }
 
-    /// By the bytes of the whole names below: a folder sorts as its name with a slash added.
+    /// Sorts by the bytes of the whole names below: a folder sorts as its name with a slash added.
     pub fn sort(&mut self) {
         let all = &self.text;
         self.places
             .sort_unstable_by(|a, b| compare((text(all, *a), a.kind), (text(all, *b), b.kind)));
-        // A name can come twice where it was renamed over while the folder was read.
+        // A name can come twice if a file was renamed over it while the folder was read.
         self.places.dedup_by(|a, b| text(all, *a) == text(all, *b));
     }
 }
@@ -65,7 +65,7 @@ fn text(all: &str, place: NamePlace) -> &str {
 }
 
 fn compare((a, a_kind): (&str, Kind), (b, b_kind): (&str, Kind)) -> Ordering {
-    // Only where one is the beginning of the other does the slash decide; the bytes before it are
+    // The slash decides only where one name is the beginning of the other; the bytes before it are
     // compared fast.
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let common = a.len().min(b.len());

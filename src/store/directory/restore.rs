@@ -1,5 +1,5 @@
-//! Restores into a directory: everything is written beside the licences first, in one hidden
-//! folder, and moved into its place once the whole backup is found right.
+//! Restores into a directory: all licences are written beside the store's own first, in one hidden
+//! folder, and moved into their places once the whole backup is found right.
 
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
@@ -13,11 +13,11 @@ use crate::sys::files::{Dir, Errno, Facts, File, Kind};
 /// A directory while it is restored into.
 pub struct Restore {
     path: AnchoredPath,
-    /// None where it does not exist, and is not to be made.
+    /// The store's folder, none where it does not exist and is not to be made.
     root: Option<Dir>,
     staging: Option<Staging>,
     replace: bool,
-    /// It was made for this restore.
+    /// The folder was made for this restore.
     is_new: bool,
 }
 
@@ -35,7 +35,7 @@ impl Restore {
         let failed = |errno| Error::directory("StorePath", path, errno);
         let (root, is_new) = match Dir::open(path) {
             Err(Errno::NOENT) if dry_run => {
-                // It would be made, and so its parent must be there.
+                // The folder would be made, and so its parent must be there.
                 Dir::open(&path.parent()).map_err(failed)?;
                 (None, false)
             }
@@ -68,7 +68,7 @@ impl Restore {
     }
 
     /// Makes the hidden folder. Finds out, before any licence is written, whether one can get its
-    /// place without the risk of replacing another. Where it may replace one, it can.
+    /// place without the risk of replacing another, unless it may replace one.
     fn stage(&self) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
@@ -86,8 +86,8 @@ impl Restore {
         Err(Error::new(Outcome::NotSupported, sentence))
     }
 
-    /// Compares the licence with what the store has under its name, and writes it beside the store
-    /// where it is to be restored. Any thread, each with its own cursor.
+    /// Compares the licence with the store's file of its name, and writes it beside the store where
+    /// it is to be restored. Any thread may call this, each with its own cursor.
     pub fn place(
         &self,
         cursor: &mut Cursor,
@@ -120,7 +120,7 @@ impl Restore {
             return Ok(placed);
         }
         if let Some(staging) = &self.staging {
-            // The backup has no name twice, and the names are good: what is wrong is wrong here alone.
+            // The backup has no name twice, and the names are good: so the fault is this store's.
             let failed = |errno| match errno {
                 Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => {
                     self.bad_name(name, "takes this name for another of the backup's")
@@ -143,7 +143,7 @@ impl Restore {
         Ok(Placed::Written)
     }
 
-    /// The store's folder, none if there is none.
+    /// Gives the store's folder, none if there is none.
     fn store_folder(&self, folder: &str) -> Result<Option<Dir>> {
         let Some(root) = &self.root else {
             return Ok(None);
@@ -158,7 +158,7 @@ impl Restore {
         }
     }
 
-    /// Nothing can be moved from the store's file system to another.
+    /// Refuses a folder on another file system: nothing can be moved there from the store's.
     fn check_device(&self, folder: &str, directory: &Dir) -> Result<()> {
         let device = directory
             .facts()
@@ -180,8 +180,8 @@ impl Restore {
         Err(Error::new(Outcome::NotSupported, sentence))
     }
 
-    /// Moves all that was staged into its place. `tell` learns of everything that has been moved,
-    /// and of what another has put there meanwhile; it may end it.
+    /// Moves all staged licences into their places. `tell` learns of everything that has been
+    /// moved, and of licences that another has put there meanwhile; it may end the move.
     pub fn publish(&mut self, tell: &mut dyn FnMut(Published) -> Result<()>) -> Result<()> {
         let (Some(root), Some(staging)) = (&self.root, &self.staging) else {
             return Ok(());
@@ -237,7 +237,7 @@ impl Restore {
         Ok(Some(size))
     }
 
-    /// Brings what was written and moved to the disk.
+    /// Brings all written and moved files to the disk.
     pub fn sync(&self) -> Result<()> {
         let Some(root) = &self.root else {
             return Ok(());
@@ -271,7 +271,7 @@ impl Restore {
         self.error(Access::Write, doing, name, errno)
     }
 
-    /// `name` is in the store, or empty for the store itself.
+    /// Makes an error about `name`, which is in the store, or empty for the store itself.
     fn error(&self, access: Access, doing: &str, name: &str, errno: Errno) -> Error {
         let path = if name.is_empty() {
             self.path.clone()
@@ -282,13 +282,13 @@ impl Restore {
     }
 }
 
-/// What has been published.
+/// News of the move of a licence or folder.
 pub enum Published<'a> {
     /// A licence of this size.
     File(u64),
-    /// A folder and all that is below it.
+    /// A folder and everything below it.
     Folder(&'a str),
-    /// Not this licence: another version has come to the store meanwhile, and is kept.
+    /// A licence that was not moved: another version has come to the store meanwhile, and is kept.
     Kept(&'a str),
 }
 
@@ -308,7 +308,7 @@ enum Existing {
     NoFile,
 }
 
-/// What `directory` has under the name of a licence with this content.
+/// Compares the file of this name in `directory` with a licence's content.
 fn compare(
     directory: &Dir,
     name: &str,
@@ -325,7 +325,7 @@ fn compare(
         return Ok(Some(Existing::NoFile));
     }
     if facts.size == content.len() as u64 {
-        // One byte more shows a file that grows.
+        // One more byte shows a file that grows.
         let read = file.read_full(sized(buffer, content.len() + 1).map_err(|_| Errno::NOMEM)?)?;
         if buffer.get(..read) == Some(content) {
             return Ok(Some(Existing::Same));
@@ -334,7 +334,7 @@ fn compare(
     Ok(Some(Existing::Other(facts)))
 }
 
-/// Whether `file` is the same in both folders.
+/// Tells whether `file` is the same in both folders.
 fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
     let staged = from.file(file)?;
     let mut content = Vec::new();
@@ -347,7 +347,7 @@ fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
     ))
 }
 
-/// Writes a licence into its new file, with what is to be kept of the one that it replaces.
+/// Writes a licence into its new file, and keeps the rights and owner of the file that it replaces.
 fn fill(
     file: &File,
     content: &[u8],
@@ -371,7 +371,7 @@ fn fill(
     Ok(())
 }
 
-/// Opens the folder `path` below `root`, and makes what is missing of it.
+/// Opens the folder `path` below `root`, and makes its missing parts.
 fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
     match root.folder(path) {
         Err(Errno::NOENT) => {}
@@ -380,7 +380,7 @@ fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
     let mut folder = root.folder("")?;
     for part in path.split('/') {
         match folder.make_folder(part) {
-            // By another worker.
+            // Another worker has made it.
             Err(Errno::EXIST) => {}
             made => made?,
         }

@@ -14,8 +14,9 @@ use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Kind};
 use crate::sys::origin::Origin;
 
-/// More than most stores have, so that soon after the start it is known how many licences there are; and a
-/// few bytes a name, so that of a million licences those that wait need no more memory than the index.
+/// Batches that may wait. These are more than most stores have, so that the number of licences is
+/// known soon after the start. A name takes a few bytes, so that of a million licences the waiting
+/// ones need no more memory than the index.
 const BATCHES_AHEAD: usize = 32;
 
 impl Snapshot for Listing {
@@ -32,7 +33,7 @@ impl Snapshot for Listing {
     }
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
-        // It may be the second time.
+        // This may be the second listing.
         self.stamps.lock().clear();
         let mut batch = BatchBuilder::new(Arc::clone(&self));
         let mut open = vec![self.read_folder(String::new())?];
@@ -74,8 +75,8 @@ impl Snapshot for Listing {
 }
 
 impl Listing {
-    /// Reads the names in `folder`, and remembers what it was just before. A folder that has vanished
-    /// since its parent was read has none, and is missed there.
+    /// Reads the names in `folder`, and remembers its facts from just before. A folder that has
+    /// vanished since its parent was read has no names, and is missed there.
     fn read_folder(&self, folder: String) -> Result<Folder> {
         let mut read = Folder {
             path: folder,
@@ -104,16 +105,16 @@ impl Listing {
     }
 }
 
-/// The sorted names of a folder, to be taken one by one.
+/// The sorted names of a folder, which are taken one by one.
 struct Folder {
     path: String,
     names: Names,
     next: usize,
-    /// Something that it lists was not to be found.
+    /// A name that the folder lists could not be found.
     misses: bool,
 }
 
-/// Why a folder could not be listed.
+/// The reason why a folder could not be listed.
 enum ListError {
     System(Errno),
     Told(Error),
@@ -143,7 +144,7 @@ impl Folder {
         let told = match (checked(&self.path, name.to_bytes()), kind) {
             (Ok(name), _) => self.names.push(name, kind),
             (Err(error), Kind::File | Kind::Folder) => Err(error),
-            // What is no licence is told, and must be told as text.
+            // Entries that are no licences are told, and must be told as text.
             (Err(_), _) => self.names.push(&name::shown(&name.to_string_lossy()), kind),
         };
         told.map_err(ListError::Told)

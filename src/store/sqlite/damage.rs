@@ -1,4 +1,5 @@
-//! Whether a database is damaged. SQLite reads what it can of a damaged one, and may miss rows without a word.
+//! Finds out whether a database is damaged. SQLite reads what it can of a damaged one, and may miss
+//! rows without a word.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use super::{Database, read_fault, system_outcome};
 use crate::error::{Error, Result};
 use crate::sync::locks::Unshared;
 
-/// Characters of what SQLite has found.
+/// Characters kept of a finding of SQLite.
 const TOLD_MAX: usize = 1000;
 
 impl Database {
-    /// Refuses a database that is damaged anywhere: to write into it would damage more.
+    /// Refuses a database that is damaged anywhere: a write into it would damage more.
     pub fn check_all(&self) -> Result<()> {
         let mut found = self.ask("quick_check", &1);
         // Other tables may need collations, functions or modules that only their host has.
@@ -24,8 +25,8 @@ impl Database {
         self.judge(found)
     }
 
-    /// Refuses a database that is damaged in what `query` reads: its tables, and that their indexes lead to
-    /// every row. The rest may be as large and as damaged as it likes.
+    /// Refuses a database that is damaged in what `query` reads: its tables, and their indexes,
+    /// which must lead to every row. The rest may be as large and as damaged as it likes.
     pub fn check_what_is_read(&mut self, query: &str) -> Result<()> {
         for table in self.tables_read(query)? {
             self.judge(self.ask("integrity_check", &table))?;
@@ -33,16 +34,17 @@ impl Database {
         Ok(())
     }
 
-    /// Refuses a database that is damaged in the table `license` or its indexes, of which each has to have as
-    /// many entries as the table has rows. That an entry leads to the right row is not looked at.
+    /// Refuses a database that is damaged in the table `license` or its indexes, each of which must
+    /// have as many entries as the table has rows. Whether an entry leads to the right row is not
+    /// checked.
     pub fn check_table(&self) -> Result<()> {
         self.judge(self.ask("quick_check", &"license"))
     }
 
-    /// Refuses a database whose table `license` does not have as many rows as were `read` by an index: SQLite
-    /// refuses to check the indexes of a table that needs what only its host has.
+    /// Refuses a database whose table `license` does not have as many rows as were `read` by an
+    /// index: SQLite does not check the indexes of a table that needs what only its host has.
     pub fn check_count(&self, read: u64) -> Result<()> {
-        // Of count(*) SQLite would not be called off.
+        // SQLite can't be stopped in a count(*).
         let count = "SELECT count(1) FROM license NOT INDEXED";
         let count = self
             .connection
@@ -56,7 +58,7 @@ impl Database {
         }
     }
 
-    /// The tables that `query` reads, also through views.
+    /// Gives the tables that `query` reads, also through views.
     fn tables_read(&mut self, query: &str) -> Result<BTreeSet<String>> {
         let tables = Arc::new(Unshared::new(BTreeSet::new()));
         let seen = Arc::clone(&tables);
@@ -64,7 +66,7 @@ impl Database {
             if let AuthAction::Read { table_name, .. } = context.action {
                 let mut name = String::new();
                 if name.try_reserve_exact(table_name.len()).is_err() {
-                    return Authorization::Deny; // and that memory has run out is told
+                    return Authorization::Deny; // the lack of memory is told
                 }
                 name.push_str(table_name);
                 seen.lock().insert(name);
@@ -83,8 +85,8 @@ impl Database {
         Ok(tables)
     }
 
-    /// The first thing that one of SQLite's checks finds, or "ok". A page for which there was no memory
-    /// counts as lost there, so that what is found has to be found twice.
+    /// Gives the first finding of one of SQLite's checks, or "ok". The check takes a page for which
+    /// there was no memory as lost, so a fault counts only if it is found twice.
     fn ask(&self, check: &str, what: &dyn rusqlite::ToSql) -> rusqlite::Result<String> {
         let found = self.ask_once(check, what)?;
         match found.as_str() {
@@ -96,7 +98,7 @@ impl Database {
     fn ask_once(&self, check: &str, what: &dyn rusqlite::ToSql) -> rusqlite::Result<String> {
         let mut found = None;
         self.connection.pragma(None, check, what, |row| {
-            // The beginning will do: what is damaged may have a name of any length.
+            // The beginning is enough: a damaged item may have a name of any length.
             let told = row.get_ref(0)?.as_str()?.chars().take(TOLD_MAX);
             found.get_or_insert_with(|| told.collect());
             Ok(())
@@ -107,7 +109,7 @@ impl Database {
     fn judge(&self, found: rusqlite::Result<String>) -> Result<()> {
         match found.as_deref() {
             Ok("ok") => Ok(()),
-            // It goes on past what it can't read, and then the system's last error says why.
+            // SQLite goes on past what it can't read, and then the system's last error says why.
             Ok(found) if found.contains("get page") || found.contains("get the page") => {
                 let doing = format!("read the database '{}' (StorePath)", self.path.display());
                 Err(Error::reasoned(read_fault(system_outcome()), doing, found))
@@ -119,7 +121,7 @@ impl Database {
     }
 }
 
-/// Whether SQLite refuses what it was told, rather than what it has found.
+/// Tells whether SQLite refuses the request, rather than the data it has found.
 fn is_unknown(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{SqlInputError, SqliteFailure};
     matches!(error, SqlInputError { error, .. } | SqliteFailure(error, _) if error.code == ErrorCode::Unknown)

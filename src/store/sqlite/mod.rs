@@ -1,8 +1,8 @@
-//! An SQLite database as a store: a table `license`, or for a backup a view of that name over whatever
-//! the host keeps.
+//! An SQLite database as a store: a table `license`, or for a backup a view of that name over the
+//! host's own tables.
 //!
-//! The file may be anybody's: the schema is not trusted, sizes are bounded, and SQLite is told to look
-//! closely at what it reads.
+//! The file may come from anybody: the schema is not trusted, sizes are bounded, and SQLite is told
+//! to look closely at what it reads.
 
 mod damage;
 mod new;
@@ -27,22 +27,22 @@ use crate::sys::descriptors;
 use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
 
-/// How long another's lock is waited for.
+/// The time that another's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many of SQLite's own steps go by before it is asked whether to go on.
+/// The number of SQLite's own steps after which it is asked whether to go on.
 const STEPS: i32 = 10_000;
-/// Bytes of a row or a value: a licence with what may stand beside it.
+/// Bytes of a row or a value: a licence with the values that may stand beside it.
 const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
 
-/// Whether what stands at `path`, which is no directory, is a database. It is not opened by us to see
-/// that: to close a file takes the process's locks on it away, also those of another restorer.
+/// Tells whether `path`, which is no directory, is a database. The library does not open it itself
+/// for that: closing a file takes the process's locks on it away, also those of another restorer.
 pub fn is_database(path: &AnchoredPath) -> bool {
     let is_file = |facts: Facts| facts.kind == Kind::File && facts.size > 0;
     is_named_database(path) || files::facts_at(path).is_ok_and(is_file) && !is_foreign(path)
 }
 
-/// SQLite has locks for the whole process, which a forked child inherits as they are. Whoever calls SQLite
-/// holds a use from before its first call until after its last.
+/// The uses of SQLite, which has locks for the whole process that a forked child inherits as they
+/// are. Every caller of SQLite holds a use from before its first call until after its last.
 static IN_USE: Uses = Uses::new();
 
 fn begin_use(path: &AnchoredPath) -> Result<Use> {
@@ -58,8 +58,8 @@ fn begin_use(path: &AnchoredPath) -> Result<Use> {
     })
 }
 
-/// Whether SQLite can tell that the file is no database; one that is locked or damaged is one, or one of
-/// which it can't be asked.
+/// Tells whether SQLite is sure that the file is no database. A locked or damaged one is a
+/// database, and so is one about which SQLite can't be asked.
 fn is_foreign(path: &AnchoredPath) -> bool {
     let Ok(_held) = begin_use(path) else {
         return false;
@@ -69,17 +69,17 @@ fn is_foreign(path: &AnchoredPath) -> bool {
     read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
 }
 
-/// Whether a store that is to be made at `path` is a database.
+/// Tells whether a store that is to be made at `path` is a database.
 pub fn is_named_database(path: &AnchoredPath) -> bool {
     let path = path.as_given();
     let extension = path.extension().and_then(|extension| extension.to_str());
-    // With a slash at its end it is a directory's name.
+    // A path with a slash at its end names a directory.
     !path.as_os_str().as_encoded_bytes().ends_with(b"/")
         && extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
 }
 
 fn connect(path: &AnchoredPath) -> rusqlite::Result<Connection> {
-    // So that no name is taken for a URI, or for no file at all.
+    // This keeps a name from being taken for a URI, or for no file at all.
     let plain = Path::new(".").join(path.to_absolute());
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(plain, flags)
@@ -87,11 +87,11 @@ fn connect(path: &AnchoredPath) -> rusqlite::Result<Connection> {
 
 struct Database {
     connection: Connection,
-    /// Ends after the connection.
+    /// The use of SQLite, which ends after the connection.
     held: Use,
-    /// What it is called where something is said of it.
+    /// The path that sentences show.
     path: AnchoredPath,
-    /// Where SQLite finds it: a new one is not at its path yet.
+    /// The path where SQLite finds it: a new one is not at its path yet.
     file: AnchoredPath,
     go_on: GoOn,
 }
@@ -101,7 +101,7 @@ impl Database {
     fn open(path: &AnchoredPath, file: &AnchoredPath, go_on: GoOn) -> Result<Database> {
         let held = begin_use(path)?;
         let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
-        // SQLite goes by a path from the root, which may lead elsewhere by now.
+        // SQLite uses a path from the root, which may lead elsewhere by now.
         let from_root = AnchoredPath::now(file.to_absolute());
         check_identity(path, &from_root, identity(path, file)?)?;
         Database::new(connection, held, path, file, go_on)
@@ -153,10 +153,10 @@ impl Database {
         connection.pragma_update(None, "cell_size_check", true)
     }
 
-    /// What the store's table has, or its view; None if there is neither.
+    /// Describes the store's table, or its view; None if there is neither.
     fn table(&self) -> Result<Option<Table>> {
         let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
-        // Of tables only virtual ones have no page.
+        // Only virtual tables have no page.
         let kind = "SELECT type, type = 'table' AND (rootpage IS 0 OR sql LIKE 'create virtual %') \
                     FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
         let mut kinds = self.connection.prepare(kind).map_err(failed)?;
@@ -166,7 +166,7 @@ impl Database {
         };
         let is_view = row.get_ref(0).map_err(failed)?.as_bytes() == Ok(b"view");
         if row.get(1).map_err(failed)? {
-            // It may keep what it is given in its own way, or not at all.
+            // A virtual table may keep what it is given in its own way, or not at all.
             let sentence = format!(
                 "In the database '{}' (StorePath) 'license' is a virtual table. Use an ordinary table, or \
                  for a backup a view.",
@@ -174,7 +174,8 @@ impl Database {
             );
             return Err(Error::new(Outcome::NotSupported, sentence));
         }
-        // Hidden are those that are computed: 2 when they are read, 3 when they are written.
+        // Computed columns are hidden: 2 for those computed when they are read, 3 when they are
+        // written.
         let columns = "SELECT lower(name), hidden IN (2, 3) FROM pragma_table_xinfo('license') WHERE lower(name) \
                        IN ('name', 'content', 'key_id', 'backup_right', 'rowid', '_rowid_', 'oid')";
         let mut columns = self.connection.prepare(columns).map_err(failed)?;
@@ -191,7 +192,8 @@ impl Database {
         if !has("name") || !has("content") {
             return Err(self.unfit("'license' has no columns name and content"));
         }
-        // A table without row numbers has no such column, and one of another meaning hides them.
+        // A table without row numbers has no such column, and a column of another meaning hides
+        // them.
         let is_row_number = |name: &&str| {
             let read = format!("SELECT {name} FROM license");
             !is_view && !has(name) && self.connection.prepare(&read).is_ok()
@@ -207,7 +209,7 @@ impl Database {
         }))
     }
 
-    /// The error of a database that can't be used as what it is.
+    /// Makes the error of a database that can't be used as a store.
     fn unfit(&self, reason: impl Display) -> Error {
         let doing = format!(
             "use the database '{}' (StorePath) as a store",
@@ -216,7 +218,8 @@ impl Database {
         Error::reasoned(Outcome::LicenseStoreError, doing, reason)
     }
 
-    /// What SQLite's `error` means to the operation that was `doing` something with the database.
+    /// Makes the error of an operation that was `doing` something with the database when SQLite
+    /// failed.
     fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
         let ended = (self.go_on)().err();
         ended.unwrap_or_else(|| failure(&self.path, &self.file, doing, error))
@@ -227,11 +230,11 @@ impl Database {
 #[derive(Clone, Copy, Debug)]
 struct Table {
     is_view: bool,
-    /// Which of the columns that have to be there is computed from others.
+    /// The column among the required ones that is computed from others, if there is one.
     computed: Option<&'static str>,
     key_id: Column,
     right: Column,
-    /// What names its rows, where they have numbers.
+    /// The name of its row numbers, where it has them.
     row_number: Option<&'static str>,
 }
 
@@ -240,7 +243,7 @@ struct Table {
 enum Column {
     Lacking,
     Kept,
-    /// From others: it can be read, and not be written.
+    /// A column computed from others, which can be read and not written.
     Computed,
 }
 
@@ -252,7 +255,7 @@ fn failure(
 ) -> Error {
     let doing = format!("{doing} the database '{}' (StorePath)", path.display());
     let rusqlite::Error::SqliteFailure(code, message) = error else {
-        // Of the wrong type, or otherwise not what was asked for.
+        // A value has the wrong type, or is otherwise not what was asked for.
         return Error::reasoned(Outcome::LicenseStoreError, doing, error);
     };
     let system = system_outcome();
@@ -273,14 +276,14 @@ fn failure(
         {
             return Error::system(Access::Write, doing, Errno::NOSYS);
         }
-        // Where it could look.
+        // This holds only if SQLite could look.
         ErrorCode::ReadOnly
             if code.extended_code == ffi::SQLITE_READONLY_DBMOVED && system.is_none() =>
         {
             return moved(path);
         }
         ErrorCode::ReadOnly | ErrorCode::CannotOpen => barred(file, system),
-        // A block of the disk that can't be read is a damaged database to SQLite.
+        // SQLite takes a block of the disk that can't be read for a damaged database.
         ErrorCode::DatabaseCorrupt if system == Some(Outcome::WriteFault) => Outcome::ReadFault,
         ErrorCode::SystemIoFailure => match code.extended_code {
             ffi::SQLITE_IOERR_NOMEM => return Error::out_of_memory(),
@@ -297,8 +300,9 @@ fn failure(
     Error::reasoned(outcome, doing, message)
 }
 
-/// What SQLite has just met, as the system's last error says it: SQLite itself calls everything but a full
-/// disk an I/O error, or a file that it can't open. None where that says nothing.
+/// Gives the cause of SQLite's last failure by the system's last error: SQLite itself calls
+/// everything but a full disk an I/O error, or a file that it can't open. None where that error
+/// says nothing.
 fn system_outcome() -> Option<Outcome> {
     let outcome = Outcome::of_system(Access::Write, last_errno()?);
     let is_telling = matches!(
@@ -318,7 +322,7 @@ fn last_errno() -> Option<Errno> {
     Errno::from_io_error(&std::io::Error::last_os_error())
 }
 
-/// What has kept SQLite from reading.
+/// Gives the reason why SQLite could not read.
 fn read_fault(system: Option<Outcome>) -> Outcome {
     match system {
         None | Some(Outcome::WriteFault) => Outcome::ReadFault,
@@ -326,7 +330,7 @@ fn read_fault(system: Option<Outcome>) -> Outcome {
     }
 }
 
-/// Which file the database `path` is now in `file`.
+/// Finds the identity of the file that the database `path` now has in `file`.
 fn identity(path: &AnchoredPath, file: &AnchoredPath) -> Result<Identity> {
     match files::facts_at(file) {
         Ok(facts) => Ok(facts.identity),
@@ -338,7 +342,7 @@ fn identity(path: &AnchoredPath, file: &AnchoredPath) -> Result<Identity> {
     }
 }
 
-/// Refuses a database `path` whose `file` is another than it was.
+/// Refuses a database `path` whose `file` is another than before.
 fn check_identity(path: &AnchoredPath, file: &AnchoredPath, expected: Identity) -> Result<()> {
     match identity(path, file)? == expected {
         true => Ok(()),
@@ -346,7 +350,7 @@ fn check_identity(path: &AnchoredPath, file: &AnchoredPath, expected: Identity) 
     }
 }
 
-/// The error of a database that is not at its path any more.
+/// Makes the error of a database that is not at its path any more.
 fn moved(path: &AnchoredPath) -> Error {
     let sentence = format!(
         "The database '{}' (StorePath) was moved away or replaced while it was in use. What is there now has \
@@ -356,8 +360,8 @@ fn moved(path: &AnchoredPath) -> Error {
     Error::new(Outcome::LicenseStoreError, sentence)
 }
 
-/// Why SQLite could not open the database in `file` or what stands beside it, or write there; it
-/// met `system`.
+/// Finds out why SQLite could not open the database in `file` or the files beside it, or write
+/// there; `system` is the system's error.
 fn barred(file: &AnchoredPath, system: Option<Outcome>) -> Outcome {
     let directory = file.parent();
     let error = files::check_writable(file)

@@ -1,7 +1,7 @@
-//! A new database: made in a hidden folder beside its path, and moved there when it is whole.
+//! Makes a new database in a hidden folder beside its path, and moves it there when it is whole.
 //!
 //! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever
-//! replaced or removed that has a name which they know.
+//! replaced or removed under a name that they know.
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::staging::{Staging, move_new, remove_stale};
@@ -10,10 +10,11 @@ use crate::sys::files::{self, Dir, Errno};
 
 /// The database's name in the hidden folder.
 const NAME: &str = "store.db";
-/// What SQLite has beside a database, behind its name.
+/// The endings of the files that SQLite has beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// A database that has no path yet. Dropped, it goes with all that SQLite has made beside it.
+/// A database that has no path yet. When it is dropped, it is removed with all that SQLite has made
+/// beside it.
 pub struct New {
     path: AnchoredPath,
     staging: Staging,
@@ -21,7 +22,7 @@ pub struct New {
 
 impl New {
     /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at
-    /// `path`. Finds out whether it can get there without the risk of replacing another.
+    /// `path`. Finds out whether it can be moved there without the risk of replacing another.
     pub fn make(path: &AnchoredPath, parent: Dir) -> Result<New> {
         let failed = |errno| failure(path, errno);
         remove_stale(&parent);
@@ -42,14 +43,14 @@ impl New {
         })
     }
 
-    /// Where SQLite finds it.
+    /// Gives the path where SQLite finds it.
     pub fn file(&self) -> AnchoredPath {
         let parent = self.path.parent();
         parent.join(&self.staging.name).join(NAME)
     }
 
-    /// Moves the database, which is closed and on the disk, to its path, and brings that to the
-    /// disk too. False where something has come there before.
+    /// Moves the database, which is closed and on the disk, to its path, and brings its name to the
+    /// disk too. Returns false where something has come there before.
     pub fn publish(&self) -> Result<bool> {
         let Staging { folder, place, .. } = &self.staging;
         if !is_free(&self.path)? {
@@ -71,8 +72,8 @@ fn failure(path: &AnchoredPath, errno: Errno) -> Error {
     Error::system(Access::Write, doing, errno)
 }
 
-/// Whether nothing is at `path`. What is beside it then belongs to another database, and SQLite
-/// would take it for a part of the new one.
+/// Tells whether nothing is at `path`. Files beside it would then belong to another database, and
+/// SQLite would take them for parts of the new one.
 pub fn is_free(path: &AnchoredPath) -> Result<bool> {
     let is_taken = |path: &AnchoredPath| {
         files::is_taken(path).map_err(|errno| {
@@ -88,7 +89,7 @@ pub fn is_free(path: &AnchoredPath) -> Result<bool> {
         if !is_taken(&beside)? {
             continue;
         }
-        // It is another restore's, or its host's, where the database has come meanwhile.
+        // The file is another restore's, or its host's, if the database has come meanwhile.
         if is_taken(path)? {
             return Ok(false);
         }

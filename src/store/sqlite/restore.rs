@@ -1,4 +1,5 @@
-//! Restores into a database: in one transaction, which a failure, a cancel or a crash takes back whole.
+//! Restores into a database, in one transaction, which a failure, a cancel or a crash undoes as a
+//! whole.
 
 use std::sync::Arc;
 
@@ -23,21 +24,21 @@ pub struct Restore {
     replace: bool,
     dry_run: bool,
     go_on: GoOn,
-    /// None where it does not exist and is not to be made, and when it is closed.
+    /// The database, none where it does not exist and is not to be made, and when it is closed.
     database: Option<Database>,
-    /// Which file it is.
+    /// The identity of its file.
     identity: Option<Identity>,
     table: Option<Table>,
-    /// The last folder that was found to be no licence, and so are those that it is in.
+    /// The last folder that was found to be no licence; neither are the folders that it is in.
     folder: String,
-    /// Where it did not exist. Goes after the database is closed.
+    /// The new database, where there was none. It goes after the database is closed.
     new: Option<New>,
 }
 
 impl Restore {
     /// Opens the database at `path`, or makes it.
     pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
-        // Before anything is made.
+        // This comes before anything is made.
         let _held = begin_use(path)?;
         let mut restore = Restore {
             path: path.clone(),
@@ -52,7 +53,7 @@ impl Restore {
         };
         let parent = path.parent();
         if is_free(path)? {
-            // Its parent must be there, also for a dry run.
+            // The parent must be there, also for a dry run.
             let parent = Dir::open(&parent)
                 .map_err(|errno| Error::directory("StorePath", &parent, errno))?;
             if dry_run {
@@ -76,12 +77,12 @@ impl Restore {
         check_identity(path, &file, facts.identity)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
         let set = |what, to| database.connection.pragma_update(None, what, to);
-        // Also what says that a transaction is over is to be on the disk when it is: a journal's end is a name
-        // in its directory.
+        // The end of a transaction must be on the disk when it is reported: a journal's end is a
+        // name in its directory.
         set("synchronous", "EXTRA").map_err(failed)?;
         if new.is_some() {
-            // Nobody sees it before it is whole: so everything is written once, and there is
-            // nothing to go back to.
+            // Nobody sees the database before it is whole: so everything is written once, and there
+            // is nothing to go back to.
             set("journal_mode", "MEMORY").map_err(failed)?;
         } else {
             if facts.size == 0 && !self.dry_run {
@@ -89,8 +90,8 @@ impl Restore {
             }
             database.check_all()?;
         }
-        // Another's lock is waited for here, once, and not with every page that has to be written. (In WAL
-        // mode others read on.)
+        // Another's lock is waited for here, once, and not with every page that has to be written.
+        // (In WAL mode others read on.)
         let begin = match self.dry_run {
             true => "BEGIN",
             false => "BEGIN EXCLUSIVE",
@@ -118,7 +119,7 @@ impl Restore {
         Ok(())
     }
 
-    /// Compares the licence with what the store has under its name, and writes it where it is to be
+    /// Compares the licence with the store's row of its name, and writes it where it is to be
     /// restored.
     pub fn place(&mut self, name: &str, content: &[u8], stated: &Statement) -> Result<Placed> {
         let (Some(database), Some(table)) = (&self.database, self.table) else {
@@ -169,7 +170,7 @@ impl Restore {
                 let reason = format_args!("a trigger keeps the licence '{name}' out");
                 return Err(database.unfit(reason));
             }
-            // A column of numbers takes the text "1e3" for one; a trigger may do anything.
+            // A numeric column takes the text "1e3" for a number; a trigger may do anything.
             let is_kept = format!(
                 "SELECT typeof(name) = 'text' AND content IS ?2 FROM license WHERE {THIS_NAME}"
             );
@@ -186,8 +187,8 @@ impl Restore {
         Ok(Placed::Written)
     }
 
-    /// Makes a new database whole, out of sight, and brings it to the disk. False where something
-    /// has come to its path meanwhile, and is to be restored into.
+    /// Makes a new database whole, out of sight, and brings it to the disk. Returns false where
+    /// another has come to its path meanwhile, which is then to be restored into.
     pub fn seal(&mut self) -> Result<bool> {
         if self.new.is_none() {
             return Ok(true);
@@ -202,9 +203,9 @@ impl Restore {
         is_free(&self.path)
     }
 
-    /// Makes what was placed a part of the store, and brings that to the disk; a new database has
-    /// to be sealed before. False where something has come to its path meanwhile, and is to be
-    /// restored into.
+    /// Makes the placed licences a part of the store, and brings that to the disk; a new database
+    /// has to be sealed before. Returns false where another has come to its path meanwhile, which
+    /// is then to be restored into.
     pub fn commit(&mut self) -> Result<bool> {
         if let Some(new) = &self.new {
             let is_published = new.publish()?;
@@ -225,7 +226,7 @@ impl Restore {
         Ok(true)
     }
 
-    /// The same restore from its start.
+    /// Starts the same restore again.
     pub fn again(self) -> Result<Restore> {
         let (path, go_on) = (self.path.clone(), Arc::clone(&self.go_on));
         let (replace, dry_run) = (self.replace, self.dry_run);
@@ -233,7 +234,7 @@ impl Restore {
         Restore::open(&path, replace, dry_run, go_on)
     }
 
-    /// Refuses to call that restored which another has put in the database's place.
+    /// Refuses to report success where another database has taken this one's place.
     fn check_place(&self) -> Result<()> {
         match self.identity {
             Some(identity) => check_identity(&self.path, &self.path, identity),
@@ -241,11 +242,11 @@ impl Restore {
         }
     }
 
-    /// Brings the database's name to the disk: it may be of another restore, which is not as far
-    /// yet.
+    /// Brings the database's name to the disk: it may be the work of another restore, which is not
+    /// as far yet.
     fn sync_name(&self) -> Result<()> {
         let synced = match Dir::open(&self.path.parent()) {
-            // Who may not list the directory has made no name there.
+            // A user who may not list the directory has made no name there.
             Err(Errno::ACCESS) => Ok(()),
             directory => directory.and_then(|directory| directory.sync()),
         };
@@ -260,14 +261,16 @@ impl Restore {
 }
 
 impl Database {
-    /// Refuses a new licence `name` where the store has a licence of the name of one of its folders, or a
-    /// folder of its own name: no backup could take both. Nothing is wrong with `known`, a folder.
+    /// Refuses a new licence `name` where the store has a licence with the name of one of its
+    /// folders, or a folder with its own name: no backup could take both. The folder `known` has
+    /// been found right.
     fn check_folders(&self, name: &str, known: &str) -> Result<()> {
         let find = |query: &str, name: &str| {
             let mut query = self.connection.prepare_cached(query)?;
             query.query_row([name], |row| row.get(0)).optional()
         };
-        // The table's own index finds more, if it is sorted in another way; the rest sees to that.
+        // The table's own index finds more rows, if it is sorted in another way; the last condition
+        // excludes them.
         const WITHIN: &str = "name >= ?1 || '/' AND name < ?1 || '0' \
                               AND substr(name, 1, length(?1) + 1) = ?1 || '/' COLLATE BINARY";
         let within = format!("SELECT name FROM license WHERE {WITHIN} LIMIT 1");
@@ -298,7 +301,8 @@ impl Database {
     }
 }
 
-/// Of what is stated about a licence that which its content does not say: the rest need not be kept.
+/// Gives those of the statements about a licence that its content does not say: the rest need not
+/// be kept.
 fn unsaid<'s>(
     name: &str,
     content: &[u8],
@@ -311,7 +315,7 @@ fn unsaid<'s>(
 }
 
 impl Table {
-    /// The columns that are written, in the order of their values.
+    /// Gives the columns that are written, in the order of their values.
     fn columns(self) -> impl Iterator<Item = &'static str> {
         let columns = [
             ("name", true),
@@ -328,7 +332,7 @@ impl Table {
         let columns: Vec<_> = self.columns().collect();
         let values: Vec<_> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
-        // Whatever the table says of conflicts, nothing else is deleted, and nothing left out.
+        // Whatever the table says about conflicts, no other row is deleted, and none left out.
         format!("INSERT OR ABORT INTO license({columns}) VALUES ({values})")
     }
 

@@ -1,4 +1,4 @@
-//! A database while it is backed up: one snapshot of it, which writers don't disturb.
+//! A database while it is backed up: one snapshot of it, which writers do not disturb.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use crate::sync::locks::Unshared;
 use crate::sys::anchored_path::AnchoredPath;
 
 pub struct Snapshot {
-    /// Of the one thread that lists it.
+    /// The database, used only by the thread that lists it.
     database: Unshared<Database>,
     reading: RowReading,
 }
 
-/// How the rows are read.
+/// The way in which the rows are read.
 struct RowReading {
     query: String,
-    /// See [`Database::query_by_number`].
+    /// The query is that of [`Database::query_by_number`].
     is_by_number: bool,
     is_of_view: bool,
 }
@@ -90,7 +90,7 @@ impl Database {
         Ok(mode.eq_ignore_ascii_case("wal"))
     }
 
-    /// A transaction starts with its first read.
+    /// Starts a transaction, which SQLite does at the first read.
     fn begin_to_read(&self) -> Result<()> {
         let begun = self
             .connection
@@ -98,10 +98,10 @@ impl Database {
         begun.map_err(|error| self.failure("read", &error))
     }
 
-    /// A copy in a temporary file of SQLite's, which has no name. In other modes than WAL a reader keeps
-    /// writers out; so they wait for the copy, and not for the backup.
+    /// Makes a copy in a temporary file of SQLite's, which has no name. In other modes than WAL a
+    /// reader keeps writers out; so they wait for the copy, and not for the backup.
     fn copy(self) -> Result<Database> {
-        /// Pages at a time.
+        /// Pages copied at a time.
         const PART: i32 = 1024;
         self.begin_to_read()?;
         let failed = |error: rusqlite::Error| self.failure("make a temporary copy of", &error);
@@ -112,7 +112,7 @@ impl Database {
                 (self.go_on)()?;
             }
         }
-        // Closed in this order, so that SQLite is never called without a use.
+        // The connection is closed before the use ends, so that SQLite is never called without one.
         let Database {
             connection,
             held,
@@ -124,7 +124,7 @@ impl Database {
         Database::new(copy, held, &path, &file, go_on)
     }
 
-    /// What gives every licence, sorted by the bytes of its name.
+    /// Makes the query for every licence, sorted by the bytes of its name.
     fn query(&self, table: Table) -> Result<String> {
         let columns = table.selected("");
         let collation = self.collation()?;
@@ -133,10 +133,10 @@ impl Database {
         ))
     }
 
-    /// What gives every licence of a table whose rows have a `number`, sorted by the bytes of its name.
-    /// The rows are read by their number, and an index is but what they are sorted by. It has as many entries
-    /// as there are rows; so where each leads to a row, and the rows' own names are in order, no row is missed,
-    /// however much the index is damaged.
+    /// Makes the query for every licence of a table whose rows have a `number`, sorted by the bytes
+    /// of its name. The rows are read by their number, and an index only gives their order. It has
+    /// as many entries as there are rows; so where each leads to a row, and the rows' own names are
+    /// in order, no row is missed, however much the index is damaged.
     fn query_by_number(&self, table: Table, number: &str) -> Result<String> {
         let columns = table.selected("rows.");
         let collation = self.collation()?;
@@ -165,7 +165,7 @@ impl Database {
             let license = license(row).map_err(|what| {
                 self.unfit(format!("{} is no licence: {what}", row_after(&last)))
             })?;
-            // The same name again is an error too, and gets its own words.
+            // A repeated name is an error too, and gets its own words.
             if reading.is_by_number && license.name < last.as_str() {
                 let what = format_args!("it is damaged ({} is out of order)", row_after(&last));
                 return Err(self.unfit(what));
@@ -180,8 +180,8 @@ impl Database {
         }
     }
 
-    /// What sorts by the bytes of UTF-8. SQLite's own BINARY does where that is how the database has its
-    /// texts.
+    /// Gives the collation that sorts by the bytes of UTF-8. It is SQLite's own BINARY where the
+    /// database has its texts in UTF-8.
     fn collation(&self) -> Result<&'static str> {
         const OURS: &str = "licbak_bytes";
         let failed = |error: rusqlite::Error| self.failure("read", &error);
@@ -198,7 +198,7 @@ impl Database {
     }
 }
 
-/// The licence in a row, or what is wrong with it.
+/// Gives the licence in a row, or what is wrong with it.
 fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
     let value = |column: usize| row.get_ref(column).map_err(|error| error.to_string());
     let text =
