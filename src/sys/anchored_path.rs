@@ -1,5 +1,5 @@
-//! A path as it was meant when it was given: a relative one leads from the folder that was the process's
-//! current one then, wherever the process goes meanwhile.
+//! A path as it was meant when it was given: a relative one leads from the process's current folder
+//! of that moment, wherever the process goes meanwhile.
 
 #![forbid(unsafe_code)]
 
@@ -15,13 +15,13 @@ use super::descriptors::open;
 #[derive(Clone, Debug)]
 pub struct AnchoredPath {
     given: PathBuf,
-    /// What a relative path leads from; None of an absolute one.
+    /// The folder that a relative path leads from; None for an absolute path.
     anchor: Option<Anchor>,
 }
 
 #[derive(Clone, Debug)]
 struct Anchor {
-    /// Or why it could not be held, which is told when it is needed.
+    /// The open folder, or the reason why it could not be opened, which is told when it is needed.
     folder: Result<Arc<OwnedFd>, Errno>,
     path: Option<PathBuf>,
 }
@@ -39,12 +39,12 @@ impl AnchoredPath {
         AnchoredPath { given, anchor }
     }
 
-    /// The path as it was given, which leads from the [`anchor`](Self::anchor).
+    /// Gives the path as it was given, which leads from the [`anchor`](Self::anchor).
     pub fn as_given(&self) -> &Path {
         &self.given
     }
 
-    /// What a relative path leads from.
+    /// Gives the folder that a relative path leads from.
     pub fn anchor(&self) -> Result<BorrowedFd<'_>, Errno> {
         let Some(anchor) = &self.anchor else {
             return Ok(CWD);
@@ -53,8 +53,8 @@ impl AnchoredPath {
         folder.map(|folder| folder.as_fd()).map_err(|errno| *errno)
     }
 
-    /// A path from the root, for those who take nothing else; what a relative one leads from may have moved
-    /// since.
+    /// Gives a path from the root, for users who take nothing else; the folder of a relative path
+    /// may have moved since.
     pub fn to_absolute(&self) -> PathBuf {
         let anchor = self.anchor.as_ref().and_then(|anchor| anchor.path.as_ref());
         anchor.map_or_else(|| self.given.clone(), |anchor| anchor.join(&self.given))
@@ -75,14 +75,14 @@ impl AnchoredPath {
         self.with(self.given.join(name))
     }
 
-    /// The path with `suffix` behind its name.
+    /// Adds `suffix` to the path's name.
     pub fn with_suffix(&self, suffix: &str) -> AnchoredPath {
         let mut path = self.given.clone().into_os_string();
         path.push(suffix);
         self.with(path.into())
     }
 
-    /// The directory that it is in.
+    /// Gives the directory that contains the path's end.
     pub fn parent(&self) -> AnchoredPath {
         self.with(match self.given.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

@@ -1,5 +1,5 @@
-//! Whether a host may cancel the thread (`pthread_cancel`): what would end it in the middle of a call must
-//! not, neither where the library waits nor where it has a function of the host called.
+//! Keeps a host from cancelling the thread (`pthread_cancel`) in the middle of a call, both where
+//! the library waits and where it calls a function of the host.
 
 use std::ffi::c_int;
 
@@ -11,21 +11,21 @@ unsafe extern "C" {
 #[cfg(target_os = "linux")]
 const DISABLE: c_int = 1;
 
-/// The thread can't be cancelled until this is dropped.
+/// Keeps the thread from being cancelled until this is dropped.
 pub struct Off {
     before: c_int,
 }
 
 pub fn off() -> Off {
     let mut before = DISABLE;
-    // SAFETY: sets a flag of this thread, and writes what it was.
+    // SAFETY: sets a flag of this thread, and writes its old value.
     unsafe { pthread_setcancelstate(DISABLE, &raw mut before) };
     Off { before }
 }
 
 impl Drop for Off {
     fn drop(&mut self) {
-        // SAFETY: sets a flag of this thread to what it was.
+        // SAFETY: sets a flag of this thread back to its old value.
         unsafe { pthread_setcancelstate(self.before, std::ptr::null_mut()) };
     }
 }

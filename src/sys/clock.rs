@@ -1,11 +1,11 @@
 //! The time of day, in nanoseconds since 1970 UTC.
 
-/// The moment.
+/// Gives the present moment.
 pub fn now() -> i64 {
     read(libc::CLOCK_REALTIME)
 }
 
-/// The moment as the kernel stamps files with it: the beginning of its present tick.
+/// Gives the moment as the kernel stamps files with it: the beginning of its present tick.
 pub fn tick() -> i64 {
     read(libc::CLOCK_REALTIME_COARSE)
 }
@@ -15,8 +15,8 @@ fn read(clock: libc::clockid_t) -> i64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a place for what the call writes. (By libc: what finds the kernel's own function for
-    // itself, as rustix does, does not survive a host under valgrind.)
+    // SAFETY: `time` is a place for the call's result. (It is libc's call: code that finds the
+    // kernel's own function for itself, as rustix does, does not survive a host under valgrind.)
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec
         .saturating_mul(1_000_000_000)

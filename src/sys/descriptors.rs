@@ -1,6 +1,6 @@
-//! Descriptors above those of the standard streams. In a process that runs without these, what is opened next gets
-//! their numbers: what it says to its standard output would go into that file, and what it reads from its standard
-//! input come out of it.
+//! Keeps descriptors above those of the standard streams. In a process without these streams, the
+//! next opened file gets one of their numbers: the process's standard output would go into that
+//! file, and its standard input would come out of it.
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -10,10 +10,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
-/// The first that is no standard stream.
+/// The first descriptor that is no standard stream.
 const FIRST: c_int = 3;
 
-/// Opens `path`, which leads from `folder`, above the standard streams; no program that this one becomes has it.
+/// Opens `path`, which leads from `folder`, above the standard streams. The descriptor is closed
+/// when this process becomes another program.
 pub fn open(
     folder: impl AsFd,
     path: impl Arg + Copy,
@@ -23,7 +24,7 @@ pub fn open(
     open_above(|| rustix::fs::openat(&folder, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens what `open` opens, above the standard streams.
+/// Calls `open` so that its descriptor is above the standard streams.
 pub fn open_above(open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
     retry_on_intr(open).and_then(lift)
 }
@@ -35,11 +36,13 @@ fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Has SQLite open its files above the standard streams. By itself it does that too, but leaves open what it has put
-/// in their place. Whoever calls SQLite calls this before: to do it again changes nothing.
+/// Makes SQLite open its files above the standard streams. SQLite does that by itself too, but
+/// leaves open what it has put in their place. It is called before any use of SQLite: a second call
+/// changes nothing.
 pub fn lift_sqlite() {
     type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
-    // SAFETY: SQLite's own system interface is never freed, and its "open" is a function of this type.
+    // SAFETY: SQLite's own system interface is never freed, and its "open" is a function of this
+    // type.
     unsafe {
         let open = std::mem::transmute::<Open, unsafe extern "C" fn()>(open_for_sqlite);
         let system = ffi::sqlite3_vfs_find(std::ptr::null());
@@ -49,8 +52,8 @@ pub fn lift_sqlite() {
     }
 }
 
-/// To close a file takes the process's locks on it away, also those of another connection: so no database may get one
-/// of the low numbers, not even for a moment.
+/// Opens a file for SQLite. Closing a file takes the process's locks on it away, also those of
+/// another connection: so no database may get one of the low numbers, not even for a moment.
 unsafe extern "C" fn open_for_sqlite(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     let _taken = take_streams();
     // SAFETY: SQLite's own arguments for this very call.
@@ -62,7 +65,8 @@ unsafe extern "C" fn open_for_sqlite(path: *const c_char, flags: c_int, mode: c_
     lift(unsafe { OwnedFd::from_raw_fd(opened) }).map_or(-1, IntoRawFd::into_raw_fd)
 }
 
-/// Takes the place of the standard streams that the process lacks, with what can neither be read nor written to.
+/// Fills the places of missing standard streams with something that can neither be read nor written
+/// to.
 fn take_streams() -> [Option<OwnedFd>; FIRST as usize] {
     // SAFETY: asks for a flag of a descriptor, if there is one.
     let lacks = |stream| unsafe { libc::fcntl(stream, libc::F_GETFD) } < 0;

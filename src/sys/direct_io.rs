@@ -1,12 +1,13 @@
 //! Writes a file past the system's cache.
 //!
-//! A backup is hardly ever read, and is not to drive what the host reads out of memory; finding memory for it and
-//! copying it there is work for nothing, too. Only whole blocks can go to the disk directly, from addresses and to
-//! positions that are multiples of a block (open(2), `O_DIRECT`). What else there is goes through the cache, and
-//! so does all where the file system knows no other way.
+//! A backup is hardly ever read, and must not drive the host's data out of memory; finding memory
+//! for it and copying it there would be useless work, too. Only whole blocks can go to the disk
+//! directly, from addresses and to positions that are multiples of a block (open(2), `O_DIRECT`).
+//! The rest goes through the cache, and so does everything where the file system knows no other
+//! way.
 //!
-//! open(2) warns of such writes while another thread forks. They only read the memory, which its thread leaves alone
-//! until they are over, and the child never looks at it.
+//! The manual page open(2) warns of such writes while another thread forks. They only read the
+//! memory, which its thread leaves alone until they are over, and the child never looks at it.
 
 #![forbid(unsafe_code)]
 
@@ -17,14 +18,15 @@ use super::files::{Errno, File};
 
 /// A multiple of the blocks of nearly all disks.
 const BLOCK: usize = 4096;
-/// How much is written at once: enough to keep a disk busy.
+/// Bytes written at once: enough to keep a disk busy.
 const PART: usize = 1 << 20;
 
-/// Writes from a file's position on. All that it was given is in the file after [`flush`](Write::flush), and until
-/// then nobody else writes there. After an error what it was given is lost.
+/// Writes from a file's position on. All that it was given is in the file after
+/// [`flush`](Write::flush), and until then nobody else writes there. After an error all that it was
+/// given is lost.
 pub struct Uncached<'f> {
     file: &'f File,
-    /// What is to be written next, from `start` on.
+    /// The bytes to be written next, from `start` on.
     part: Vec<u8>,
     start: usize,
 }
@@ -40,7 +42,7 @@ impl<'f> Uncached<'f> {
         })
     }
 
-    /// Where in `part` the first block of memory begins.
+    /// Gives the place in `part` where the first block of memory begins.
     fn first_block(&self) -> usize {
         self.part.as_ptr().align_offset(BLOCK) % BLOCK
     }
@@ -77,7 +79,7 @@ impl Write for Uncached<'_> {
         }
         let room = (self.first_block() + PART).saturating_sub(self.part.len());
         let taken = bytes.get(..room).unwrap_or(bytes);
-        // Within what was reserved, so the memory stays where it is.
+        // This fits into the reserved memory, so the memory stays where it is.
         self.part.extend_from_slice(taken);
         if taken.len() == room {
             self.write_out()?;
@@ -118,7 +120,7 @@ mod tests {
                 if at == content.len() {
                     break;
                 }
-                // What is written in between has its place, too.
+                // The bytes written in between have their place, too.
                 if size == 13 {
                     out.flush().unwrap();
                 }

@@ -1,5 +1,5 @@
-//! Files and folders by descriptor: nothing here follows a path twice, and nothing below an opened
-//! folder follows a link.
+//! Files and folders by descriptor: no path is followed twice, and no link below an opened folder
+//! is followed.
 
 #![forbid(unsafe_code)]
 
@@ -18,14 +18,14 @@ use super::descriptors::{open, open_above};
 use rustix::io::retry_on_intr;
 use rustix::path::Arg;
 
-/// What a name in a folder, or an open descriptor, is.
+/// The kind of a name in a folder, or of an open descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     File,
     Folder,
     Link,
     Special,
-    /// The file system tells only when asked for the one name.
+    /// The file system tells only when it is asked for this one name.
     Unknown,
 }
 
@@ -41,20 +41,21 @@ impl From<FileType> for Kind {
     }
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub device: u64,
     pub inode: u64,
 }
 
-/// What the file system says of a file; two equal values mean that it was not changed in between.
+/// The facts that the file system states about a file; two equal values mean that it was not
+/// changed in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub identity: Identity,
     pub kind: Kind,
     pub size: u64,
-    /// Nanoseconds since 1970 UTC.
+    /// The time of modification in nanoseconds since 1970 UTC.
     pub modified: i64,
     pub changed: i64,
     pub mode: u32,
@@ -63,7 +64,7 @@ pub struct Facts {
 
 impl From<Stat> for Facts {
     fn from(stat: Stat) -> Facts {
-        // Seconds that nanoseconds in 64 bits can't hold, before 1678 and after 2261, are clamped.
+        // Times that nanoseconds in 64 bits can't hold, before 1678 and after 2261, are clamped.
         let nanoseconds = |seconds: i64, fraction: i64| {
             seconds
                 .saturating_mul(1_000_000_000)
@@ -84,12 +85,12 @@ impl From<Stat> for Facts {
     }
 }
 
-/// The user that files made by this process belong to.
+/// Gives the user that files made by this process belong to.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Who holds the lock on a file or folder that was to be taken.
+/// The holder of the lock on a file or folder that was to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// This descriptor, until it is closed.
@@ -103,7 +104,7 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     match rustix::fs::flock(descriptor, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock::Ours),
         Err(Errno::WOULDBLOCK) => Ok(Lock::Others),
-        // NFS locks only what is open for writing, as no folder is.
+        // NFS locks only files that are open for writing, as no folder is.
         Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::BADF) => {
             Ok(Lock::None)
         }
@@ -111,8 +112,9 @@ fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
     }
 }
 
-/// Whether a call can't be had: the kernel or the file system does not know it, or a sandbox denies it. Who may not
-/// do what it does gets these errors too, and then from every other way to it.
+/// Tells whether a call is unavailable: the kernel or the file system does not know it, or a
+/// sandbox denies it. A user without the right to its effect gets these errors too, and then also
+/// from every other way to it.
 pub fn is_unavailable(errno: Errno) -> bool {
     matches!(
         errno,
@@ -120,18 +122,18 @@ pub fn is_unavailable(errno: Errno) -> bool {
     )
 }
 
-/// Whether this user could write to what is at `path`; the error tells why not.
+/// Checks that this user could write to the file or folder at `path`; the error tells why not.
 pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
     let access = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
     rustix::fs::accessat(path.anchor()?, path.as_given(), access, AtFlags::empty())
 }
 
-/// What is known of the file or folder at `path`, without opening it.
+/// Gives the facts of the file or folder at `path`, without opening it.
 pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
     rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::empty()).map(Facts::from)
 }
 
-/// Whether anything is at `path`, be it a symbolic link that leads nowhere.
+/// Tells whether anything is at `path`, even a symbolic link that leads nowhere.
 pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
     match rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
@@ -140,7 +142,8 @@ pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
     }
 }
 
-/// A file, folder or link that is held without being opened: as long as it is, no other has its identity.
+/// A file, folder or link that is held without being opened: until it is dropped, no other has its
+/// identity.
 #[derive(Debug)]
 pub struct Held {
     pub identity: Identity,
@@ -148,7 +151,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Holds what is at `path`; a symbolic link there itself, unless it is to be followed.
+    /// Holds the file, folder or link at `path`; a symbolic link is followed only if asked for.
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
         let mut flags = OFlags::PATH;
         flags.set(OFlags::NOFOLLOW, !follow);
@@ -174,7 +177,7 @@ impl AsFd for Dir {
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NOCTTY);
 const FOLDER: OFlags = READ.union(OFlags::DIRECTORY);
-/// Where the kernel shows a process its descriptors.
+/// The folder in which the kernel shows a process its descriptors.
 const OWN_FILES: &str = "/proc/self/fd";
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -212,9 +215,10 @@ impl Dir {
         let flags = FOLDER | OFlags::CLOEXEC;
         let open_whole = || rustix::fs::openat2(&self.0, relative, flags, Mode::empty(), resolve);
         match open_above(open_whole) {
-            // Before Linux 5.6, and where a sandbox does not know the call.
+            // The call does not exist before Linux 5.6, and where a sandbox does not know it.
             Err(errno) if is_unavailable(errno) => {}
-            // Something was renamed while the kernel walked the path, and it asks to be called again.
+            // A folder was renamed while the kernel walked the path, and it asks to be called
+            // again.
             Err(Errno::AGAIN) => {}
             done => return done.map(Dir),
         }
@@ -231,19 +235,20 @@ impl Dir {
         folder.map(Dir).ok_or(Errno::INVAL)
     }
 
-    /// Opens the file `name` in this folder for reading. What is no regular file is opened without
-    /// waiting or effect.
+    /// Opens the file `name` in this folder for reading. Anything but a regular file is opened
+    /// without waiting or effect.
     pub fn file(&self, name: &str) -> Result<File, Errno> {
         let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         open(&self.0, name, flags, Mode::empty()).map(File)
     }
 
-    /// Like [`Dir::file`], but `name` may be a symbolic link.
+    /// Opens a file as [`Dir::file`] does, but `name` may be a symbolic link.
     pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
         open(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()).map(File)
     }
 
-    /// Like [`Dir::file`], for writing too: some file systems lock nothing else.
+    /// Opens a file as [`Dir::file`] does, but for writing too: some file systems lock nothing
+    /// else.
     pub fn own_file(&self, name: &str) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         open(&self.0, name, flags, Mode::empty()).map(File)
@@ -255,25 +260,26 @@ impl Dir {
         open(&self.0, name, flags, PRIVATE).map(File)
     }
 
-    /// Makes a file without a name, for its owner alone; None where there are none to be had.
+    /// Makes a file without a name, for its owner alone; None where that is not possible.
     pub fn create_unnamed(&self) -> Result<Option<File>, Errno> {
         match open(&self.0, ".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE) {
-            // What kernels and file systems say that do not know them.
+            // The answers of kernels and file systems that do not know unnamed files.
             Err(Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(errno) if is_unavailable(errno) => Ok(None),
             made => made.map(|made| Some(File(made))),
         }
     }
 
-    /// Whether [`Dir::name_unnamed`] can be had for `file`.
+    /// Tells whether [`Dir::name_unnamed`] is possible for `file`.
     pub fn can_name_unnamed(&self, file: &File) -> bool {
-        // The folder has this name: the kernel gets as far as to find it taken, and has done nothing.
+        // The folder has this name: the kernel gets as far as to find it taken, and has done
+        // nothing.
         self.name_unnamed(file, ".") == Err(Errno::EXIST)
     }
 
     /// Gives the unnamed `file` the name `name`, which must not exist.
     pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
-        // By descriptor alone the kernel links only for the privileged.
+        // The kernel links by descriptor alone only for privileged users.
         let path = format!("{OWN_FILES}/{}", file.0.as_raw_fd());
         rustix::fs::linkat(CWD, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)
     }
@@ -291,19 +297,19 @@ impl Dir {
         rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
-    /// What `name` in this folder is, a symbolic link itself.
+    /// Gives the facts of `name` in this folder, those of a symbolic link itself.
     pub fn facts_of(&self, name: impl Arg) -> Result<Facts, Errno> {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
     }
 
-    /// Calls `visit` with the name, the kind and the inode of everything in the folder but `.` and `..`; not
-    /// every file system lists the inode that the file has.
+    /// Calls `visit` with the name, the kind and the inode of everything in the folder except `.`
+    /// and `..`. Not every file system lists the inode that the file has.
     pub fn entries<E: From<Errno>>(
         &self,
         mut visit: impl FnMut(&CStr, Kind, u64) -> Result<(), E>,
     ) -> Result<(), E> {
-        // The position belongs to the descriptor, so a second reader of the same folder needs its
-        // own.
+        // The position belongs to the descriptor, so a second reader of the same folder needs one
+        // of its own.
         let folder = self.folder("")?;
         let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
         let mut entries = RawDir::new(&folder.0, &mut buffer);
@@ -320,7 +326,7 @@ impl Dir {
         rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())
     }
 
-    /// Renames over whatever file `to` is.
+    /// Renames `from` to `to`, and replaces a file there.
     pub fn rename(&self, from: &str, into: &Dir, to: impl Arg + Copy) -> Result<(), Errno> {
         match rustix::fs::renameat(&self.0, from, &into.0, to) {
             Err(errno) if is_unavailable(errno) => {
@@ -330,7 +336,8 @@ impl Dir {
         }
     }
 
-    /// Renames where `to` does not exist, else `EEXIST`. File systems that can't answer `EINVAL`.
+    /// Renames `from` to `to`, which must not exist, else `EEXIST`. File systems that can't do this
+    /// answer `EINVAL`.
     pub fn rename_new(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
         rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::NOREPLACE)
     }
@@ -353,7 +360,7 @@ impl Dir {
         retry_on_intr(|| rustix::fs::syncfs(&self.0))
     }
 
-    /// Takes the folder for this descriptor alone, unless somebody holds it.
+    /// Locks the folder for this descriptor alone, unless another holds it.
     pub fn try_lock(&self) -> Result<Lock, Errno> {
         lock(&self.0)
     }
@@ -374,7 +381,7 @@ impl File {
         fill(buffer, |rest, _| rustix::io::read(&self.0, rest))
     }
 
-    /// Like [`File::read_full`], from `offset`.
+    /// Reads as [`File::read_full`] does, from `offset`.
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
         fill(buffer, |rest, done| {
             rustix::io::pread(&self.0, rest, offset + done as u64)
@@ -397,13 +404,14 @@ impl File {
         Ok(())
     }
 
-    /// Gives this file the content of `from`, in blocks that both share. Not every file system can; after an error
-    /// this one may have any content.
+    /// Gives this file the content of `from`, in blocks that both share. Not every file system can
+    /// do this; after an error this file may have any content.
     pub fn share(&self, from: &File) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.0, &from.0))
     }
 
-    /// Frees the blocks in these bytes, which are zero from then on. Not every file system can.
+    /// Frees the blocks in these bytes, which are zero from then on. Not every file system can do
+    /// this.
     pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         retry_on_intr(|| rustix::fs::fallocate(&self.0, hole, start, length))
@@ -415,13 +423,14 @@ impl File {
         rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
     }
 
-    /// Where the next read or write without a position goes.
+    /// Gives the place of the next read or write without a position.
     pub fn position(&self) -> Result<u64, Errno> {
         retry_on_intr(|| rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0)))
     }
 
-    /// Writes whole blocks past the system's cache, and tells how many bytes that took; `blocks` begin one in
-    /// memory, and the position one in the file. What is left is to be written otherwise.
+    /// Writes whole blocks past the system's cache, and tells how many bytes that took. `blocks`
+    /// must begin a block in memory, and the position one in the file. The remaining bytes are to
+    /// be written otherwise.
     pub fn write_direct(&self, blocks: &[u8]) -> Result<usize, Errno> {
         if self.set_direct(true).is_err() {
             return Ok(0);
@@ -429,9 +438,9 @@ impl File {
         let written = self.write(blocks);
         self.set_direct(false)?;
         match written {
-            // The disk's blocks are larger, or the file system can't after all.
+            // The disk's blocks are larger, or the file system can't do it after all.
             Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
-            // A disk's own words for what every other write to it calls an I/O error.
+            // The disk's own words for an error that every other write to it calls an I/O error.
             Err(
                 Errno::NODATA
                 | Errno::NOLINK
@@ -452,7 +461,8 @@ impl File {
 
     /// Brings content and attributes to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
-        // Not tried again after a failure: the kernel forgets what it could not write. A signal is none.
+        // A failed call is not repeated: the kernel forgets what it could not write. A signal is no
+        // failure.
         retry_on_intr(|| rustix::fs::fsync(&self.0))
     }
 
@@ -479,14 +489,14 @@ impl File {
         rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
     }
 
-    /// Leaves a file that was made for its owner alone these rights; a strange umask may have taken some
-    /// of them away.
+    /// Sets the rights of a file that was made for its owner alone; a strange umask may have taken
+    /// some of them away.
     pub fn keep_private(&self) -> Result<(), Errno> {
         if self.facts()?.mode == PRIVATE.as_raw_mode() {
             return Ok(());
         }
         match self.set_mode(PRIVATE.as_raw_mode()) {
-            // FAT and its like have no rights to set.
+            // FAT and similar file systems have no rights to set.
             Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
             done => done,
         }
@@ -500,14 +510,14 @@ impl File {
         )
     }
 
-    /// Takes the file for this descriptor alone, unless somebody holds it.
+    /// Locks the file for this descriptor alone, unless another holds it.
     pub fn try_lock(&self) -> Result<Lock, Errno> {
         lock(&self.0)
     }
 }
 
-/// Calls `read` with what is still to fill and how much is done until nothing is left or nothing
-/// more comes.
+/// Calls `read` with the part still to fill and the number of bytes done, until nothing is left or
+/// nothing more comes.
 fn fill(
     buffer: &mut [u8],
     read: impl Fn(&mut [u8], usize) -> Result<usize, Errno>,
@@ -522,7 +532,7 @@ fn fill(
     Ok(done)
 }
 
-/// An empty folder for the test of this name, which removes it.
+/// Makes an empty folder for the test of this name, which removes it.
 #[cfg(test)]
 pub fn test_folder(test: &str) -> std::path::PathBuf {
     let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));

@@ -1,9 +1,10 @@
-//! Tells a forked child from the process that it was forked from, and what was in use there.
+//! Tells a forked child from the process that it was forked from, and notes what was in use at the
+//! fork.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-/// Made in one process, and [gone](HomeMark::is_home) in each child forked from it.
+/// A mark made in one process, and [gone](HomeMark::is_home) in each child forked from it.
 ///
 /// The mark is a page that the kernel clears in a child, so that looking is one load: `getpid` has
 /// been a system call since glibc 2.25. Kernels before Linux 4.14 have no such page; there the
@@ -18,7 +19,7 @@ unsafe impl Send for HomeMark {}
 // SAFETY: as above.
 unsafe impl Sync for HomeMark {}
 
-/// The mark of this process. It takes no lock, and is never freed: a child makes its own.
+/// Gives the mark of this process. It takes no lock, and is never freed: a child makes its own.
 pub fn home() -> &'static HomeMark {
     static MARK: AtomicPtr<HomeMark> = AtomicPtr::new(std::ptr::null_mut());
     loop {
@@ -45,7 +46,7 @@ impl HomeMark {
         }
     }
 
-    /// Whether this is the process that made the mark.
+    /// Tells whether this is the process that made the mark.
     pub fn is_home(&self) -> bool {
         match self.page {
             // SAFETY: the page is mapped for as long as the process lives, and holds an aligned
@@ -72,7 +73,8 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     .ok()?;
     // SAFETY: the range is the mapping just made, and clearing it in a child is what it is for.
     let advise = |advice| unsafe { libc::madvise(page, length, advice) } == 0;
-    // There is no such advice as the first: who takes that, as user-mode qemu does, takes any and heeds none.
+    // The first advice does not exist: a kernel that takes it, as user-mode qemu does, takes any
+    // and obeys none.
     if advise(-1) || !advise(libc::MADV_WIPEONFORK) {
         // SAFETY: the mapping is ours and nobody else knows of it.
         let _ = unsafe { munmap(page, length) };
@@ -84,10 +86,10 @@ fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
     Some(mark)
 }
 
-/// Counts who uses something that has locks of its own. A child that is forked while one of them is held
-/// finds it locked for ever, so there the thing can't be used any more.
+/// Counts the uses of something that has locks of its own. A child that is forked while one of them
+/// is held finds it locked for ever, so there the thing can't be used any more.
 ///
-/// This takes no lock itself, for the same reason.
+/// The counting takes no lock itself, for the same reason.
 pub struct Uses(AtomicPtr<UseCount>);
 
 /// The count of one process. It is never freed: a child makes its own.
@@ -101,7 +103,7 @@ struct UseCount {
 /// One use, which lasts until this is dropped.
 pub struct Use(&'static UseCount);
 
-/// This process was forked in the middle of a use.
+/// The error of a process that was forked in the middle of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stuck;
 
@@ -116,7 +118,8 @@ impl Uses {
         if count.is_stuck {
             return Err(Stuck);
         }
-        // Seen by a child that sees anything of the use: the strongest order, on both sides of it.
+        // A child that sees anything of the use sees this too: the strongest order, on both sides
+        // of it.
         count.uses.fetch_add(1, Ordering::SeqCst);
         std::sync::atomic::fence(Ordering::SeqCst);
         Ok(Use(count))
@@ -158,9 +161,9 @@ impl Drop for Use {
 mod tests {
     use super::{HomeMark, Stuck, Uses};
 
-    /// Whether `test` holds in a forked child.
+    /// Tells whether `test` holds in a forked child.
     fn holds_in_a_child(test: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child does nothing but the test, which takes no locks, and leave.
+        // SAFETY: the child does nothing but run the test, which takes no locks, and leave.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let code = i32::from(!test());

@@ -1,6 +1,6 @@
-//! Where and when something was seen: on which mount, and in which run of the system. A device, an inode and
-//! times name the same file only there: another disk in the same place, or the same after a power cut, may
-//! have them for another content.
+//! The mount, and the run of the system, in which something was seen. A device, an inode and times
+//! name the same file only there: another disk in the same place, or the same disk after a power
+//! cut, may have them for another content.
 
 #![forbid(unsafe_code)]
 
@@ -12,13 +12,13 @@ use rustix::io::retry_on_intr;
 use super::descriptors::open;
 use super::files::Dir;
 
-/// How the times of what changes are told.
+/// The way in which a file system keeps the times of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamps {
-    /// By the kernel's tick, as a rule.
+    /// Times are those of the kernel's tick, as a rule.
     ByTick,
-    /// By the tick, or exactly where somebody has looked at the time before ("multigrain", since Linux
-    /// 6.13): so whoever looks sees the next change.
+    /// Times are those of the tick, or exact where somebody has looked at the time before
+    /// ("multigrain", since Linux 6.13): so a reader that looks sees the next change.
     WhenLookedAt,
 }
 
@@ -32,8 +32,8 @@ pub struct Origin {
     pub stamps: Stamps,
 }
 
-/// The file systems of this machine's disks that keep inode numbers, and show each change in a file's times:
-/// linux/magic.h, and what is not in it of btrfs, ZFS and bcachefs.
+/// The file systems of this machine's disks that keep inode numbers, and show each change in a
+/// file's times. Sources: linux/magic.h, and btrfs, ZFS and bcachefs for numbers missing there.
 const SHOW_CHANGES: [(i64, Stamps); 8] = [
     (0xEF53, Stamps::WhenLookedAt),      // ext4; ext2 and ext3
     (0x5846_5342, Stamps::WhenLookedAt), // XFS
@@ -47,16 +47,17 @@ const SHOW_CHANGES: [(i64, Stamps); 8] = [
 ];
 const OVERLAYFS: i64 = 0x794C_7630;
 
-/// Where the kernel names its run: anew at each boot.
+/// The file with the name of the kernel's run: a new one at each boot.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
-/// The mount's number that no other mount has in the same run, before or after (`STATX_MNT_ID_UNIQUE`, since
-/// Linux 6.8).
+/// The flag for the number that no other mount has in the same run, before or after
+/// (`STATX_MNT_ID_UNIQUE`, since Linux 6.8).
 const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 impl Origin {
-    /// The origin of what is seen in `folder` now; none where files do not show each change, or where it can't
-    /// be told. What can't be written to may be made with any times, and changes as a whole.
+    /// Gives the present origin of `folder`; none where files do not show each change, or where it
+    /// can't be told. A file system that can't be written to may have been made with any times, and
+    /// changes as a whole.
     pub fn of(folder: &Dir) -> Option<Origin> {
         let kind = rustix::fs::fstatfs(folder).ok()?.f_type;
         let flags = rustix::fs::fstatvfs(folder).ok()?.f_flag;
@@ -65,7 +66,7 @@ impl Origin {
             return None;
         }
         let mount = mount(folder, UNIQUE_MOUNT).or_else(|| match kind {
-            // Its layers may be others at the next mount, which may have the same number.
+            // Its layers may differ at the next mount, which may have the same number.
             OVERLAYFS => None,
             _ => mount(folder, StatxFlags::MNT_ID),
         });
@@ -109,7 +110,7 @@ mod tests {
             assert_eq!(here.boot, there.boot);
             assert!(here.boot.len() > 8, "{here:?}");
         }
-        // The kernel's own files show nothing of their changes.
+        // The kernel's own files show none of their changes.
         assert_eq!(of(Path::new("/proc/sys")), None);
         std::fs::remove_dir_all(path).unwrap();
     }

@@ -1,17 +1,17 @@
 //! An allocator with a reserve: where the system has no memory left, small requests are served from
-//! a static pool, and whoever is at work learns of it and ends with an error that itself needs a
+//! a static pool. The operation at work notices that, and ends with an error that itself needs a
 //! little memory.
 //!
-//! Rust's collections end the process when an allocation fails. Large buffers are asked for with
-//! `try_reserve`, what is made of a hostile content is bounded, and what is small (a sentence, a path, a
-//! licence's name) comes from here. An operation compares [`used`] at its steps with what it was when it
-//! began, so that it fails as out of memory long before the pool is empty.
+//! Rust's collections end the process when an allocation fails. So large buffers are asked for with
+//! `try_reserve`, data made from a hostile content is bounded, and small things (a sentence, a
+//! path, a licence's name) come from here. An operation compares [`used`] at its steps with the
+//! value at its beginning, so that it fails as out of memory long before the pool is empty.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How often the reserve has been drawn on since the library was loaded.
+/// Counts the requests that reached the reserve since the library was loaded.
 pub fn used() -> usize {
     DRAWN.load(Ordering::Relaxed)
 }
@@ -19,23 +19,24 @@ pub fn used() -> usize {
 #[global_allocator]
 static ALLOCATOR: Reserving = Reserving;
 
-/// Larger requests come from code that can live with a refusal.
+/// The largest request served; larger ones come from code that can live with a refusal.
 const LARGEST: usize = 128 * 1024;
-/// The pool is cut into slabs, each of which is whole again when its last block has come home: what lives
-/// long costs its slab alone.
+/// The number of slabs in the pool. Each is whole again when its last block has been returned, so a
+/// long-lived block costs only its own slab.
 const SLABS: usize = 32;
 const POOL_SIZE: usize = SLABS * LARGEST;
 
 #[repr(align(4096))]
 struct Pool(UnsafeCell<[u8; POOL_SIZE]>);
 
-// SAFETY: each byte is handed out at most once between two resets of its slab, through the atomic cursor.
+// SAFETY: each byte is handed out at most once between two resets of its slab, through the atomic
+// cursor.
 unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool(UnsafeCell::new([0; POOL_SIZE]));
-/// Of each slab: where its free part begins in the low bits, how many blocks are out in the high ones. One
-/// atomic, so that the cursor goes back to the start in the same step in which the last block comes
-/// home.
+/// The state of each slab: the low bits tell where its free part begins, the high ones how many
+/// blocks are in use. It is one atomic, so that the cursor goes back to the start in the same step
+/// in which the last block is returned.
 static SLAB_STATES: [AtomicUsize; SLABS] = [const { AtomicUsize::new(0) }; SLABS];
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
@@ -76,7 +77,7 @@ unsafe impl GlobalAlloc for Reserving {
         if is_ours(memory) {
             put_back(memory);
         } else {
-            // SAFETY: the caller's promise, passed on: what is not from the pool is from the
+            // SAFETY: the caller's promise, passed on: memory that is not from the pool is from the
             // system.
             unsafe { System.dealloc(memory, layout) };
         }
@@ -122,12 +123,13 @@ fn draw(layout: Layout) -> *mut u8 {
     })
 }
 
-/// Where in the slab with this state a block begins that was free; None where it does not fit.
+/// Takes a block from the slab with this state, and gives the place where it begins; None where it
+/// does not fit.
 fn take(slab: &AtomicUsize, layout: Layout) -> Option<usize> {
     let mut state = slab.load(Ordering::Relaxed);
     loop {
         let start = (state & CURSOR_MASK).next_multiple_of(layout.align());
-        // One byte at least, so that no block begins where its slab ends.
+        // A block has one byte at least, so that none begins where its slab ends.
         let end = start + layout.size().max(1);
         if end > LARGEST {
             return None;
@@ -164,7 +166,7 @@ fn put_back(memory: *mut u8) {
 mod tests {
     use super::*;
 
-    /// One test, since the pool is one.
+    /// The only test, since there is only one pool.
     #[test]
     fn the_pool_serves_small_requests_and_is_whole_again_afterwards() {
         let small = Layout::from_size_align(1000, 64).unwrap();
@@ -196,7 +198,7 @@ mod tests {
                 .any(|block| slab_of(*block) != slab_of(blocks[0]))
         );
 
-        // A block that stays out leaves the rest of the pool to others, however often they come.
+        // A block that stays in use leaves the rest of the pool to others, however often they come.
         blocks[2..].iter().for_each(|block| put_back(*block));
         let large = Layout::from_size_align(LARGEST, 1).unwrap();
         for _ in 0..3 {

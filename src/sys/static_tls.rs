@@ -1,10 +1,10 @@
 //! Thread-local storage that comes with its thread.
 //!
 //! The storage of a library that is loaded by `dlopen`, as Python does, is made when a thread first
-//! uses it, and where there is no memory then glibc ends the process. But where one access in the
-//! library is of the kind that needs the storage at a fixed place ("initial exec"), glibc gives it a
-//! place in what every thread has from the start: for all of the library's some hundred bytes. Rust has
-//! no such access on its stable channel, so there is one here.
+//! uses it, and where there is no memory then glibc ends the process. But if one access in the
+//! library is of the kind that needs the storage at a fixed place ("initial exec"), glibc gives it
+//! a place in the storage that every thread has from the start. This holds for all of the library's
+//! some hundred bytes. Rust has no such access on its stable channel, so there is one here.
 
 #[cfg(all(
     target_env = "gnu",
@@ -45,7 +45,7 @@ mod access {
     }
 }
 
-/// Keeps the access, which is of use by being there.
+/// Keeps the access in the library, where its presence is enough.
 pub fn keep() {
     #[cfg(all(
         target_env = "gnu",

@@ -1,22 +1,22 @@
 //! The only place where threads are made.
 //!
-//! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call. Signals
-//! are blocked, so that the host's handlers never run on our threads, and a file-size limit is an
-//! error rather than the end of the host; but for those that a fault raises, which a host's crash
-//! handler or sandbox takes wherever they come. Nobody cancels them, since functions of the host
-//! run on them.
+//! They are POSIX threads and not `std::thread`s: a refused thread is an outcome of the call.
+//! Signals are blocked, so that the host's handlers never run on our threads, and a file-size limit
+//! is an error rather than the end of the host. Signals that a fault raises are not blocked: a
+//! host's crash handler or sandbox takes them wherever they come. Nobody cancels the threads, since
+//! functions of the host run on them.
 
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// No memory or no thread to be had.
+/// The error that no memory or no thread is available.
 #[derive(Debug)]
 pub struct Refused;
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// A running thread. It is joined, or dropped and then goes on alone until its task ends.
+/// A running thread. It is joined; or it is dropped and goes on alone until its task ends.
 #[derive(Debug)]
 pub struct Thread {
     id: libc::pthread_t,
@@ -27,8 +27,8 @@ unsafe impl Send for Thread {}
 // SAFETY: it is only used by value.
 unsafe impl Sync for Thread {}
 
-/// Bytes of a thread's stack at least: whatever limit the host has set, a database's schema or a
-/// function of the host may need as much.
+/// The smallest stack of a thread, in bytes: whatever limit the host has set, a database's schema
+/// or a function of the host may need as much.
 const STACK_MIN: usize = 1 << 20;
 
 /// The signals that a fault raises on the thread that commits it.
@@ -43,7 +43,7 @@ const FAULTS: [libc::c_int; 7] = [
 ];
 
 impl Thread {
-    /// Runs `task` on a new thread. A panic in the task ends the thread, nothing else.
+    /// Runs `task` on a new thread. A panic in the task ends only the thread.
     pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
         super::static_tls::keep();
         let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
@@ -70,17 +70,19 @@ impl Drop for Thread {
     }
 }
 
-/// Makes a thread that runs `task`; None where there is none to be had, and the task is the caller's.
+/// Makes a thread that runs `task`; None where no thread is available, and the task stays the
+/// caller's.
 fn create(task: *mut Task) -> Option<libc::pthread_t> {
     let mut id: libc::pthread_t = 0;
-    // SAFETY: the attributes are initialised before they are used and destroyed after, `id` is written, and
-    // `run` takes the task over.
+    // SAFETY: the attributes are initialised before they are used and destroyed after, `id` is
+    // written, and `run` takes the task over.
     unsafe {
         let (mut attributes, mut stack): (libc::pthread_attr_t, usize) = std::mem::zeroed();
         if libc::pthread_attr_init(&raw mut attributes) != 0 {
             return None;
         }
-        // The host's own default, if that is larger, since functions of the host run on it.
+        // The host's own default is taken if it is larger, since functions of the host run on the
+        // thread.
         libc::pthread_attr_getstacksize(&raw const attributes, &raw mut stack);
         libc::pthread_attr_setstacksize(&raw mut attributes, stack.max(STACK_MIN));
         let error = libc::pthread_create(&raw mut id, &raw const attributes, run, task.cast());
@@ -93,18 +95,18 @@ thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Ends this thread, if it is one that was started here; nothing that is on its stack learns of it. It is the last
-/// one of a forked child as a rule, which ends with it then.
+/// Ends this thread, if it was started here, without unwinding its stack. As a rule it is the last
+/// thread of a forked child, which then ends with it.
 pub fn end_if_ours() {
     while IS_OURS.get() {
-        // Not by the C library: that would unwind the stack, and at the last thread run what the parent is to
-        // run at its own end.
+        // The C library must not end the thread: it would unwind the stack, and at the last thread
+        // run the functions that the parent is to run at its own end.
         // SAFETY: nothing of this thread is used any more.
         unsafe { libc::syscall(libc::SYS_exit, libc::EXIT_FAILURE) };
     }
 }
 
-/// What debuggers and `top -H` call a thread of the library.
+/// The name of the library's threads in debuggers and `top -H`.
 const NAME: &CStr = c"licbak";
 
 extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
@@ -114,12 +116,12 @@ extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
     let _uncancelled = super::cancelling::off();
     // SAFETY: `start` made the box and leaves it to this thread.
     let task = unsafe { Box::from_raw(task.cast::<Task>()) };
-    // The task tells of its own panics; none may leave the thread.
+    // The task reports its own panics; none may leave the thread.
     let _ = catch_unwind(AssertUnwindSafe(task));
     std::ptr::null_mut()
 }
 
-/// A new thread inherits the mask of the one that makes it.
+/// Calls `make` with signals blocked: a new thread inherits the mask of the one that makes it.
 fn with_signals_blocked<T>(make: impl FnOnce() -> T) -> T {
     // SAFETY: the sets are initialised by the calls that fill them, and the caller's mask is put
     // back.
