@@ -2,8 +2,8 @@
 
 use std::collections::TryReserveError;
 
-/// The first `size` bytes of `buffer`, which is grown where needed and never shrunk: what was zeroed
-/// once is not zeroed again.
+/// Gives the first `size` bytes of `buffer`, which grows where needed and never shrinks, so that no
+/// byte is zeroed twice.
 pub fn sized(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], TryReserveError> {
     if buffer.len() < size {
         buffer.try_reserve_exact(size - buffer.len())?;

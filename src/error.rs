@@ -1,4 +1,4 @@
-//! What can go wrong, for people and for programs.
+//! The errors of the library, for people and for programs.
 //!
 //! Rules: `sys` returns the system's own [`Errno`], `archive` its `Fault`; `engine`, `store` and
 //! `location` know what was attempted and make an [`Error`] of it at once. An `Error` is a sentence
@@ -59,7 +59,7 @@ pub enum Outcome {
     WriteProtected,
 }
 
-/// Whether a system call was to read or to write; the same system error means another outcome.
+/// The purpose of a system call; the same system error means another outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
@@ -74,20 +74,21 @@ impl Error {
         }
     }
 
-    /// `doing` completes "Cannot …": the attempt and what it was made on.
+    /// Makes an error of the system's; `doing` completes "Cannot …" with the attempt and its
+    /// object.
     pub fn system(access: Access, doing: impl Display, errno: Errno) -> Error {
         let outcome = Outcome::of_system(access, errno);
         Error::reasoned(outcome, doing, words(errno))
     }
 
-    /// `doing` completes "Cannot …", and `reason` is in the words of whoever found it.
+    /// Makes an error in which `doing` completes "Cannot …", and `reason` says why.
     pub fn reasoned(outcome: Outcome, doing: impl Display, reason: impl Display) -> Error {
         let advice = outcome.advice();
         Error::new(outcome, format!("Cannot {doing}: {reason}.{advice}"))
     }
 
-    /// Like [`Error::system`], where the directory itself, which the host has named, could not be
-    /// opened.
+    /// Makes an error as [`Error::system`] does, where the directory that the host has named could
+    /// not be opened.
     pub fn directory(property: &str, path: &AnchoredPath, errno: Errno) -> Error {
         let outcome = match errno {
             Errno::NOENT => Outcome::PathNotFound,
@@ -115,7 +116,7 @@ impl Error {
         Error::new(Outcome::Canceled, "The operation was canceled.")
     }
 
-    /// A caught panic: a bug of this library.
+    /// Makes the error of a caught panic: a bug of this library.
     pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
         let told = panic
             .downcast_ref::<&str>()
@@ -135,7 +136,7 @@ impl Error {
     }
 }
 
-/// The system's words for an error.
+/// Gives the system's words for an error.
 pub fn words(errno: Errno) -> String {
     let words = std::io::Error::from(errno);
     match errno {
@@ -177,7 +178,7 @@ impl Outcome {
         }
     }
 
-    /// What the user can do about it, to be put behind the reason.
+    /// Gives the advice to the user, to be put behind the reason.
     fn advice(self) -> &'static str {
         match self {
             Outcome::AccessDenied => {

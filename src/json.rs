@@ -1,8 +1,8 @@
-//! JSON of unknown origin, read with little memory whatever is in it.
+//! Reads JSON of unknown origin with little memory, whatever is in it.
 //!
-//! serde_json unescapes strings, tells of wrong ones and keeps open brackets in memory that it can't be
-//! refused without the process ending. So what it is given has no string and no depth that would take
-//! much of it; and lists are read into memory that can be refused.
+//! The parser serde_json unescapes strings, tells of wrong ones and keeps open brackets in memory
+//! whose refusal would end the process. So it is given no string and no depth that would take much
+//! of it; and lists are read into memory that can be refused.
 
 #![forbid(unsafe_code)]
 
@@ -13,10 +13,10 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Bytes of a string as it is written: a name of 4,000 bytes, each escaped, has 24,000.
 const STRING_MAX: usize = 32 << 10;
-/// How deep brackets may nest: more than serde_json lets a value of ours.
+/// The deepest nesting of brackets: more than serde_json allows for a value of ours.
 const DEPTH_MAX: usize = 256;
 
-/// The value that `json` stands for, or what is wrong with it.
+/// Gives the value that `json` stands for, or the error in it.
 pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Error> {
     match is_modest(json) {
         true => serde_json::from_slice(json),
@@ -26,10 +26,10 @@ pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Er
     }
 }
 
-/// Whether no string of `json` is very long, and brackets do not nest very deep. Of what is no JSON it may
-/// say either.
+/// Tells whether no string of `json` is very long, and brackets do not nest very deep. For bytes
+/// that are no JSON either answer will do.
 fn is_modest(json: &[u8]) -> bool {
-    // As a rule it is shorter than such a string, and has fewer brackets.
+    // Most JSON is shorter than such a string, and has fewer brackets.
     let mut opening = memchr2_iter(b'[', b'{', json);
     if json.len() <= STRING_MAX && opening.nth(DEPTH_MAX).is_none() {
         return true;
@@ -55,7 +55,8 @@ fn is_modest(json: &[u8]) -> bool {
     true
 }
 
-/// Where the quotation mark is that ends the string which begins at `start`, unless it is very long.
+/// Finds the quotation mark that ends the string which begins at `start`, unless the string is very
+/// long.
 fn string_end(json: &[u8], start: usize) -> Option<usize> {
     let rest = json.get(start..).unwrap_or_default();
     let rest = rest.get(..STRING_MAX + 1).unwrap_or(rest);
@@ -65,7 +66,7 @@ fn string_end(json: &[u8], start: usize) -> Option<usize> {
         if rest.get(at) == Some(&b'"') {
             return Some(start + at);
         }
-        at += 2; // what is escaped ends nothing
+        at += 2; // an escaped character ends nothing
     }
 }
 

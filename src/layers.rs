@@ -1,10 +1,11 @@
-//! The layers of the crate, whose arrows point down only, and its files, which import in no circle.
+//! Checks that the layers of the crate use only those below them, and that its files import in no
+//! circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer, and what it may use. All may use `error`, and `error` only `sys`.
+/// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
 const LAYERS: [(&str, &[&str]); 13] = [
     (
         "abi",
@@ -39,7 +40,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All files of the crate by the modules that they are.
+/// Collects all files of the crate by their modules.
 fn files(folder: &Path, module: &[String]) -> BTreeMap<Vec<String>, String> {
     let mut files = BTreeMap::new();
     for path in fs::read_dir(folder)
@@ -65,8 +66,8 @@ fn files(folder: &Path, module: &[String]) -> BTreeMap<Vec<String>, String> {
     files
 }
 
-/// The paths in a source that begin with `crate`, `super`, `self` or one of its own modules, those in braces
-/// one by one.
+/// Finds the paths in a source that begin with `crate`, `super`, `self` or one of its own modules,
+/// those in braces one by one.
 fn paths(source: &str) -> Vec<String> {
     let own = source.lines().filter_map(|line| {
         let (_, noun) = line.strip_suffix(';')?.split_once("mod ")?;
@@ -84,7 +85,7 @@ fn paths(source: &str) -> Vec<String> {
     paths
 }
 
-/// Adds the paths of one tree of names behind `prefix`; returns what follows it.
+/// Adds the paths of one tree of names behind `prefix`; returns the text that follows it.
 fn expand<'s>(prefix: &str, tree: &'s str, paths: &mut Vec<String>) -> &'s str {
     let is_of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let tree = tree.trim_start();
@@ -103,7 +104,7 @@ fn expand<'s>(prefix: &str, tree: &'s str, paths: &mut Vec<String>) -> &'s str {
     rest.strip_prefix('}').unwrap_or(rest)
 }
 
-/// The module that a path leads to from `here`.
+/// Finds the module that a path leads to from `here`.
 fn module_of(
     path: &str,
     here: &[String],
@@ -134,7 +135,7 @@ fn arrows_point_down() {
             .iter()
             .filter(|(module, _)| module.first().is_some_and(|own| own == noun));
         for (module, source) in own {
-            // Of all of it, tests too.
+            // All of the source counts, tests too.
             for used in source.split("crate::").skip(1) {
                 let used = used
                     .split(|c: char| !c.is_ascii_lowercase())
@@ -167,7 +168,7 @@ fn no_files_import_each_other_in_a_circle() {
     }
     let arrows: usize = uses.values().map(BTreeSet::len).sum();
     assert!(arrows > 200, "the test has lost sight of the sources");
-    // What uses nothing that is left is in no circle.
+    // A file that uses no remaining file is in no circle.
     while let Some(done) = uses
         .iter()
         .find(|(_, used)| used.is_empty())

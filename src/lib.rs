@@ -1,5 +1,5 @@
-//! A backup restorer object for licences: what `IWMLicenseBackup` and its companions were for the
-//! Windows Media Format SDK, for every host that speaks C.
+//! A backup restorer object for licences, for every host that speaks C: the counterpart of
+//! `IWMLicenseBackup` and its companions in the Windows Media Format SDK.
 //!
 //! The library is used through `include/licbak.h`; the Rust items are public only so that the
 //! header can be made from them. Layers, arrows pointing down only:
@@ -35,7 +35,7 @@ mod layers;
 mod license;
 mod location;
 mod random;
-/// Each parser on whatever content, for the targets in fuzz/.
+/// Runs each parser on any content, for the targets in fuzz/.
 #[cfg(fuzzing)]
 pub mod parsers {
     pub use crate::archive::testing::parsers::{backup, index, members, table, trailer};

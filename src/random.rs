@@ -1,8 +1,8 @@
 //! Hash tables under keys that nobody else knows, and names that are unlikely to be taken.
 //!
-//! The standard library's tables ask the kernel for their keys by a call that a sandbox may deny. Then they panic, or
-//! open a file that stays open as long as the process. The kernel has given each process random bytes when it began:
-//! these can always be had.
+//! The standard library's tables ask the kernel for their keys by a call that a sandbox may deny.
+//! Then they panic, or open a file that stays open as long as the process. So the keys come from
+//! the random bytes that the kernel gives each process when it begins: these are always there.
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::sys::{auxiliary, clock};
 pub type HashMap<K, V> = std::collections::HashMap<K, V, Key>;
 pub type HashSet<K> = std::collections::HashSet<K, Key>;
 
-/// A key for hashes, another each time.
+/// A key for hashes, a new one each time.
 #[derive(Clone, Debug)]
 pub struct Key(DefaultHasher);
 
@@ -38,12 +38,12 @@ impl BuildHasher for Key {
     }
 }
 
-/// A name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
+/// Makes a name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
 pub fn hidden_name(prefix: &str) -> String {
     format!("{prefix}{:016x}", Key::default().0.finish())
 }
 
-/// Whether [`hidden_name`] may have made the name.
+/// Tells whether [`hidden_name`] may have made the name.
 pub fn is_hidden_name(name: &str, prefix: &str) -> bool {
     let digits = name
         .strip_prefix(prefix)
