@@ -2,6 +2,7 @@
 //! fork.
 
 use std::ptr::NonNull;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// A mark made in one process, and [gone](HomeMark::is_home) in each child forked from it.
@@ -12,6 +13,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 pub struct HomeMark {
     page: Option<NonNull<AtomicU32>>,
     process: u32,
+    /// Held by the thread that opens a file where the process lacks standard streams. A child has
+    /// its own, which nobody holds.
+    pub streams: Mutex<()>,
 }
 
 // SAFETY: the page is never unmapped and is touched through an atomic only.
@@ -43,6 +47,7 @@ impl HomeMark {
         HomeMark {
             page: cleared_on_fork(),
             process: std::process::id(),
+            streams: Mutex::new(()),
         }
     }
 
@@ -159,7 +164,7 @@ impl Drop for Use {
 
 #[cfg(test)]
 mod tests {
-    use super::{HomeMark, Stuck, Uses};
+    use super::{HomeMark, Mutex, Stuck, Uses};
 
     /// Tells whether `test` holds in a forked child.
     fn holds_in_a_child(test: impl FnOnce() -> bool) -> bool {
@@ -211,6 +216,7 @@ mod tests {
         let by_process = HomeMark {
             page: None,
             process: by_page.process,
+            streams: Mutex::new(()),
         };
         assert!(by_page.is_home() && by_process.is_home());
         assert!(holds_in_a_child(

@@ -268,7 +268,7 @@ impl Request {
         let store = &self.store;
         let sentence = match restricted {
             0 => format!(
-                "There is no licence in the store {store}, and nothing was written. Extent whether its disk is mounted."
+                "There is no licence in the store {store}, and nothing was written. Look whether its disk is mounted."
             ),
             _ => format!(
                 "None of the {restricted} licences in the store {store} may be backed up, and nothing was written."
