@@ -1,4 +1,4 @@
-"""Looks for the crates of each Cargo.lock in RustSec's list of advisories.
+"""Looks for the crates of Cargo.lock in RustSec's list of advisories.
 
 The list is the folder that ADVISORIES names, or is fetched from where it is kept; where it can't be
 had, that is told, and nothing is wrong. An advisory that a crate is looked after no more is told,

@@ -1,6 +1,10 @@
 # Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last line that it reads
 # is "exit status" with that of the tests, which becomes its own.
 
+BEGIN {
+    status = 1 # of a log that was cut
+}
+
 function skip(count, what) {
     list = list (skipped == 0 ? ": " : ", ") what
     skipped += count
@@ -28,5 +32,5 @@ function skip(count, what) {
 END {
     if (ignored > 0) skip(ignored, ignored " ignored")
     print passed + 0 " passed, " (failed > 0 ? failed " failed, " : "") skipped + 0 " skipped" list
-    exit status
+    exit (passed > 0 ? status : 1)
 }

@@ -337,6 +337,16 @@ fn closing_line() {
             0,
             "9 passed, 0 skipped".to_owned(),
         ),
+        (
+            "test result: ok. 9 passed; 0 failed; 0 ignored\n".to_owned(), // it was cut
+            1,
+            "9 passed, 0 skipped".to_owned(),
+        ),
+        (
+            "exit status 0\n".to_owned(),
+            1,
+            "0 passed, 0 skipped".to_owned(),
+        ),
     ];
     for (text, code, closing) in cases {
         fs::write(&log, &text).unwrap();

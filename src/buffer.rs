@@ -1,5 +1,7 @@
 //! Memory that is used again and again.
 
+#![forbid(unsafe_code)]
+
 use std::collections::TryReserveError;
 
 /// Gives the first `size` bytes of `buffer`, which grows where needed and never shrinks, so that no

@@ -5,6 +5,8 @@
 //! that says what failed, on what, why and what to do, and an [`Outcome`]; only `abi` turns
 //! outcomes into HRESULTs. A host's own failure code is passed through untouched.
 
+#![forbid(unsafe_code)]
+
 use std::fmt::Display;
 
 use crate::sys::anchored_path::AnchoredPath;

@@ -4,6 +4,8 @@
 //! Then they panic, or open a file that stays open as long as the process. So the keys come from
 //! the random bytes that the kernel gives each process when it begins: these are always there.
 
+#![forbid(unsafe_code)]
+
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +25,8 @@ impl Default for Key {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let mut digest = Sha256::new_with_prefix(auxiliary::random());
         digest.update(MADE.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
+        // Processes that were forked from one have the same bytes.
+        digest.update(std::process::id().to_ne_bytes());
         digest.update(clock::now().to_ne_bytes());
         let mut hasher = DefaultHasher::new();
         hasher.write(&digest.finalize());

@@ -48,13 +48,14 @@
 //!   every other function works. A function of the host must not throw, unwind or longjmp.
 //! - One operation after the other. Whoever is told LICBAK_WMT_BACKUPRESTORE_END may start the next
 //!   operation of the restorer, in that callback or on any other thread; it begins when that
-//!   callback has returned. Until then a start is LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
+//!   callback has returned. Before the end is told a start is LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
 //! - A child that is forked inside a function of the host leaves by exec or _exit. Where it comes back
 //!   into the library instead, nothing is touched: who called the library gets LICBAK_E_HANDLE, also
 //!   from the emit of a store, and where nobody has, on a thread of the library, that thread ends, and
 //!   a child that has no other with it, with exit status 1 and no exit handler.
 //! - Nothing is left behind: while no operation runs, a restorer has no thread and no open file. No
-//!   file that it opens has the number of a standard stream that the process lacks.
+//!   file that it opens has the number of a standard stream that the process lacks; such a number is
+//!   taken for moments, so a host opens a missing stream while no operation runs.
 //!   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
 //!   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
 //!   SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's crash handler or sandbox works in its

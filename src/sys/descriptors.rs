@@ -2,7 +2,7 @@
 //! next opened file gets one of their numbers: the process's standard output would go into that
 //! file, and its standard input would come out of it.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
@@ -12,10 +12,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
-use super::fork::home;
-
-/// The first descriptor that is no standard stream.
-const FIRST: c_int = 3;
+use super::fork::{HomeMark, home};
+use super::streams::{FIRST, Streams, lacks_any};
 
 /// Opens `path`, which leads from `folder`, above the standard streams. The descriptor is closed
 /// when this process becomes another program.
@@ -57,42 +55,33 @@ static LACKED: AtomicBool = AtomicBool::new(false);
 /// Tells whether the process may lack a standard stream. Most processes have all, and open many
 /// files: only where it is `sure` that nothing may go wrong once is the kernel asked.
 fn may_lack_streams(sure: bool) -> bool {
-    if sure && (0..FIRST).any(is_missing) {
+    if sure && lacks_any() {
         LACKED.store(true, Ordering::SeqCst);
     }
     // Looked at last: another thread may just have taken the place of what is missing.
     LACKED.load(Ordering::SeqCst)
 }
 
-fn is_missing(stream: c_int) -> bool {
-    // SAFETY: asks for a flag of a descriptor, if there is one.
-    unsafe { libc::fcntl(stream, libc::F_GETFD) < 0 }
-}
-
-/// The places of the standard streams that the process lacks, taken by what can neither be read nor
-/// written to. One thread at a time takes them: those of another would be given back too early.
-struct Taken {
-    _streams: [Option<OwnedFd>; FIRST as usize],
-    _only: MutexGuard<'static, ()>,
-}
+/// The places of the standard streams that the process lacks, taken until this is dropped.
+struct Taken(&'static HomeMark);
 
 impl Taken {
     fn new() -> Taken {
-        let only = home()
-            .streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let lacks_any = (0..FIRST).any(is_missing);
-        let take = || rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
-        let streams = std::array::from_fn(|_| {
-            let taken = lacks_any.then(take).flatten();
-            taken.filter(|taken| taken.as_raw_fd() < FIRST)
-        });
-        Taken {
-            _streams: streams,
-            _only: only,
-        }
+        let home = home();
+        locked(home).take();
+        Taken(home)
     }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        locked(self.0).give_back();
+    }
+}
+
+/// Held for moments only: to open a file may take as long as its file system likes.
+fn locked(home: &HomeMark) -> MutexGuard<'_, Streams> {
+    home.streams.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes SQLite open its files above the standard streams. SQLite does that by itself too, but
@@ -100,13 +89,19 @@ impl Taken {
 /// changes nothing.
 pub fn lift_sqlite() {
     type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
+    const NAME: &CStr = c"open";
     // SAFETY: SQLite's own system interface is never freed, and its "open" is a function of this
     // type.
     unsafe {
         let open = std::mem::transmute::<Open, unsafe extern "C" fn()>(open_for_sqlite);
         let system = ffi::sqlite3_vfs_find(std::ptr::null());
-        if let Some(set) = system.as_ref().and_then(|system| system.xSetSystemCall) {
-            set(system, c"open".as_ptr(), Some(open));
+        let Some(system) = system.as_mut() else {
+            return;
+        };
+        if let (Some(get), Some(set)) = (system.xGetSystemCall, system.xSetSystemCall)
+            && get(system, NAME.as_ptr()).is_none_or(|is| is as usize != open as usize)
+        {
+            set(system, NAME.as_ptr(), Some(open));
         }
     }
 }
@@ -121,5 +116,12 @@ unsafe extern "C" fn open_for_sqlite(path: *const c_char, flags: c_int, mode: c_
         return opened;
     }
     // SAFETY: just opened, and nobody else's. Still low where the host has closed one meanwhile.
-    lift(unsafe { OwnedFd::from_raw_fd(opened) }).map_or(-1, IntoRawFd::into_raw_fd)
+    match lift(unsafe { OwnedFd::from_raw_fd(opened) }) {
+        Ok(lifted) => lifted.into_raw_fd(),
+        Err(errno) => {
+            // SAFETY: this thread's own, where SQLite looks for the reason.
+            unsafe { *libc::__errno_location() = errno.raw_os_error() };
+            -1
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use super::streams::Streams;
+
 /// A mark made in one process, and [gone](HomeMark::is_home) in each child forked from it.
 ///
 /// The mark is a page that the kernel clears in a child, so that looking is one load: `getpid` has
@@ -13,9 +15,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 pub struct HomeMark {
     page: Option<NonNull<AtomicU32>>,
     process: u32,
-    /// Held by the thread that opens a file where the process lacks standard streams. A child has
-    /// its own, which nobody holds.
-    pub streams: Mutex<()>,
+    /// The standard streams that the process lacks. A child has a lock of its own, which nobody
+    /// holds.
+    pub streams: Mutex<Streams>,
 }
 
 // SAFETY: the page is never unmapped and is touched through an atomic only.
@@ -47,7 +49,7 @@ impl HomeMark {
         HomeMark {
             page: cleared_on_fork(),
             process: std::process::id(),
-            streams: Mutex::new(()),
+            streams: Mutex::default(),
         }
     }
 
@@ -216,7 +218,7 @@ mod tests {
         let by_process = HomeMark {
             page: None,
             process: by_page.process,
-            streams: Mutex::new(()),
+            streams: Mutex::default(),
         };
         assert!(by_page.is_home() && by_process.is_home());
         assert!(holds_in_a_child(

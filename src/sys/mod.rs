@@ -21,4 +21,6 @@ pub mod reserve;
 #[allow(unsafe_code)]
 pub mod static_tls;
 #[allow(unsafe_code)]
+mod streams;
+#[allow(unsafe_code)]
 pub mod threads;
