@@ -6,14 +6,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "calls/abi.rs"]
 mod abi;
+#[path = "delivery/cpp.rs"]
 mod cpp;
+#[path = "delivery/docs.rs"]
 mod docs;
+#[path = "support/harness.rs"]
 mod harness;
+#[path = "delivery/inside.rs"]
 mod inside;
+#[path = "delivery/licenses.rs"]
 mod licenses;
+#[path = "delivery/packaging.rs"]
 mod packaging;
+#[path = "delivery/python.rs"]
 mod python;
+#[path = "delivery/tool.rs"]
 mod tool;
 
 use std::fs;
@@ -367,7 +376,7 @@ fn planted() {
         return skip("planted bugs", "patch is not installed");
     }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let bugs = fs::read_dir(sources.join("c-tests/planted")).unwrap();
+    let bugs = fs::read_dir(sources.join("c-tests/faults/planted")).unwrap();
     let mut count = 0;
     for bug in bugs {
         let mut patch = Command::new("patch");

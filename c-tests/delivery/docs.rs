@@ -1,0 +1,329 @@
+//! What a new user is told works as it is told: the README, the demo, the examples.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::*;
+use crate::tool::{list_json, tool};
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Those of [`licenses`] that are not to be in a backup, see examples-c/README.md.
+pub const DENIED: &[&str] = &[
+    "rental-blue-canal.xml",
+    "subscription-basic.xml",
+    "ringtone-marimba-trial.dr",
+    "song-tin-roof-preview.ro",
+];
+
+pub fn licenses() -> PathBuf {
+    project().join("examples-c/licenses")
+}
+
+/// Compiles a program as a user would: plain `cc` or `c++`, and what pkg-config says.
+fn compile(source: &Path, program: &Path) {
+    let (compiler, flags) = match source.extension().unwrap().to_str() {
+        Some("cpp") => ("c++", &["-std=c++17", "-pthread"][..]),
+        _ => ("cc", &["-std=c11"][..]),
+    };
+    let mut command = Command::new(compiler);
+    command
+        .args(STRICT)
+        .args(flags)
+        .arg(source)
+        .arg("-o")
+        .arg(program);
+    command.args(pkg_config(stage(), &["--cflags", "--libs"]));
+    expect(command.arg(format!("-Wl,-rpath,{}", stage().join("lib").display())));
+}
+
+fn same_tree(one: &Path, other: &Path) {
+    expect(Command::new("diff").arg("-r").args([one, other]));
+}
+
+/// What `store` gives back, but for those licences whose issuers deny backup.
+pub fn same_licenses(store: &Path, denied: &[&str], restored: &Path) {
+    let mut diff = Command::new("diff");
+    let exclusions = denied.iter().flat_map(|name| ["-x", name]);
+    expect(diff.arg("-r").args(exclusions).args([store, restored]));
+    let mut find = Command::new("find");
+    let names = denied.iter().flat_map(|name| ["-name", name, "-o"]);
+    let text = expect(find.arg(restored).args(names).arg("-false"));
+    assert_eq!(text, "", "restored though denied");
+}
+
+/// The block of a language in the README.
+fn quoted<'t>(readme: &'t str, language: &str) -> &'t str {
+    let (_, block) = readme.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0
+}
+
+/// The program in C++ in the README.
+#[test]
+fn readme_cpp() {
+    if !has("c++") {
+        return skip("the README's program in C++", "no c++");
+    }
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    let program = place.join("backup");
+    fs::write(place.join("backup.cpp"), quoted(&readme, "cpp")).unwrap();
+    compile(&place.join("backup.cpp"), &program);
+    let backup = || {
+        run(Command::new(&program)
+            .arg(licenses())
+            .arg(".")
+            .current_dir(&place))
+    };
+    let (status, text) = backup();
+    assert!(status.success() && text == "30 licences saved\n", "{text}");
+    let (status, text) = backup();
+    assert!(
+        !status.success() && text.starts_with("already there: "),
+        "{text}"
+    );
+    assert_eq!(run(&mut Command::new(&program)).0.code(), Some(2));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The README's way to use it from CMake, on its program in C.
+#[test]
+fn readme_cmake() {
+    if !has("cmake") || !has("make") {
+        return skip("the README's lines for CMake", "no cmake or make");
+    }
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    let lists = quoted(&readme, "cmake");
+    let begin = "cmake_minimum_required(VERSION 3.13)\nproject(backup C)\n";
+    fs::write(place.join("CMakeLists.txt"), format!("{begin}{lists}")).unwrap();
+    fs::write(place.join("backup.c"), quoted(&readme, "c")).unwrap();
+    let prefix = format!("-DCMAKE_PREFIX_PATH={}", stage().display());
+    let cmake = |arguments: &[&str]| {
+        expect(Command::new("cmake").args(arguments).current_dir(&place));
+    };
+    cmake(&["-S", ".", "-B", "build", &prefix]);
+    cmake(&["--build", "build"]);
+    let mut backup = Command::new(place.join("build/backup"));
+    backup.arg(licenses()).arg(".").current_dir(&place);
+    assert_eq!(expect(&mut backup), "saved\n");
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The program in the README, and what it says about keeping yesterday's backup.
+#[test]
+fn readme() {
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    fs::write(place.join("backup.c"), quoted(&readme, "c")).unwrap();
+    compile(&place.join("backup.c"), &place.join("backup"));
+    for directory in ["backups", "yesterday", "restored"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    let backup = || {
+        let mut command = Command::new(place.join("backup"));
+        command.arg(licenses()).arg("backups").current_dir(&place);
+        command
+    };
+    assert_eq!(expect(&mut backup()), "saved\n");
+    let (status, text) = run(&mut backup());
+    assert!(!status.success() && text.contains("already"), "{text}");
+
+    let link = readme.lines().find_map(|line| line.split_once("`ln "));
+    let link = link.unwrap().1.split_once('`').unwrap().0;
+    expect(Command::new("ln").args(link.split(' ')).current_dir(&place));
+    let kept = fs::read(place.join("yesterday/licenses.tar.zst")).unwrap();
+    expect(
+        Command::new("cp")
+            .args(["-R"])
+            .arg(licenses())
+            .arg(place.join("store")),
+    );
+    fs::write(place.join("store/new.lic"), "new").unwrap();
+    expect(&mut tool(
+        &["backup", "--overwrite", "store", "backups"],
+        &place,
+    ));
+    assert_eq!(
+        fs::read(place.join("yesterday/licenses.tar.zst")).unwrap(),
+        kept
+    );
+    expect(&mut tool(&["restore", "yesterday", "restored"], &place));
+    same_licenses(&licenses(), DENIED, &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The main job in one command, on the licences that come with the project.
+#[test]
+fn demo() {
+    let text = expect(Command::new(project().join("examples-c/demo.sh")).current_dir(project()));
+    assert!(text.trim_end().ends_with("Everything agrees."), "{text}");
+}
+
+/// Real licence files of others, where they lie beside the checkout: they are known as what they are, and
+/// come back byte for byte.
+#[test]
+fn samples() {
+    let samples = project().join("../shared/samples");
+    if !samples.is_dir() {
+        return skip("licences of others", "they come with no release");
+    }
+    let place = scratch();
+    fs::create_dir(place.join("backups")).unwrap();
+    let path = samples.to_str().unwrap();
+    expect(&mut tool(&["backup", "--verify", path, "backups"], &place));
+    let listed = list_json(&place, "backups");
+    let mut seen = [0, 0];
+    for entry in fs::read_dir(&samples).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let license = || listed.iter().find(|license| license["name"] == *name);
+        if name.ends_with(".lcpl") {
+            let text = fs::read(samples.join(&name)).unwrap();
+            let content: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            let id = content.get("id").unwrap();
+            assert_eq!(license().unwrap()["key_id"], *id, "{name}");
+            assert_eq!(license().unwrap()["format"], "lcp", "{name}");
+            seen[0] += 1;
+        } else if name.starts_with("keygen") {
+            assert_eq!(license().unwrap()["format"], "opaque", "{name}");
+            seen[1] += 1;
+        }
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    expect(&mut tool(&["restore", "backups", "restored"], &place));
+    let denied = ["oma_rel1_count.dr", "wmdrm_v7_backup_denied.xml"];
+    same_licenses(&samples, &denied, &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The page for who ports from the original: its program does its job, and it names all that it is
+/// to name, and nothing else.
+#[test]
+fn windows_media_format_sdk() {
+    let page = fs::read_to_string(project().join("docs/windows-media-format-sdk.md")).unwrap();
+    let header = fs::read_to_string(project().join("include/licbak.h")).unwrap();
+    let is_comment = |line: &&str| line.trim_start().starts_with(['*', '/']);
+    let code: String = header
+        .split_inclusive('\n')
+        .filter(|l| !is_comment(l))
+        .collect();
+    for name in names(&page) {
+        assert!(names(&code).any(|known| known == name), "no {name} here");
+    }
+    for line in code.lines().filter(|line| line.starts_with("LICBAK_API ")) {
+        let function = names(line).find(|name| line.contains(&format!("{name}(")));
+        let function = function.unwrap();
+        assert!(page.contains(&format!("`{function}`")), "{function}");
+    }
+    for row in include_str!("../calls/constants.csv").lines().skip(1) {
+        let [name, value, _] = row.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let origins = ["WM_", "WMT_", "NS_", "S_", "E_", "HRESULT_ERROR_"];
+        if origins.iter().any(|origin| name.starts_with(origin)) {
+            let cells = format!("| `LICBAK_{name}` | {value} |");
+            assert!(page.contains(&cells), "{cells}");
+        }
+    }
+
+    let place = scratch();
+    fs::write(place.join("port.c"), quoted(&page, "c")).unwrap();
+    compile(&place.join("port.c"), &place.join("port"));
+    for _ in 0..2 {
+        let mut port = Command::new(place.join("port"));
+        let text = expect(port.arg(licenses()).arg(&place));
+        let (denied, end) = text.split_at(text.find("ended").unwrap());
+        assert_eq!(end, "ended with LICBAK_S_OK\n");
+        assert_eq!(denied.matches("not backed up: ").count(), DENIED.len());
+        assert!(place.join("licenses.tar.zst").is_file());
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// What a text has of names that licbak could have.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| {
+        (word.starts_with("licbak_") || word.starts_with("LICBAK_")) && word.len() > 7
+    })
+}
+
+const CPP: &str = "07_cpp";
+
+/// Every example does its job, and tells what is wrong with bad input.
+#[test]
+fn examples() {
+    let place = scratch();
+    let build = |name: &str| {
+        let program = place.join(name);
+        let extension = if name == CPP { "cpp" } else { "c" };
+        compile(
+            &project().join(format!("examples-c/{name}.{extension}")),
+            &program,
+        );
+        program
+    };
+    let licenses = licenses();
+    let store = licenses.to_str().unwrap();
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        ("01_back_up", &[store, "one"], &["nowhere", "two"]),
+        ("02_restore", &["one", "restored"], &["two", "restored"]),
+        (
+            "03_progress_and_cancel",
+            &[store, "two"],
+            &[store, "nowhere"],
+        ),
+        ("04_wait", &[store, "three"], &[store, "one"]),
+        ("05_host_files", &[store, "four"], &["nowhere", "five"]),
+        (
+            "05_host_files",
+            &["among", "four", "--restore"],
+            &["among", "one", "--restore"], // which holds other files
+        ),
+        ("06_host_memory", &["five"], &["nowhere"]),
+        (CPP, &[store, "six"], &[store, "six"]), // which has a backup by then
+        (
+            "08_one_license",
+            &["one", "lost", "cadworks"],
+            &["one", "lost", "cad"],
+        ),
+    ];
+    for directory in ["one", "two", "three", "four", "five", "six", "among"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    fs::write(place.join("among/other.txt"), "no licence").unwrap();
+    for (name, good, bad) in cases {
+        if name == CPP && !has("c++") {
+            skip("the example in C++", "no c++");
+            continue;
+        }
+        let program = build(name);
+        let call =
+            |arguments: &[&str]| run(Command::new(&program).args(arguments).current_dir(&place));
+        let (status, text) = call(good);
+        assert!(status.success(), "{name}: {text}");
+        let (status, text) = call(bad);
+        assert_eq!(status.code(), Some(1), "{name}: {text}");
+        assert!(text.contains('.'), "{name} does not tell why: {text}");
+        assert_eq!(call(&[]).0.code(), Some(2), "{name} without arguments");
+    }
+    same_licenses(&licenses, DENIED, &place.join("restored"));
+    let seats = "seats/engineering";
+    same_tree(&licenses.join(seats), &place.join("among").join(seats));
+    assert_eq!(fs::read_dir(place.join("among")).unwrap().count(), 2); // and the other file
+    let seat = "seats/engineering/cadworks.lic";
+    let lost = expect(
+        Command::new("find")
+            .args([".", "-type", "f"])
+            .current_dir(place.join("lost")),
+    );
+    assert_eq!(lost, format!("./{seat}\n"));
+    assert_eq!(
+        read(&place.join("lost").join(seat)),
+        read(&licenses.join(seat))
+    );
+    fs::remove_dir_all(place).unwrap();
+}

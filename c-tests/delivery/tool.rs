@@ -1,0 +1,465 @@
+//! The command-line tool, as a user and as a script calls it.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::docs::{DENIED, licenses, same_licenses};
+use crate::harness::*;
+
+pub fn tool(arguments: &[&str], directory: &Path) -> Command {
+    let mut command = Command::new(stage().join("bin/licbak"));
+    command.args(arguments).current_dir(directory);
+    command
+}
+
+/// The tool in a line of the shell, which knows it as `licbak`.
+fn shell(line: &str, directory: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("PATH=$1:$PATH; {line}"), "sh"]);
+    command.arg(stage().join("bin")).current_dir(directory);
+    command
+}
+
+/// What `licbak list --json` prints of each licence.
+pub fn list_json(directory: &Path, backups: &str) -> Vec<Value> {
+    let text = expect(&mut tool(&["list", "--json", backups], directory));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn check(arguments: &[&str], directory: &Path, code: i32, words: &[&str]) {
+    let (status, text) = run(&mut tool(arguments, directory));
+    assert_eq!(status.code(), Some(code), "{arguments:?}: {text}");
+    for words in words {
+        assert!(text.contains(words), "{arguments:?}: no {words:?}: {text}");
+    }
+}
+
+fn write(path: &Path, content: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Bytes that no compression makes less of.
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let bytes = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    });
+    bytes.take(length).collect()
+}
+
+/// The main job: exit codes and words, on a pipe.
+#[test]
+fn main_job() {
+    let place = scratch();
+    for directory in ["empty", "backups", "closed"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    let store = licenses();
+    let store = store.to_str().unwrap();
+    let cases: [(&str, i32, &str); 15] = [
+        ("backup --dry-run STORE backups", 0, "30 licences"),
+        ("verify backups", 1, "ERROR_FILE_NOT_FOUND, 0x80070002"),
+        (
+            "backup --verify --threads 3 --level 5 STORE backups",
+            0,
+            "Verified 30",
+        ),
+        (
+            "backup STORE backups",
+            1,
+            "NS_E_DRM_BACKUP_EXISTS, 0xC00D2742",
+        ),
+        ("backup STORE backups", 1, "say --overwrite"),
+        ("backup --overwrite --full STORE backups", 0, "Backed up 30"),
+        ("list backups", 0, "harbour-lights"),
+        ("restore --dry-run backups restored", 0, "30 licences"),
+        ("restore backups restored", 0, "Restored 30"),
+        ("restore --quiet backups restored", 0, ""),
+        ("backup --overwrite empty backups", 3, "no licence"),
+        ("backup nowhere closed", 1, "ERROR_PATH_NOT_FOUND"),
+        ("backup --level 1000 STORE closed", 1, "E_INVALIDARG"),
+        ("--help", 0, "Exit codes"),
+        ("--version", 0, env!("CARGO_PKG_VERSION")),
+    ];
+    for (line, code, words) in cases {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let arguments = arguments
+            .iter()
+            .map(|word| if *word == "STORE" { store } else { word });
+        check(&arguments.collect::<Vec<_>>(), &place, code, &[words]);
+    }
+    same_licenses(Path::new(store), DENIED, &place.join("restored"));
+    let quiet = expect(&mut tool(
+        &[
+            "backup",
+            "--overwrite",
+            "--verify",
+            "--quiet",
+            store,
+            "backups",
+        ],
+        &place,
+    ));
+    assert_eq!(quiet, "");
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// What of the old backup is gone: nothing, one, several, or it can't be told.
+#[test]
+fn summary() {
+    let show = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-c/licbak_show.c");
+    let program = build(
+        "cc",
+        "tool_summary.c",
+        &["-std=c11", show.to_str().unwrap()],
+    );
+    let text = expect(&mut Command::new(&program));
+    let rest = "of the old backup";
+    let sentences = [
+        String::new(),
+        format!("1 licence {rest} is not in the store any more.\n"),
+        format!("3 licences {rest} are not in the store any more.\n"),
+        format!("It can't be told how many licences {rest} are not in the store any more.\n"),
+    ];
+    let expected = sentences.map(|sentence| format!("Backed up 2 licences (5 B)\n{sentence}"));
+    assert_eq!(text, expected.concat());
+    remove_built(&program);
+}
+
+/// A backup that replaces another tells what of that one is gone.
+#[test]
+fn gone() {
+    let place = scratch();
+    let license = |number: u32| place.join(format!("store/{number}.lic"));
+    for number in 1..=5 {
+        write(&license(number), "text");
+    }
+    fs::create_dir(place.join("backups")).unwrap();
+    let backup = |options: &[&str]| {
+        let arguments = [&["backup"], options, &["store", "backups"]].concat();
+        expect(&mut tool(&arguments, &place))
+    };
+    let told = |sentence: &str| {
+        let text = backup(&["--overwrite"]);
+        assert!(text.ends_with(sentence), "{sentence}: {text}");
+    };
+    assert!(!backup(&[]).contains("old backup"));
+    told(" compressed)\n");
+    fs::remove_file(license(1)).unwrap();
+    fs::remove_file(license(4)).unwrap();
+    told(")\n2 licences of the old backup are not in the store any more.\n");
+    told(" compressed)\n");
+    fs::remove_file(license(2)).unwrap();
+    told(")\n1 licence of the old backup is not in the store any more.\n");
+    fs::remove_file(license(3)).unwrap();
+    assert_eq!(backup(&["--overwrite", "--quiet"]), "");
+    write(&place.join("backups/licenses.tar.zst"), "no backup");
+    told(
+        ")\nIt can't be told how many licences of the old backup are not in the store any more.\n",
+    );
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Each option is told where it is known, and refused where it is not.
+#[test]
+fn options() {
+    let place = scratch();
+    let known = [
+        (
+            "backup",
+            "--overwrite --full --dry-run --verify --threads --level --quiet",
+        ),
+        (
+            "restore",
+            "--key-id --overwrite --salvage --dry-run --quiet",
+        ),
+        ("verify", "--quiet"),
+        ("list", "--json"),
+    ];
+    for (command, own) in known {
+        let help = expect(&mut tool(&[command, "--help"], &place));
+        let all = known.iter().flat_map(|(_, options)| options.split(' '));
+        for option in all {
+            let is_known = own.split(' ').any(|known| known == option);
+            assert_eq!(help.contains(option), is_known, "{command} {option}");
+            if !is_known {
+                check(&[command, option, "a", "b"], &place, 2, &["no such option"]);
+            }
+        }
+    }
+    for (line, words) in [
+        ("backup store", "a path is missing"),
+        ("list", "a path is missing"),
+        ("list one two", "one path too many"),
+        ("backup --verify --dry-run store backups", "dry run"),
+        ("backup --threads many store backups", "needs a number"),
+        ("restore backups store --key-id", "needs a key ID"),
+        ("restore --key-id backups store", "a path is missing"),
+        ("restore --key-id=k backups store", "no such option"),
+        ("frobnicate", "no such command"),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        check(&arguments, &place, 2, &[words, "usage"]);
+    }
+    check(
+        &["restore", "--key-id", "", "backups", "store"],
+        &place,
+        2,
+        &["needs a key ID"],
+    );
+    fs::remove_dir(place).expect("nothing is made by what is refused");
+}
+
+/// `restore --key-id`: one licence, several, none.
+#[test]
+fn one_license() {
+    let place = scratch();
+    write(&place.join("store/other.lic"), "other");
+    write(&place.join("store/one/same.lic"), "first");
+    write(&place.join("store/two/same.lic"), "second");
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    let restore = |options: &[&str], code: i32, words: &[&str]| {
+        let arguments = [&["restore"], options, &["backups", "restored"]].concat();
+        check(&arguments, &place, code, words);
+    };
+    restore(
+        &["--dry-run", "--key-id", "other"],
+        0,
+        &["Would restore 1 licence (5 B)\n"],
+    );
+    assert!(!place.join("restored").exists());
+    restore(&["--key-id", "other"], 0, &["Restored 1 licence (5 B)\n"]);
+    assert_eq!(read(&place.join("restored/other.lic")), "other");
+    assert_eq!(fs::read_dir(place.join("restored")).unwrap().count(), 1);
+
+    write(&place.join("restored/two/same.lic"), "in use");
+    restore(
+        &["--key-id", "same"],
+        0,
+        &["kept: two/same.lic", "Restored 1 licence", "; 1 kept"],
+    );
+    restore(&["--key-id", "same", "--overwrite"], 0, &["2 licences"]);
+    expect(
+        Command::new("diff")
+            .args(["-r", "store", "restored"])
+            .current_dir(&place),
+    );
+
+    restore(
+        &["--key-id", "Same"],
+        1,
+        &["'Same'", "HRESULT_ERROR_NOT_FOUND, 0x80070490"],
+    );
+    restore(&["--key-id", "a\nb"], 1, &["E_INVALIDARG"]);
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// `restore --salvage`: the summary has what came back, the exit code that something is lost.
+#[test]
+fn salvage() {
+    let place = scratch();
+    for (seed, name) in [(1, "a.lic"), (2, "b.lic"), (3, "c.lic")] {
+        write(&place.join("store").join(name), noise(1_500_000, seed));
+    }
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    let mut options = fs::File::options();
+    let file = options
+        .write(true)
+        .open(place.join("backups/licenses.tar.zst"))
+        .unwrap();
+    file.write_all_at(&[0; 1000], 2_000_000).unwrap(); // within b.lic
+
+    let corrupt = "NS_E_DRM_BACKUP_CORRUPT, 0xC00D2743";
+    let restore = |options: &[&str], words: &[&str]| {
+        let arguments = [&["restore"], options, &["backups", "restored"]].concat();
+        check(&arguments, &place, 1, &[words, &[corrupt]].concat());
+    };
+    restore(&[], &["say --salvage"]);
+    restore(
+        &["--salvage", "--dry-run"],
+        &["Would restore 2 licences (2.9 MiB); 1 lost\n"],
+    );
+    assert!(!place.join("restored").exists());
+    restore(&["--salvage", "--key-id", "b"], &["Restored 0", "; 1 lost"]);
+    restore(
+        &["--salvage"],
+        &["damaged: b.lic", "Restored 2 licences (2.9 MiB); 1 lost\n"],
+    );
+    expect(
+        Command::new("diff")
+            .args(["-r", "-x", "b.lic", "store", "restored"])
+            .current_dir(&place),
+    );
+    assert!(!place.join("restored/b.lic").exists());
+
+    let (_, text) = run(&mut tool(
+        &["restore", "--salvage", "backups", "restored"],
+        &place,
+    ));
+    assert!(!text.contains("say --salvage"), "{text}");
+    check(&["verify", "backups"], &place, 1, &["damaged: b.lic"]);
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// `list --json`: what a script reads is what the licences are, whatever their names.
+#[test]
+fn list_as_json() {
+    let place = scratch();
+    let at = SystemTime::UNIX_EPOCH;
+    let nanosecond = Duration::from_nanos(1);
+    let later = at + Duration::new(1_600_000_000, 120_000_000);
+    let lcp = |id: &str| {
+        let content =
+            json!({"id": id, "issued": "2026-01-01T00:00:00Z", "provider": "p", "encryption": {}});
+        content.to_string()
+    };
+    let wmdrm = "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>k=</KID>\
+                 <ONACTION type=\"Backup\"/></DATA></LICENSORINFO></LICENSE>";
+    let opaque = "text".to_owned();
+    // In the order of a backup.
+    let cases = [
+        (
+            "\"quoted\" it's.lic",
+            opaque.clone(),
+            later,
+            json!({"key_id": "\"quoted\" it's", "format": "opaque", "right": "unstated",
+                "size": 4, "modified": "2020-09-13T12:26:40.120000000Z"}),
+        ),
+        (
+            "allowed.xml",
+            wmdrm.to_owned(),
+            at - nanosecond,
+            json!({"key_id": "k=", "format": "wmdrm", "right": "allowed",
+                "size": wmdrm.len(), "modified": "1969-12-31T23:59:59.999999999Z"}),
+        ),
+        (
+            "book.lcpl",
+            lcp("a\\b \"c\"\u{2028}\u{1F511}"),
+            at + nanosecond,
+            json!({"key_id": "a\\b \"c\"\u{2028}\u{1F511}", "format": "lcp", "right": "unstated",
+                "size": lcp("a\\b \"c\"\u{2028}\u{1F511}").len(),
+                "modified": "1970-01-01T00:00:00.000000001Z"}),
+        ),
+        (
+            "Élise/été.lic",
+            opaque,
+            at,
+            json!({"key_id": "été", "format": "opaque", "right": "unstated", "size": 4,
+                "modified": null}),
+        ),
+    ];
+    for (name, content, modified, _) in &cases {
+        let path = place.join("store").join(name);
+        write(&path, content);
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(*modified).unwrap();
+    }
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    let mut listed = list_json(&place, "backups");
+    assert_eq!(listed.len(), cases.len());
+    for ((name, _, _, expected), license) in cases.iter().zip(&mut listed) {
+        let told = license.as_object_mut().unwrap();
+        assert_eq!(told.remove("name").unwrap(), *name);
+        assert_eq!(license, expected);
+    }
+    let text = expect(&mut tool(&["list", "--json", "backups"], &place));
+    assert!(text.contains("\"name\":\"Élise/été.lic\""), "{text}"); // not as \u00c9
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// `list` for people: columns, which a terminal gets with a header and a pipe without one.
+#[test]
+fn list_in_columns() {
+    let place = scratch();
+    write(&place.join("store/Élise.lic"), "1");
+    write(&place.join("store/seat.lic"), noise(1234, 1));
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    let rows = [
+        format!("opaque  unstated      1234  {:40}  seat.lic", "seat"),
+        format!("opaque  unstated         1  {:40}  Élise.lic", "Élise"),
+    ];
+    let header = format!("FORMAT  RIGHT         SIZE  {:40}  NAME", "KEY ID");
+    let text = expect(&mut tool(&["list", "backups"], &place));
+    assert_eq!(text.lines().collect::<Vec<_>>(), rows);
+
+    let on_terminal = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", on_terminal])
+        .arg(stage().join("bin/licbak"));
+    let text = expect(python.args(["list", "backups"]).current_dir(&place));
+    let shown: Vec<_> = text.lines().map(str::trim_end).collect();
+    assert_eq!(shown, [header.as_str(), &rows[0], &rows[1]]);
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// A list that can't be written is an error, and no word of the tool gets into a backup.
+#[test]
+fn output_that_is_no_output() {
+    let place = scratch();
+    fs::create_dir(place.join("backups")).unwrap();
+    let store = licenses();
+    std::os::unix::fs::symlink(&store, place.join("store")).unwrap();
+    for (streams, code) in [
+        ("2>&-", 0),
+        ("<&- 2>&-", 0),
+        ("<&- >&- 2>&-", 1),
+        (">&-", 1),
+    ] {
+        let line = format!("exec licbak backup --overwrite store backups {streams}");
+        let (status, text) = run(&mut shell(&line, &place));
+        assert_eq!(status.code(), Some(code), "{streams}: {text}");
+        check(&["verify", "backups"], &place, 0, &["Verified 30"]);
+    }
+    for option in ["", "--json"] {
+        for output in [">/dev/full", ">&-"] {
+            let line = format!("exec licbak list {option} backups {output}");
+            let (status, text) = run(&mut shell(&line, &place));
+            assert_eq!(status.code(), Some(1), "{line}: {text}");
+            assert!(text.contains("can't write the output"), "{line}: {text}");
+        }
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// STORE as an SQLite database: made by a restore, and backed up again.
+#[test]
+fn database() {
+    let place = scratch();
+    for directory in ["one", "two"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    let store = licenses();
+    let store = store.to_str().unwrap();
+    check(&["backup", store, "one"], &place, 0, &["30 licences"]);
+    check(&["restore", "one", "seats.db"], &place, 0, &["Restored 30"]);
+    assert!(
+        fs::read(place.join("seats.db"))
+            .unwrap()
+            .starts_with(b"SQLite format 3\0")
+    );
+    check(&["backup", "seats.db", "two"], &place, 0, &["30 licences"]);
+    let mut listed = list_json(&place, "one");
+    for license in &mut listed {
+        license["modified"] = Value::Null; // for which a database has no column
+    }
+    assert_eq!(list_json(&place, "two"), listed);
+    check(&["restore", "two", "restored"], &place, 0, &["Restored 30"]);
+    same_licenses(Path::new(store), DENIED, &place.join("restored"));
+    fs::remove_dir_all(place).unwrap();
+}

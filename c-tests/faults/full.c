@@ -1,0 +1,136 @@
+/* Disks that are full at every size, and limits on the size of files, for real: the code says so, what was there
+ * stays, and with room again all succeeds.
+ */
+#include "../support/disk.h"
+#include "../support/repeat.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define FULL LICBAK_HRESULT_ERROR_DISK_FULL
+#define TOO_LARGE LICBAK_HRESULT_ERROR_FILE_TOO_LARGE
+
+static struct figures {
+    int attempts, full;
+} *all; /* in shared memory */
+
+/* Backs up to, or restores to, what has so little room; gives whether it was enough. */
+static bool attempt(operation op, const char *store, const char *backups, licbak_hresult expected)
+{
+    licbak_hresult hr = run_once(op, store, backups, LICBAK_WM_BACKUP_OVERWRITE * (op == licbak_backup_licenses));
+    all->attempts++;
+    if (hr != LICBAK_S_OK) {
+        CHECK_HR(hr, expected);
+        all->full++;
+    }
+    return hr == LICBAK_S_OK;
+}
+
+/* Each licence there is whole, and nothing else is there. */
+static void check_each_whole(const char *target, const char *source)
+{
+    char *found = exists(target) ? tree(target) : strdup(""), *whole = tree(source);
+    for (char *line = strtok(found, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        CHECK_HAS(whole, line);
+    }
+    free(found);
+    free(whole);
+}
+
+static void full_disks(void *step)
+{
+    char options[32];
+    if (!mount_tmpfs("disk", "size=4k")) {
+        skip("full disks", "mounting takes root");
+        return;
+    }
+    for (int size = 4, done = 0; done < 4; size += *(int *)step) {
+        snprintf(options, sizeof options, "size=%dk", size);
+        CHECK(mount("tmpfs", "disk", "tmpfs", MS_REMOUNT, options) == 0);
+        check_empty("disk");
+        make_dir("disk/backups");
+        done = attempt(licbak_backup_licenses, "store", "disk/backups", FULL);
+        CHECK_TEXT(entries("disk/backups"), done ? "licenses.tar.zst" : "");
+        if (done) { /* the old one stays, whole, where there is no room for two */
+            uint64_t before = digest("disk/backups/licenses.tar.zst");
+            if (attempt(licbak_backup_licenses, "other", "disk/backups", FULL)) {
+                CHECK_SAME_LINES(restored_text("disk/backups", 0, true, LICBAK_S_OK),
+                                 store_text("other", true, true));
+                done++;
+            } else {
+                CHECK(digest("disk/backups/licenses.tar.zst") == before);
+            }
+            CHECK_TEXT(entries("disk/backups"), "licenses.tar.zst");
+        }
+        check_empty("disk");
+        done += attempt(licbak_restore_licenses, "disk/target", "backups", FULL);
+        check_each_whole("disk/target", "store");
+        check_empty("disk");
+        bool has_room = attempt(licbak_restore_licenses, "disk/target.db", "backups", FULL);
+        CHECK(has_room ? exists("disk/target.db") : entries("disk")[0] == '\0'); /* -wal is SQLite's own */
+        done += has_room;
+    }
+}
+
+/* Too few inodes are a full disk too. */
+static void few_inodes(void *unused)
+{
+    (void)unused;
+    char options[32];
+    if (!mount_tmpfs("inodes", "nr_inodes=2")) {
+        skip("disks with few inodes", "mounting takes root");
+        return;
+    }
+    for (int inodes = 2, done = 0; done < 2; inodes++) {
+        snprintf(options, sizeof options, "nr_inodes=%d", inodes);
+        CHECK(mount("tmpfs", "inodes", "tmpfs", MS_REMOUNT, options) == 0);
+        check_empty("inodes");
+        done = attempt(licbak_backup_licenses, "store", "inodes", FULL);
+        check_empty("inodes");
+        done += attempt(licbak_restore_licenses, "inodes/target", "backups", FULL);
+        check_each_whole("inodes/target", "store");
+    }
+}
+
+/* The host has asked for no signal, and gets none. */
+static void limits(void *step)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    make_dir("limited");
+    make_dir("db");
+    for (rlim_t size = 0, done = 0; done < 3; size += (rlim_t)*(int *)step * 256) {
+        struct rlimit small = {size, limit.rlim_max};
+        remove_tree("target");
+        check_empty("db");
+        CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+        done = attempt(licbak_backup_licenses, "store", "limited", TOO_LARGE);
+        done += attempt(licbak_restore_licenses, "target", "backups", TOO_LARGE);
+        bool has_room = attempt(licbak_restore_licenses, "db/target.db", "backups", TOO_LARGE);
+        done += has_room;
+        CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        check_each_whole("target", "store");
+        CHECK(has_room ? exists("db/target.db") : entries("db")[0] == '\0');
+        CHECK_TEXT(entries("limited"), exists("limited/licenses.tar.zst") ? "licenses.tar.zst" : "");
+    }
+    CHECK_HR(verify("limited"), LICBAK_S_OK);
+}
+
+int main(void)
+{
+    int step = torture() ? 4 : 24;
+    begin("full");
+    all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(all != MAP_FAILED);
+    make_store("store", 9);
+    write_noise("store/large.lic", 40000, 1);
+    make_store("other", 12);
+    write_noise("other/large.lic", 50000, 2);
+    make_dir("backups");
+    CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
+    in_child(full_disks, &step);
+    in_child(few_inodes, NULL);
+    in_child(limits, &step);
+    figure("too little room: %d attempts, of which %d failed as they should", all->attempts, all->full);
+    return finish();
+}
