@@ -3,14 +3,14 @@
 The library is in this process, which therefore only makes databases, and opens none of them after.
 """
 
-import ctypes
 import os
 import signal
 import threading
 import warnings
 
 from databases import *
-from operations import E_NOTIMPL, FOREVER, answer_to, call, hresult, licbak, name_of, status_callback
+import operations
+from operations import answer_to, c, name_of
 
 NOT_SUPPORTED = "ERROR_NOT_SUPPORTED"
 PATIENCE = 30  # seconds after which a child hangs
@@ -35,27 +35,24 @@ class Operation:
     def __init__(self, operation, store, backups, flags=0, hold_at=None):
         self.reached, self.go = threading.Event(), threading.Event()
 
-        @status_callback
+        @c.StatusCallback
         def on_status(status, *_):
             if status == hold_at:
                 self.reached.set()
                 self.go.wait()
-            return E_NOTIMPL
+            return c.Hr.E_NOTIMPL
 
-        self.on_status, self.restorer = on_status, ctypes.c_void_p()
-        call("create", ctypes.byref(self.restorer))
-        for name, path in request(operation, store, backups)["properties"].items():
-            call("set_prop_string", self.restorer, name.encode(), path.encode())
-        call(operation, self.restorer, ctypes.c_uint32(flags), on_status, None)
+        self.on_status = on_status
+        self.restorer = operations.new_restorer(request(operation, store, backups)["properties"])
+        operations.check(getattr(c, operation)(self.restorer, flags, on_status, None))
         if hold_at is not None:
             check_that(self.reached.wait(LIMIT), "the operation has come to the event")
 
     def end(self):
         self.go.set()
-        outcome = hresult()
-        call("wait", self.restorer, ctypes.c_uint32(FOREVER), ctypes.byref(outcome))
-        call("destroy", self.restorer)
-        return name_of(outcome.value)
+        outcome = operations.outcome_of(self.restorer)
+        operations.check(c.destroy(self.restorer))
+        return name_of(outcome)
 
 
 def in_a_child(test):

@@ -4,7 +4,6 @@ same path, and however they end; and nothing is removed or taken over that belon
 The library is in forked children alone, see databases.py.
 """
 
-import ctypes
 import os
 import random
 import signal
@@ -35,27 +34,23 @@ OWN, COMMON = 700, 300  # licences that one backup alone has, and that all have
 
 def start(store, backups, how):
     """Starts a restore in this process; gives what waits for its end and tells its code."""
-    from operations import E_NOTIMPL, FOREVER, HOST_FAILURE, call, hresult, licbak, name_of, status_callback
+    import operations
+    from operations import HOST_FAILURE, c
 
-    @status_callback
+    @c.StatusCallback
     def on_status(status, *_):
-        return HOST_FAILURE if how == status else E_NOTIMPL
+        return HOST_FAILURE if how == status else c.Hr.E_NOTIMPL
 
     def end(_callback=on_status):  # which has to live as long
-        outcome = hresult()
-        call("wait", restorer, ctypes.c_uint32(FOREVER), ctypes.byref(outcome))
-        call("destroy", restorer)
-        return name_of(outcome.value)
+        outcome = operations.outcome_of(restorer)
+        operations.check(c.destroy(restorer))
+        return operations.name_of(outcome)
 
-    restorer, threads = ctypes.c_void_p(), ctypes.c_uint32(2)
-    call("create", ctypes.byref(restorer))
-    call("set_prop", restorer, b"Threads", 0, ctypes.byref(threads), ctypes.c_size_t(4))
-    for name, path in ("StorePath", store), ("RestorePath", backups):
-        call("set_prop_string", restorer, name.encode(), str(path).encode())
-    call("restore_licenses", restorer, ctypes.c_uint32(0), on_status, None)
+    restorer = operations.new_restorer({"StorePath": str(store), "RestorePath": str(backups)}, threads=2)
+    operations.check(c.restore_licenses(restorer, 0, on_status, None))
     if how == "cancel":
         wait = random.uniform(0, 0.3)
-        threading.Timer(wait, licbak.licbak_cancel, [restorer]).start()
+        threading.Timer(wait, c.cancel, [restorer]).start()
         end = lambda end=end, wait=wait: (time.sleep(wait), end())[1]  # the restorer outlives the cancel
     return end
 

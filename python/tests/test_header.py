@@ -16,7 +16,7 @@ from licbak import _c
 PROJECT = Path(__file__).parents[2]
 HEADER = (PROJECT / "include" / "licbak.h").read_text()
 
-with open(PROJECT / "c-tests" / "constants.csv") as file:
+with open(PROJECT / "c-tests" / "calls" / "constants.csv") as file:
     CONSTANTS = {row["name"]: int(row["value"], 0) for row in csv.DictReader(file)}
 
 
