@@ -1,5 +1,6 @@
 /* A sandbox denies system calls, each with every error that sandboxes give: what there is another way to is done that
  * way, and what has no other way fails with its code and a sentence; the files are whole, and nothing is left behind.
+ * Landlock denies what calls do to files: what can't be done then is refused before the work.
  */
 #include "../support/jobs.h"
 #include "../support/process.h"
@@ -117,6 +118,130 @@ static void run_boxed(const job *j, const expected *e, const struct denied *deni
     }
 }
 
+/* -- Landlock ---------------------------------------------------------------------------------------------- */
+
+/* The kernel's numbers, since not every machine has its header. */
+#define CREATE_RULESET 444
+#define ADD_RULE 445
+#define RESTRICT_SELF 446
+#define MAKE_SOCKETS (UINT64_C(1) << 9)
+#define REFER (UINT64_C(1) << 13)
+
+static const struct right {
+    const char *name;
+    uint64_t bit;
+    int version; /* of Landlock, from which on it can be missing alone */
+} rights[] = {
+    {"REFER", REFER, 1},
+    {"MAKE_DIR", UINT64_C(1) << 7, 2},
+    {"REMOVE_DIR", UINT64_C(1) << 4, 2},
+    {"WRITE_FILE", UINT64_C(1) << 1, 2},
+    {"TRUNCATE", UINT64_C(1) << 14, 3},
+};
+enum { RIGHTS = sizeof rights / sizeof rights[0] };
+
+/* Takes one right from this process, everywhere. Rules of the first version deny moves between folders, whatever else
+ * they are about, and those of later ones unless they allow them. */
+static bool take_right(const struct right *right)
+{
+    uint64_t handled = right->bit == REFER ? MAKE_SOCKETS : right->bit | REFER;
+    int rules = (int)syscall(CREATE_RULESET, &handled, sizeof handled, 0);
+    struct {
+        uint64_t allowed;
+        int parent;
+    } __attribute__((packed)) rule = {handled & ~right->bit, open("/", O_PATH | O_CLOEXEC)};
+    bool taken = rules >= 0 && rule.parent >= 0 && syscall(ADD_RULE, rules, 1, &rule, 0) == 0 &&
+                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                 syscall(RESTRICT_SELF, rules, 0) == 0;
+    close(rule.parent);
+    close(rules);
+    return taken;
+}
+
+typedef struct locked {
+    const struct right *right;
+    doing doing;
+} locked;
+
+static void do_locked(void *argument)
+{
+    const locked *l = argument;
+    CHECK(take_right(l->right));
+    CHECK(!l->doing.job->no_unnamed || deny(SYS_openat, 2, O_TMPFILE, EPERM));
+    do_job((void *)&l->doing);
+}
+
+static const char *full; /* what stands there with a hidden name and is not empty */
+
+static int find_full(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)kind;
+    (void)walk;
+    full = strstr(path, "/.") != NULL && S_ISREG(st->st_mode) && st->st_size > 0 ? strdup(path) : full;
+    return 0;
+}
+
+static void run_locked(const job *j, const expected *e, const struct right *right, outcome *o)
+{
+    locked l = {right, {j, 0, o}};
+    *o = (outcome){.hr = LICBAK_E_UNEXPECTED};
+    prepare(j);
+    in_child(do_locked, &l);
+    state found = state_now(j, e);
+    full = NULL;
+    nftw(where(j), find_full, 16, FTW_PHYS);
+    bool is_told = (o->hr == LICBAK_E_ACCESSDENIED || o->hr == LICBAK_HRESULT_ERROR_NOT_SUPPORTED) &&
+                   strstr(o->sentence, "sandbox") != NULL;
+    bool is_sqlites = j->changes == A_DATABASE && j->before != NULL && o->hr == LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
+    bool is_refused = (is_told || is_sqlites) && found == OLD && o->done == 0;
+    if (!(o->hr == LICBAK_S_OK ? found == NEW : is_refused) || full != NULL) {
+        wrong++;
+        dprintf(check_stderr, "%s: without the right %s: %s, %s, %d done, left behind: %s\n%s\n", j->name,
+                right->name, hresult_name(o->hr), state_names[found], (int)o->done, full != NULL ? full : "nothing",
+                o->sentence);
+    }
+    plan p = {0};
+    traced t;
+    if (j->changes != NOTHING) {
+        CHECK_HR(run_job(j, j->changes == A_BACKUP ? OVER : 0, &p, &t)->hr, LICBAK_S_OK);
+        CHECK(left_behind(j) == NULL);
+    }
+}
+
+static const job new_over = {"restore to a new folder, over all",
+                             RESTORE(A_DIRECTORY),
+                             "target",
+                             "source",
+                             LICBAK_RESTORE_OVERWRITE,
+                             false,
+                             NULL,
+                             false};
+
+static void without_rights(outcome *o)
+{
+    long version = syscall(CREATE_RULESET, NULL, 0, 1);
+    if (version < 1) {
+        skip("Landlock", "the kernel does not have it");
+        return;
+    }
+    int runs = 0;
+    for (int i = 0; i <= JOBS; i++) {
+        const job *j = i < JOBS ? &all_jobs[i] : &new_over;
+        expected e = expect_of(j);
+        for (int k = 0; k < RIGHTS; k++) {
+            if (version >= rights[k].version) {
+                run_locked(j, &e, &rights[k], o);
+                runs++;
+            }
+        }
+        free_expected(&e);
+    }
+    figure("denied rights of Landlock: %d jobs, wrong %d", runs, wrong);
+    CHECK_INT(wrong, 0);
+}
+
+/* -- what can be denied ------------------------------------------------------------------------------------ */
+
 static void can_deny(void *possible)
 {
     *(bool *)possible = deny(SYS_getppid, 0, 0, EPERM) && syscall(SYS_getppid) == -1;
@@ -134,6 +259,7 @@ int main(int argc, char **argv)
         return finish();
     }
     make_world();
+    without_rights(o);
     int runs = 0;
     for (int i = 0; i < JOBS; i++) {
         const job *j = &all_jobs[i];

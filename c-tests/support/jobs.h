@@ -57,6 +57,7 @@ enum { JOBS = sizeof all_jobs / sizeof all_jobs[0] };
 
 typedef struct outcome {
     licbak_hresult hr;
+    uint64_t done; /* licences */
     char sentence[1024];
 } outcome;
 
@@ -93,6 +94,7 @@ static void do_job(void *argument)
     } else {
         d->outcome->hr = licbak_list_backup(r, count_listed, &one);
     }
+    d->outcome->done = rec.count > 0 ? final_figures(&rec).licenses_done : 0;
     snprintf(d->outcome->sentence, sizeof d->outcome->sentence, "%.1000s", error_message(r));
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);

@@ -50,19 +50,28 @@ impl Staging {
         }
     }
 
-    /// Finds out whether files made here can get their places without the risk of replacing others.
-    pub fn can_move_new(&self) -> Result<bool, Errno> {
+    /// Finds out whether files made here can be moved to their places, where they must not
+    /// `replace` others without the risk of that.
+    pub fn can_move(&self, replace: bool) -> Result<bool, Errno> {
         let (name, folder) = ("file", "folder");
         let moved = || -> Result<(), Errno> {
             self.folder.create(name)?;
             self.folder.make_folder(folder)?;
+            if self.masked {
+                self.folder.set_mode_of(folder, 0o700)?;
+            }
             let into = self.folder.folder(folder)?;
-            move_new(&self.folder, name, &into, name, false)?;
+            match replace {
+                true => self.folder.rename(name, &into, name)?,
+                false => move_new(&self.folder, name, &into, name, false)?,
+            }
             into.remove_file(name)?;
             self.folder.remove_folder(folder)
         };
         match moved() {
-            Err(errno) if is_unavailable(errno) => Ok(false),
+            // On one file system only a sandbox says that the folders are on two: Landlock, to who
+            // may not move files between folders.
+            Err(errno) if errno == Errno::XDEV || is_unavailable(errno) => Ok(false),
             moved => moved.map(|()| true),
         }
     }

@@ -67,22 +67,28 @@ impl Restore {
         Ok(restore)
     }
 
-    /// Makes the hidden folder. Finds out, before any licence is written, whether one can get its
-    /// place without the risk of replacing another, unless it may replace one.
+    /// Makes the hidden folder. Finds out, before any licence is written, whether one can be moved
+    /// to its place, and without the risk of replacing another, unless it may replace one.
     fn stage(&self) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         remove_stale(root);
         let staging = root.folder("").and_then(Staging::make).map_err(failed)?;
-        if self.replace || staging.can_move_new().map_err(failed)? {
+        if staging.can_move(self.replace).map_err(failed)? {
             return Ok(staging);
         }
-        let sentence = format!(
-            "The file system of '{}' can't name a file without the risk of replacing another, or a sandbox \
-             denies it. Ask for the store's licences to be replaced, or restore into a store on another file \
-             system.",
-            self.path.display()
-        );
+        let path = self.path.display();
+        let sentence = match self.replace {
+            true => format!(
+                "A sandbox denies moving files between the folders of '{path}', or removing them. Let it allow \
+                 both, or restore outside of it."
+            ),
+            false => format!(
+                "The file system of '{path}' can't name a file without the risk of replacing another, or a sandbox \
+                 denies this or moving files between folders. Ask for the store's licences to be replaced, or \
+                 restore into a store on another file system, or outside of the sandbox."
+            ),
+        };
         Err(Error::new(Outcome::NotSupported, sentence))
     }
 

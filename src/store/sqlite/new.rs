@@ -27,10 +27,11 @@ impl New {
         let failed = |errno| failure(path, errno);
         remove_stale(&parent);
         let staging = Staging::make(parent).map_err(failed)?;
-        if !staging.can_move_new().map_err(failed)? {
+        if !staging.can_move(false).map_err(failed)? {
             let sentence = format!(
                 "The file system of '{}' (StorePath) can't name a file without the risk of replacing another, or \
-                 a sandbox denies it. Restore into a database on another file system.",
+                 a sandbox denies this or moving files between folders. Restore into a database on another file \
+                 system, or into one that is there.",
                 path.display()
             );
             return Err(Error::new(Outcome::NotSupported, sentence));
