@@ -147,9 +147,9 @@ static bool can_sqlite_do_without(const job *j, const call *c, bool is_last)
 }
 
 /* Whether what it does is done another way then, since a sandbox may deny it, or the file system not know it. */
-static bool has_other_way(const job *j, const call *c, int error)
+static bool has_other_way(const call *c, int error)
 {
-    bool only_asks = is_call(c, "linkat") && strcmp(c->path, where(j)) == 0; /* whether files without names get one */
+    bool only_asks = is_call(c, "linkat") && strncmp(c->path, "backups/.", 9) == 0; /* whether unnamed files get one */
     bool is_unnamed = (c->flags & O_TMPFILE) == O_TMPFILE;
     return only_asks || (error == EACCES && (is_unnamed || is_one_of(c, " renameat renameat2 openat2 ")));
 }
@@ -159,7 +159,7 @@ static bool has_other_way(const job *j, const call *c, int error)
 static bool can_do_without(const job *j, const call *c, int error, bool is_last)
 {
     bool is_hidden = c->path[0] == '.' || strstr(c->path, "/.") != NULL;
-    if (error == SHORT || error == EINTR || error == EINVAL || has_other_way(j, c, error)) {
+    if (error == SHORT || error == EINTR || error == EINVAL || has_other_way(c, error)) {
         return true;
     }
     if (is_of_database(c) && can_sqlite_do_without(j, c, is_last)) {

@@ -133,6 +133,8 @@ static const struct right {
     int version; /* of Landlock, from which on it can be missing alone */
 } rights[] = {
     {"REFER", REFER, 1},
+    {"MAKE_REG", UINT64_C(1) << 8, 2},
+    {"REMOVE_FILE", UINT64_C(1) << 5, 2},
     {"MAKE_DIR", UINT64_C(1) << 7, 2},
     {"REMOVE_DIR", UINT64_C(1) << 4, 2},
     {"WRITE_FILE", UINT64_C(1) << 1, 2},

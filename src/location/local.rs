@@ -2,10 +2,11 @@
 //!
 //! A new backup is written to a file without a name, brought to the disk, and named in one step. A
 //! backup that replaces another gets a hidden name first and is renamed over the old one, which is
-//! never written into. Only the backup that was there when the new one began is replaced; a lock on
-//! the directory is held for the check and the rename. On file systems without unnamed files the
-//! file has a hidden name from the start. The writer of a file with a hidden name holds a lock on
-//! it, so that a file left by a killed process can be told from one that is being written.
+//! never written into. An empty file goes this way before, since a sandbox may deny it. Only the
+//! backup that was there when the new one began is replaced; a lock on the directory is held for
+//! the check and the rename. On file systems without unnamed files the file has a hidden name from
+//! the start. The writer of a file with a hidden name holds a lock on it, so that a file left by a
+//! killed process can be told from one that is being written.
 
 use std::time::{Duration, Instant};
 
@@ -175,8 +176,11 @@ impl Destination {
     /// Makes a file for the new backup, for this user alone from the first byte.
     pub fn draft(&self) -> Result<Draft<'_>> {
         let failed = |errno| self.error("create the backup", errno);
-        let unnamed = self.directory.create_unnamed().map_err(failed)?;
-        let (file, name) = match unnamed.filter(|file| self.directory.can_name_unnamed(file)) {
+        let unnamed = match self.can_name_unnamed().map_err(failed)? {
+            true => self.directory.create_unnamed().map_err(failed)?,
+            false => None,
+        };
+        let (file, name) = match unnamed {
             Some(file) => (file, Name::None),
             None => {
                 let (file, name) = self.create_hidden().map_err(failed)?;
@@ -195,9 +199,52 @@ impl Destination {
             Replaces::None => draft.find_exclusive_rename()?,
             // A backup that may replace another needs this only where there is none, or it goes
             // meanwhile; so a failure is no error here.
-            Replaces::Seen(_) => drop(draft.find_exclusive_rename()),
+            Replaces::Seen(_) => {
+                let _ = draft.find_exclusive_rename();
+                if let Name::Hidden { name, .. } = &mut draft.name {
+                    self.rename_hidden(name).map_err(failed)?;
+                }
+            }
         }
         Ok(draft)
+    }
+
+    /// Finds out with an empty file whether one without a name can get a backup's. The error is
+    /// that of a rename, where a backup is to be replaced.
+    fn can_name_unnamed(&self) -> Result<bool, Errno> {
+        let Some(file) = self.directory.create_unnamed()? else {
+            return Ok(false);
+        };
+        // With a name another process may take it for left behind until it is locked.
+        file.try_lock()?;
+        let Ok(mut name) = self.name_hidden(&file) else {
+            return Ok(false);
+        };
+        let renamed = match self.replaces.has_one() {
+            true => self.rename_hidden(&mut name),
+            false => Ok(()),
+        };
+        let _ = self.directory.remove_file(&name);
+        renamed.map(|()| true)
+    }
+
+    /// Gives the unnamed `file` a hidden name.
+    fn name_hidden(&self, file: &File) -> Result<String, Errno> {
+        loop {
+            let name = hidden_name(HIDDEN);
+            match self.directory.name_unnamed(file, &name) {
+                Err(Errno::EXIST) => continue,
+                done => return done.map(|()| name),
+            }
+        }
+    }
+
+    /// Gives the file with the hidden name `name` another, as it will be renamed over a backup.
+    fn rename_hidden(&self, name: &mut String) -> Result<(), Errno> {
+        let other = hidden_name(HIDDEN);
+        self.directory.rename(name, &self.directory, &other)?;
+        *name = other;
+        Ok(())
     }
 
     /// Makes a second file, which leaves nothing behind.
@@ -215,7 +262,10 @@ impl Destination {
             let name = hidden_name(HIDDEN);
             let file = match self.directory.create(&name) {
                 Err(Errno::EXIST) => continue,
-                made => made?,
+                // A sandbox may let it be made and not opened.
+                made => made.inspect_err(|_| {
+                    let _ = self.directory.remove_file(&name);
+                })?,
             };
             // Another process may take it for left behind until it is locked.
             let is_free = file.try_lock().inspect_err(|_| {
@@ -276,7 +326,6 @@ impl Draft<'_> {
         let failed = |errno| target.error("write the backup", errno);
         let has_replaced = match &target.replaces {
             Replaces::Seen(seen) => {
-                self.get_name().map_err(failed)?;
                 let _lock = target.lock()?;
                 self.replace(seen.as_ref())
             }
@@ -314,7 +363,11 @@ impl Draft<'_> {
                 let _ = directory.remove_file(name);
                 Ok(())
             }
-            Name::Hidden { name, .. } => directory.rename_new(name, directory, FILE),
+            Name::Hidden {
+                name,
+                exclusive: Exclusive::Rename,
+            } => directory.rename_new(name, directory, FILE),
+            Name::Hidden { name, .. } => directory.rename(name, directory, FILE),
         }
     }
 
@@ -325,36 +378,29 @@ impl Draft<'_> {
             Err(Errno::NOENT) => None,
             there => Some(there?.identity),
         };
-        let Name::Hidden { name, exclusive } = &self.name else {
-            return Err(Errno::INVAL);
-        };
-        match (there, exclusive) {
-            (Some(there), _) if seen.is_some_and(|seen| seen.identity == there) => {
-                directory.rename(name, directory, FILE).map(|()| true)
+        match there {
+            Some(there) if seen.is_some_and(|seen| seen.identity == there) => {
+                self.rename_over().map(|()| true)
             }
-            (Some(_), _) => Err(Errno::EXIST),
+            Some(_) => Err(Errno::EXIST),
             // The old backup has gone, or there was none.
-            (None, Exclusive::No) => directory.rename(name, directory, FILE).map(|()| false),
-            (None, _) => self.appear().map(|()| false),
+            None => self.appear().map(|()| false),
         }
     }
 
-    /// Gives the file a hidden name, if it has none.
-    fn get_name(&mut self) -> Result<(), Errno> {
-        let directory = &self.target.directory;
-        while matches!(self.name, Name::None) {
-            let name = hidden_name(HIDDEN);
-            match directory.name_unnamed(&self.file, &name) {
-                Err(Errno::EXIST) => continue,
-                done => done?,
-            }
-            // A file that can be named so can be linked.
+    /// Renames the file over the backup; it gets a hidden name first, if it has none.
+    fn rename_over(&mut self) -> Result<(), Errno> {
+        let target = self.target;
+        if matches!(self.name, Name::None) {
             self.name = Name::Hidden {
-                name,
-                exclusive: Exclusive::Link,
+                name: target.name_hidden(&self.file)?,
+                exclusive: Exclusive::No,
             };
         }
-        Ok(())
+        match &self.name {
+            Name::Hidden { name, .. } => target.directory.rename(name, &target.directory, FILE),
+            Name::None => Err(Errno::INVAL),
+        }
     }
 
     /// Finds out, before anything is written, how a hidden name becomes the backup's without

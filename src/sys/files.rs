@@ -270,13 +270,6 @@ impl Dir {
         }
     }
 
-    /// Tells whether [`Dir::name_unnamed`] is possible for `file`.
-    pub fn can_name_unnamed(&self, file: &File) -> bool {
-        // The folder has this name: the kernel gets as far as to find it taken, and has done
-        // nothing.
-        self.name_unnamed(file, ".") == Err(Errno::EXIST)
-    }
-
     /// Gives the unnamed `file` the name `name`, which must not exist.
     pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
         // The kernel links by descriptor alone only for privileged users.
