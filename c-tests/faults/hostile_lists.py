@@ -4,7 +4,6 @@ import json
 import struct
 
 import forge
-from forge import Member, padded
 
 MAX64 = (1 << 64) - 1
 CONTENT = b"a licence"

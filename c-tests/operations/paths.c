@@ -105,12 +105,12 @@ static void swapped_database(void)
 static void in_private(void *unused)
 {
     (void)unused;
-    make_dir("private/work/backups");
-    write_text("private/work/store/key.lic", "a licence");
-    CHECK(chown("private/work", 65534, 65534) == 0 && chown("private/work/backups", 65534, 65534) == 0);
-    CHECK(chmod("private", 0700) == 0 && chmod("private/work/store", 0755) == 0);
-    CHECK(chmod("private/work/store/key.lic", 0644) == 0);
-    CHECK(chdir("private/work") == 0 && setgid(65534) == 0 && setuid(65534) == 0);
+    make_dir("private/inner/backups");
+    write_text("private/inner/store/key.lic", "a licence");
+    CHECK(chown("private/inner", 65534, 65534) == 0 && chown("private/inner/backups", 65534, 65534) == 0);
+    CHECK(chmod("private", 0700) == 0 && chmod("private/inner/store", 0755) == 0);
+    CHECK(chmod("private/inner/store/key.lic", 0644) == 0);
+    CHECK(chdir("private/inner") == 0 && setgid(65534) == 0 && setuid(65534) == 0);
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
     CHECK_HR(verify("backups"), LICBAK_S_OK);
     CHECK_HR(restore("new", "backups", 0), LICBAK_S_OK);

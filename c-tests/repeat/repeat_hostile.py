@@ -3,11 +3,9 @@
 LICBAK_SO names the library.
 """
 
-import ctypes
 import io
 import itertools
 import json
-import os
 import pathlib
 import random
 import sys
@@ -16,15 +14,11 @@ import tempfile
 import time
 
 import forge
+import operations
 
-S_OK, OVERWRITE, FOREVER = 0, 1, 0xFFFFFFFF
+S_OK, OVERWRITE = 0, 1
 LICENSES = 60
 MEMBERS = {"SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "frames", "backup.json"}
-
-hresult = ctypes.c_uint32
-status_callback = ctypes.CFUNCTYPE(
-    hresult, ctypes.c_uint32, hresult, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
-)
 
 checks = 0
 
@@ -36,31 +30,14 @@ def check(value, expected, what):
         sys.exit(f"{__file__}: {what}: expected {expected!r:.300}, got {value!r:.300}")
 
 
-@status_callback
-def go_on(status, hr, datatype, value, size, context):
-    return S_OK
-
-
-def run(operation, flags, **properties):
-    """The outcome of one operation of a new restorer."""
-    restorer, outcome = ctypes.c_void_p(), hresult()
-    check(licbak.licbak_create(ctypes.byref(restorer)), S_OK, "create")
-    for name, path in properties.items():
-        check(licbak.licbak_set_prop_string(restorer, name.encode(), os.fsencode(path)), S_OK, "set_prop")
-    check(getattr(licbak, operation)(restorer, flags, go_on, None), S_OK, operation)
-    check(licbak.licbak_wait(restorer, ctypes.c_uint32(FOREVER), ctypes.byref(outcome)), S_OK, "wait")
-    check(licbak.licbak_destroy(restorer), S_OK, "destroy")
-    return outcome.value
-
-
 # -- what is checked ------------------------------------------------------------------------------------------
 
 
 def check_repeated(root, what):
     """A backup over what is there holds what the store does: nothing less, nothing else."""
-    outcome = run("licbak_backup_licenses", OVERWRITE, StorePath=root / "store", BackupPath=root)
+    outcome = operations.outcome("backup_licenses", OVERWRITE, StorePath=root / "store", BackupPath=root)
     check(outcome, S_OK, f"a backup over {what}")
-    check(run("licbak_verify_backup", 0, RestorePath=root), S_OK, f"verify of the backup over {what}")
+    check(operations.outcome("verify_backup", 0, RestorePath=root), S_OK, f"verify of the backup over {what}")
     store = root / "store"
     expected = {path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()}
     found, others = {}, []
@@ -145,7 +122,7 @@ def main():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(noise.randbytes(40000 + number))
         time.sleep(3.1)  # what is younger is not relied on
-        check(run("licbak_backup_licenses", 0, StorePath=root / "store", BackupPath=root), S_OK, "backup")
+        check(operations.outcome("backup_licenses", 0, StorePath=root / "store", BackupPath=root), S_OK, "backup")
         whole = forge.Parts((root / "licenses.tar.zst").read_bytes())
         for counted in "licenses", "restricted", "content_bytes":
             lie = whole.build(trailer=lambda trailer: trailer | {counted: trailer[counted] + 1})
@@ -164,7 +141,7 @@ def main():
             (root / "licenses.tar.zst").write_bytes(parts.build(states=lambda _: new, **change))
 
         put(state)
-        check(run("licbak_verify_backup", 0, RestorePath=root), S_OK, "verify of a backup that was put together again")
+        check(operations.outcome("verify_backup", 0, RestorePath=root), S_OK, "verify of a backup that was put together again")
         put(state, trailer=lambda trailer: trailer | {"version": [2, 0]})
         check_repeated(root, "a backup of a later version")
         count = 0
@@ -185,7 +162,4 @@ def main():
 if forge.libzstd() is None:
     print("repeat_hostile: skipped: all (libzstd.so.1 is not installed)", file=sys.stderr)
 else:
-    licbak = ctypes.CDLL(os.environ["LICBAK_SO"])
-    for function in "create destroy set_prop_string backup_licenses verify_backup wait".split():
-        getattr(licbak, "licbak_" + function).restype = hresult
     main()

@@ -177,6 +177,18 @@ pub fn built() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(folder)
 }
 
+/// A library shows nothing but its own names.
+pub fn check_own_names<'n>(names: impl IntoIterator<Item = &'n String>) {
+    let foreign: Vec<_> = names
+        .into_iter()
+        .filter(|name| !name.starts_with("licbak_"))
+        .collect();
+    assert!(
+        foreign.is_empty(),
+        "names that are not licbak_*: {foreign:?}"
+    );
+}
+
 /// Installs the library once for all tests.
 pub fn stage() -> &'static Path {
     static STAGE: OnceLock<PathBuf> = OnceLock::new();

@@ -58,6 +58,16 @@ def outcome_of(restorer):
     return outcome.value
 
 
+def outcome(operation, flags=0, **properties):
+    """The outcome of one operation of a new restorer, whose host takes everything."""
+    on_status = c.StatusCallback(lambda *_: c.Hr.S_OK)
+    restorer = new_restorer({name: os.fspath(path) for name, path in properties.items()})
+    check(getattr(c, operation)(restorer, flags, on_status, None))
+    code = outcome_of(restorer)
+    check(c.destroy(restorer))
+    return code
+
+
 def name_of(code):
     name = c.hresult_name(code).decode()
     return name.removeprefix("LICBAK_").removeprefix("HRESULT_") or f"{code:#x}"

@@ -1,6 +1,7 @@
 //! Restores a backup into a store.
 
 mod options;
+mod report;
 mod selection;
 mod to_database;
 mod to_directory;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::options::Options;
-use crate::engine::operation::events::Notice;
+use super::report;
 use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::reading::check::{Copying, Selection, Walk};
 use crate::error::{Error, Result};
 use crate::license::Statement;
-use crate::store::Placed;
 use crate::store::sqlite::restore::Restore;
 
 /// Restores, and gives the backup's damage, where it is tolerated.
@@ -70,7 +69,6 @@ fn restore(
 /// Places every licence in the store's transaction, and gives the backup's damage.
 fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Option<Error>> {
     let operation = walk.operation;
-    let counters = &operation.counters;
     let copying = Arc::new(Copying);
     walk.see(Phase::Checking, selection, copying, |license, content| {
         let stated = Statement {
@@ -78,18 +76,8 @@ fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Optio
             format: license.format,
             right: license.right,
         };
-        match store.place(&license.name, &content, &stated)? {
-            Placed::Written | Placed::Same => {
-                counters.licenses_done.add(1);
-                counters.content_bytes.add(license.size);
-            }
-            Placed::Kept => {
-                counters.licenses_kept.add(1);
-                operation.tell(Notice::Kept {
-                    name: license.name.clone(),
-                });
-            }
-        }
+        let placed = store.place(&license.name, &content, &stated)?;
+        report::placed(operation, license, placed);
         Ok(())
     })
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::options::Options;
+use super::report;
 use crate::archive::catalog_in_step::Expected;
-use crate::engine::operation::events::Notice;
 use crate::engine::operation::progress::{Counting as _, Phase};
 use crate::engine::reading::check::{Selection, Visitor, Walk};
 use crate::error::{Error, Result};
@@ -30,12 +30,7 @@ pub fn restore_to_directory(
         match placed {
             Placed::Written => staged.add(license),
             Placed::Same => same.add(license.size),
-            Placed::Kept => {
-                counters.licenses_kept.add(1);
-                operation.tell(Notice::Kept {
-                    name: license.name.clone(),
-                });
-            }
+            Placed::Kept => report::kept(operation, &license.name),
         }
         Ok(())
     })?;
@@ -70,12 +65,7 @@ pub fn restore_to_directory(
                 bytes: size,
             }),
             Published::Folder(folder) => done(staged.below(folder)),
-            Published::Kept(name) => {
-                counters.licenses_kept.add(1);
-                operation.tell(Notice::Kept {
-                    name: name.to_owned(),
-                });
-            }
+            Published::Kept(name) => report::kept(operation, name),
         }
         operation.check()
     })?;

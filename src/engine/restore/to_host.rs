@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use super::options::Options;
+use super::report;
 use crate::archive::catalog_in_step::Expected;
-use crate::engine::operation::events::Notice;
-use crate::engine::operation::progress::{Counting, Phase};
+use crate::engine::operation::progress::Phase;
 use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
 use crate::store::Placed;
@@ -31,21 +31,9 @@ pub fn restore_to_host(
     }
     // The host can object only before it is given anything.
     operation.settle()?;
-    let counters = &operation.counters;
     let copying = Arc::new(Copying);
     let damage = walk.see(Phase::Working, selection, copying, |license, content| {
-        match give(host, license, &content, options)? {
-            Placed::Written | Placed::Same => {
-                counters.licenses_done.add(1);
-                counters.content_bytes.add(license.size);
-            }
-            Placed::Kept => {
-                counters.licenses_kept.add(1);
-                operation.tell(Notice::Kept {
-                    name: license.name.clone(),
-                });
-            }
-        }
+        report::placed(operation, license, give(host, license, &content, options)?);
         Ok(())
     })?;
     match damage {

@@ -1,0 +1,26 @@
+//! What the host is told of each licence that is restored.
+
+use crate::archive::catalog_in_step::Expected;
+use crate::engine::operation::Operation;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::progress::Counting as _;
+use crate::store::Placed;
+
+/// Counts a licence that has its place, or that the store keeps in another version.
+pub fn placed(operation: &Operation, license: &Expected, placed: Placed) {
+    match placed {
+        Placed::Written | Placed::Same => {
+            operation.counters.licenses_done.add(1);
+            operation.counters.content_bytes.add(license.size);
+        }
+        Placed::Kept => kept(operation, &license.name),
+    }
+}
+
+/// Counts and tells a licence that the store keeps in another version.
+pub fn kept(operation: &Operation, name: &str) {
+    operation.counters.licenses_kept.add(1);
+    operation.tell(Notice::Kept {
+        name: name.to_owned(),
+    });
+}
