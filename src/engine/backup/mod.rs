@@ -1,6 +1,7 @@
 //! Backs a store up.
 
 mod attempts;
+mod packer;
 mod plan;
 mod previous_backup;
 mod readings;
@@ -10,10 +11,11 @@ mod store_reader;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use self::packer::Rules;
 use self::previous_backup::PreviousBackup;
 use self::readings::MakeScratch;
 use self::reuse::Reuse;
-use self::store_reader::{Extent, Rules, Sink, StoreReader};
+use self::store_reader::{Extent, Sink, StoreReader};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
 use crate::archive::records::NotedOrigin;

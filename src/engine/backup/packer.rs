@@ -1,0 +1,326 @@
+//! Packs licences into frames, on the workers' threads.
+
+use std::sync::Arc;
+
+use super::attempts::{Attempts, Verdict};
+use super::previous_backup::PreviousBackup;
+use super::readings::{Keys, Reading};
+use crate::archive::builder::{FrameBuilder, LicenseFrame};
+use crate::archive::frames::Compressor;
+use crate::archive::reader::is_backup;
+use crate::archive::records::FileState;
+use crate::archive::{Fault, writer};
+use crate::engine::operation::Operation;
+use crate::engine::operation::events::Notice;
+use crate::engine::operation::pool::{Outlet, Work};
+use crate::engine::reading::backup_file::Stored;
+use crate::error::{Error, Outcome, Result};
+use crate::license::{self, BackupRight, Statement};
+use crate::store::directory::{FileEntry, OpenFile, Opened, Seen, Sight, TICK};
+use crate::store::license::License;
+use crate::store::{Batch, Entry};
+use crate::sys::files::{Facts, Identity};
+
+/// The rules for reading licences.
+#[derive(Clone, Copy)]
+pub struct Rules {
+    pub workers: usize,
+    pub level: Option<i32>,
+    pub leave_out_unstated: bool,
+}
+
+/// Makes frames, and notices for the host, of a batch of names.
+pub struct Packer {
+    pub operation: Arc<Operation>,
+    pub rules: Rules,
+    /// The backup that licences are taken over from.
+    pub old: Option<Arc<PreviousBackup>>,
+    /// The store has moved, and licences read now may have been read before.
+    pub again: bool,
+    pub keys: Keys,
+    /// Memory of frames that have been written; nobody waits for it.
+    pub buffers: crossbeam_channel::Receiver<Vec<u8>>,
+}
+
+/// A part of the backup.
+#[derive(Default)]
+pub struct Portion {
+    pub frame: Option<LicenseFrame>,
+    pub notices: Vec<Notice>,
+    /// The number of licences that need not be read.
+    pub taken_over: u64,
+    pub readings: Vec<Reading>,
+    pub again: Vec<(String, writer::LastLook)>,
+}
+
+impl Work for Packer {
+    type Job = Box<dyn Batch>;
+    type Output = Portion;
+    type Scratch = (FrameBuilder, Compressor);
+
+    fn scratch(&self) -> Result<Self::Scratch> {
+        Ok((
+            FrameBuilder::new().map_err(packing)?,
+            Compressor::of_licenses(self.rules.level).map_err(packing)?,
+        ))
+    }
+
+    fn work(
+        &self,
+        scratch: &mut Self::Scratch,
+        mut batch: Box<dyn Batch>,
+        outlet: &Outlet<Portion>,
+    ) -> Result<()> {
+        let (builder, compressor) = scratch;
+        let mut packing = Packing {
+            reader: self,
+            builder,
+            compressor,
+            outlet,
+            portion: Portion::default(),
+        };
+        while let Some(entry) = batch.next()? {
+            self.operation.check()?;
+            packing.take(entry)?;
+        }
+        packing.send()
+    }
+}
+
+/// Makes the error of packing licences into a frame, which no file is to blame for.
+fn packing(fault: Fault) -> Error {
+    match fault {
+        Fault::OutOfMemory => Error::out_of_memory(),
+        fault => Error::new(Outcome::Fail, format!("Cannot pack the licences: {fault}.")),
+    }
+}
+
+struct Packing<'w> {
+    reader: &'w Packer,
+    builder: &'w mut FrameBuilder,
+    compressor: &'w mut Compressor,
+    outlet: &'w Outlet<Portion>,
+    portion: Portion,
+}
+
+impl Packing<'_> {
+    /// Closes the frame, if there is anything in it, and sends it with its notices.
+    fn send(&mut self) -> Result<()> {
+        if !self.builder.is_empty() {
+            let buffer = self.reader.buffers.try_recv().unwrap_or_default();
+            let frame = self.builder.close(self.compressor, buffer);
+            self.portion.frame = Some(frame.map_err(packing)?);
+        }
+        self.outlet.send(std::mem::take(&mut self.portion))
+    }
+
+    /// Notes which file is in the backup under a name, or left out of it.
+    fn note(&mut self, name: &str, file: Identity) -> Result<()> {
+        let readings = &mut self.portion.readings;
+        readings.try_reserve(1)?;
+        readings.push(self.reader.keys.reading(name, file));
+        Ok(())
+    }
+
+    /// Notes the finding about a licence that may have been read before.
+    fn looked(&mut self, name: &str, found: writer::LastLook) -> Result<()> {
+        if self.reader.again {
+            self.portion.again.try_reserve(1)?;
+            self.portion.again.push((name.to_owned(), found));
+        }
+        Ok(())
+    }
+
+    /// Takes the entry that a store has under a name.
+    fn take(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::License(license) => self.take_license(&license),
+            Entry::File(file) => self.take_file(&file),
+            Entry::LeftOut { name, reason } => {
+                self.left_out(name, reason);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_license(&mut self, license: &License) -> Result<()> {
+        let size = license.content.len();
+        let place = self.begin(license.name, size as u64, license.modified)?;
+        place
+            .get_mut(..size)
+            .ok_or_else(Error::out_of_memory)?
+            .copy_from_slice(license.content);
+        self.builder.end(license.name, size).map_err(packing)?;
+        let mut statement = license::read(license.name, self.builder.content())?;
+        license.correct(&mut statement);
+        self.keep_or_restrict(license.name, license.modified, statement, None)
+    }
+
+    /// Takes a file as it is at one moment, unless it can be taken over.
+    fn take_file(&mut self, entry: &FileEntry) -> Result<()> {
+        if self.takes_over(entry)? {
+            return Ok(());
+        }
+        let name = entry.name;
+        let file = match entry.open()? {
+            Opened::File(file) => file,
+            Opened::Gone => return Ok(()),
+            Opened::Other(reason) => {
+                self.left_out(name, reason);
+                return Ok(());
+            }
+        };
+        let mut attempts = Attempts::default();
+        loop {
+            self.reader.operation.check()?;
+            let seen = match file.look()? {
+                Sight::License(seen) => seen,
+                Sight::Backup(identity) => return self.note(name, identity),
+                Sight::Gone => return Ok(()),
+                Sight::Other(reason) => {
+                    self.left_out(name, reason);
+                    return Ok(());
+                }
+            };
+            let room = attempts.room(&seen);
+            if room > license::SIZE_MAX && self.is_backup(&file)? {
+                return self.leave_out_backup(name, &seen);
+            }
+            license::check_size(name, room)?;
+            if seen.fresh.is_none() {
+                let place = self.begin(name, room, seen.facts.modified)?;
+                let attempt = file.read_into(place, &seen)?;
+                match attempts.judge(&seen, &attempt) {
+                    Verdict::Whole => return self.end_file(name, attempt.read, &seen),
+                    Verdict::HoldsMore => continue,
+                    Verdict::Moves => {}
+                }
+            }
+            attempts.pause(name, seen.fresh.unwrap_or(TICK))?;
+        }
+    }
+
+    /// Tells whether the licence need not be read, since it is in the old backup and its file has
+    /// not changed.
+    fn takes_over(&mut self, entry: &FileEntry) -> Result<bool> {
+        let Some(old) = &self.reader.old else {
+            return Ok(false);
+        };
+        let mut file = None;
+        let state_now = || {
+            let facts = entry.facts().ok()?;
+            file = Some(facts.identity);
+            Some(state(&facts))
+        };
+        if !old.takes_over(entry.name, state_now) {
+            return Ok(false);
+        }
+        self.portion.taken_over += 1;
+        file.map_or(Ok(()), |file| self.note(entry.name, file))?;
+        Ok(true)
+    }
+
+    /// Gives the place for the content of a licence of `size` bytes, and one byte more.
+    fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
+        if self.builder.is_full(size) {
+            self.send()?;
+        }
+        self.builder.begin(name, size, modified).map_err(packing)
+    }
+
+    /// Ends the licence whose file has been read whole, `size` bytes, unless that is a backup.
+    fn end_file(&mut self, name: &str, size: u64, seen: &Seen) -> Result<()> {
+        self.builder.end(name, size as usize).map_err(packing)?;
+        if is_backup(&self.builder.content()).map_err(packing)? {
+            return self.leave_out_backup(name, seen);
+        }
+        self.note(name, seen.facts.identity)?;
+        let statement = license::read(name, self.builder.content())?;
+        let state = seen.has_settled.then(|| state(&seen.facts));
+        self.keep_or_restrict(name, seen.facts.modified, statement, state)
+    }
+
+    /// Decides whether the licence that was read last is kept or left out.
+    fn keep_or_restrict(
+        &mut self,
+        name: &str,
+        modified: i64,
+        statement: Statement,
+        state: Option<FileState>,
+    ) -> Result<()> {
+        let leave_out_unstated = self.reader.rules.leave_out_unstated;
+        if statement.right.is_restricted(leave_out_unstated) {
+            return self.restrict(name, statement);
+        }
+        let old = self.reader.old.as_ref();
+        let content = || self.builder.content();
+        if old.is_some_and(|old| old.has_same(name, &statement, modified, content)) {
+            self.builder.note(name, state.as_ref()).map_err(packing)?;
+            self.portion.taken_over += 1;
+            return Ok(());
+        }
+        self.builder
+            .keep(name, modified, &statement, state.as_ref())
+            .map_err(packing)?;
+        if let Some(old) = old {
+            old.renew(name);
+        }
+        if self.reader.again {
+            self.builder.note_read_again();
+        }
+        self.looked(name, writer::LastLook::Kept)
+    }
+
+    fn restrict(&mut self, name: &str, statement: Statement) -> Result<()> {
+        self.builder.restrict(name, &statement).map_err(packing)?;
+        if let Some(old) = &self.reader.old {
+            old.restrict(name);
+        }
+        let reason = match statement.right {
+            BackupRight::Denied => "its issuer denies backup",
+            _ => {
+                "its issuer does not state whether it may be backed up, and such licences are to be left out"
+            }
+        };
+        self.portion.notices.push(Notice::Restricted {
+            key_id: statement.key_id,
+        });
+        self.left_out(name, reason);
+        self.looked(name, writer::LastLook::Restricted)
+    }
+
+    /// Tells whether a file that is too large for a licence is a backup.
+    fn is_backup(&self, file: &OpenFile) -> Result<bool> {
+        match is_backup(&Stored(file.file())) {
+            // A file that can't be read to its end is no backup.
+            Err(Fault::System(_)) => Ok(false),
+            told => told.map_err(packing),
+        }
+    }
+
+    fn leave_out_backup(&mut self, name: &str, seen: &Seen) -> Result<()> {
+        self.left_out(name, IS_BACKUP);
+        self.note(name, seen.facts.identity)
+    }
+
+    fn left_out(&mut self, name: &str, reason: &str) {
+        self.portion.notices.push(Notice::LeftOut {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+}
+
+/// The reason why a backup is no licence, wherever it lies.
+const IS_BACKUP: &str = "it is a backup made by licbak";
+
+/// Picks those facts of a file that change with its content.
+fn state(facts: &Facts) -> FileState {
+    FileState {
+        device: facts.identity.device,
+        inode: facts.identity.inode,
+        mtime: facts.modified,
+        ctime: facts.changed,
+        size: facts.size,
+    }
+}
