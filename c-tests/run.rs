@@ -44,6 +44,7 @@ c_programs! {
     events cancel lifetime reentry
     races crowd moving hygiene guest sandbox stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
+    repeat_unchanged
     repeat_origin moves gone
     host_store host_many host_misuse host_inside
     faults kills powercut cut_disk full memory

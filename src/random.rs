@@ -22,16 +22,30 @@ pub struct Key(DefaultHasher);
 
 impl Default for Key {
     fn default() -> Key {
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let mut digest = Sha256::new_with_prefix(auxiliary::random());
-        digest.update(MADE.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
-        // Processes that were forked from one have the same bytes.
-        digest.update(std::process::id().to_ne_bytes());
-        digest.update(clock::now().to_ne_bytes());
+        Key::of(&bytes())
+    }
+}
+
+impl Key {
+    /// Makes the key of these bytes.
+    pub fn of(bytes: &[u8; 16]) -> Key {
         let mut hasher = DefaultHasher::new();
-        hasher.write(&digest.finalize());
+        hasher.write(bytes);
         Key(hasher)
     }
+}
+
+/// Makes bytes that nobody else knows, new ones each time.
+pub fn bytes() -> [u8; 16] {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let mut digest = Sha256::new_with_prefix(auxiliary::random());
+    digest.update(MADE.fetch_add(1, Ordering::Relaxed).to_ne_bytes());
+    // Processes that were forked from one have the same bytes.
+    digest.update(std::process::id().to_ne_bytes());
+    digest.update(clock::now().to_ne_bytes());
+    let digest: [u8; 32] = digest.finalize().into();
+    let (halves, _) = digest.as_chunks();
+    halves.first().copied().unwrap_or_default()
 }
 
 impl BuildHasher for Key {

@@ -5,7 +5,7 @@ import struct
 
 import forge
 
-MAX64 = (1 << 64) - 1
+MAX32, MAX64 = (1 << 32) - 1, (1 << 64) - 1
 CONTENT = b"a licence"
 
 
@@ -139,59 +139,73 @@ def list_cases(parts):
 
 def index_cases(parts):
     def fields(record, **other):
-        key, (member, total, line) = record[:8], struct.unpack_from("<3Q", record, 8)
-        now = {"key": key, "member": member, "sum": total, "line": line}
+        now = dict(zip(("license", "hint"), struct.unpack("<II", record)))
         now |= {name: change(now[name]) for name, change in other.items()}
-        return now["key"] + struct.pack("<3Q", *(now[name] & MAX64 for name in ("member", "sum", "line")))
+        return struct.pack("<II", *(now[name] & MAX32 for name in ("license", "hint")))
 
     for what, change in {
         "nothing": lambda records: [],
         "one less": lambda records: records[1:],
-        "one more": lambda records: [*records, b"\xff" * 32],
+        "one more": lambda records: [*records, b"\xff" * 8],
+        "one more of a licence": lambda records: [*records, records[0][:4] + b"\xff" * 4],
         "one twice": lambda records: [records[0], *records],
         "one in the place of another": lambda records: [records[0], records[0], *records[2:]],
         "in reverse": lambda records: records[::-1],
         "two in each other's place": lambda records: [records[1], records[0], *records[2:]],
-        "zeros": lambda records: [bytes(32)] * len(records),
-        "ones": lambda records: [b"\xff" * 32] * len(records),
-        "of one key": lambda records: sorted(b"k" * 8 + record[8:] for record in records),
-        "half a record more": lambda records: [*records, bytes(16)],
+        "zeros": lambda records: [bytes(8)] * len(records),
+        "ones": lambda records: [b"\xff" * 8] * len(records),
+        "of one hint": lambda records: sorted(record[:4] + b"hint" for record in records),
+        "the numbers of each other": lambda records: [a[:4] + b[4:] for a, b in zip(records[::-1], records)],
+        "half a record more": lambda records: [*records, bytes(4)],
         "a byte less": lambda records: [*records[:-1], records[-1][:-1]],
-        "a million more": lambda records: [
-            *records,
-            *[struct.pack(">Q3Q", MAX64, *struct.unpack("<3Q", struct.pack(">3Q", *[i] * 3))) for i in range(100000)],
-        ],
+        "a hundred thousand more": lambda records: [*records, *[struct.pack("<II", i, MAX32) for i in range(100000)]],
     }.items():
         yield f"index: {what}", parts.build(records=change)
-    far = 0, 1, 511, 512, 1 << 20, 1 << 40, 1 << 63, MAX64
-    for name in "member", "sum", "line":
+    far = 0, 1, 511, 512, 1 << 20, 1 << 31, MAX32
+    for name in "license", "hint":
         for place in far:
-            yield f"index: {name} at {place}", parts.build(
-                records=replaced(5, lambda r: fields(r, **{name: lambda _: place}))
-            )
+            change = replaced(5, lambda r: fields(r, **{name: lambda _: place}))
+            if parts.build(records=change) != parts.build():
+                yield f"index: {name} {place}", parts.build(records=change)
         for step in -512, -1, 1, 512, 1024:
-            yield f"index: {name} at {step} more", parts.build(
+            yield f"index: {name} {step} more", parts.build(
                 records=replaced(5, lambda r: fields(r, **{name: lambda v: v + step}))
             )
-            yield f"index: each {name} at {step} more", parts.build(
+            yield f"index: each {name} {step} more", parts.build(
                 records=lambda rs: [fields(r, **{name: lambda v: v + step}) for r in rs]
             )
-    yield "index: the hash of another key ID", parts.build(
-        records=replaced(5, lambda r: fields(r, key=lambda k: k[:7] + bytes([k[7] ^ 1])))
-    )
-    exchanged = lambda rs: [r[:16] + r[24:32] + r[16:24] for r in rs]
-    yield "index: sums and lines in each other's place", parts.build(records=exchanged)
+    # The numbers of licences and lines in frames.
+    for what, change in {
+        "nothing": lambda counts: [],
+        "one less": lambda counts: counts[:-1],
+        "one more": lambda counts: [*counts, 0],
+        "zeros": lambda counts: [0] * len(counts),
+        "ones": lambda counts: [MAX32] * len(counts),
+        "in reverse": lambda counts: counts[::-1],
+        "all in the first": lambda counts: [sum(counts[:3]), 0, 0, *counts[3:]],
+        "all in the last": lambda counts: [0, 0, sum(counts[:3]), *counts[3:]],
+    }.items():
+        yield f"index: numbers of frames: {what}", parts.build(counts=change)
+    for frame in range(6):
+        for step in -1, 1, 1 << 31:
+            yield f"index: {step} more in frame {frame}", parts.build(counts=replaced(frame, lambda count: count + step))
+    for one, other in (0, 1), (1, 2), (2, 3), (3, 4), (4, 5):
+
+        def moved(counts):
+            return [count + (i == one) - (i == other) for i, count in enumerate(counts)]
+
+        yield f"index: one of frame {other} in frame {one}", parts.build(counts=moved)
     # Several frames of it, as of a large backup.
     for what, change in {
         "none": lambda index: [],
         "one less": lambda index: index[:-1],
-        "one more": lambda index: [*index, "f" * 64],
+        "one more": lambda index: [*index, MAX32],
         "the first for all": lambda index: [index[0]] * len(index),
         "in reverse": lambda index: index[::-1],
-        "a digit other": lambda index: [*index[:-1], index[-1][:-1] + "_"],
-        "short": lambda index: [first[:16] for first in index],
+        "other by one": lambda index: [*index[:-1], index[-1] ^ 1],
+        "text": lambda index: [str(first) for first in index],
     }.items():
-        yield f"index: of four frames, whose first records are {what}", parts.build(
+        yield f"index: of four frames, whose first hints are {what}", parts.build(
             per_index_frame=3, trailer=lambda t: t | {"index": change(t["index"])}
         )
 

@@ -157,23 +157,14 @@ def check_headers(archive, store, modified):
     names = [os.fsencode(member.name) for member in members]
     check(len(set(names)), len(names), "names in the archive")
     expected = [b"licenses/" + name for name in sorted(store)] + [name.encode() for name in MEMBERS]
-    check([name for name in names if name != b"state.jsonl"], expected, "order of the members")
-    if b"state.jsonl" in names:
-        check(names.index(b"state.jsonl"), len(names) - 3, "place of state.jsonl")
+    check([name for name in names if name != b"state"], expected, "order of the members")
+    if b"state" in names:
+        check(names.index(b"state"), len(names) - 3, "place of state")
     for member, name in zip(members, names):
         check((member.mode, member.uid, member.gid, member.isreg()), (0o600, 0, 0, True), f"header of {name}")
         if name.startswith(b"licenses/"):
             check(member.mtime, max(modified[name[9:]] // 10**9, 0), f"time of {name}")
             check(archive.extractfile(member).read(), store[name[9:]], f"content of {name}")
-
-
-def line_offsets(text):
-    offsets, at = [], 0
-    for line in text.splitlines(keepends=True):
-        check(line[-1:], b"\n", "end of a line")
-        offsets.append(at)
-        at += len(line)
-    return offsets
 
 
 def nanoseconds(text):
@@ -199,22 +190,25 @@ def check_tables(contents, store, modified):
     return rows
 
 
-def check_index(contents, rows, blocks, data_offsets):
-    """A record of 32 bytes a licence leads from the hash of its key ID to its member and its two lines."""
-    sums, table = line_offsets(contents["SHA256SUMS"]), line_offsets(contents["licenses.jsonl"])
-    expected = []
-    for number, row in enumerate(rows):
-        (key,) = struct.unpack("<Q", sha256(row["key_id"].encode())[:8])
-        member = blocks[b"licenses/" + row["name"].encode()]
-        expected.append(
-            (key, member, data_offsets["SHA256SUMS"] + sums[number], data_offsets["licenses.jsonl"] + table[number])
-        )
-    index = contents["index"]
-    check(len(index), 32 * len(rows), "size of the index")
-    records = [struct.unpack_from("<4Q", index, at) for at in range(0, len(index), 32)]
-    check(sorted(records), sorted(expected), "records of the index")
-    as_bytes = sorted(records, key=lambda record: (struct.pack("<Q", record[0]), record[1]))
-    check(records in (sorted(records), as_bytes), True, "order of the index")
+def check_index(contents, rows, blocks, frames):
+    """Numbers for the frames before it say how many licences or lines each has; records of 8 bytes lead from a part of
+    the hash of a key ID to the number of its licence."""
+    index, starts = contents["index"], starts_of(frames)
+    count = sum(start < blocks[b"index"] for start in starts)
+    numbers = list(struct.unpack_from(f"<{count}I", index))
+    ends = [*starts, sum(size for _, size in frames)]
+    licenses = [place for name, place in blocks.items() if name.startswith(b"licenses/")]
+    expected = [sum(ends[i] <= place < ends[i + 1] for place in licenses) for i in range(count)]
+    for i in range(count):
+        for name, after in zip(MEMBERS[:3], MEMBERS[1:4]):
+            if blocks[name.encode()] <= starts[i] < blocks[after.encode()]:
+                first = max(starts[i] - blocks[name.encode()] - 512, 0)
+                last = ends[i + 1] - blocks[name.encode()] - 512
+                expected[i] = contents[name][first:last].count(b"\n")
+    check(numbers, expected, "the numbers of licences and lines in frames")
+    records = [struct.unpack_from("<II", index, at)[::-1] for at in range(4 * count, len(index), 8)]
+    hints = [int.from_bytes(sha256(row["key_id"].encode())[:4], "big") for row in rows]
+    check(records, sorted(zip(hints, range(len(rows)))), "records of the index")
 
 
 def check_digests(data, frames, contents, blocks):
@@ -243,8 +237,10 @@ def check_trailer(contents, store, blocks, data_offsets):
     check(len(contents["backup.json"]) <= 1 << 20, True, "size of backup.json")
     trailer = json.loads(contents["backup.json"])
     check(trailer["format"], "licbak", "format")
-    check(trailer["version"], [1, 0], "version")
+    check(trailer["version"], [1, 1], "version")
     check("created" in trailer, True, "created")
+    check(re.fullmatch("[0-9a-f]{32}", trailer["id"]) is not None, True, "the ID")
+    check((trailer["generation"], "machine" in trailer), (1, False), "generation and machine")
     check(len(store) in numbers_in({**trailer, "members": None}), True, "a count of the licences")
     described = {member["name"]: member for member in trailer["members"]}
     expected = [name for name in contents if name != "backup.json" and not name.startswith("licenses/")]
@@ -278,7 +274,7 @@ def main():
         contents = {name: archive.extractfile(name).read() for name in archive.getnames()}
         data_offsets = {member.name: member.offset_data for member in archive.getmembers()}
     rows = check_tables(contents, store, modified)
-    check_index(contents, rows, blocks, data_offsets)
+    check_index(contents, rows, blocks, frames)
     check_digests(data, frames, contents, blocks)
     check_trailer(contents, store, blocks, data_offsets)
     print(f"readers: {checks} checks passed")

@@ -384,7 +384,7 @@ static void sizes_that_tell_nothing(void)
 
 /* -- equal bytes ----------------------------------------------------------------------------------------- */
 
-/* All that the promise of equal bytes covers: everything but state.jsonl and what holds its digest. */
+/* All that the promise of equal bytes covers: everything but the state and what holds its digest. */
 #define PROMISED "tar -xO --wildcards 'licenses/*' SHA256SUMS licenses.jsonl restricted.jsonl index"
 
 static bool same_promised(const char *left, const char *right)

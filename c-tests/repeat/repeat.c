@@ -25,17 +25,6 @@ static void check_figures_of_all(uint32_t flags)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* Of the same moment it would be the same file. */
-static void same_bytes(void)
-{
-    CHECK(setenv("SOURCE_DATE_EPOCH", "1700000000", 1) == 0);
-    CHECK_INT(repeat_read("store", "backups", LICBAK_BACKUP_FULL), MANY);
-    SHELL("cp " BACKUP " before");
-    CHECK_INT(repeat_read("store", "backups", 0), 0);
-    CHECK(same_file("before", BACKUP));
-    CHECK(unsetenv("SOURCE_DATE_EPOCH") == 0 && unlink("before") == 0);
-}
-
 static void nothing_changed(void)
 {
     CHECK_INT(repeat_read("store", "backups", 0), MANY); /* there is none to take over from */
@@ -46,7 +35,6 @@ static void nothing_changed(void)
         CHECK_INT(size_of(BACKUP), size);
     }
     check_backup("backups", "store");
-    same_bytes();
     check_figures_of_all(0);
     check_figures_of_all(LICBAK_BACKUP_FULL);
     CHECK_INT(repeat_read("store", "backups", LICBAK_BACKUP_FULL), MANY);

@@ -1,13 +1,13 @@
-"""Old backups whose state.jsonl lies, with digests that fit: a backup over one is right all the same.
+"""Old backups whose state lies, with digests that fit: a backup over one is right all the same.
 
 LICBAK_SO names the library.
 """
 
 import io
-import itertools
 import json
 import pathlib
 import random
+import struct
 import sys
 import tarfile
 import tempfile
@@ -48,69 +48,101 @@ def check_repeated(root, what):
             else:
                 others.append(entry.name)
     check(found, expected, f"the licences of the backup over {what}")
-    check(set(others) - {"state.jsonl"}, MEMBERS, f"the other members of the backup over {what}")
+    check(set(others) - {"state"}, MEMBERS, f"the other members of the backup over {what}")
     check(
         sorted(p.name for p in root.iterdir()), ["licenses.tar.zst", "store"], f"what is left by a backup over {what}"
     )
 
 
-def lies(lines):
-    """What is said of each lie, and the lines that tell it."""
-    choose = random.Random(7)
-    some = lines[7]
-    base = {"device": 0, "inode": 0, "mtime": 0, "ctime": 0, "size": 1}
+def lies_about_licenses(records):
+    """What is said of each lie, and the records that tell it: a proof and a size."""
+    choose, half = random.Random(7), len(records) // 2
+    for proof in 0, 1, (1 << 64) - 1:
+        yield f"the proof {proof}", [(proof, size) for _, size in records]
+        yield f"the proof {proof} of one", [(proof, records[0][1]), *records[1:]]
+    for size in 0, 1, 1 << 24, (1 << 24) + 1, (1 << 32) - 1:
+        yield f"licences of {size} bytes", [(proof, size) for proof, _ in records]
+        yield f"a licence of {size} bytes", [(records[0][0], size), *records[1:]]
+    yield "the reverse order", records[::-1]
+    yield "no order", choose.sample(records, len(records))
+    yield "each other's proofs", [(records[i - 1][0], size) for i, (_, size) in enumerate(records)]
+    yield "other proofs", [(choose.getrandbits(64), size) for _, size in records]
+    yield "half of them", records[:half]
+    yield "one less", records[1:]
+    yield "one more", [*records, records[0]]
+    yield "each twice", [record for record in records for _ in range(2)]
+    yield "none", []
+
+
+def lies_about_the_origin(noted):
+    """Lies about where the states were noted, and by which rules."""
+    for boot in "", "0", "k" * 5000, None, 1, []:
+        yield f"the run {boot!r:.20}", noted | {"boot": boot}
+    for mount in 0, -1, 1 << 64, 1.5, "1", None:
+        yield f"the mount {mount}", noted | {"mount": mount}
+    for library in "", "0.0.0", "k" * 5000, None, 1:
+        yield f"the library {library!r:.20}", noted | {"library": library}
+    for key in "", "0" * 32, "0" * 31, "g" * 32, "0" * 64, None, 1:
+        yield f"the key {key!r:.20}", noted | {"key": key}
+    yield "other rules", noted | {"leaves_out_unstated": True}
+    for key in noted:
+        yield f"no {key}", {name: value for name, value in noted.items() if name != key}
+    yield "nothing of it", {}
+    yield "more keys", noted | {"later": {"x": [1]}}
+
+
+def lies_about_old_versions(names, older):
+    """Lines of old versions that are still in frames."""
 
     def old(name, frame, **other):
-        return {"name": name, **base, **other, "superseded_in": frame}
+        return {"name": name, "size": 1, "frame": frame} | other
 
     for name in "../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "\x1b[2J", "licenses/x", "k" * 5000, "f1":
-        yield f"a line of {name[:20]!r}", [{"name": name, **base}, *lines]
-        yield f"an old version of {name[:20]!r}", [old(name, 0), *lines, old(name, 1)]
+        yield f"one of {name[:20]!r}", [old(name, 0), *older, old(name, 1)]
     for frame in 2, 3, 9, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 64, -1, 1.5, "0", None, [], True:
-        yield f"an old version in frame {frame}", [*lines, old(some["name"], frame)]
-        yield f"all in frame {frame}", [*lines, *(old(line["name"], frame) for line in lines)]
-    for size in 0, 1 << 24, (1 << 24) + 1, 1 << 63, (1 << 64) - 1, 1 << 64, -1:
-        yield f"old versions of {size} bytes", [*lines, *(old(line["name"], 0, size=size) for line in lines[:9])]
-        yield f"a licence of {size} bytes", [{**some, "size": size}]
-    for key in "device", "inode", "mtime", "ctime":
-        for value in (1 << 63) - 1, -(1 << 63), (1 << 64) - 1, 1 << 70, -1, 0, 1e300, "1", None:
-            yield f"{key} {value}", [{**line, key: value} for line in lines]
-        yield f"no {key}", [{k: v for k, v in line.items() if k != key} for line in lines]
-    yield "the reverse order", lines[::-1]
-    yield "no order", choose.sample(lines, len(lines))
-    yield "every second line", lines[::2]
-    yield "one line", [some]
-    yield "each line twice", [line for line in lines for _ in range(2)]
-    yield "one line for all", [some] * 500
-    yield "each other's names", [{**line, "name": lines[i - 1]["name"]} for i, line in enumerate(lines)]
-    yield "many old versions", [*lines, *(old(some["name"], i % 2) for i in range(30000))]
-    yield "more keys", [{**line, "later": {"x": [1]}} for line in lines]
+        yield f"one in frame {frame}", [*older, old(names[7], frame)]
+        yield f"all in frame {frame}", [*older, *(old(name, frame) for name in names)]
+    for size in 0, 1 << 24, (1 << 24) + 1, (1 << 32) - 1, 1 << 63, (1 << 64) - 1, 1 << 64, -1:
+        yield f"some of {size} bytes", [*older, *(old(name, 0, size=size) for name in names[:9])]
+    yield "each twice", [line for line in older for _ in range(2)]
+    yield "many", [*older, *(old(names[7], i % 2) for i in range(30000))]
+    yield "none", []
+    yield "one with more keys", [*older, old(names[7], 0, later={"x": [1]})]
 
 
-def lies_about_the_origin(origin, lines):
-    """Lies about where the states were noted."""
-    for boot in "", "0", "k" * 5000, None, 1, []:
-        yield f"noted in the run {boot!r:.20}", [{**origin, "boot": boot}, *lines]
-    for mount in 0, -1, 1 << 64, 1.5, "1", None:
-        yield f"noted on the mount {mount}", [{**origin, "mount": mount}, *lines]
-    yield "noted nowhere", lines
-    yield "noted twice", [origin, origin, *lines]
-    yield "noted behind", [*lines, origin]
-    yield "noted nowhere else", [origin]
-
-
-def texts(state):
+def texts(text):
     """What is no lines of JSON."""
     yield "nothing", b""
     yield "a newline", b"\n"
-    yield "no last newline", state[:-1]
-    yield "half a line", state + b'{"name":"'
+    yield "no last newline", text[:-1]
+    yield "half a line", text + b'{"name":"'
     yield "no JSON", b"licences\n" * 100
     yield "bytes", bytes(range(256)) * 9 + b"\n"
     yield "depth", b'{"name":' + b"[" * 30000 + b"\n"
-    yield "a long line", b'{"name":"' + b"k" * 70000 + b'"}\n' + state
-    yield "empty lines", state.replace(b"\n", b"\n\n")
-    yield "the key of another twice", state.replace(b'"device"', b'"inode":1,"device"')
+    yield "a long line", b'{"name":"' + b"k" * 70000 + b'"}\n' + text
+    yield "empty lines", text.replace(b"\n", b"\n\n")
+    yield "a key twice", text.replace(b'"boot"', b'"mount":1,"boot"')
+
+
+def states_that_lie(state, names):
+    start = 12 * len(names)
+    records, text = list(struct.iter_unpack("<QI", state[:start])), state[start:]
+    noted, *older = [json.loads(line) for line in text.splitlines()]
+    check(sorted(noted), ["boot", "key", "leaves_out_unstated", "library", "mount"], "what the states are noted with")
+    check(len(older), 1, "lines of old versions")
+    check(sum(proof != 0 for proof, _ in records), len(names) - 1, "proofs of what has settled")
+    in_lines = lambda values: "".join(json.dumps(value) + "\n" for value in values).encode()
+    for what, new in lies_about_licenses(records):
+        yield what, b"".join(struct.pack("<QI", *record) for record in new) + text
+    for what, new in lies_about_the_origin(noted):
+        yield f"noted with {what}", state[:start] + in_lines([new, *older])
+    for what, new in lies_about_old_versions(names, older):
+        yield f"old versions, {what}", state[:start] + in_lines([noted, *new])
+    for what, new in texts(text):
+        yield f"text that is {what}", state[:start] + new
+    for size in 0, 1, 11, 12, start - 1, start, start + 1, len(state) - 1:
+        yield f"cut at {size}", state[:size]
+    yield "a byte too long", b"\0" + state
 
 
 def main():
@@ -133,9 +165,7 @@ def main():
         check_repeated(root, "a backup")
         parts = forge.Parts((root / "licenses.tar.zst").read_bytes())
         state = parts.states
-        origin, *lines = [json.loads(line) for line in state.splitlines()]
-        check(sorted(origin), ["boot", "mount"], "what the first line of the states tells")
-        check(sum("superseded_in" in line for line in lines), 1, "lines of old versions")
+        names = [member.line["name"] for member in parts.members() if member.line]
 
         def put(new, **change):
             (root / "licenses.tar.zst").write_bytes(parts.build(states=lambda _: new, **change))
@@ -145,11 +175,7 @@ def main():
         put(state, trailer=lambda trailer: trailer | {"version": [2, 0]})
         check_repeated(root, "a backup of a later version")
         count = 0
-        noted = itertools.chain(
-            ((what, [origin, *new]) for what, new in lies(lines)), lies_about_the_origin(origin, lines)
-        )
-        told = ((what, "".join(json.dumps(line) + "\n" for line in new).encode()) for what, new in noted)
-        for what, new in (*told, *texts(state)):
+        for what, new in states_that_lie(state, names):
             put(new)
             check_repeated(root, f"a backup whose state is {what}")
             count += 1

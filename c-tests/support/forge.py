@@ -11,7 +11,7 @@ import json
 import struct
 
 SKIPPABLE, TABLE_MAGIC, FRAME_MAGIC = 0x184D2A5E, 0x8F92EAB1, b"\x28\xb5\x2f\xfd"
-LISTS = "SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "state.jsonl", "frames"
+LISTS = "SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "state", "frames"
 END = bytes(1024)
 
 
@@ -160,17 +160,25 @@ class Parts:
         contents = {path: content for _, path, content, _ in found}
         lines = [json.loads(line) for line in contents["licenses.jsonl"].splitlines()]
         sums = [bytes.fromhex(line[:64].decode()) for line in contents["SHA256SUMS"].splitlines()]
-        places = [struct.unpack_from("<Q", contents["index"], at + 8)[0] for at in range(0, len(contents["index"]), 32)]
-        told = dict(zip(sorted(places), zip(lines, sums)))
         sizes = [struct.unpack_from("<II", data, len(data) - 9 - count * 8 + i * 8)[1] for i in range(count)]
         ends = [sum(sizes[: i + 1]) for i in range(count)]
-        self.frames = [[] for end in ends if end <= next(at for at, path, *_ in found if path == "SHA256SUMS")]
+        start = {path: at for at, path, *_ in found}
+        self.frames = [[] for end in ends if end <= start["SHA256SUMS"]]
         for at, path, _, end in found:
             if path.startswith("licenses/"):
                 frame = next(i for i, frame_end in enumerate(ends) if at < frame_end)
-                self.frames[frame].append(Member(stream[at:end], *told.get(at, ())))
+                self.frames[frame].append((path.removeprefix("licenses/"), stream[at:end]))
+        told = list(zip(lines, sums))
+        for number, frame in enumerate(self.frames):
+            (listed,) = struct.unpack_from("<I", contents["index"], 4 * number)
+            expected, told = told[:listed], told[listed:]
+            members = []
+            for name, data in reversed(frame):  # of one name the last counts
+                counts = expected and expected[-1][0]["name"] == name
+                members.append(Member(data, *(expected.pop() if counts else ())))
+            self.frames[number] = members[::-1]
         self.restricted = contents["restricted.jsonl"]
-        self.states = contents.get("state.jsonl", b"")
+        self.states = contents.get("state", b"")
         self.trailer = json.loads(contents["backup.json"])
 
     def members(self):
@@ -184,8 +192,8 @@ class Parts:
 
     def build(self, per_index_frame=8192, **change):
         """The backup. A change is a function of a part, which gives what stands in its place: `frames` (of
-        members), `stream` (the contents of their frames), `sums` and `lines` (of bytes), `restricted`, `records`
-        (of 32 bytes each), `index`, `states`, `digests`, `members` (name -> content), `sizes` (name -> size,
+        members), `stream` (the contents of their frames), `sums` and `lines` (of bytes), `restricted`, `counts` (of
+        each frame before the index), `records` (of 8 bytes each), `index`, `states`, `digests`, `members` (name -> content), `sizes` (name -> size,
         for one at a time), `pieces` (name -> the contents of its frames), `packed` (a frame's number and content ->
         its bytes), `trailer` (a dict), `json`, `last` (the content of the last frame), `bytes` (all frames'),
         `entries` (of the seek table) and `table`."""
@@ -193,28 +201,22 @@ class Parts:
         packed = change.get("packed", lambda number, content: compress(content))
         frames = do("frames", [list(frame) for frame in self.frames])
         stream = do("stream", [b"".join(member.data for member in frame) for frame in frames])
-        listed, at = [], 0
-        for frame in frames:
-            for member in frame:
-                listed += [(at, member)] if member.line is not None else []
-                at += len(member.data)
+        listed = [member for frame in frames for member in frame if member.line is not None]
         encode = lambda name: name.encode("utf-8", "surrogateescape")
-        sums = [b"%s  licenses/%s\n" % (m.digest.hex().encode(), encode(m.line["name"])) for _, m in listed]
-        lines = [encode(json.dumps(m.line, ensure_ascii=False)) + b"\n" for _, m in listed]
+        sums = [b"%s  licenses/%s\n" % (m.digest.hex().encode(), encode(m.line["name"])) for m in listed]
+        lines = [encode(json.dumps(m.line, ensure_ascii=False)) + b"\n" for m in listed]
         sums, lines = do("sums", sums), do("lines", lines)
-        offsets, out = [], []
-        at = sum(map(len, stream))
-        sums_at = at + 512
-        lines_at = sums_at + len(padded(b"".join(sums))) + 512
-        for number, (place, member) in enumerate(listed):
-            key = sha256(str(member.line["key_id"]).encode("utf-8", "surrogatepass"))[:8]
-            to_sum = sums_at + sum(map(len, sums[:number]))
-            offsets.append(key + struct.pack("<3Q", place, to_sum, lines_at + sum(map(len, lines[:number]))))
-        records = do("records", sorted(offsets, key=lambda r: (r[:8], struct.unpack_from("<3Q", r, 8))))
+        restricted = do("restricted", self.restricted)
+        counts = [sum(member.line is not None for member in frame) for frame in frames]
+        counts = do("counts", [*counts, len(listed), len(listed), restricted.count(b"\n")])
+        hint = lambda member: sha256(str(member.line["key_id"]).encode("utf-8", "surrogatepass"))[:4]
+        records = sorted((hint(member), number) for number, member in enumerate(listed))
+        records = do("records", [struct.pack("<I", number) + hint[::-1] for hint, number in records])
+        counts = b"".join(struct.pack("<I", count & 0xFFFFFFFF) for count in counts)
         contents = {"SHA256SUMS": b"".join(sums), "licenses.jsonl": b"".join(lines)}
-        contents |= {"restricted.jsonl": do("restricted", self.restricted), "index": do("index", b"".join(records))}
+        contents |= {"restricted.jsonl": restricted, "index": do("index", counts + b"".join(records))}
         states = do("states", self.states)
-        contents |= {"state.jsonl": states} if states is not None else {}
+        contents |= {"state": states} if states is not None else {}
         contents = do("members", contents)
         # What stands between the licences and the trailer.
         bytes_of = [packed(number, content) for number, content in enumerate(stream)]
@@ -224,8 +226,10 @@ class Parts:
             content = do("digests", b"".join(map(sha256, bytes_of))) if is_last else contents[name]
             size = do("sizes", {name: len(content)})[name]
             head = header(name.encode(), size)
-            step = per_index_frame * 32 if name == "index" else max(len(content), 1)
-            pieces = [content[i : i + step] for i in range(0, len(content), step)] or [b""]
+            # Of the index, the numbers for frames are a frame of their own.
+            first, step = (len(counts), per_index_frame * 8) if name == "index" else (0, max(len(content), 1))
+            pieces = [content[i : i + step] for i in range(first, len(content), step)] or [b""]
+            pieces = [content[:first], *pieces] if name == "index" else pieces
             pieces[-1] += bytes(-len(content) % 512)
             pieces[0] = head + pieces[0]
             pieces = change.get("pieces", lambda name, pieces: pieces)(name, pieces)
@@ -235,10 +239,10 @@ class Parts:
                 entries.append(len(piece))
         trailer = dict(self.trailer)
         trailer |= {"licenses": len(listed), "restricted": contents.get("restricted.jsonl", b"").count(b"\n")}
-        trailer |= {"content_bytes": sum(m.line["size"] for _, m in listed if isinstance(m.line["size"], int))}
-        index = contents.get("index", b"")
-        firsts = range(0, len(index) - 31, per_index_frame * 32)
-        trailer |= {"members": told, "index": [index[a : a + 32].hex() for a in firsts]}
+        trailer |= {"content_bytes": sum(m.line["size"] for m in listed if isinstance(m.line["size"], int))}
+        index = contents.get("index", b"")[len(counts) :]
+        firsts = range(0, len(index) - 7, per_index_frame * 8)
+        trailer |= {"members": told, "index": [struct.unpack_from("<I", index, a + 4)[0] for a in firsts]}
         text = do("json", json.dumps(do("trailer", trailer)).encode() + b"\n")
         last = do("last", header(b"backup.json", len(text)) + padded(text) + END)
         bytes_of.append(packed(len(bytes_of), last))

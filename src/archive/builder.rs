@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
 use super::lines::{hex, push_json, push_line, push_sum, time};
-use super::records::{FileState, LicenseLine, RestrictedLine, StateLine};
+use super::records::{LicenseLine, RestrictedLine};
+use super::state::{self, Proof, State};
 use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
 use crate::digest;
@@ -20,15 +21,17 @@ pub struct LicenseFrame {
     pub listed: FrameLists,
 }
 
-/// The lines of the lists for the licences in a frame, and for those left out of it. Its records
-/// count from the frame's beginning and from the beginnings of its lines.
+/// The lines of the lists for the licences in a frame, and for those left out of it.
 #[derive(Debug, Default)]
 pub struct FrameLists {
+    pub licenses: u32,
     pub sums: Vec<u8>,
     pub lines: Vec<u8>,
     pub restricted: Vec<u8>,
+    /// The states of the licences.
     pub states: Vec<u8>,
-    pub records: Vec<Record>,
+    /// The records for the index; they count from the frame's first licence.
+    pub keys: Vec<Record>,
     pub restricted_count: u64,
     pub content_bytes: u64,
     /// The number of licences that may also be in an earlier frame, in another version.
@@ -36,38 +39,40 @@ pub struct FrameLists {
 }
 
 impl FrameLists {
-    /// Takes a licence in whose member starts at `start`, and whose digest is still to be
-    /// [set](Self::set_digest); `state` is that of its file, if it can be relied on.
-    fn push(&mut self, start: u64, line: &LicenseLine, state: Option<&FileState>) -> Result<()> {
-        self.records.try_reserve(1)?;
-        self.sums.try_reserve(line_size(&line.name, ""))?;
-        self.lines
-            .try_reserve(line_size(&line.name, &line.key_id))?;
-        self.records.push(Record {
-            key: index::key(&line.key_id),
-            member: start,
-            sum: self.sums.len() as u64,
-            line: self.lines.len() as u64,
-        });
+    /// Takes a licence in whose digest is still to be [set](Self::set_digest), and gives the place
+    /// of its line in the sums.
+    fn push(&mut self, line: &LicenseLine, proof: Option<Proof>) -> Result<usize> {
+        let (license, place) = (self.licenses, self.sums.len());
+        index::each_hint(line, |hint| {
+            self.keys.try_reserve(1)?;
+            self.keys.push(Record { hint, license });
+            Ok(())
+        })?;
+        self.sums.try_reserve(line_size([line.name.as_ref()]))?;
+        let others = line.other_key_ids.iter().map(AsRef::as_ref);
+        let texts = [line.name.as_ref(), &line.key_id].into_iter().chain(others);
+        self.lines.try_reserve(line_size(texts))?;
         push_sum(&mut self.sums, &Digest::default(), &line.name);
         push_json(&mut self.lines, line)?;
-        if let Some(state) = state {
-            self.note(&line.name, state)?;
-        }
-        self.content_bytes += line.size;
+        self.push_state(proof, line.size)?;
+        Ok(place)
+    }
+
+    fn push_state(&mut self, proof: Option<Proof>, size: u64) -> Result<()> {
+        let state = State {
+            proof,
+            size: size as u32,
+        };
+        self.states.try_reserve(state::RECORD)?;
+        self.states.extend_from_slice(&state.to_bytes());
+        self.licenses += 1;
+        self.content_bytes += size;
         Ok(())
     }
 
-    /// Takes in the state of the file of the licence `name`.
-    fn note(&mut self, name: &str, state: &FileState) -> Result<()> {
-        self.states.try_reserve(line_size(name, ""))?;
-        push_json(&mut self.states, &StateLine::new(name, state))
-    }
-
-    /// Sets the digest of the `number`th licence that was taken in.
-    fn set_digest(&mut self, number: usize, digest: &Digest) {
-        let start = self.records.get(number).map(|record| record.sum as usize);
-        let line = start.and_then(|start| self.sums.get_mut(start..));
+    /// Sets the digest in the line of the sums at `place`.
+    fn set_digest(&mut self, place: usize, digest: &Digest) {
+        let line = self.sums.get_mut(place..);
         if let Some(digits) = line.and_then(|line| line.first_chunk_mut()) {
             *digits = hex::<{ 2 * size_of::<Digest>() }>(digest);
         }
@@ -80,23 +85,21 @@ impl FrameLists {
         next.sums.try_reserve(self.sums.len())?;
         next.lines.try_reserve(self.lines.len())?;
         next.states.try_reserve(self.states.len())?;
-        next.records.try_reserve(self.records.len())?;
+        next.keys.try_reserve(self.keys.len())?;
         Ok(next)
     }
 
-    /// Takes a licence in by its lines in the lists of another backup; the places of those lines
-    /// are ignored.
-    pub fn take_over(&mut self, record: Record, size: u64, sum: &[u8], line: &[u8]) -> Result<()> {
-        self.records.try_reserve(1)?;
-        self.records.push(Record {
-            sum: self.sums.len() as u64,
-            line: self.lines.len() as u64,
-            ..record
-        });
+    /// Takes a licence in by its lines in the lists of another backup.
+    pub fn take_over(
+        &mut self,
+        sum: &[u8],
+        line: &[u8],
+        proof: Option<Proof>,
+        size: u64,
+    ) -> Result<()> {
         push_line(&mut self.sums, sum)?;
         push_line(&mut self.lines, line)?;
-        self.content_bytes += size;
-        Ok(())
+        self.push_state(proof, size)
     }
 
     /// Empties the lists, and keeps their memory.
@@ -105,20 +108,16 @@ impl FrameLists {
         self.lines.clear();
         self.restricted.clear();
         self.states.clear();
-        self.records.clear();
+        self.keys.clear();
+        self.licenses = 0;
         (self.restricted_count, self.content_bytes, self.read_again) = (0, 0, 0);
-    }
-
-    /// Takes in the state of the licence that was taken over last, by its line in the other backup.
-    pub fn take_over_state(&mut self, line: &[u8]) -> Result<()> {
-        push_line(&mut self.states, line)
     }
 
     /// Notes that a licence is left out.
     fn restrict(&mut self, line: &RestrictedLine) -> Result<()> {
         self.restricted_count += 1;
         self.restricted
-            .try_reserve(line_size(&line.name, &line.key_id))?;
+            .try_reserve(line_size([line.name.as_ref(), &line.key_id]))?;
         push_json(&mut self.restricted, line)
     }
 }
@@ -141,8 +140,8 @@ pub struct FrameBuilder {
     used: usize,
     pending: Option<Pending>,
     listed: FrameLists,
-    /// The places of the contents of listed licences.
-    contents: Vec<Range<usize>>,
+    /// The places of the contents of listed licences, and of their lines in the sums.
+    contents: Vec<(Range<usize>, usize)>,
 }
 
 impl FrameBuilder {
@@ -160,9 +159,7 @@ impl FrameBuilder {
 
     /// Tells whether there is nothing to make a frame of, nor anything to tell.
     pub fn is_empty(&self) -> bool {
-        self.listed.records.is_empty()
-            && self.listed.restricted_count == 0
-            && self.listed.states.is_empty()
+        self.listed.licenses == 0 && self.listed.restricted_count == 0
     }
 
     /// Tells whether the frame is better closed before a licence of `size` bytes.
@@ -235,21 +232,15 @@ impl FrameBuilder {
             .unwrap_or_default()
     }
 
-    /// Takes the licence into the frame; `state` is that of its file, if it can be relied on.
+    /// Takes the licence into the frame; `proof` is that of its file, if it can be relied on.
     pub fn keep(
         &mut self,
         name: &str,
         modified: i64,
         statement: &Statement,
-        state: Option<&FileState>,
+        proof: Option<Proof>,
     ) -> Result<()> {
-        let Some(Pending {
-            start,
-            content,
-            size,
-            ..
-        }) = self.pending.take()
-        else {
+        let Some(Pending { content, size, .. }) = self.pending.take() else {
             return Ok(());
         };
         let line = LicenseLine {
@@ -259,10 +250,11 @@ impl FrameBuilder {
             right: statement.right.word().into(),
             size: size as u64,
             modified: time(modified),
+            other_key_ids: Vec::new(),
         };
         self.contents.try_reserve(1)?;
-        self.listed.push(start as u64, &line, state)?;
-        self.contents.push(content..content + size);
+        let place = self.listed.push(&line, proof)?;
+        self.contents.push((content..content + size, place));
         self.used = content + members::padded(size as u64) as usize;
         Ok(())
     }
@@ -272,10 +264,9 @@ impl FrameBuilder {
         self.listed.read_again += 1;
     }
 
-    /// Forgets the licence, which another frame has as it is, except the `state` of its file.
-    pub fn note(&mut self, name: &str, state: Option<&FileState>) -> Result<()> {
+    /// Forgets the licence, which another frame has as it is.
+    pub fn forget(&mut self) {
         self.pending = None;
-        state.map_or(Ok(()), |state| self.listed.note(name, state))
     }
 
     /// Leaves the licence out, and notes that its issuer denies backup.
@@ -294,16 +285,21 @@ impl FrameBuilder {
         let members = self.members.get(..self.used).unwrap_or_default();
         let bytes = compressor.pack(members, buffer)?;
         // All digests are computed at once, which is faster than one by one.
-        let contents = self.contents.drain(..);
-        let contents = contents.map(|content| members.get(content).unwrap_or_default());
+        let contents = self.contents.iter();
+        let contents =
+            contents.map(|(content, _)| members.get(content.clone()).unwrap_or_default());
         let mut digest = Digest::default();
         digest::each(
             iter::once(bytes.as_slice()).chain(contents),
             |number, new| match number.checked_sub(1) {
                 None => digest = new,
-                Some(license) => self.listed.set_digest(license, &new),
+                Some(license) => {
+                    let (_, place) = self.contents.get(license).cloned().unwrap_or_default();
+                    self.listed.set_digest(place, &new);
+                }
             },
         );
+        self.contents.clear();
         let frame = Frame::new(bytes, members, digest)?;
         self.used = 0;
         let next = self.listed.next()?;
@@ -318,8 +314,9 @@ fn header(name: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
     members::header(&[FOLDER, name].concat(), size, modified)
 }
 
-/// Gives the room for a line: the part that every licence has, and both texts with each character
-/// escaped.
-fn line_size(name: &str, key_id: &str) -> usize {
-    256 + 2 * (name.len() + key_id.len())
+/// Gives the room for a line: the part that every licence has, and its texts with each character
+/// escaped and quoted.
+fn line_size<'t>(texts: impl IntoIterator<Item = &'t str>) -> usize {
+    let texts = texts.into_iter().map(|text| 2 * text.len() + 3);
+    256 + texts.sum::<usize>()
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::records::{LicenseLine, StateLine};
+use super::records::LicenseLine;
 
 /// Reads a line of `licenses.jsonl`, if it is written as this library does and without an escape.
 pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
@@ -21,24 +21,7 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
             Some(_) => None,
             None => Some(text.string()?),
         },
-    };
-    text.ends_with("}").then_some(line)
-}
-
-/// Reads a line of `state.jsonl`, if it is written as this library does and without an escape.
-pub fn state(line: &[u8]) -> Option<StateLine<'_>> {
-    let mut text = Text(std::str::from_utf8(line).ok()?);
-    let line = StateLine {
-        name: text.after(r#"{"name":"#)?.string()?,
-        device: text.after(r#","device":"#)?.natural()?,
-        inode: text.after(r#","inode":"#)?.natural()?,
-        mtime: text.after(r#","mtime":"#)?.integer()?,
-        ctime: text.after(r#","ctime":"#)?.integer()?,
-        size: text.after(r#","size":"#)?.natural()?,
-        superseded_in: match text.after(r#","superseded_in":"#) {
-            Some(text) => Some(u32::try_from(text.natural()?).ok()?),
-            None => None,
-        },
+        other_key_ids: Vec::new(),
     };
     text.ends_with("}").then_some(line)
 }
@@ -76,16 +59,6 @@ impl<'a> Text<'a> {
         self.0 = rest;
         let plain = (1..=19).contains(&length) && (length == 1 || !digits.starts_with('0'));
         plain.then(|| number(digits.as_bytes()))
-    }
-
-    fn integer(&mut self) -> Option<i64> {
-        let is_negative = self.after("-").is_some();
-        let natural = i64::try_from(self.natural()?).ok()?;
-        match (is_negative, natural) {
-            (false, natural) => Some(natural),
-            (true, 0) => None,
-            (true, natural) => Some(-natural),
-        }
     }
 }
 
@@ -133,19 +106,7 @@ pub fn time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::super::lines::{self, parse_json};
-    use super::super::records::FileState;
     use super::*;
-
-    /// Checks that the fast reading agrees with a parser of JSON, and that lines of ours are read
-    /// fast.
-    fn check_state(line: &str, is_ours: bool) {
-        let fast = state(line.as_bytes());
-        assert_eq!(fast.is_some(), is_ours, "{line}");
-        if let Some(fast) = fast {
-            let slow: StateLine = serde_json::from_str(line).unwrap();
-            assert_eq!(format!("{fast:?}"), format!("{slow:?}"));
-        }
-    }
 
     fn written(line: &impl serde::Serialize) -> String {
         let mut bytes = Vec::new();
@@ -189,42 +150,8 @@ mod tests {
                 right: "unstated".into(),
                 size: 1 << 24,
                 modified: lines::time(modified),
+                other_key_ids: Vec::new(),
             }));
-        }
-    }
-
-    #[test]
-    fn states_as_they_are_written_and_others() {
-        let state = FileState {
-            device: 66_304,
-            inode: 1 << 40,
-            mtime: -1,
-            ctime: 1_700_000_000_123_456_789,
-            size: 0,
-        };
-        let ours = written(&StateLine::new("a/b", &state));
-        check_state(&ours, true);
-        check_state(&written(&StateLine::superseded("a", 7, 9)), true);
-        for (from, to) in [
-            ("-1", "-0"),
-            ("-1", "- 1"),
-            ("-1", "+1"),
-            ("-1", "1.5"),
-            ("-1", "9223372036854775808"),
-            ("-1", "-9223372036854775808"),
-            ("66304", "-66304"),
-            ("}", ",\"superseded_in\":4294967296}"),
-            ("}", ",\"superseded_in\":null}"),
-            ("}", ",\"size\":1}"),
-            (":0", ":00"),
-            ("{", "{ "),
-            ("a/b", "\\u0061"),
-            ("a/b", "\u{7}"),
-            ("}", "}}"),
-            ("}", "} "),
-            ("}", ""),
-        ] {
-            check_state(&ours.replacen(from, to, 1), false);
         }
     }
 

@@ -1,8 +1,10 @@
 //! The largest value of every number that a file can state, so that nothing is allocated or awaited
 //! on its word alone.
 
-/// Bytes of a member, which a tar header states in eleven octal digits.
-pub const MEMBER_MAX: u64 = (8 << 30) - 1;
+/// Licences in a backup: they are counted by 32 bits.
+pub const LICENSES_MAX: u64 = u32::MAX as u64;
+/// Bytes of a member: that many licences, each with the longest line.
+pub const MEMBER_MAX: u64 = LICENSES_MAX * LINE_MAX as u64;
 /// Bytes of one decompressed frame: a licence with its headers fits, and other writers' frames have
 /// some more room.
 pub const FRAME_MAX: usize = 32 << 20;
@@ -25,3 +27,5 @@ pub const FRAME_TARGET: usize = 2 << 20;
 pub const LIST_TARGET: usize = 1 << 20;
 /// Bytes at which a frame of the index is closed: few, since finding one licence reads one frame.
 pub const INDEX_TARGET: usize = 256 << 10;
+/// Records of the index that are sorted at once; the sorted parts of a larger one are merged.
+pub const SORTED_AT_ONCE: usize = 256 << 10;

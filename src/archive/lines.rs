@@ -1,12 +1,11 @@
-//! Writes and reads the lines of `SHA256SUMS`, `licenses.jsonl`, `restricted.jsonl` and
-//! `state.jsonl`.
+//! Writes and reads the lines of `SHA256SUMS`, `licenses.jsonl` and `restricted.jsonl`.
 
 use std::borrow::Cow;
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::records::{LicenseLine, StateLine};
+use super::records::LicenseLine;
 use super::{Digest, FOLDER, Fault, Result, canonical};
 use crate::json;
 use crate::license::{self, name};
@@ -36,7 +35,7 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
         Some(line) => line,
         None => parse_json(line)?,
     };
-    let allowed = name::check(line.name.as_bytes()).is_ok() && name::is_key_id(&line.key_id);
+    let allowed = name::check(line.name.as_bytes()).is_ok() && line.key_ids().all(name::is_key_id);
     if !allowed || line.size > license::SIZE_MAX {
         let shown = name::shown(&line.name);
         return Err(Fault::Damaged(format!(
@@ -44,14 +43,6 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
         )));
     }
     Ok(line)
-}
-
-/// Reads a line of `state.jsonl`.
-pub fn parse_state(line: &[u8]) -> Result<StateLine<'_>> {
-    match canonical::state(line) {
-        Some(line) => Ok(line),
-        None => parse_json(line),
-    }
 }
 
 /// Writes `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 means unknown.
@@ -105,6 +96,11 @@ pub fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
         let byte = bytes.get(place / 2).copied().unwrap_or_default();
         digit(if place % 2 == 0 { byte >> 4 } else { byte & 15 })
     })
+}
+
+/// Gives [`hex`] as text.
+pub fn hex_text<const DIGITS: usize>(bytes: &[u8]) -> String {
+    hex::<DIGITS>(bytes).map(char::from).iter().collect()
 }
 
 /// Reads exactly `SIZE` bytes that [`hex`] has written.

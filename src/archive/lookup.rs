@@ -1,84 +1,49 @@
 //! Finds licences by their key ID with the index, and reads as few frames as possible.
 
-use super::catalog_in_step::Expected;
+use super::catalog_in_step::{Expected, agreed};
 use super::frames::FrameReader;
-use super::index::{self, RECORD, Record};
-use super::reader::Reader;
-use super::{Fault, INDEX, LICENSES, ReadAt, Result, SUMS, limits, lines};
+use super::index;
+use super::reader::{Reader, line_length};
+use super::{Fault, LICENSES, ReadAt, Result, SUMS};
 
 impl<R: ReadAt> Reader<R> {
-    /// Finds the licences in the lists whose key ID is `key_id`, in the order of the backup. It
-    /// reads a frame of the index, and for each licence one of `SHA256SUMS` and one of
+    /// Finds the licences in the lists that have the key ID `key_id`, in the order of the backup.
+    /// It reads a frame of the index, and for each licence one of `SHA256SUMS` and one of
     /// `licenses.jsonl`. `go_on` is asked for each.
     pub fn find<E: From<Fault>>(
         &self,
         key_id: &str,
         mut go_on: impl FnMut() -> Result<(), E>,
     ) -> Result<Vec<Expected>, E> {
+        let (counts, mut found) = (self.counts()?, Vec::new());
         let (mut sums, mut lines) = (
             ListReader::new(self, SUMS)?,
             ListReader::new(self, LICENSES)?,
         );
-        let mut found = Vec::new();
-        for record in self.records(index::key(key_id))? {
+        for license in self.licenses_at(index::hint(key_id))? {
             go_on()?;
-            let expected = Expected::parse(
-                sums.line(record.sum)?,
-                lines.line(record.line)?,
-                record.member,
-            )?;
+            let sum = sums.line(counts.sums_of(license), license)?;
+            let line = lines.line(counts.lines_of(license), license)?;
+            let (digest, line) = agreed(sum, line)?;
             // The index holds a part of a hash, which other key IDs may share.
-            if expected.key_id == key_id {
+            if line.key_ids().any(|of_license| of_license == key_id) {
                 found.try_reserve(1).map_err(Fault::from)?;
-                found.push(expected);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Gives the records with `key`, of which there may be any number.
-    fn records(&self, key: [u8; 8]) -> Result<Vec<Record>> {
-        let hex = lines::hex::<16>(&key);
-        let first = &self.trailer().index;
-        let is_before = |first: &String| first.as_bytes().get(..16) < Some(&hex[..]);
-        // The first record with the key may be in the last frame that begins before it.
-        let start = first.partition_point(is_before).saturating_sub(1);
-        let mut member = self.member(INDEX)?;
-        member.skip(start);
-        let mut found = Vec::new();
-        for stated in first.iter().skip(start) {
-            if stated.as_bytes().get(..16) > Some(&hex[..]) {
-                break;
-            }
-            let (_, part) = member.next()?.unwrap_or_default();
-            let (records, rest) = part.as_chunks::<RECORD>();
-            if !rest.is_empty() || records.first() != lines::parse_hex(stated).as_ref() {
-                return Err(Fault::damaged("the index is not what it should be"));
-            }
-            let records = records.iter().map(Record::from_bytes);
-            for record in records.filter(|record| record.key == key) {
-                // Lists follow the members, so that all three go forward: a list that does not may
-                // be endless, and one that jumps costs a frame for each line.
-                let is_behind = |last: &Record| {
-                    last.member < record.member && last.sum < record.sum && last.line < record.line
-                };
-                if !found.last().is_none_or(is_behind) {
-                    return Err(Fault::damaged("the index is not what it should be"));
-                }
-                found.try_reserve(1)?;
-                found.push(record);
+                found.push(Expected::new(digest, line, counts.frame_of(license))?);
             }
         }
         Ok(found)
     }
 }
 
-/// Reads lines of a member here and there, mostly in the frame that was read before.
+/// Reads lines of a member here and there, each behind the one before, and mostly in its frame.
 struct ListReader<'r, R> {
     reader: &'r Reader<R>,
     content: std::ops::Range<u64>,
     memory: FrameReader,
     frame: Option<usize>,
+    /// The next line in the frame, by its number and by its place.
+    next: u32,
+    start: usize,
 }
 
 impl<'r, R: ReadAt> ListReader<'r, R> {
@@ -89,31 +54,36 @@ impl<'r, R: ReadAt> ListReader<'r, R> {
             content: entry.content()..entry.content_end(),
             memory: FrameReader::new()?,
             frame: None,
+            next: 0,
+            start: 0,
         })
     }
 
-    /// Gives the line at `offset` of the decompressed stream, without its newline.
-    fn line(&mut self, offset: u64) -> Result<&[u8]> {
+    /// Gives the line `number`, without its newline. It is in that frame, which begins with the
+    /// line `first`.
+    fn line(&mut self, (frame, first): (usize, u32), number: u32) -> Result<&[u8]> {
         let bad = || Fault::damaged("the index points to no line");
-        if !self.content.contains(&offset) {
-            return Err(bad());
-        }
-        let frame = self.reader.frame_at(offset)?;
         let span = self.reader.span(frame)?;
+        let within = |offset: u64| {
+            (offset.clamp(span.content_start, span.content_end()) - span.content_start) as usize
+        };
+        let end = within(self.content.end);
         if self.frame != Some(frame) {
             self.frame = None;
             self.reader.frame(frame, &mut self.memory)?;
             self.frame = Some(frame);
+            (self.next, self.start) = (first, within(self.content.start));
         }
-        let within = |offset: u64| (offset - span.content_start) as usize;
-        let end = self.content.end.min(span.content_end());
-        let rest = self.memory.content(within(offset)..within(end));
-        let rest = rest.get(..limits::LINE_MAX).unwrap_or(rest);
-        let length = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(bad)?;
-        rest.get(..length).ok_or_else(bad)
+        loop {
+            let rest = self.memory.content(self.start..end);
+            let length = line_length(rest).ok_or_else(bad)?;
+            let start = self.start;
+            self.start += length + 1;
+            self.next += 1;
+            if self.next > number {
+                return Ok(self.memory.content(start..start + length));
+            }
+        }
     }
 }
 
@@ -124,7 +94,7 @@ mod tests {
 
     use super::super::builder::FrameBuilder;
     use super::super::frames::Compressor;
-    use super::super::writer::Writer;
+    use super::super::testing::{new_writer, stamp};
     use super::*;
     use crate::license;
 
@@ -148,11 +118,7 @@ mod tests {
     /// Makes a backup of that many small licences, every tenth of which has the key ID "tenth".
     fn backup(count: usize) -> Counted {
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(
-            &mut bytes,
-            || Ok(Vec::new()),
-            Compressor::of_lists(None).unwrap(),
-        );
+        let mut writer = new_writer(&mut bytes, None).unwrap();
         let (mut builder, mut compressor) = (
             FrameBuilder::new().unwrap(),
             Compressor::of_licenses(None).unwrap(),
@@ -173,7 +139,7 @@ mod tests {
                     .unwrap();
             }
         }
-        writer.finish(String::new()).unwrap();
+        writer.finish(&stamp()).unwrap();
         Counted {
             bytes,
             reads: Cell::new(0),
@@ -194,9 +160,8 @@ mod tests {
                     .find(&number.to_string(), || Ok::<(), Fault>(()))
                     .unwrap();
                 assert_eq!(found.len(), 1, "{number} of {count}");
-                let frame = reader.frame_at(found[0].offset).unwrap();
                 reader
-                    .frame(frame, &mut FrameReader::new().unwrap())
+                    .frame(found[0].frame, &mut FrameReader::new().unwrap())
                     .unwrap();
                 assert!(backup.reads.get() <= 6, "{number} of {count}");
             }
@@ -214,7 +179,7 @@ mod tests {
                 .iter()
                 .all(|license| license.name.ends_with("/tenth.lic"))
         );
-        assert!(found.is_sorted_by_key(|license| license.offset));
+        assert!(found.is_sorted_by_key(|license| license.frame));
         // These are one frame of the index, and the lists once through.
         assert!(backup.reads.get() < 100, "{}", backup.reads.get());
         assert!(

@@ -13,22 +13,41 @@ pub const fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64)
 }
 
-/// Makes the blocks before a member's content: one header, or a pax header, its record, and the
+/// The largest size and time that ustar's eleven octal digits hold.
+const OCTAL_MAX: u64 = (1 << 33) - 1;
+
+/// Makes the blocks before a member's content: one header, or a pax header, its records, and the
 /// header.
 pub fn header(path: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
-    if let Some((prefix, name)) = split(path) {
+    let (fields, is_small) = (split(path), size <= OCTAL_MAX);
+    if let (Some((prefix, name)), true) = (fields, is_small) {
         return Cow::Owned(block(prefix, name, size, modified, b'0').to_vec());
     }
-    let record = pax_record("path", path);
-    let mut blocks = block(b"", b"PaxHeaders/path", record.len() as u64, modified, b'x').to_vec();
-    blocks.extend_from_slice(&record);
+    let mut records = Vec::new();
+    if fields.is_none() {
+        records.extend_from_slice(&pax_record("path", path));
+    }
+    if !is_small {
+        records.extend_from_slice(&pax_record("size", &size.to_string()));
+    }
+    let length = records.len() as u64;
+    let mut blocks = block(b"", b"PaxHeaders/path", length, modified, b'x').to_vec();
+    blocks.extend_from_slice(&records);
     blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
     // Readers that know no pax headers get the end of the name, which tells more than its
     // beginning.
     let end = path.as_bytes();
     let end = end.get(end.len().saturating_sub(NAME)..).unwrap_or(end);
-    blocks.extend_from_slice(&block(b"", end, size, modified, b'0'));
+    let (prefix, name) = fields.unwrap_or((b"", end));
+    let stated = if is_small { size } else { 0 };
+    blocks.extend_from_slice(&block(prefix, name, stated, modified, b'0'));
     Cow::Owned(blocks)
+}
+
+/// Counts the bytes before the content of a member with a short name.
+pub fn header_size(size: u64) -> u64 {
+    let blocks = if size <= OCTAL_MAX { 1 } else { 3 };
+    blocks * BLOCK as u64
 }
 
 const NAME: usize = 100;
@@ -328,6 +347,20 @@ mod tests {
         assert!(plain(&"x".repeat(100)) && !plain(&"x".repeat(101)));
         assert!(plain(&("p".repeat(155) + "/" + &"n".repeat(100))));
         assert!(!plain(&("p".repeat(156) + "/" + &"n".repeat(99))));
+    }
+
+    #[test]
+    fn a_size_beyond_ustar_has_a_pax_header() {
+        for size in [OCTAL_MAX, OCTAL_MAX + 1, limits::MEMBER_MAX] {
+            let header = header("licenses.jsonl", size, 0);
+            assert_eq!(header.len() as u64, header_size(size));
+            let member = parse(&header).unwrap();
+            assert_eq!(
+                (member.path.as_ref(), member.size),
+                ("licenses.jsonl", size)
+            );
+            assert_eq!(member.content, header.len());
+        }
     }
 
     #[test]

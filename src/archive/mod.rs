@@ -9,17 +9,23 @@ mod canonical;
 pub mod catalog_in_step;
 pub mod frames;
 pub mod index;
+mod index_reader;
+mod index_writer;
 pub mod limits;
 pub mod lines;
+mod list_writer;
 mod lookup;
 pub mod members;
+mod output;
 pub mod reader;
 pub mod records;
 mod salvage;
 pub mod spool;
+pub mod state;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
 pub mod trailer;
+pub mod waiting_frames;
 pub mod writer;
 
 use std::io;
@@ -31,7 +37,7 @@ pub const SUMS: &str = "SHA256SUMS";
 pub const LICENSES: &str = "licenses.jsonl";
 pub const RESTRICTED: &str = "restricted.jsonl";
 pub const INDEX: &str = "index";
-pub const STATE: &str = "state.jsonl";
+pub const STATE: &str = "state";
 pub const FRAMES: &str = "frames";
 pub const TRAILER: &str = "backup.json";
 /// The part of a member's path before a licence's name.
@@ -45,8 +51,11 @@ pub enum Fault {
     /// The backup is truncated, altered or not one of this library.
     #[error("{0}")]
     Damaged(String),
-    #[error("it is of format version {0}, and this library reads version 1")]
-    Newer(u64),
+    #[error("it is of format version {}.{}, which {why}", version[0], version[1])]
+    OtherVersion {
+        version: [u64; 2],
+        why: &'static str,
+    },
     #[error(transparent)]
     System(#[from] io::Error),
     #[error("there is not enough memory")]

@@ -3,15 +3,18 @@
 //! The chain of trust: `backup.json` holds the digests of the other members; one of these,
 //! `frames`, holds the digest of every earlier frame; `SHA256SUMS` that of every licence.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
 use super::frames::{self, FrameReader, SeekTable, Span, Tail, Unpacked};
-use super::index::{RECORD, Record};
-use super::trailer::{Entry, Trailer, VERSION};
+use super::index::{COUNT, RECORD};
+use super::trailer::{Entry, Trailer};
 use super::{
-    Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS,
-    TRAILER, limits, lines, members,
+    Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER,
+    limits, members,
 };
 use crate::license::{self, name};
 use crate::random::HashSet;
@@ -62,13 +65,6 @@ impl<R: ReadAt> Reader<R> {
     pub fn digested(&self) -> impl Iterator<Item = (Span, Digest)> {
         let digests = self.digests.iter().copied();
         self.table.spans().iter().copied().zip(digests)
-    }
-
-    /// Tells whether the members behind the licences are those that this version writes.
-    pub fn is_of_this_version(&self) -> bool {
-        let names = self.trailer.members.iter().map(|entry| entry.name.as_str());
-        let with_states = [SUMS, LICENSES, RESTRICTED, INDEX, STATE, FRAMES];
-        self.trailer.version == VERSION && (names.clone().eq(KNOWN) || names.eq(with_states))
     }
 
     pub fn trailer(&self) -> &Trailer {
@@ -128,6 +124,7 @@ impl<R: ReadAt> Reader<R> {
             entry,
             memory: FrameReader::new()?,
             frame,
+            part: 0..0,
             sha256: Some(Sha256::new()),
         })
     }
@@ -136,44 +133,24 @@ impl<R: ReadAt> Reader<R> {
     pub fn lines(&self, name: &str) -> Result<Lines<'_, R>> {
         Ok(Lines {
             member: self.member(name)?,
-            start: 0,
-            end: 0,
-            frame_start: 0,
+            rest: 0..0,
         })
     }
 
-    /// Reads the lines of the member `name`, which was read before and found right: the digests of
-    /// its frames say that it is still the same. Such lines can't be finished.
-    pub fn lines_again(&self, name: &str) -> Result<Lines<'_, R>> {
-        let mut lines = self.lines(name)?;
-        lines.member.sha256 = None;
-        Ok(lines)
+    /// Reads the member `name` by parts. The digests of its frames vouch for them, not its own: so
+    /// it can't be finished.
+    pub fn framed_member(&self, name: &str) -> Result<MemberReader<'_, R>> {
+        let mut member = self.member(name)?;
+        member.sha256 = None;
+        Ok(member)
     }
 
-    /// Gives the whole index, sorted as it is in the file.
-    pub fn index(&self) -> Result<Vec<Record>> {
-        let bad = || Fault::damaged("the index is not what it should be");
-        let mut records: Vec<Record> = Vec::new();
-        let mut member = self.member(INDEX)?;
-        let mut first = self.trailer.index.iter();
-        while let Some((_, part)) = member.next()? {
-            let (new, rest) = part.as_chunks::<RECORD>();
-            let stated = first.next().and_then(|hex| lines::parse_hex(hex));
-            if !rest.is_empty() || stated.as_ref() != new.first() {
-                return Err(bad());
-            }
-            // Records are checked one by one: a list that is not sorted may be endless.
-            for record in new.iter().map(Record::from_bytes) {
-                if records.last().is_some_and(|last| *last >= record) {
-                    return Err(bad());
-                }
-                records.try_reserve(1)?;
-                records.push(record);
-            }
-        }
-        member.finish()?;
-        let complete = records.len() as u64 == self.trailer.licenses && first.next().is_none();
-        if complete { Ok(records) } else { Err(bad()) }
+    /// Reads the lines of the member `name` in the same way.
+    pub fn framed_lines(&self, name: &str) -> Result<Lines<'_, R>> {
+        Ok(Lines {
+            member: self.framed_member(name)?,
+            rest: 0..0,
+        })
     }
 
     /// Reads the members that this version does not know, which must also be what the trailer says.
@@ -194,7 +171,7 @@ impl<R: ReadAt> Reader<R> {
     fn read_digests(&self) -> Result<Vec<Digest>> {
         let mut digests = Vec::new();
         let mut member = self.member(FRAMES)?;
-        while let Some((_, part)) = member.next()? {
+        while let Some(part) = member.next()? {
             let (new, rest) = part.as_chunks::<32>();
             if !rest.is_empty() {
                 return Err(Fault::damaged("the list of frames is malformed"));
@@ -217,7 +194,7 @@ pub fn is_backup(source: &impl ReadAt) -> Result<bool> {
         read_trailer(source, &tail, &SeekTable::read(source, &tail)?)
     };
     match read() {
-        Ok(_) | Err(Fault::Newer(_)) => Ok(true),
+        Ok(_) | Err(Fault::OtherVersion { .. }) => Ok(true),
         Err(Fault::Damaged(_)) => Ok(false),
         Err(fault) => Err(fault),
     }
@@ -282,10 +259,15 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
         }
     };
     let (licenses, digests) = (trailer.licenses, trailer.entry(FRAMES)?);
-    let sizes = (trailer.entry(INDEX)?.size, digests.size);
-    let frames = starts_a_frame(digests.offset)?;
+    let (index, frames) = (trailer.entry(INDEX)?, starts_a_frame(digests.offset)?);
+    let counts = starts_a_frame(index.offset)? as u64 * COUNT as u64;
+    // Each licence has a record, or more.
+    let records = index.size.checked_sub(counts).ok_or_else(bad)?;
     if end != last.content_start
-        || sizes != (licenses.saturating_mul(RECORD as u64), frames as u64 * 32)
+        || !records.is_multiple_of(RECORD as u64)
+        || records / (RECORD as u64) < licenses
+        || licenses > limits::LICENSES_MAX
+        || digests.size != frames as u64 * 32
     {
         return Err(bad());
     }
@@ -299,6 +281,8 @@ pub struct MemberReader<'r, R> {
     memory: FrameReader,
     /// The next frame to read.
     frame: usize,
+    /// The part that was given last, by its place in its frame.
+    part: Range<usize>,
     /// The digest of the content, none where only a part is read.
     sha256: Option<Sha256>,
 }
@@ -310,9 +294,8 @@ impl<R: ReadAt> MemberReader<'_, R> {
         self.sha256 = None;
     }
 
-    /// Gives the next part of the content, as much as one frame holds of it, and its offset in the
-    /// decompressed stream.
-    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
+    /// Gives the next part of the content, as much as one frame holds of it.
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
         while self.reader.span(self.frame)?.content_start < self.entry.content_end()
             || self.is_at_header()?
         {
@@ -327,7 +310,7 @@ impl<R: ReadAt> MemberReader<'_, R> {
                     members::parse(content.get(within(self.entry.offset)..).unwrap_or_default())?;
                 if member.path != self.entry.name.as_str()
                     || member.size != self.entry.size
-                    || member.content != members::BLOCK
+                    || member.content as u64 != members::header_size(member.size)
                 {
                     return Err(Fault::damaged("a member is not what backup.json says"));
                 }
@@ -336,16 +319,21 @@ impl<R: ReadAt> MemberReader<'_, R> {
             if range.is_empty() {
                 continue;
             }
-            let start = span.content_start + range.start as u64;
+            self.part = range.clone();
             // The content is borrowed once more, since the borrow checker does not follow a loan
             // that is returned on one path only.
             let part = self.memory.content(range);
             if let Some(sha256) = &mut self.sha256 {
                 sha256.update(part);
             }
-            return Ok(Some((start, part)));
+            return Ok(Some(part));
         }
         Ok(None)
+    }
+
+    /// Gives the part that was given last once more.
+    pub fn part(&self) -> &[u8] {
+        self.memory.content(self.part.clone())
     }
 
     /// Tells whether the next frame is the one with the member's header, which a member without
@@ -370,33 +358,24 @@ impl<R: ReadAt> MemberReader<'_, R> {
 /// Reads a member line by line; no line is in two frames.
 pub struct Lines<'r, R> {
     member: MemberReader<'r, R>,
-    /// The rest of the frame's part of the member, by its place in the frame.
-    start: usize,
-    end: usize,
-    frame_start: u64,
+    /// The rest of the member's present part.
+    rest: Range<usize>,
 }
 
 impl<R: ReadAt> Lines<'_, R> {
-    /// Gives the next line, without its newline, and its offset in the decompressed stream.
-    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
-        if self.start == self.end {
-            let Some((offset, part)) = self.member.next()? else {
+    /// Gives the next line, without its newline.
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+        if self.rest.is_empty() {
+            let Some(part) = self.member.next()? else {
                 return Ok(None);
             };
-            let size = part.len();
-            let span = self.member.reader.span(self.member.frame - 1)?;
-            self.frame_start = span.content_start;
-            self.start = (offset - span.content_start) as usize;
-            self.end = self.start + size;
+            self.rest = 0..part.len();
         }
-        let rest = self.member.memory.content(self.start..self.end);
-        let within = rest.get(..limits::LINE_MAX).unwrap_or(rest);
-        let length = memchr(b'\n', within);
-        let length = length.ok_or_else(|| Fault::damaged("a line has no end"))?;
-        let offset = self.frame_start + self.start as u64;
-        let line = self.start..self.start + length;
-        self.start += length + 1;
-        Ok(Some((offset, self.member.memory.content(line))))
+        let part = self.member.part();
+        let rest = part.get(self.rest.clone()).unwrap_or_default();
+        let length = line_length(rest).ok_or_else(|| Fault::damaged("a line has no end"))?;
+        self.rest.start += length + 1;
+        Ok(rest.get(..length))
     }
 
     /// Checks that every line was read and all of them are what the trailer says.
@@ -411,12 +390,15 @@ impl<R: ReadAt> Lines<'_, R> {
     }
 }
 
+/// Counts the bytes before the next newline, unless they are more than a line may have.
+pub(super) fn line_length(text: &[u8]) -> Option<usize> {
+    memchr(b'\n', text.get(..limits::LINE_MAX).unwrap_or(text))
+}
+
 /// A licence in a frame's content.
 #[derive(Debug)]
-pub struct Found<'n, 'c> {
-    /// The place of its first block in the decompressed stream.
-    pub offset: u64,
-    pub name: &'n str,
+pub struct Found<'c> {
+    pub name: Cow<'c, str>,
     /// The time of modification in seconds since 1970 UTC.
     pub modified: u64,
     pub content: &'c [u8],
@@ -425,8 +407,7 @@ pub struct Found<'n, 'c> {
 /// Calls `visit` with each licence of a frame, which must hold licences and nothing else.
 pub fn licenses_in<'c, E: From<Fault>>(
     content: &'c [u8],
-    span: Span,
-    mut visit: impl FnMut(Found<'_, 'c>) -> Result<(), E>,
+    mut visit: impl FnMut(Found<'c>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut start = 0;
     while start < content.len() {
@@ -435,19 +416,19 @@ pub fn licenses_in<'c, E: From<Fault>>(
         let content = rest
             .get(member.content..)
             .and_then(|rest| rest.get(..member.size as usize));
-        let path = member.path.as_ref();
-        let name = path
-            .strip_prefix(FOLDER)
-            .filter(|name| name::check(name.as_bytes()).is_ok());
+        let name = match &member.path {
+            Cow::Borrowed(path) => path.strip_prefix(FOLDER).map(Cow::Borrowed),
+            Cow::Owned(path) => path.strip_prefix(FOLDER).map(|name| name.to_owned().into()),
+        };
+        let name = name.filter(|name| name::check(name.as_bytes()).is_ok());
         let (Some(name), Some(content)) = (name, content) else {
-            let shown = name::shown(path);
+            let shown = name::shown(&member.path);
             return Err(Fault::Damaged(format!("a member is no licence: {shown}")).into());
         };
         if content.len() as u64 > license::SIZE_MAX || member.end > rest.len() {
             return Err(Fault::Damaged(format!("a licence is too large: {name}")).into());
         }
         visit(Found {
-            offset: span.content_start + start as u64,
             name,
             modified: member.modified,
             content,

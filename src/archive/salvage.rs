@@ -56,8 +56,13 @@ impl<R: ReadAt> Reader<R> {
             go_on()?;
             self.search_frame(frame, &mut memory, &mut names, &mut found)?;
         }
-        found.sort_unstable_by_key(|license: &Expected| license.offset);
-        Ok(found)
+        found.sort_unstable_by_key(|(place, _)| *place);
+        let mut licenses = Vec::new();
+        licenses
+            .try_reserve_exact(found.len())
+            .map_err(Fault::from)?;
+        licenses.extend(found.into_iter().map(|(_, license)| license));
+        Ok(licenses)
     }
 
     /// Tells whether the bytes before the frame are lost, so that it follows no other.
@@ -74,14 +79,13 @@ impl<R: ReadAt> Reader<R> {
         frame: usize,
         memory: &mut FrameReader,
         names: &mut name::Set,
-        found: &mut Vec<Expected>,
+        found: &mut Vec<(Place, Expected)>,
     ) -> Result<()> {
-        let span = self.span(frame)?;
         let mut described = Vec::new();
         let read = self.frame(frame, memory).and_then(|content| {
-            licenses_in(content, span, |license| {
+            licenses_in(content, |license| {
                 described.try_reserve(1)?;
-                described.push(describe(&license)?);
+                described.push(describe(&license, frame)?);
                 Ok(())
             })
         });
@@ -90,29 +94,33 @@ impl<R: ReadAt> Reader<R> {
             Ok(()) | Err(Fault::Damaged(_)) => {}
             Err(fault) => return Err(fault),
         }
-        for license in described.into_iter().rev() {
+        for (number, license) in described.into_iter().enumerate().rev() {
             if names.insert(&license.name)?.is_ok() {
                 found.try_reserve(1)?;
-                found.push(license);
+                found.push(((frame, number), license));
             }
         }
         Ok(())
     }
 }
 
+/// The frame of a licence, and its number in the frame.
+type Place = (usize, usize);
+
 /// Describes a licence by its own statements, since nothing else tells of it.
-fn describe(license: &Found) -> Result<Expected> {
-    let statement = license::read(license.name, license.content).map_err(|_| Fault::OutOfMemory)?;
+fn describe(license: &Found, frame: usize) -> Result<Expected> {
+    let statement =
+        license::read(&license.name, license.content).map_err(|_| Fault::OutOfMemory)?;
     let modified = i64::try_from(license.modified).unwrap_or(i64::MAX);
     Ok(Expected {
-        name: license.name.to_owned(),
+        name: license.name.clone().into_owned(),
         key_id: statement.key_id,
         right: statement.right,
         format: statement.format,
         modified: modified.saturating_mul(1_000_000_000),
         size: license.content.len() as u64,
         digest: digest(license.content),
-        offset: license.offset,
+        frame,
     })
 }
 

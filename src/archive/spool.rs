@@ -1,13 +1,9 @@
-//! Frames of licences that wait in a file until their turn in a backup, with their lines for the
-//! lists: memory holds little more of each than its digest.
+//! A spool: bytes that wait until their turn in a backup. Few wait in memory, more in a file, which
+//! is made only then.
 
 use std::io::Write;
 
-use super::builder::{FrameLists, LicenseFrame};
-use super::frames::{Compressor, Decompressor, Frame};
-use super::index::{RECORD, Record};
-use super::{Digest, Fault, ReadAt, Result};
-use crate::buffer::sized;
+use super::{Fault, ReadAt, Result};
 
 /// A file for waiting data.
 pub trait Scratch: Write + ReadAt {
@@ -15,149 +11,109 @@ pub trait Scratch: Write + ReadAt {
     fn release(&self, start: u64, length: u64);
 }
 
-pub struct FrameSpool<S> {
-    spool: S,
+/// Memory is given back only as a whole.
+impl Scratch for Vec<u8> {
+    fn release(&self, _: u64, _: u64) {}
+}
+
+/// Makes an empty file.
+pub type MakeScratch<'s, S> = Box<dyn FnOnce() -> Result<S> + 's>;
+
+/// Bytes that wait in memory, where no more wait than these.
+const IN_MEMORY: usize = 1 << 20;
+
+pub struct Spool<'s, S> {
+    make: Option<MakeScratch<'s, S>>,
+    file: Option<S>,
+    /// The bytes that wait, where there is no file.
+    memory: Vec<u8>,
     size: u64,
-    frames: Vec<Waiter>,
-    compressor: Compressor,
 }
 
-/// The facts about a frame in the spool.
-struct Waiter {
-    start: u64,
-    /// Bytes of the frame, and of its lists, compressed, behind it.
-    length: usize,
-    packed: usize,
-    /// Bytes of the parts of its lists: sums, lines, restricted, states and records.
-    parts: [usize; 5],
-    content_size: u32,
-    digest: Digest,
-    restricted_count: u64,
-    content_bytes: u64,
-    read_again: u64,
-}
-
-impl<S: Scratch> FrameSpool<S> {
-    /// Makes a spool in the file `spool`, which is empty.
-    pub fn new(spool: S) -> Result<FrameSpool<S>> {
-        Ok(FrameSpool {
-            spool,
+impl<'s, S: Scratch> Spool<'s, S> {
+    /// Makes an empty spool; `make` is called for a file when much waits.
+    pub fn new(make: impl FnOnce() -> Result<S> + 's) -> Spool<'s, S> {
+        Spool {
+            make: Some(Box::new(make)),
+            file: None,
+            memory: Vec::new(),
             size: 0,
-            frames: Vec::new(),
-            compressor: Compressor::of_lists(None)?,
-        })
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    /// Tells whether licences wait, or are left out, and not only states of files.
-    pub fn has_licenses(&self) -> bool {
-        let mut frames = self.frames.iter();
-        frames.any(|waiter| waiter.content_size > 0 || waiter.restricted_count > 0)
-    }
-
-    /// Takes a frame, and returns its memory.
-    pub fn push(&mut self, licenses: LicenseFrame) -> Result<Vec<u8>> {
-        let LicenseFrame { frame, listed } = licenses;
-        let texts = [
-            &listed.sums,
-            &listed.lines,
-            &listed.restricted,
-            &listed.states,
-        ];
-        let [sums, lines, restricted, states] = texts.map(Vec::len);
-        let parts = [
-            sums,
-            lines,
-            restricted,
-            states,
-            listed.records.len() * RECORD,
-        ];
-        let mut all = Vec::new();
-        all.try_reserve_exact(parts.iter().sum())?;
-        texts.iter().for_each(|text| all.extend_from_slice(text));
-        let records = listed.records.iter();
-        records.for_each(|record| all.extend_from_slice(&record.to_bytes()));
-        let packed = self.compressor.pack(&all, Vec::new())?;
-        self.spool.write_all(&frame.bytes)?;
-        self.spool.write_all(&packed)?;
-        self.frames.try_reserve(1)?;
-        self.frames.push(Waiter {
-            start: self.size,
-            length: frame.bytes.len(),
-            packed: packed.len(),
-            parts,
-            content_size: frame.content_size,
-            digest: frame.digest,
-            restricted_count: listed.restricted_count,
-            content_bytes: listed.content_bytes,
-            read_again: listed.read_again,
-        });
-        self.size += (frame.bytes.len() + packed.len()) as u64;
-        Ok(frame.bytes)
-    }
-
-    /// Gives `take` each frame, in the order in which they came.
-    pub fn give_to<E: From<Fault>>(
-        self,
-        mut take: impl FnMut(LicenseFrame) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut decompressor = Decompressor::new()?;
-        for waiter in &self.frames {
-            let frame = Frame {
-                bytes: self.read(waiter.start, waiter.length)?,
-                content_size: waiter.content_size,
-                digest: waiter.digest,
-            };
-            let listed = self.listed(waiter, &mut decompressor)?;
-            // Without this the frame would take twice the room, here and where it is written now.
-            let length = waiter.length + waiter.packed;
-            self.spool.release(waiter.start, length as u64);
-            take(LicenseFrame { frame, listed })?;
         }
-        Ok(())
     }
 
-    fn listed(&self, waiter: &Waiter, decompressor: &mut Decompressor) -> Result<FrameLists> {
-        let packed = self.read(waiter.start + waiter.length as u64, waiter.packed)?;
-        let mut all = Vec::new();
-        let all = sized(&mut all, waiter.parts.iter().sum())?;
-        decompressor.decompress(&packed, all)?;
-        let mut rest = &*all;
-        let mut next = |length| {
-            let mut part = Vec::new();
-            let (bytes, behind) = rest.split_at_checked(length).unwrap_or_default();
-            part.try_reserve_exact(length)?;
-            part.extend_from_slice(bytes);
-            rest = behind;
-            Ok::<_, Fault>(part)
-        };
-        let [sums, lines, restricted, states, records] = waiter.parts;
-        let mut listed = FrameLists {
-            sums: next(sums)?,
-            lines: next(lines)?,
-            restricted: next(restricted)?,
-            states: next(states)?,
-            records: Vec::new(),
-            restricted_count: waiter.restricted_count,
-            content_bytes: waiter.content_bytes,
-            read_again: waiter.read_again,
-        };
-        let records = next(records)?;
-        let (records, _) = records.as_chunks();
-        listed.records.try_reserve_exact(records.len())?;
-        listed
-            .records
-            .extend(records.iter().map(Record::from_bytes));
-        Ok(listed)
+    /// Takes these bytes in, one behind the other, and tells where they begin.
+    pub fn append(&mut self, parts: &[&[u8]]) -> Result<u64> {
+        let (start, length) = (
+            self.size,
+            parts.iter().map(|part| part.len()).sum::<usize>(),
+        );
+        if self.memory.len() + length > IN_MEMORY
+            && let Some(make) = self.make.take()
+        {
+            let mut file = make()?;
+            file.write_all(&self.memory)?;
+            self.memory = Vec::new();
+            self.file = Some(file);
+        }
+        match &mut self.file {
+            Some(file) => parts.iter().try_for_each(|part| file.write_all(part))?,
+            None if self.make.is_none() => return Err(Fault::OutOfMemory),
+            None => {
+                self.memory.try_reserve(length)?;
+                parts
+                    .iter()
+                    .for_each(|part| self.memory.extend_from_slice(part));
+            }
+        }
+        self.size += length as u64;
+        Ok(start)
     }
 
-    fn read(&self, start: u64, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.spool
-            .read_exact_at(sized(&mut bytes, length)?, start)?;
-        Ok(bytes)
+    /// Fills `buffer` with what waits from `start` on.
+    pub fn read(&self, buffer: &mut [u8], start: u64) -> Result<()> {
+        match &self.file {
+            Some(file) => Ok(file.read_exact_at(buffer, start)?),
+            None => Ok(self.memory.read_exact_at(buffer, start)?),
+        }
+    }
+
+    /// Gives back the room of bytes that are not read any more.
+    pub fn release(&self, start: u64, length: u64) {
+        if let Some(file) = &self.file {
+            file.release(start, length);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn only_much_waits_in_a_file() {
+        let made = Cell::new(false);
+        let mut spool = Spool::new(|| {
+            made.set(true);
+            Ok(Vec::new())
+        });
+        let part = |number: u64| vec![number as u8; IN_MEMORY / 8];
+        for number in 0..16 {
+            let start = spool.append(&[&part(number), b"end"]).unwrap();
+            assert_eq!(start, number * (IN_MEMORY as u64 / 8 + 3));
+            assert_eq!(made.get(), number >= 7, "{number}");
+            for before in 0..=number {
+                let mut bytes = vec![0; IN_MEMORY / 8 + 3];
+                let start = before * bytes.len() as u64;
+                spool.read(&mut bytes, start).unwrap();
+                assert_eq!(bytes, [part(before), b"end".to_vec()].concat());
+            }
+        }
+        assert!(
+            spool
+                .read(&mut [0; 4], 16 * (IN_MEMORY as u64 / 8 + 3) - 3)
+                .is_err()
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::json;
 
 /// The format this library writes.
 pub const FORMAT: &str = "licbak";
-pub const VERSION: [u64; 2] = [1, 0];
+pub const VERSION: [u64; 2] = [1, 1];
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Trailer {
@@ -18,6 +18,13 @@ pub struct Trailer {
     pub version: [u64; 2],
     /// The time of creation by RFC 3339.
     pub created: String,
+    /// The backup and its successors, in hexadecimal.
+    pub id: String,
+    /// The number of backups so far that replaced each other, this one included.
+    pub generation: u64,
+    /// The machine: an HMAC-SHA-256 of the host's word for it, in hexadecimal, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     pub licenses: u64,
     pub restricted: u64,
     /// Bytes of the licences' contents.
@@ -25,9 +32,9 @@ pub struct Trailer {
     /// Every member between the licences and this one, in order.
     #[serde(deserialize_with = "json::list")]
     pub members: Vec<Entry>,
-    /// The first record of each frame of the index, in hexadecimal.
+    /// The hint in the first record of each of the index's frames that has records.
     #[serde(deserialize_with = "json::list")]
-    pub index: Vec<String>,
+    pub index: Vec<u32>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,9 +49,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Gives the beginning of the content: these members' names need no pax header.
+    /// Gives the beginning of the content.
     pub fn content(&self) -> u64 {
-        self.offset.saturating_add(members::BLOCK as u64)
+        self.offset.saturating_add(members::header_size(self.size))
     }
 
     pub fn content_end(&self) -> u64 {
@@ -80,32 +87,39 @@ impl Trailer {
         if head.format != FORMAT {
             return Err(Fault::damaged("it is no backup of licbak"));
         }
-        match head.version.first() {
-            Some(&major) if major == VERSION[0] => json::parse(text).map_err(bad),
-            Some(&major) if major > VERSION[0] => Err(Fault::Newer(major)),
+        let other = |version, why| Err(Fault::OtherVersion { version, why });
+        match head.version.as_slice() {
+            [1, 0] => other([1, 0], "was never released"),
+            [1, _] => {
+                let trailer: Trailer = json::parse(text).map_err(bad)?;
+                trailer.identity()?;
+                match trailer.generation {
+                    0 => Err(Fault::damaged("backup.json states no generation")),
+                    _ => Ok(trailer),
+                }
+            }
+            [major, rest @ ..] if *major > 1 => {
+                let minor = rest.first().copied().unwrap_or_default();
+                other([*major, minor], "is later than 1, which this library reads")
+            }
             _ => Err(Fault::damaged("backup.json states no version")),
         }
+    }
+
+    /// Gives the ID, and the hash of the machine, if one is stated.
+    pub fn identity(&self) -> Result<([u8; 16], Option<super::Digest>)> {
+        let bad = || Fault::damaged("backup.json has an ID that is none");
+        let machine = self.machine.as_deref();
+        let machine = machine.map(|text| lines::parse_hex(text).ok_or_else(bad));
+        Ok((
+            lines::parse_hex(&self.id).ok_or_else(bad)?,
+            machine.transpose()?,
+        ))
     }
 
     pub fn entry(&self, name: &str) -> Result<&Entry> {
         let entry = self.members.iter().find(|entry| entry.name == name);
         entry.ok_or_else(|| Fault::Damaged(format!("{name} is missing")))
-    }
-
-    /// Copies the trailer, if there is memory for its lists: they may be of any length.
-    pub fn try_clone(&self) -> Result<Trailer> {
-        let (mut members, mut index) = (Vec::new(), Vec::new());
-        members.try_reserve_exact(self.members.len())?;
-        members.extend_from_slice(&self.members);
-        index.try_reserve_exact(self.index.len())?;
-        index.extend_from_slice(&self.index);
-        Ok(Trailer {
-            format: self.format.clone(),
-            created: self.created.clone(),
-            members,
-            index,
-            ..*self
-        })
     }
 }
 
@@ -114,29 +128,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_major_version_is_told_from_damage() {
+    fn another_version_is_told_from_damage() {
         let parse = |json: &str| Trailer::parse(json.as_bytes());
-        assert!(matches!(
-            parse(r#"{"format":"licbak","version":[2]}"#),
-            Err(Fault::Newer(2))
-        ));
-        assert!(matches!(
-            parse(r#"{"format":"licbak","version":[0,9]}"#),
-            Err(Fault::Damaged(_))
-        ));
-        assert!(matches!(
-            parse(r#"{"format":"licbak","version":[]}"#),
-            Err(Fault::Damaged(_))
-        ));
-        assert!(matches!(
-            parse(r#"{"format":"other","version":[1,0]}"#),
-            Err(Fault::Damaged(_))
-        ));
-        assert!(matches!(
-            parse(r#"{"format":"licbak","version":[1,0]}"#),
-            Err(Fault::Damaged(_))
-        ));
-        let later = r#"{"format":"licbak","version":[1,7],"created":"","licenses":0,"restricted":0,
+        for (json, expected) in [
+            (r#"{"format":"licbak","version":[2]}"#, Some([2, 0])),
+            (r#"{"format":"licbak","version":[2,7],"x":1}"#, Some([2, 7])),
+            (r#"{"format":"licbak","version":[1,0]}"#, Some([1, 0])),
+            (r#"{"format":"licbak","version":[0,9]}"#, None),
+            (r#"{"format":"licbak","version":[]}"#, None),
+            (r#"{"format":"other","version":[1,1]}"#, None),
+            (r#"{"format":"licbak","version":[1,1]}"#, None),
+        ] {
+            match (parse(json), expected) {
+                (Err(Fault::OtherVersion { version, .. }), Some(other)) => {
+                    assert_eq!(version, other);
+                }
+                (Err(Fault::Damaged(_)), None) => {}
+                (parsed, _) => panic!("{json}: {parsed:?}"),
+            }
+        }
+        let later = r#"{"format":"licbak","version":[1,7],"created":"","id":"00112233445566778899aabbccddeeff",
+            "generation":1,"licenses":0,"restricted":0,
             "content_bytes":0,"members":[],"index":[],"something":{"new":1}}"#;
         assert_eq!(parse(later).unwrap().version, [1, 7]);
     }

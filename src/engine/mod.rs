@@ -4,10 +4,12 @@
 //! - `operation`: the parts of any operation: start, events, cancel, wait, end.
 //! - `backup`: a store into a backup; `restore`: a backup into a store.
 //! - `reading`: a backup opened, checked, verified, listed; `stop`: why work on one stops.
+//! - `machine`: how a backup tells which machine it is of.
 
 #![forbid(unsafe_code)]
 
 pub mod backup;
+mod machine;
 pub mod operation;
 pub mod properties;
 pub mod reading;

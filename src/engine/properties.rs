@@ -21,16 +21,18 @@ pub enum Property {
     StorePath,
     Threads,
     CompressionLevel,
+    MachineId,
     UnstatedRight,
 }
 
 /// All properties, in the order in which they are counted.
-const ALL: [(Property, &str); 6] = [
+const ALL: [(Property, &str); 7] = [
     (Property::BackupPath, "BackupPath"),
     (Property::RestorePath, "RestorePath"),
     (Property::StorePath, "StorePath"),
     (Property::Threads, "Threads"),
     (Property::CompressionLevel, "CompressionLevel"),
+    (Property::MachineId, "MachineId"),
     (Property::UnstatedRight, "UnstatedRight"),
 ];
 
@@ -72,6 +74,7 @@ impl Property {
             (Property::CompressionLevel, Value::Dword(level)) => {
                 crate::archive::frames::levels().contains(&level.cast_signed())
             }
+            (Property::MachineId, Value::String(machine)) => !machine.contains('\0'),
             (Property::UnstatedRight, Value::Dword(leave_out)) => *leave_out <= 1,
             _ => false,
         }
@@ -167,6 +170,14 @@ impl Properties {
     pub fn level(&self) -> Option<i32> {
         self.number(Property::CompressionLevel)
             .map(u32::cast_signed)
+    }
+
+    /// Gives the host's word for this machine, if there is one.
+    pub fn machine(&self) -> Option<&str> {
+        match self.get(Property::MachineId) {
+            Ok(Value::String(machine)) if !machine.is_empty() => Some(machine),
+            _ => None,
+        }
     }
 
     pub fn leaves_out_unstated(&self) -> bool {

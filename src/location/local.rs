@@ -247,6 +247,25 @@ impl Destination {
         Ok(())
     }
 
+    /// Tells whether the backup that was seen, `file`, is still there, once that is on the disk;
+    /// false where there is none any more.
+    pub fn keeps(&self, file: &File) -> Result<bool> {
+        let failed = |errno| self.error("keep the backup", errno);
+        file.sync().map_err(failed)?;
+        let _lock = self.lock()?;
+        match (self.directory.facts_of(FILE), &self.replaces) {
+            (Err(Errno::NOENT), _) => return Ok(false),
+            (Ok(there), Replaces::Seen(Some(seen))) if there.identity == seen.identity => {}
+            (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
+            (Err(errno), _) => return Err(failed(errno)),
+        }
+        self.directory
+            .sync()
+            .or_else(unsupported_is_fine)
+            .map_err(failed)?;
+        Ok(true)
+    }
+
     /// Makes a second file, which leaves nothing behind.
     pub fn scratch(&self) -> Result<File, Errno> {
         if let Some(file) = self.directory.create_unnamed()? {

@@ -3,7 +3,7 @@
 //! lie.
 
 use crate::archive::frames::{Compressor, FrameReader, SeekTable};
-use crate::archive::index::{self, Record};
+use crate::archive::index::{self, COUNT, RECORD, Record};
 use crate::archive::lines;
 use crate::archive::reader::Reader;
 use crate::archive::trailer::{Entry, Trailer};
@@ -48,7 +48,7 @@ impl Parts {
             sums: content(reader, SUMS)?,
             lines: content(reader, LICENSES)?,
             restricted: content(reader, RESTRICTED)?,
-            state: b"{}\n".to_vec(),
+            state: content(reader, STATE).unwrap_or_default(),
         })
     }
 
@@ -58,6 +58,7 @@ impl Parts {
             bytes: Vec::new(),
             table: SeekTable::default(),
             digests: Vec::new(),
+            counts: Vec::new(),
             compressor: Compressor::of_licenses(None)?,
         };
         let mut altered = |part, content: &[u8]| {
@@ -65,39 +66,41 @@ impl Parts {
             alter(part, &mut content);
             content
         };
-        let mut places = Vec::new();
         for (number, content) in self.frames.iter().enumerate() {
             let content = altered(Part::Licenses(number), content);
-            let start = file.table.content_size();
-            places.extend(members_of(&content).into_iter().map(|place| start + place));
-            file.append(&content)?;
+            file.append(&content, members_in(&content))?;
         }
         let sums = altered(Part::Sums, &self.sums);
         let lines = altered(Part::Lines, &self.lines);
-        let mut entries = vec![file.member(SUMS, &sums)?, file.member(LICENSES, &lines)?];
-        let starts: Vec<u64> = entries.iter().map(Entry::content).collect();
-        let records = records(&places, &sums, &lines, &starts);
-        let records = altered(Part::Index, &records);
         let restricted = altered(Part::Restricted, &self.restricted);
-        entries.push(file.member(RESTRICTED, &restricted)?);
-        entries.push(file.member(INDEX, &records)?);
-        entries.push(file.member(STATE, &altered(Part::State, &self.state))?);
+        let mut entries = Vec::new();
+        for (name, list) in [(SUMS, &sums), (LICENSES, &lines), (RESTRICTED, &restricted)] {
+            entries.push(file.member(name, list, count(list) as u32)?);
+        }
+        let counts = file.counts.iter().map(|count| count.to_le_bytes());
+        let counts = counts.collect::<Vec<_>>();
+        let mut records = counts.as_flattened().to_vec();
+        records.extend(records_of(&lines));
+        let records = altered(Part::Index, &records);
+        // The numbers for frames are a frame of their own.
+        let (counts, records) = records.split_at(records.len().min(counts.len() * COUNT));
+        entries.push(file.index(counts, records)?);
+        entries.push(file.member(STATE, &altered(Part::State, &self.state), 0)?);
         let digests = altered(Part::Digests, &file.digests.concat());
-        entries.push(file.member(FRAMES, &digests)?);
-        let first = records.first_chunk::<{ index::RECORD }>();
-        let first = first.map(|first| lines::hex::<{ 2 * index::RECORD }>(first));
+        entries.push(file.member(FRAMES, &digests, 0)?);
+        let first = records.first_chunk().copied().map(Record::from_bytes);
         let trailer = Trailer {
             format: crate::archive::trailer::FORMAT.into(),
             version: crate::archive::trailer::VERSION,
             created: "2001-09-09T01:46:40Z".into(),
-            licenses: (records.len() / index::RECORD) as u64,
+            id: "07".repeat(16),
+            generation: 1,
+            machine: None,
+            licenses: (records.len() / RECORD) as u64,
             restricted: count(&restricted),
             content_bytes: content_bytes(&lines),
             members: entries,
-            index: first
-                .map(|hex| hex.iter().copied().map(char::from).collect())
-                .into_iter()
-                .collect(),
+            index: first.map(|first| first.hint).into_iter().collect(),
         };
         let mut json = Vec::new();
         lines::push_json(&mut json, &trailer)?;
@@ -106,7 +109,7 @@ impl Parts {
         last.extend_from_slice(&json);
         last.resize(last.len().next_multiple_of(members::BLOCK), 0);
         last.extend_from_slice(&members::END);
-        file.append(&last)?;
+        file.append(&last, 0)?;
         let mut table = Vec::new();
         file.table.write(&mut table)?;
         let (head, entries) = table.split_at_checked(8).unwrap_or_default();
@@ -125,11 +128,12 @@ struct File {
     bytes: Vec<u8>,
     table: SeekTable,
     digests: Vec<crate::archive::Digest>,
+    counts: Vec<u32>,
     compressor: Compressor,
 }
 
 impl File {
-    fn append(&mut self, content: &[u8]) -> Result<()> {
+    fn append(&mut self, content: &[u8], count: u32) -> Result<()> {
         if content.is_empty() {
             return Ok(());
         }
@@ -137,71 +141,68 @@ impl File {
         self.table
             .push(frame.bytes.len() as u32, frame.content_size)?;
         self.digests.push(frame.digest);
+        self.counts.push(count);
         self.bytes.extend_from_slice(&frame.bytes);
         Ok(())
     }
 
-    fn member(&mut self, name: &str, content: &[u8]) -> Result<Entry> {
+    fn member(&mut self, name: &str, content: &[u8], count: u32) -> Result<Entry> {
         let offset = self.table.content_size();
         let mut bytes = members::header(name, content.len() as u64, 0).into_owned();
         bytes.extend_from_slice(content);
         bytes.resize(bytes.len().next_multiple_of(members::BLOCK), 0);
-        self.append(&bytes)?;
-        let sha256 = lines::hex::<64>(&digest(content));
-        Ok(Entry {
+        self.append(&bytes, count)?;
+        Ok(self.entry(name, offset, content))
+    }
+
+    fn index(&mut self, counts: &[u8], records: &[u8]) -> Result<Entry> {
+        let (offset, all) = (self.table.content_size(), [counts, records].concat());
+        let mut bytes = members::header(INDEX, all.len() as u64, 0).into_owned();
+        bytes.extend_from_slice(counts);
+        self.append(&bytes, 0)?;
+        let mut bytes = records.to_vec();
+        bytes.resize(members::padded(all.len() as u64) as usize - counts.len(), 0);
+        self.append(&bytes, 0)?;
+        Ok(self.entry(INDEX, offset, &all))
+    }
+
+    fn entry(&self, name: &str, offset: u64, content: &[u8]) -> Entry {
+        Entry {
             name: name.into(),
             offset,
             size: content.len() as u64,
-            sha256: sha256.iter().copied().map(char::from).collect(),
-        })
+            sha256: lines::hex_text::<64>(&digest(content)),
+        }
     }
 }
 
 fn content<R: ReadAt>(reader: &Reader<R>, name: &str) -> Result<Vec<u8>> {
     let (mut member, mut content) = (reader.member(name)?, Vec::new());
-    while let Some((_, part)) = member.next()? {
+    while let Some(part) = member.next()? {
         content.extend_from_slice(part);
     }
     Ok(content)
 }
 
-/// Finds the beginnings of members, as far as there are any.
-fn members_of(content: &[u8]) -> Vec<u64> {
-    let (mut places, mut start) = (Vec::new(), 0);
+/// Counts the members, as far as there are any.
+fn members_in(content: &[u8]) -> u32 {
+    let (mut count, mut start) = (0, 0);
     while let Some(Ok(member)) = content.get(start..).map(members::parse) {
-        places.push(start as u64);
+        count += 1;
         start += member.end;
     }
-    places
+    count
 }
 
-/// Makes the index of licences in these places, as their lines tell of them.
-fn records(places: &[u64], sums: &[u8], lines: &[u8], starts: &[u64]) -> Vec<u8> {
-    let offsets = |text: &[u8], start: u64| {
-        let ends = text.split_inclusive(|byte| *byte == b'\n');
-        let starts = ends.scan(start, |at, line| {
-            *at += line.len() as u64;
-            Some(*at - line.len() as u64)
-        });
-        starts.collect::<Vec<_>>()
-    };
-    let [sums_at, lines_at] = starts else {
-        return Vec::new();
-    };
-    let keys = lines.split(|byte| *byte == b'\n').map(|line| {
-        let line = lines::parse_license(line);
-        line.map_or([0; 8], |line| index::key(&line.key_id))
-    });
-    let places = places.iter().zip(offsets(sums, *sums_at));
-    let places = places.zip(offsets(lines, *lines_at)).zip(keys);
-    let mut records: Vec<Record> = places
-        .map(|(((member, sum), line), key)| Record {
-            key,
-            member: *member,
-            sum,
-            line,
-        })
-        .collect();
+/// Makes the records of the index for licences in these lines.
+fn records_of(lines: &[u8]) -> Vec<u8> {
+    let mut records = Vec::new();
+    for (line, license) in lines.split(|byte| *byte == b'\n').zip(0..) {
+        if let Ok(line) = lines::parse_license(line) {
+            let hint = index::hint(&line.key_id);
+            records.push(Record { hint, license });
+        }
+    }
     records.sort_unstable();
     records.into_iter().flat_map(Record::to_bytes).collect()
 }

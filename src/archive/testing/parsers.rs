@@ -4,11 +4,11 @@
 use std::sync::OnceLock;
 
 use super::forge::{Part, Parts};
+use super::{new_writer, noted, stamp};
 use crate::archive::builder::FrameBuilder;
 use crate::archive::catalog_in_step::{Agreement, Expected};
-use crate::archive::frames::{Compressor, FrameReader, SeekTable, Span, Tail};
+use crate::archive::frames::{Compressor, FrameReader, SeekTable, Tail};
 use crate::archive::reader::{Reader, licenses_in};
-use crate::archive::writer::Writer;
 use crate::archive::{Fault, RESTRICTED, Result, digest, members};
 #[cfg(test)]
 use crate::license::parsers::Parser;
@@ -68,18 +68,11 @@ pub fn members(content: &[u8]) {
             _ => members::BLOCK,
         };
     }
-    let span = Span {
-        start: 0,
-        length: 0,
-        content_start: 0,
-        content_size: content.len() as u32,
-    };
-    let mut end = 0;
-    let _ = licenses_in(&content, span, |license| {
+    let mut size = 0;
+    let _ = licenses_in(&content, |license| {
         assert!(name::check(license.name.as_bytes()).is_ok());
-        assert!(license.offset >= end);
-        end = license.offset + (members::BLOCK + license.content.len()) as u64;
-        assert!(end <= content.len() as u64);
+        size += members::BLOCK + license.content.len();
+        assert!(size <= content.len());
         Ok::<(), Fault>(())
     });
     check(&build(|part, frame| {
@@ -176,7 +169,7 @@ fn build(alter: impl FnMut(Part, &mut Vec<u8>)) -> Vec<u8> {
 /// Makes two frames of two licences.
 fn parts() -> Result<Parts> {
     let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), Compressor::of_lists(None)?);
+    let mut writer = new_writer(&mut file, Some(noted()))?;
     let (mut builder, mut packer) = (FrameBuilder::new()?, Compressor::of_licenses(None)?);
     let long = "n".repeat(120);
     for frame in [["a", "b/c.lic"], ["d", &long]] {
@@ -192,7 +185,7 @@ fn parts() -> Result<Parts> {
         }
         writer.append(builder.close(&mut packer, Vec::new())?)?;
     }
-    writer.finish(String::new())?;
+    writer.finish(&stamp())?;
     Parts::of(&Reader::open(file)?)
 }
 
@@ -239,12 +232,14 @@ pub fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let mut agreement = Agreement::new(&reader)?;
     let (mut memory, mut found) = (FrameReader::new()?, Vec::new());
     for frame in 0..reader.license_frames() {
-        let span = reader.span(frame)?;
-        licenses_in(reader.frame(frame, &mut memory)?, span, |license| {
-            let listed = agreement.next()?;
-            let same = listed.name == license.name && listed.offset == license.offset;
+        licenses_in(reader.frame(frame, &mut memory)?, |license| {
+            if !agreement.has_next_in(frame) {
+                return Err(Fault::damaged("a frame has more licences than are listed"));
+            }
+            let listed = agreement.next(frame)?;
             let size = license.content.len() as u64;
-            if !same || listed.size != size || listed.digest != digest(license.content) {
+            let same = listed.name == license.name && listed.size == size;
+            if !same || listed.digest != digest(license.content) {
                 return Err(Fault::damaged("a licence is not what the lists say"));
             }
             found.push((listed, license.content.to_vec()));

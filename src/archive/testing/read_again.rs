@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::roundtrip::license;
+use super::{new_writer, noted, stamp};
 use crate::archive::builder::FrameBuilder;
 use crate::archive::catalog_in_step::Agreement;
 use crate::archive::frames::{Compressor, FrameReader};
-use crate::archive::lines::{parse_json, parse_state};
+use crate::archive::lines::parse_json;
 use crate::archive::reader::{Reader, licenses_in};
-use crate::archive::records::{FileState, NotedOrigin};
-use crate::archive::writer::{LastLook, Writer};
+use crate::archive::state::{self, FileState, Noted, OlderVersion, Proof, State};
+use crate::archive::writer::LastLook;
 use crate::archive::{RESTRICTED, STATE, digest};
 use crate::license as licenses;
 use crate::random::HashMap;
@@ -28,30 +29,22 @@ fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
     (name, content)
 }
 
-fn state(number: usize, pass: usize) -> FileState {
-    FileState {
+fn proof(number: usize, pass: usize) -> Proof {
+    let state = FileState {
         device: 1,
         inode: number as u64,
         mtime: 0,
         ctime: pass as i64,
         size: 1,
-    }
-}
-
-fn origin() -> NotedOrigin {
-    NotedOrigin {
-        boot: "this run".into(),
-        mount: 7,
-    }
+    };
+    noted().prover().unwrap().proof(&state)
 }
 
 /// Reads the licences in these passes, and keeps what was found last. Gives the file, or the first
 /// licence of which an earlier version must not stay.
 fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
     let mut file = Vec::new();
-    let lists = Compressor::of_lists(None).unwrap();
-    let mut writer = Writer::new(&mut file, || Ok(Vec::new()), lists);
-    writer.note_origin(&origin()).unwrap();
+    let mut writer = new_writer(&mut file, Some(noted())).unwrap();
     let mut packer = Compressor::of_licenses(None).unwrap();
     let (mut builder, mut last) = (FrameBuilder::new().unwrap(), HashMap::default());
     for (pass, find) in passes.iter().enumerate() {
@@ -68,8 +61,8 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
             match look {
                 LastLook::Restricted => builder.restrict(&name, &statement).unwrap(),
                 LastLook::Kept => {
-                    let state = state(number, pass);
-                    builder.keep(&name, 1, &statement, Some(&state)).unwrap();
+                    let proof = proof(number, pass);
+                    builder.keep(&name, 1, &statement, Some(proof)).unwrap();
                 }
             }
             if pass > 0 {
@@ -105,7 +98,7 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
     });
     named.unwrap();
     assert_eq!(names.next(), None);
-    writer.finish("2001-09-09T01:46:40Z".into()).unwrap();
+    writer.finish(&stamp()).unwrap();
     Ok(file)
 }
 
@@ -140,31 +133,34 @@ fn check(passes: &[Pass]) {
     let mut lists = Agreement::new(&reader).unwrap();
     let (mut memory, mut listed) = (FrameReader::new().unwrap(), kept.iter());
     // The versions that are not listed: the name and size, by the frame.
-    let mut old = BTreeMap::<u32, Vec<(String, u64)>>::new();
+    let mut old = BTreeMap::<u32, Vec<(String, u32)>>::new();
     for frame in 0..reader.license_frames() {
-        let span = reader.span(frame).unwrap();
         let content = reader.frame(frame, &mut memory).unwrap();
-        let walked = licenses_in(content, span, |found| {
-            if !lists.has_next_before(found.offset + 1) {
-                let old = old.entry(frame as u32).or_default();
-                old.push((found.name.to_owned(), found.content.len() as u64));
-                return Ok::<(), crate::archive::Fault>(());
+        let mut next = None;
+        let walked = licenses_in(content, |found| {
+            if next.is_none() && lists.has_next_in(frame) {
+                next = Some(lists.next(frame)?);
             }
-            let expected = lists.next()?;
+            let Some(expected) = next.take_if(|next| next.name == found.name) else {
+                let old = old.entry(frame as u32).or_default();
+                old.push((found.name.into_owned(), found.content.len() as u32));
+                return Ok::<(), crate::archive::Fault>(());
+            };
             let (pass, number) = listed.next().unwrap();
             let (name, content) = version(*number, *pass);
             assert_eq!(
-                (expected.name.as_str(), expected.offset),
-                (found.name, found.offset)
+                (expected.name.as_str(), expected.frame),
+                (found.name.as_ref(), frame)
             );
             assert_eq!(expected.digest, digest(found.content));
             assert_eq!(
-                (found.name, found.content),
+                (found.name.as_ref(), found.content),
                 (name.as_str(), content.as_slice())
             );
             Ok(())
         });
         walked.unwrap();
+        assert!(next.is_none() && !lists.has_next_in(frame));
     }
     assert_eq!(listed.next(), None);
     lists.finish().unwrap();
@@ -179,42 +175,40 @@ fn check(passes: &[Pass]) {
         count += 1;
     }
     assert_eq!(count, restricted.len());
-    check_states(&reader, passes, old);
+    check_states(&reader, &kept, old);
 }
 
-/// Checks that the states of licences that were read once stay, that each old version is told, and
-/// that nothing else is.
+/// Checks that each licence has the state of the pass that found it last, that each old version is
+/// told, and that nothing else is.
 fn check_states(
     reader: &Reader<&Vec<u8>>,
-    passes: &[Pass],
-    mut old: BTreeMap<u32, Vec<(String, u64)>>,
+    kept: &[(usize, usize)],
+    mut old: BTreeMap<u32, Vec<(String, u32)>>,
 ) {
-    let mut states = reader.lines(STATE).unwrap();
-    let (_, first) = states.next().unwrap().unwrap();
-    assert_eq!(parse_json::<NotedOrigin>(first).unwrap(), origin());
-    let once = |number: &usize| passes[1..].iter().all(|find| find(*number).is_none());
-    let mut once = (0..COUNT)
-        .filter(|number| passes[0](*number) == Some(LastLook::Kept))
-        .filter(once);
-    while let Some((_, line)) = states.next().unwrap() {
-        let line = parse_state(line).unwrap();
-        match line.superseded_in {
-            None => {
-                let number = once.next().unwrap();
-                assert_eq!(line.name, license(number).0);
-                assert_eq!(line.state(), state(number, 0));
-            }
-            Some(frame) => {
-                let versions = old.get_mut(&frame).unwrap();
-                let this = (line.name.into_owned(), line.size);
-                let place = versions.iter().position(|version| *version == this);
-                versions.remove(place.unwrap());
-            }
-        }
+    let mut member = reader.member(STATE).unwrap();
+    let mut content = Vec::new();
+    while let Some(part) = member.next().unwrap() {
+        content.extend_from_slice(part);
     }
-    assert_eq!(once.next(), None);
+    member.finish().unwrap();
+    let (states, lines) = content.split_at(kept.len() * state::RECORD);
+    for (bytes, (pass, number)) in states.as_chunks().0.iter().zip(kept) {
+        let expected = State {
+            proof: Some(proof(*number, *pass)),
+            size: version(*number, *pass).1.len() as u32,
+        };
+        assert_eq!(State::from_bytes(*bytes), expected);
+    }
+    let mut lines = lines.split_inclusive(|byte| *byte == b'\n');
+    assert_eq!(parse_json::<Noted>(lines.next().unwrap()).unwrap(), noted());
+    for line in lines {
+        let line: OlderVersion = parse_json(line).unwrap();
+        let versions = old.get_mut(&line.frame).unwrap();
+        let this = (line.name.into_owned(), line.size);
+        let place = versions.iter().position(|version| *version == this);
+        versions.remove(place.unwrap());
+    }
     assert!(old.values().all(Vec::is_empty));
-    states.finish().unwrap();
 }
 
 const KEPT: Option<LastLook> = Some(LastLook::Kept);

@@ -14,30 +14,33 @@ use std::sync::Arc;
 use self::packer::Rules;
 use self::previous_backup::PreviousBackup;
 use self::readings::MakeScratch;
-use self::reuse::Reuse;
+use self::reuse::{Reuse, is_intact};
 use self::store_reader::{Extent, Sink, StoreReader};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::records::NotedOrigin;
-use crate::archive::spool::{FrameSpool, Scratch};
-use crate::archive::writer::Writer;
-use crate::archive::{Fault, ReadAt};
+use crate::archive::spool::{Scratch, Spool};
+use crate::archive::state::Noted;
+use crate::archive::waiting_frames::WaitingFrames;
+use crate::archive::writer::{Stamp, Writer};
+use crate::archive::{Fault, RESTRICTED, lines};
+use crate::engine::machine;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::properties::Property;
-use crate::engine::reading::backup_file::{Stored, errno};
+use crate::engine::reading::backup_file::{Backup, Stored, errno};
 use crate::engine::restorer::{Plan, Settings};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
 use crate::location::local::{self, Destination, Draft, Replaces};
+use crate::random;
 use crate::store::{Backups, Place};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::direct_io::Uncached;
-use crate::sys::files::Kind;
+use crate::sys::files::{File, Kind, user};
 
 /// The host's choices for a backup.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +62,8 @@ struct Request {
     backups: Vec<AnchoredPath>,
     rules: Rules,
     created: String,
+    /// The machine, in the host's words.
+    machine: Option<String>,
 }
 
 pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
@@ -81,6 +86,7 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
             leave_out_unstated: properties.leaves_out_unstated(),
         },
         created: created(),
+        machine: properties.machine().map(str::to_owned),
     };
     if matches!(&request.store, Place::Host(host) if !host.can_back_up()) {
         return Err(Error::new(
@@ -133,14 +139,30 @@ fn back_up(
         return rehearse(operation, pool, &request, backups, &replaces);
     }
     let target = Destination::open(request.path()?, replaces)?;
-    let draft = target.draft()?;
+    let before = request.before(&target.replaces)?;
     let scratch: MakeScratch = Box::new(|| target.scratch());
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
-    let fault = |fault| request.error(fault);
-    let spool = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
+    let mut noted = reader.is_of_files().then(|| request.noted(reader.origin()));
+    let old = request.old(before.as_ref(), noted.as_ref(), operation)?;
+    noted = old.as_ref().map(|old| old.noted.clone()).or(noted);
+    reader.prover = noted.as_ref().and_then(Noted::prover);
+    let mut changes = None;
+    if let Some(old) = &old {
+        let new = request.changes(old, &mut reader, &target)?;
+        if stays(&request, old, &new, &reader)? && target.keeps(old.backup.file())? {
+            return keep(operation, &old.backup);
+        }
+        changes = Some((old, new));
+    }
+    let draft = target.draft()?;
     let new_writer = || -> Result<_> {
-        let file = Uncached::new(&draft.file)?;
-        Ok(Writer::new(file, spool, request.compressor()?))
+        let (file, spool) = (Uncached::new(&draft.file)?, spool(&target));
+        Ok(Writer::new(
+            file,
+            spool,
+            request.compressor()?,
+            noted.clone(),
+        ))
     };
     let mut writer = new_writer()?;
     let mut saving = Saving {
@@ -149,34 +171,27 @@ fn back_up(
         writer: &mut writer,
         stays: true,
     };
-    let origin = reader.origin().map(origin);
-    let old = match reader.is_of_files() {
-        true => request.old(origin.as_ref(), operation)?,
-        false => None,
-    };
     let mut repeated = Repeated::No;
-    if let Some(old) = &old {
-        let origin = origin.as_ref();
-        repeated = repeat(&mut reader, &mut saving, old, origin, &target, &draft)?;
+    if let Some((old, new)) = changes {
+        repeated = repeat(&mut reader, &mut saving, old, new, &draft)?;
     }
     if repeated == Repeated::InVain {
         let cut = draft.file.cut(0).map_err(io::Error::from);
-        cut.map_err(|error| fault(error.into()))?;
+        cut.map_err(|error| request.error(error.into()))?;
         *saving.writer = new_writer()?;
     }
     if matches!(repeated, Repeated::No | Repeated::InVain) {
         // Licences that were not read, or not kept, are now read with the rest.
         saving.start_again();
-        saving.begin(origin.as_ref())?;
         reader
             .read(Extent::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
     let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
-    saving.finish(&reader, &target.replaces, old)?;
+    saving.finish(&reader, before.as_deref(), &target.replaces, old)?;
     operation.counters.enter(Phase::Committing, 0);
     let written = writer
-        .finish(request.created.clone())
+        .finish(&request.stamp(before.as_deref()))
         .map_err(|fault| request.error(fault))?;
     operation.counters.backup_bytes.set(written);
     draft.sync()?;
@@ -193,7 +208,8 @@ fn rehearse(
     replaces: &Replaces,
 ) -> Result<()> {
     let mut reader = request.reader(operation, pool, backups, None)?;
-    let mut writer = Writer::new(io::sink(), || Ok(Vec::new()), request.compressor()?);
+    let waiting: Spool<Vec<u8>> = Spool::new(|| Ok(Vec::new()));
+    let mut writer = Writer::new(io::sink(), waiting, request.compressor()?, None);
     let mut saving = Saving {
         operation,
         request,
@@ -202,7 +218,47 @@ fn rehearse(
     };
     let read = reader.read(Extent::All, None, &mut saving);
     read.map_err(|stop| request.stopped(stop))?;
-    saving.finish(&reader, replaces, None)
+    let before = request.before(replaces)?;
+    saving.finish(&reader, before.as_deref(), replaces, None)
+}
+
+/// Makes a spool on the disk of the backup.
+fn spool<'t>(target: &'t Destination) -> Spool<'t, Stored<File>> {
+    Spool::new(|| Ok(Stored(target.scratch().map_err(io::Error::from)?)))
+}
+
+/// Tells whether the old backup is what a new one would be, once it is sure that it is not damaged.
+fn stays(
+    request: &Request,
+    old: &PreviousBackup,
+    new: &WaitingFrames<Stored<File>>,
+    reader: &StoreReader,
+) -> Result<bool> {
+    let trailer = old.backup.reader.trailer();
+    let has_same = || {
+        let restricted = trailer.entry(RESTRICTED);
+        old.is_whole()
+            && trailer.licenses + trailer.restricted > 0
+            && !new.has_licenses()
+            && restricted.is_ok_and(|restricted| new.restricts_as(restricted))
+            && !reader.has_moved
+    };
+    Ok(has_same() && is_intact(old, reader.operation()).map_err(|stop| request.stopped(stop))?)
+}
+
+/// Ends a backup that has found nothing to write.
+fn keep(operation: &Operation, backup: &Backup) -> Result<()> {
+    let (counters, trailer) = (&operation.counters, backup.reader.trailer());
+    counters
+        .licenses_total
+        .set(trailer.licenses + trailer.restricted);
+    counters.licenses_done.set(trailer.licenses);
+    counters.licenses_restricted.set(trailer.restricted);
+    counters.content_bytes.set(trailer.content_bytes);
+    counters.backup_bytes.set(backup.reader.file_size());
+    counters.licenses_gone.set(0);
+    operation.counters.enter(Phase::Committing, 0);
+    operation.commit()
 }
 
 impl Request {
@@ -240,7 +296,7 @@ impl Request {
                 Error::system(Access::Write, doing, errno(&error))
             }
             Fault::OutOfMemory => Error::out_of_memory(),
-            Fault::Damaged(_) | Fault::Newer(_) => {
+            Fault::Damaged(_) | Fault::OtherVersion { .. } => {
                 Error::new(Outcome::Fail, format!("Cannot write the backup: {fault}."))
             }
         }
@@ -251,18 +307,73 @@ impl Request {
         stop.into_error(|fault| self.error(fault))
     }
 
-    /// Opens the backup whose licences can be taken over: those of files that show at `origin` that
-    /// they have not changed.
+    /// Opens the backup that is replaced, if it can be read.
+    fn before(&self, replaces: &Replaces) -> Result<Option<Arc<Backup>>> {
+        if !replaces.has_one() {
+            return Ok(None);
+        }
+        match Backup::open(self.path()?) {
+            Err(error) if error.outcome == Outcome::OutOfMemory => Err(error),
+            opened => Ok(opened.ok()),
+        }
+    }
+
+    /// Tells where and when, and by which rules, the states of files are noted.
+    fn noted(&self, origin: Option<&sys::origin::Origin>) -> Noted {
+        Noted {
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            leaves_out_unstated: self.rules.leave_out_unstated,
+            boot: origin.map_or_else(String::new, |origin| origin.boot.clone()),
+            mount: origin.map_or(0, |origin| origin.mount),
+            key: lines::hex_text::<32>(&random::bytes()),
+        }
+    }
+
+    /// Reads the names and states of the backup whose licences can be taken over.
     fn old(
         &self,
-        origin: Option<&NotedOrigin>,
+        before: Option<&Arc<Backup>>,
+        noted: Option<&Noted>,
         operation: &Operation,
     ) -> Result<Option<Arc<PreviousBackup>>> {
-        match &self.backup {
-            Some(path) if self.options.overwrite && !self.options.full => {
-                PreviousBackup::open(path, origin, self.rules.leave_out_unstated, operation)
-            }
-            _ => Ok(None),
+        let (Some(before), Some(noted), false) = (before, noted, self.options.full) else {
+            return Ok(None);
+        };
+        let facts = before.file().facts();
+        match facts.is_ok_and(|facts| facts.owner.0 == user()) {
+            true => PreviousBackup::of(before, noted.clone(), operation),
+            false => Ok(None),
+        }
+    }
+
+    /// Reads what has changed in the store since the `old` backup.
+    fn changes<'t>(
+        &self,
+        old: &Arc<PreviousBackup>,
+        reader: &mut StoreReader,
+        target: &'t Destination,
+    ) -> Result<WaitingFrames<'t, Stored<File>>> {
+        let new = WaitingFrames::new(spool(target));
+        let mut new = new.map_err(|fault| self.error(fault))?;
+        let read = reader.read(Extent::All, Some(old), &mut new);
+        read.map_err(|stop| self.stopped(stop))?;
+        Ok(new)
+    }
+
+    /// Gives what the new backup says about itself, as the successor of the one `before`.
+    fn stamp(&self, before: Option<&Backup>) -> Stamp {
+        let trailer = before.map(|before| before.reader.trailer());
+        let succession = trailer.and_then(|trailer| {
+            let (id, _) = trailer.identity().ok()?;
+            Some((id, trailer.generation.checked_add(1)?))
+        });
+        let (id, generation) = succession.unwrap_or_else(|| (random::bytes(), 1));
+        let machine = self.machine.as_deref();
+        Stamp {
+            created: self.created.clone(),
+            id,
+            generation,
+            machine: machine.map(|machine| machine::of_backup(machine, &id)),
         }
     }
 
@@ -293,42 +404,29 @@ enum Repeated {
     InVain,
 }
 
-/// Takes over what has not changed since the `old` backup, and reads the rest.
-fn repeat<S: Write + ReadAt>(
+/// Takes over what has not changed since the `old` backup, and reads the rest that is not `new`.
+fn repeat<S: Scratch>(
     reader: &mut StoreReader,
     saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
-    old: &Arc<PreviousBackup>,
-    origin: Option<&NotedOrigin>,
-    target: &Destination,
+    old: &PreviousBackup,
+    new: WaitingFrames<Stored<File>>,
     draft: &Draft,
 ) -> Result<Repeated> {
     let request = saving.request;
-    let fault = |fault| request.error(fault);
-    let spool = target
-        .scratch()
-        .map_err(|errno| fault(io::Error::from(errno).into()))?;
-    // New licences wait until the others have been taken over, which come first.
-    let mut new = FrameSpool::new(Stored(spool)).map_err(fault)?;
-    let read = reader.read(Extent::All, Some(old), &mut new);
-    read.map_err(|stop| request.stopped(stop))?;
+    // New licences wait until the others have been taken over, which come first: a changed licence
+    // that turns out to be denied, or has vanished, must void its old frame.
     let Some(taking) = Reuse::of(old, new.has_licenses())? else {
         if old.has_unchanged() {
             return Ok(Repeated::No);
         }
-        saving.begin(origin)?;
         saving.append(new)?;
         return Ok(Repeated::AtOnce);
     };
-    if new.is_empty() && taking.is_whole() {
-        let copied = taking.copy_all(saving.operation, &draft.file, saving.writer);
-        if copied.map_err(|stop| request.stopped(stop))? {
-            saving.count();
-            return Ok(Repeated::AtOnce);
-        }
-    }
-    saving.begin(origin)?;
-    let again = taking.copy(saving.operation, &draft.file, saving.writer);
-    let again = again.map_err(|stop| request.stopped(stop))?;
+    let again = match taking.copy(saving.operation, &draft.file, saving.writer) {
+        // The lists of the old backup are not what its index says.
+        Err(Stop::Fault(Fault::Damaged(_))) => return Ok(Repeated::InVain),
+        copied => copied.map_err(|stop| request.stopped(stop))?,
+    };
     let mut older = taking.with_older_versions(&again)?;
     saving.stays = older.is_empty();
     saving.count();
@@ -348,7 +446,7 @@ fn repeat<S: Write + ReadAt>(
             older.remove(name);
             Ok(())
         });
-        listed.map_err(fault)?;
+        listed.map_err(|fault| request.error(fault))?;
     }
     saving.stays = true;
     if !older.is_empty() {
@@ -367,7 +465,7 @@ struct Saving<'s, W> {
     stays: bool,
 }
 
-impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
+impl<F: Write, S: Scratch> Sink for Saving<'_, Writer<'_, F, S>> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         let memory = self.writer.append(frame)?;
         self.count();
@@ -375,14 +473,8 @@ impl<F: Write, S: Write + ReadAt> Sink for Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
-    /// Begins the backup; first in it is where the states of files are noted, if they are.
-    fn begin(&mut self, origin: Option<&NotedOrigin>) -> Result<()> {
-        let noted = origin.map_or(Ok(()), |origin| self.writer.note_origin(origin));
-        noted.map_err(|fault| self.request.error(fault))
-    }
-
-    fn append(&mut self, frames: FrameSpool<impl Scratch>) -> Result<()> {
+impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
+    fn append(&mut self, frames: WaitingFrames<impl Scratch>) -> Result<()> {
         let appended = frames.give_to(|frame| {
             self.operation.check()?;
             self.take(frame)?;
@@ -416,6 +508,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     fn finish(
         &mut self,
         reader: &StoreReader,
+        before: Option<&Backup>,
         replaces: &Replaces,
         old: Option<&PreviousBackup>,
     ) -> Result<()> {
@@ -432,7 +525,7 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
         }
         self.check_not_empty(replaces.has_one())?;
         if replaces.has_one() {
-            let gone = self.gone(old)?;
+            let gone = self.gone(before, old)?;
             self.operation.counters.licenses_gone.set(gone);
         }
         Ok(())
@@ -440,11 +533,12 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
 
     /// Counts the licences of the replaced backup that the store does not have any more; `u64::MAX`
     /// where that can't be told.
-    fn gone(&self, old: Option<&PreviousBackup>) -> Result<u64> {
+    fn gone(&self, before: Option<&Backup>, old: Option<&PreviousBackup>) -> Result<u64> {
         if let Some(old) = old {
             return Ok(old.gone());
         }
-        let Some(mut names) = previous_backup::names(self.request.path()?, self.operation)? else {
+        let names = before.map(|before| previous_backup::names(before, self.operation));
+        let Some(mut names) = names.transpose()?.flatten() else {
             return Ok(u64::MAX);
         };
         let all = self.writer.names(|name| {
@@ -486,16 +580,8 @@ impl<F: Write, S: Write + ReadAt> Saving<'_, Writer<'_, F, S>> {
     }
 }
 
-impl<S: Scratch> Sink for FrameSpool<S> {
+impl<S: Scratch> Sink for WaitingFrames<'_, S> {
     fn take(&mut self, frame: LicenseFrame) -> Result<Vec<u8>, Fault> {
         self.push(frame)
-    }
-}
-
-/// Gives the origin of states as the archive has it.
-fn origin(seen: &sys::origin::Origin) -> NotedOrigin {
-    NotedOrigin {
-        boot: seen.boot.clone(),
-        mount: seen.mount,
     }
 }

@@ -8,7 +8,7 @@ use super::readings::{Keys, Reading};
 use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::reader::is_backup;
-use crate::archive::records::FileState;
+use crate::archive::state::{FileState, Proof, Prover};
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
 use crate::engine::operation::events::Notice;
@@ -35,6 +35,8 @@ pub struct Packer {
     pub rules: Rules,
     /// The backup that licences are taken over from.
     pub old: Option<Arc<PreviousBackup>>,
+    /// Makes the proofs of files' states, where they are noted.
+    pub prover: Option<Prover>,
     /// The store has moved, and licences read now may have been read before.
     pub again: bool,
     pub keys: Keys,
@@ -236,8 +238,9 @@ impl Packing<'_> {
         }
         self.note(name, seen.facts.identity)?;
         let statement = license::read(name, self.builder.content())?;
-        let state = seen.has_settled.then(|| state(&seen.facts));
-        self.keep_or_restrict(name, seen.facts.modified, statement, state)
+        let prover = self.reader.prover.as_ref().filter(|_| seen.has_settled);
+        let proof = prover.map(|prover| prover.proof(&state(&seen.facts)));
+        self.keep_or_restrict(name, seen.facts.modified, statement, proof)
     }
 
     /// Decides whether the licence that was read last is kept or left out.
@@ -246,7 +249,7 @@ impl Packing<'_> {
         name: &str,
         modified: i64,
         statement: Statement,
-        state: Option<FileState>,
+        proof: Option<Proof>,
     ) -> Result<()> {
         let leave_out_unstated = self.reader.rules.leave_out_unstated;
         if statement.right.is_restricted(leave_out_unstated) {
@@ -254,13 +257,13 @@ impl Packing<'_> {
         }
         let old = self.reader.old.as_ref();
         let content = || self.builder.content();
-        if old.is_some_and(|old| old.has_same(name, &statement, modified, content)) {
-            self.builder.note(name, state.as_ref()).map_err(packing)?;
+        if old.is_some_and(|old| old.has_same(name, modified, proof, content)) {
+            self.builder.forget();
             self.portion.taken_over += 1;
             return Ok(());
         }
         self.builder
-            .keep(name, modified, &statement, state.as_ref())
+            .keep(name, modified, &statement, proof)
             .map_err(packing)?;
         if let Some(old) = old {
             old.renew(name);

@@ -6,25 +6,24 @@
 //! can make a licence count as unchanged.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::archive::catalog_in_step::Agreement;
-use crate::archive::lines::{parse_json, parse_state, parse_sum};
-use crate::archive::reader::{Lines, Reader};
-use crate::archive::records::{FileState, NotedOrigin, StateLine};
-use crate::archive::{Digest, Fault, STATE, SUMS, digest};
+use crate::archive::catalog_in_step::agreed;
+use crate::archive::index::Counts;
+use crate::archive::lines::{parse_json, parse_sum, parse_time};
+use crate::archive::state::{FileState, Noted, OlderVersion, Proof, Prover, State};
+use crate::archive::{Digest, Fault, LICENSES, SUMS, digest};
 use crate::engine::operation::Operation;
-use crate::engine::reading::backup_file::{Backup, Stored};
+use crate::engine::reading::backup_file::Backup;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
-use crate::license::{self, BackupRight, Format, Statement, name};
+use crate::license::{self, name};
 use crate::random::{self, HashMap, HashSet};
-use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{File, user};
 
 /// The fate of a licence of the old backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +51,10 @@ impl Fate {
 pub struct OldLicense {
     /// The hash of the name.
     name: [u64; 2],
-    /// The hash of its file's state, if that counts, else of the licence itself.
-    proof: u64,
-    /// The key in the index.
-    pub key: [u8; 8],
-    /// The place of its member in the decompressed stream.
-    pub member: u64,
+    /// The proof of its file's state, if there is one that counts, else the hash of the licence.
+    proof: AtomicU64,
+    has_state: AtomicBool,
     pub size: u32,
-    /// The licence has a state that counts.
-    has_state: bool,
     /// The licence is in the old backup, and must not be in the new one by today's rules.
     is_barred: bool,
     fate: AtomicU8,
@@ -76,9 +70,16 @@ impl OldLicense {
         self.fate.store(fate as u8, Ordering::Relaxed);
     }
 
-    /// Tells whether a state of its file is taken over with the licence.
-    pub fn has_state(&self) -> bool {
-        self.has_state
+    /// Gives the proof of its file's state, if there is one that counts.
+    pub fn proof(&self) -> Option<Proof> {
+        let proof = Proof(self.proof.load(Ordering::Relaxed));
+        self.has_state.load(Ordering::Relaxed).then_some(proof)
+    }
+
+    /// Sets the proof, or the hash of the licence where that counts instead.
+    fn set_proof(&self, proof: u64, has_state: bool) {
+        self.proof.store(proof, Ordering::Relaxed);
+        self.has_state.store(has_state, Ordering::Relaxed);
     }
 
     /// Tells whether the licence may be taken over: it has not been found changed so far.
@@ -92,13 +93,11 @@ impl OldLicense {
     }
 }
 
-/// Gives the names of the licences of the backup in the directory at `path`, if they can be read.
-pub fn names(path: &AnchoredPath, operation: &Operation) -> Result<Option<NameHashes>> {
+/// Gives the names of the licences of a backup, if they can be read.
+pub fn names(backup: &Backup, operation: &Operation) -> Result<Option<NameHashes>> {
     let read = || -> Result<NameHashes, Stop> {
-        let backup = Backup::open(path)?;
-        // The digests of the frames are enough, since the names only give a figure.
-        let (mut names, mut sums) = (NameHashes::default(), backup.reader.lines_again(SUMS)?);
-        while let Some((_, line)) = sums.next()? {
+        let (mut names, mut sums) = (NameHashes::default(), backup.reader.framed_lines(SUMS)?);
+        while let Some(line) = sums.next()? {
             operation.check()?;
             names.insert(parse_sum(line)?.1)?;
         }
@@ -135,13 +134,10 @@ impl NameHashes {
     }
 }
 
-/// All that is listed of a licence but its name.
+/// All of a licence but its name that decides whether it is the same.
 #[derive(Hash)]
 struct Content<'c> {
     digest: &'c Digest,
-    key_id: &'c str,
-    right: BackupRight,
-    format: Format,
     modified: i64,
 }
 
@@ -171,145 +167,154 @@ fn low([_, low]: [u64; 2]) -> u64 {
 /// An old version that is still in a frame.
 pub struct Superseded {
     pub name: String,
-    pub size: u64,
-}
-
-/// All old versions, and the numbers of their lines in `state.jsonl`.
-#[derive(Default)]
-pub struct OldVersions {
-    pub by_frame: HashMap<u32, Vec<Superseded>>,
-    pub lines: Vec<u64>,
+    pub size: u32,
 }
 
 pub struct PreviousBackup {
     pub backup: Arc<Backup>,
+    pub counts: Counts,
+    /// Where the new backup's states are noted.
+    pub noted: Noted,
+    prover: Prover,
+    /// The lines of `state` that the new backup gets too would be the same.
+    has_same_origin: bool,
+    /// A licence whose state was not known has one now.
+    has_news: AtomicBool,
     names: name::Hash,
-    states: random::Key,
+    contents: random::Key,
     /// The licences in the order of the lists.
     known: Vec<OldLicense>,
     places: HashTable<u32>,
-    /// The end of each frame's licences in that list.
-    ends: Vec<usize>,
-    pub superseded: OldVersions,
-    /// The states count, and stand in the order of the licences.
-    pub has_states_in_order: bool,
+    /// The old versions that are still in frames.
+    pub superseded: HashMap<u32, Vec<Superseded>>,
 }
 
 impl PreviousBackup {
-    /// Opens the backup in the directory at `path`, if it can be used. Its states count if they
-    /// were noted at `origin`.
-    pub fn open(
-        path: &AnchoredPath,
-        origin: Option<&NotedOrigin>,
-        leave_out_unstated: bool,
+    /// Reads the backup, if it can be used for one whose states are `noted`.
+    pub fn of(
+        backup: &Arc<Backup>,
+        noted: Noted,
         operation: &Operation,
     ) -> Result<Option<Arc<PreviousBackup>>> {
-        let backup = match Backup::open(path) {
-            Err(error) if error.outcome == Outcome::OutOfMemory => return Err(error),
-            Err(_) => return Ok(None),
-            Ok(backup) => backup,
-        };
-        let facts = backup.reader.source().0.facts();
-        if !facts.is_ok_and(|facts| facts.owner.0 == user()) {
-            return Ok(None);
-        }
-        let mut old = PreviousBackup {
-            backup,
-            names: name::Hash::default(),
-            states: random::Key::default(),
-            known: Vec::new(),
-            places: HashTable::new(),
-            ends: Vec::new(),
-            superseded: OldVersions::default(),
-            has_states_in_order: false,
-        };
-        match old.read(origin, leave_out_unstated, || operation.check()) {
-            Ok(()) => Ok(Some(Arc::new(old))),
+        match PreviousBackup::read(backup, noted, || operation.check()) {
+            Ok(old) => Ok(old.map(Arc::new)),
             Err(Stop::Error(error)) => Err(error),
-            Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(old.backup.error(fault)),
+            Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(backup.error(fault)),
             // A damaged backup is no help, but no hindrance either.
             Err(_) => Ok(None),
         }
     }
 
-    /// Reads the lists; `go_on` may end it.
+    /// Reads names and states; `go_on` may end it.
     fn read(
-        &mut self,
-        origin: Option<&NotedOrigin>,
-        leave_out_unstated: bool,
+        backup: &Arc<Backup>,
+        mut noted: Noted,
         go_on: impl Fn() -> Result<()>,
-    ) -> Result<(), Stop> {
-        let backup = Arc::clone(&self.backup);
+    ) -> Result<Option<PreviousBackup>, Stop> {
         let reader = &backup.reader;
-        let mut lists = Agreement::new(reader)?;
-        let mut states = States::new(reader, origin)?;
-        self.known
-            .try_reserve_exact(lists.len())
-            .map_err(Fault::from)?;
-        self.ends
-            .try_reserve_exact(reader.license_frames())
-            .map_err(Fault::from)?;
+        let Some(mut states) = reader.states()? else {
+            return Ok(None);
+        };
+        let (counts, names) = (reader.counts()?, name::Hash::default());
+        let (mut sums, mut known) = (reader.framed_lines(SUMS)?, Vec::new());
+        // A line has a digest and a name at least: what the backup claims beyond that is a lie.
+        let lines_max = reader.trailer().entry(SUMS)?.size / (2 * size_of::<Digest>() as u64);
+        let total = reader.trailer().licenses.min(lines_max) as usize;
+        known.try_reserve_exact(total).map_err(Fault::from)?;
         for frame in 0..reader.license_frames() {
             go_on()?;
-            let end = reader.span(frame)?.content_end();
-            while lists.has_next_before(end) {
-                let listed = lists.next_listed()?;
-                let (place, line) = (listed.place, &listed.line);
-                let state = states.of(&line.name)?;
-                self.known.push(OldLicense {
-                    name: self.hash(&line.name),
-                    proof: match &state {
-                        Some(state) => self.state(state),
-                        None => self.license(&Content {
-                            digest: &listed.digest,
-                            key_id: &line.key_id,
-                            right: line.right(),
-                            format: line.format(),
-                            modified: listed.modified,
-                        }),
-                    },
-                    key: place.key,
-                    member: place.member,
-                    size: line.size as u32,
-                    has_state: state.is_some(),
-                    is_barred: line.right().is_restricted(leave_out_unstated),
+            for _ in counts.licenses_in(frame) {
+                let sum = sums.next()?.ok_or_else(ends)?;
+                let State { proof, size } = states.state()?;
+                known.try_reserve(1).map_err(Fault::from)?;
+                known.push(OldLicense {
+                    name: halves(names.of(parse_sum(sum)?.1)),
+                    proof: AtomicU64::new(proof.map_or(0, |Proof(hash)| hash)),
+                    has_state: AtomicBool::new(proof.is_some()),
+                    size,
+                    is_barred: false,
                     fate: AtomicU8::new(Fate::Unseen as u8),
                 });
             }
-            self.ends.push(self.known.len());
         }
-        lists.finish()?;
-        self.places = places(&self.known)?;
-        self.has_states_in_order = states.counts;
-        // The remaining states stand in another order, and are found by name.
-        while let Some((name, state)) = states.next()? {
-            self.has_states_in_order = false;
-            let (hash, proof) = (self.hash(&name), self.state(&state));
-            if let Some(place) = self.place(hash)
-                && let Some(known) = self.known.get_mut(place)
-            {
-                (known.proof, known.has_state) = (proof, true);
+        let content_bytes: u64 = known.iter().map(|license| u64::from(license.size)).sum();
+        if content_bytes != reader.trailer().content_bytes {
+            return Ok(None);
+        }
+        let noted_then: Noted = parse_json(states.line()?.ok_or_else(ends)?)?;
+        if noted_then.library != noted.library {
+            return Ok(None);
+        }
+        let (counts_still, has_same_rules) = (
+            noted_then.counts_at(&noted),
+            noted_then.has_rules_of(&noted),
+        );
+        let has_same_origin = (&noted_then.boot, noted_then.mount) == (&noted.boot, noted.mount);
+        if counts_still {
+            noted.key = noted_then.key;
+        } else {
+            known.iter().for_each(|license| license.set_proof(0, false));
+        }
+        let mut superseded: HashMap<u32, Vec<Superseded>> = HashMap::default();
+        while let Some(line) = states.line()? {
+            let OlderVersion { name, size, frame } = parse_json(line)?;
+            if u64::from(size) > license::SIZE_MAX {
+                return Err(Fault::damaged("an old version is too large").into());
+            }
+            superseded.try_reserve(1).map_err(Fault::from)?;
+            let in_frame = superseded.entry(frame).or_default();
+            in_frame.try_reserve(1).map_err(Fault::from)?;
+            in_frame.push(Superseded {
+                name: name.into_owned(),
+                size,
+            });
+        }
+        let mut old = PreviousBackup {
+            backup: Arc::clone(backup),
+            counts,
+            prover: noted.prover().ok_or_else(ends)?,
+            noted,
+            has_same_origin: has_same_origin && has_same_rules,
+            has_news: AtomicBool::new(false),
+            names,
+            contents: random::Key::default(),
+            places: places(&known)?,
+            known,
+            superseded,
+        };
+        let mut licenses = old.known.iter();
+        if !has_same_rules || licenses.any(|license| license.proof().is_none()) {
+            old.read_contents(go_on)?;
+        }
+        Ok(Some(old))
+    }
+
+    /// Reads what the lists state of licences without a state that counts, and finds those that
+    /// today's rules bar.
+    fn read_contents(&mut self, go_on: impl Fn() -> Result<()>) -> Result<(), Stop> {
+        let backup = Arc::clone(&self.backup);
+        let mut sums = backup.reader.framed_lines(SUMS)?;
+        let mut lines = backup.reader.framed_lines(LICENSES)?;
+        for known in &mut self.known {
+            go_on()?;
+            let sum = sums.next()?.ok_or_else(ends)?;
+            let (digest, line) = agreed(sum, lines.next()?.ok_or_else(ends)?)?;
+            known.is_barred = line.right().is_restricted(self.noted.leaves_out_unstated);
+            if known.proof().is_none() {
+                let modified = parse_time(line.modified.as_deref())?;
+                let digest = &digest;
+                let hash = self.contents.hash_one(Content { digest, modified });
+                known.set_proof(hash, false);
             }
         }
-        self.superseded = states.finish()?;
         Ok(())
     }
 
     fn hash(&self, name: &str) -> [u64; 2] {
-        let hash = self.names.of(name);
-        [(hash >> 64) as u64, hash as u64]
+        halves(self.names.of(name))
     }
 
-    fn state(&self, state: &FileState) -> u64 {
-        self.states.hash_one(state)
-    }
-
-    /// Hashes a licence with all that is listed of it.
-    fn license(&self, license: &Content) -> u64 {
-        self.states.hash_one(license)
-    }
-
-    /// Finds the place of a licence in the list.
+    /// Finds the number of a licence in the list.
     fn place(&self, name: [u64; 2]) -> Option<usize> {
         let of = |place: &u32| self.known.get(*place as usize);
         let is_it = |place: &u32| of(place).is_some_and(|license| license.name == name);
@@ -317,8 +322,27 @@ impl PreviousBackup {
         Some(*place as usize)
     }
 
-    pub fn find(&self, name: &str) -> Option<&OldLicense> {
+    fn find(&self, name: &str) -> Option<&OldLicense> {
         self.known.get(self.place(self.hash(name))?)
+    }
+
+    /// Finds a licence, and the frame that has it.
+    pub fn find_in_frame(&self, name: &str) -> Option<(&OldLicense, usize)> {
+        let place = self.place(self.hash(name))?;
+        Some((self.known.get(place)?, self.counts.frame_of(place as u32)))
+    }
+
+    /// Counts the licences.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Tells whether each licence was found unchanged, and each has all the state that it can have.
+    pub fn is_whole(&self) -> bool {
+        let mut licenses = self.known.iter();
+        self.has_same_origin
+            && !self.has_news.load(Ordering::Relaxed)
+            && licenses.all(|license| license.fate() == Fate::Unchanged)
     }
 
     /// Tells whether any licence was found unchanged.
@@ -339,48 +363,48 @@ impl PreviousBackup {
 
     /// Gives the licences of a frame, in the order of the lists.
     pub fn licenses_in(&self, frame: usize) -> &[OldLicense] {
-        let end = |frame: usize| self.ends.get(frame).copied().unwrap_or_default();
-        let start = frame.checked_sub(1).map_or(0, end);
-        self.known.get(start..end(frame)).unwrap_or_default()
+        let Range { start, end } = self.counts.licenses_in(frame);
+        let licenses = self.known.get(start as usize..end as usize);
+        licenses.unwrap_or_default()
     }
 
     /// Tells whether the licence `name` is taken over as it is: it was there, and its file has not
     /// changed. Any thread may call it.
     pub fn takes_over(&self, name: &str, state: impl FnOnce() -> Option<FileState>) -> bool {
-        let known = self.find(name);
-        let Some(known) = known.filter(|known| known.has_state && known.is_open()) else {
+        let known = self.find(name).filter(|known| known.is_open());
+        let Some((known, proof)) = known.and_then(|known| Some((known, known.proof()?))) else {
             return false;
         };
-        let same = state().is_some_and(|state| self.state(&state) == known.proof);
+        let same = state().is_some_and(|state| self.prover.proof(&state) == proof);
         if same {
             known.set(Fate::Unchanged);
         }
         same
     }
 
-    /// Tells whether the licence `name`, whose file has no state that counts, was found by reading
-    /// it to be in the backup as it is. Any thread may call it.
+    /// Tells whether the licence `name`, whose file had no state that counts, was found by reading
+    /// it to be in the backup as it is. Then `proof` is that of its state now. Any thread may call
+    /// it.
     pub fn has_same<'c>(
         &self,
         name: &str,
-        statement: &Statement,
         modified: i64,
+        proof: Option<Proof>,
         content: impl FnOnce() -> &'c [u8],
     ) -> bool {
         let known = self.find(name);
-        let Some(known) = known.filter(|known| !known.has_state && known.is_open()) else {
+        let Some(known) = known.filter(|known| known.proof().is_none() && known.is_open()) else {
             return false;
         };
-        let content = Content {
-            digest: &digest(content()),
-            key_id: &statement.key_id,
-            right: statement.right,
-            format: statement.format,
-            modified,
-        };
-        let same = self.license(&content) == known.proof;
+        let digest = &digest(content());
+        let hash = self.contents.hash_one(Content { digest, modified });
+        let same = hash == known.proof.load(Ordering::Relaxed);
         if same {
             known.set(Fate::Unchanged);
+            if let Some(Proof(hash)) = proof {
+                known.set_proof(hash, true);
+                self.has_news.store(true, Ordering::Relaxed);
+            }
         }
         same
     }
@@ -403,109 +427,10 @@ impl PreviousBackup {
     }
 }
 
-/// The lines of `state.jsonl`, walked in step with the licences as long as they stand in their
-/// order.
-struct States<'b> {
-    /// The lines, none where there are no states.
-    lines: Option<Lines<'b, Stored<File>>>,
-    /// The states were noted where and when the store is read now.
-    counts: bool,
-    /// The name of the next state's licence, and that state.
-    name: String,
-    state: Option<FileState>,
-    superseded: OldVersions,
-    /// The number of lines read.
-    read: u64,
+fn ends() -> Fault {
+    Fault::damaged("a list ends too early")
 }
 
-impl<'b> States<'b> {
-    fn new(
-        reader: &'b Reader<Stored<File>>,
-        origin: Option<&NotedOrigin>,
-    ) -> Result<States<'b>, Fault> {
-        let has_states = reader.trailer().entry(STATE).is_ok();
-        let mut states = States {
-            lines: has_states.then(|| reader.lines(STATE)).transpose()?,
-            counts: false,
-            name: String::new(),
-            state: None,
-            superseded: OldVersions::default(),
-            read: 0,
-        };
-        let first = match &mut states.lines {
-            Some(lines) => lines.next()?,
-            None => None,
-        };
-        if let Some((_, line)) = first {
-            states.read = 1;
-            match parse_json::<NotedOrigin>(line) {
-                Ok(noted) => states.counts = origin == Some(&noted),
-                Err(_) => {
-                    let line = parse_state(line)?;
-                    take(line, 0, &mut states.superseded)?;
-                }
-            }
-        }
-        Ok(states)
-    }
-
-    /// Gives the state of the licence `name`, if it comes next.
-    fn of(&mut self, name: &str) -> Result<Option<FileState>, Fault> {
-        self.look_ahead()?;
-        Ok(self.state.take_if(|_| self.name == name))
-    }
-
-    /// Gives the next state with its licence's name.
-    fn next(&mut self) -> Result<Option<(String, FileState)>, Fault> {
-        self.look_ahead()?;
-        Ok(self.state.take().map(|state| (self.name.clone(), state)))
-    }
-
-    /// Goes to the next state that counts, and notes the old versions before it.
-    fn look_ahead(&mut self) -> Result<(), Fault> {
-        let Some(lines) = &mut self.lines else {
-            return Ok(());
-        };
-        while self.state.is_none() {
-            let Some((_, line)) = lines.next()? else {
-                break;
-            };
-            self.read += 1;
-            let line = parse_state(line)?;
-            let (name, state) = (&line.name, line.state());
-            if line.superseded_in.is_some() {
-                take(line, self.read - 1, &mut self.superseded)?;
-            } else if self.counts {
-                name.as_ref().clone_into(&mut self.name);
-                self.state = Some(state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the old versions, once all lines have been walked over.
-    fn finish(self) -> Result<OldVersions, Fault> {
-        self.lines.map_or(Ok(()), Lines::finish)?;
-        Ok(self.superseded)
-    }
-}
-
-/// Notes the old version, if the line `number` tells of one.
-fn take(line: StateLine, number: u64, superseded: &mut OldVersions) -> Result<(), Fault> {
-    let Some(frame) = line.superseded_in else {
-        return Ok(());
-    };
-    if line.size > license::SIZE_MAX {
-        return Err(Fault::damaged("an old version is too large"));
-    }
-    superseded.by_frame.try_reserve(1)?;
-    let in_frame = superseded.by_frame.entry(frame).or_default();
-    in_frame.try_reserve(1)?;
-    in_frame.push(Superseded {
-        name: line.name.into_owned(),
-        size: line.size,
-    });
-    superseded.lines.try_reserve(1)?;
-    superseded.lines.push(number);
-    Ok(())
+fn halves(hash: u128) -> [u64; 2] {
+    [(hash >> 64) as u64, hash as u64]
 }

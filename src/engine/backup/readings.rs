@@ -73,6 +73,8 @@ pub struct Readings<'s> {
     pub keys: Keys,
     spool: Option<MakeScratch<'s>>,
     file: Option<File>,
+    /// The file takes no more.
+    is_full: bool,
     /// The number of readings in the file.
     written: usize,
     /// The latest readings, where there is no table yet.
@@ -88,6 +90,7 @@ impl<'s> Readings<'s> {
             keys: Keys::default(),
             spool,
             file: None,
+            is_full: false,
             written: 0,
             recent: Vec::new(),
             table: None,
@@ -109,19 +112,22 @@ impl<'s> Readings<'s> {
         }
     }
 
+    /// Moves the latest readings to the file. Where there is no room for it they stay in memory.
     fn spill(&mut self) -> Result<(), Fault> {
         if let Some(make) = self.spool.take() {
-            self.file = Some(make().map_err(io::Error::from)?);
+            self.file = make().ok();
         }
-        let Some(file) = &self.file else {
+        let Some(file) = self.file.as_ref().filter(|_| !self.is_full) else {
             return Ok(());
         };
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(self.recent.len() * SIZE)?;
         bytes.extend(self.recent.iter().flat_map(|reading| reading.to_bytes()));
-        file.write_all(&bytes).map_err(io::Error::from)?;
-        self.written += self.recent.len();
-        self.recent.clear();
+        self.is_full = file.write_all(&bytes).is_err();
+        if !self.is_full {
+            self.written += self.recent.len();
+            self.recent.clear();
+        }
         Ok(())
     }
 

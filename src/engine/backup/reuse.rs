@@ -2,23 +2,23 @@
 //! the lines of their licences.
 
 use std::io::{self, Write};
-use std::iter::Peekable;
-use std::slice;
 
 use super::plan::{self, FrameFate};
 use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
 use crate::archive::builder::FrameLists;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
-use crate::archive::lines::{parse_license, parse_state, push_line};
-use crate::archive::reader;
+use crate::archive::lines::{parse_license, parse_sum};
+use crate::archive::spool::Scratch;
 use crate::archive::writer::Writer;
-use crate::archive::{Digest, Fault, LICENSES, RESTRICTED, ReadAt, STATE, SUMS, digest, limits};
+use crate::archive::{Digest, Fault, LICENSES, SUMS, digest, digests, limits, reader};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
+use crate::engine::operation::progress::Counting;
 use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::Result;
+use crate::license::name;
 use crate::random::HashSet;
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
@@ -59,19 +59,22 @@ fn fates(old: &PreviousBackup) -> Result<Vec<FrameFate>> {
         }
         fates.push(fate);
     }
-    for (frame, superseded) in &old.superseded.by_frame {
-        let end = reader.span(*frame as usize).map(|span| span.content_end());
+    for (frame, superseded) in &old.superseded {
         // Any tar would bring back an old version of a licence that is gone. The same goes for an
         // old version that does not come before the one that counts.
         let is_superseded = |name: &str| {
-            old.find(name).is_some_and(|license| match license.fate() {
-                Fate::Unchanged => end.as_ref().is_ok_and(|end| license.member >= *end),
+            let found = old.find_in_frame(name);
+            found.is_some_and(|(license, its_frame)| match license.fate() {
+                Fate::Unchanged => its_frame > *frame as usize,
                 fate => fate == Fate::Changed,
             })
         };
         if let Some(fate) = fates.get_mut(*frame as usize) {
             fate.must_go |= !superseded.iter().all(|old| is_superseded(&old.name));
-            fate.dead += superseded.iter().map(|old| old.size).sum::<u64>();
+            fate.dead += superseded
+                .iter()
+                .map(|old| u64::from(old.size))
+                .sum::<u64>();
         }
     }
     Ok(fates)
@@ -86,34 +89,10 @@ impl Reuse<'_> {
         Ok(any.then_some(Reuse { old, kept }))
     }
 
-    /// Tells whether all of the old backup stays as it is.
-    pub fn is_whole(&self) -> bool {
-        let reader = &self.old.backup.reader;
-        let unchanged = |known: &OldLicense| known.fate() == Fate::Unchanged;
-        let stays =
-            |frame| self.is_kept(frame) && self.old.licenses_in(frame).iter().all(unchanged);
-        let frames = 0..reader.license_frames();
-        let licenses = frames.clone().flat_map(|frame| self.old.licenses_in(frame));
-        let content_bytes = licenses.map(|known| u64::from(known.size)).sum::<u64>();
-        reader.is_of_this_version()
-            && reader.trailer().content_bytes == content_bytes
-            && frames.into_iter().all(stays)
-            && self.restricts_nothing().unwrap_or(false)
-    }
-
-    /// Tells whether nothing was left out of the old backup.
-    fn restricts_nothing(&self) -> Result<bool, Fault> {
-        let reader = &self.old.backup.reader;
-        let mut lines = reader.lines(RESTRICTED)?;
-        let is_empty = lines.next()?.is_none();
-        lines.finish()?;
-        Ok(is_empty && reader.trailer().restricted == 0)
-    }
-
     /// Gives those `names` of which an older version is in a frame that is kept.
     pub fn with_older_versions(&self, names: &[String]) -> Result<HashSet<String>> {
         let (mut older, mut found) = (HashSet::default(), HashSet::default());
-        for (frame, superseded) in &self.old.superseded.by_frame {
+        for (frame, superseded) in &self.old.superseded {
             if self.is_kept(*frame as usize) {
                 older.try_reserve(superseded.len())?;
                 older.extend(superseded.iter().map(|license| license.name.as_str()));
@@ -126,34 +105,10 @@ impl Reuse<'_> {
         Ok(found)
     }
 
-    /// Copies all of the old backup, with its lists, to `draft`, which is empty. Returns false
-    /// where the backup is damaged, and nothing is copied. Here and in [`copy`](Self::copy),
-    /// `writer` has been given nothing yet: it writes behind what is copied.
-    pub fn copy_all<S: Write + ReadAt>(
-        &self,
-        operation: &Operation,
-        draft: &File,
-        writer: &mut Writer<'_, Uncached<'_>, S>,
-    ) -> Result<bool, Stop> {
-        let reader = &self.old.backup.reader;
-        let end = reader.digested().map(|(span, _)| span.end()).last();
-        let mut copy = FrameCopy::begin(&reader.source().0, draft, end.unwrap_or(0))?;
-        for (span, digest) in reader.digested() {
-            operation.check()?;
-            if !copy.take(span, &digest)? {
-                drop(copy);
-                cut(draft, 0)?;
-                return Ok(false);
-            }
-        }
-        copy.end()?;
-        writer.adopt_all(reader.digested(), reader.trailer())?;
-        Ok(true)
-    }
-
-    /// Copies the frames that are kept to the beginning of `draft`. Gives the names of the
-    /// unchanged licences that have to be read all the same.
-    pub fn copy<S: Write + ReadAt>(
+    /// Copies the frames that are kept to the beginning of `draft`, for `writer`, which has been
+    /// given nothing yet and writes behind them. Gives the names of the unchanged licences that
+    /// have to be read all the same.
+    pub fn copy<S: Scratch>(
         &self,
         operation: &Operation,
         draft: &File,
@@ -170,7 +125,7 @@ impl Reuse<'_> {
                 continue;
             }
             for known in self.old.licenses_in(frame) {
-                let name = lists.pass_over(known)?;
+                let name = lists.pass_over()?;
                 if known.fate() == Fate::Unchanged {
                     again.try_reserve(1).map_err(Fault::from)?;
                     again.push(name);
@@ -178,40 +133,42 @@ impl Reuse<'_> {
             }
         }
         copy.end()?;
-        if !self.old.has_states_in_order {
-            self.take_over_states(writer)?;
-        }
+        self.take_over_keys(operation, writer, &lists.numbers)?;
         Ok(again)
     }
 
-    /// Takes over the states of unchanged licences that count, in their order.
-    fn take_over_states<S: Write + ReadAt>(
+    /// Takes over the key IDs of the licences that have new `numbers`.
+    fn take_over_keys<S: Scratch>(
         &self,
+        operation: &Operation,
         writer: &mut Writer<'_, Uncached<'_>, S>,
-    ) -> Result<(), Fault> {
-        let reader = &self.old.backup.reader;
-        if reader.trailer().entry(STATE).is_err() {
-            return Ok(());
-        }
-        let (mut states, mut taken) = (reader.lines_again(STATE)?, Vec::new());
-        while let Some((_, line)) = states.next()? {
-            // The first line tells where the states were noted.
-            let of = parse_state(line).ok();
-            let known = of.and_then(|of| match of.superseded_in {
-                None => self.old.find(&of.name),
-                Some(_) => None,
-            });
-            let frame = known.map(|known| reader.frame_at(known.member));
-            let is_kept = frame.is_some_and(|frame| frame.is_ok_and(|frame| self.is_kept(frame)));
-            let counts =
-                known.is_some_and(|known| known.has_state() && known.fate() == Fate::Unchanged);
-            if counts && is_kept {
-                taken.clear();
-                push_line(&mut taken, line)?;
-                writer.take_over_states(&taken)?;
+        numbers: &[Option<u32>],
+    ) -> Result<(), Stop> {
+        let mut index = self.old.backup.reader.index()?;
+        index.counts()?;
+        let (mut read, mut found) = (0_u64, Vec::new());
+        found
+            .try_reserve_exact(numbers.len())
+            .map_err(Fault::from)?;
+        found.resize(numbers.len(), false);
+        while let Some(Record { hint, license }) = index.next()? {
+            read += 1;
+            if read.is_multiple_of(1 << 16) {
+                operation.check()?;
+            }
+            let old = license as usize;
+            if let (Some(Some(new)), Some(is_found)) = (numbers.get(old), found.get_mut(old)) {
+                let license = *new;
+                writer.push_key(Record { hint, license })?;
+                *is_found = true;
             }
         }
-        Ok(())
+        let both = numbers.iter().zip(found);
+        let mut missing = both.filter(|(number, is_found)| number.is_some() && !is_found);
+        match missing.next() {
+            None => Ok(()),
+            Some(_) => Err(Fault::damaged("a licence is not in the index").into()),
+        }
     }
 
     fn is_kept(&self, frame: usize) -> bool {
@@ -228,7 +185,7 @@ impl Reuse<'_> {
     }
 
     /// Takes a frame that was copied into the new backup, with its unchanged licences.
-    fn adopt<S: Write + ReadAt>(
+    fn adopt<S: Scratch>(
         &self,
         writer: &mut Writer<'_, Uncached<'_>, S>,
         frame: usize,
@@ -237,20 +194,21 @@ impl Reuse<'_> {
     ) -> Result<(), Fault> {
         let reader = &self.old.backup.reader;
         let (span, mut changed) = (reader.span(frame)?, Vec::new());
+        let first = writer.counts().licenses as u32;
         listed.clear();
         for known in self.old.licenses_in(frame) {
             if known.fate() == Fate::Unchanged {
-                lists.take_over(known, span, listed)?;
+                lists.take_over(known, first + listed.licenses, listed)?;
                 continue;
             }
             changed.try_reserve(1)?;
             changed.push(Superseded {
-                name: lists.pass_over(known)?,
-                size: known.size.into(),
+                name: lists.pass_over()?,
+                size: known.size,
             });
         }
         let number = writer.adopt(span, reader.digest(frame)?, listed)?;
-        let earlier = self.old.superseded.by_frame.get(&(frame as u32));
+        let earlier = self.old.superseded.get(&(frame as u32));
         for license in changed.iter().chain(earlier.into_iter().flatten()) {
             writer.supersede(&license.name, license.size, number)?;
         }
@@ -258,93 +216,102 @@ impl Reuse<'_> {
     }
 }
 
-/// The lists of the old backup, already checked, and walked again in step with its licences.
+/// The lists of the old backup, walked in step with its licences.
 struct OldLists<'b> {
     sums: reader::Lines<'b, Stored<File>>,
     lines: reader::Lines<'b, Stored<File>>,
-    /// The states, none where they do not count, or stand in another order.
-    states: Option<OldStates<'b>>,
+    /// The numbers that licences have in the new backup, none for those that are not taken over.
+    numbers: Vec<Option<u32>>,
 }
 
 impl<'b> OldLists<'b> {
     fn new(old: &'b PreviousBackup) -> Result<OldLists<'b>, Fault> {
-        let reader = &old.backup.reader;
+        let (reader, mut numbers) = (&old.backup.reader, Vec::new());
+        numbers.try_reserve_exact(old.len())?;
         Ok(OldLists {
-            sums: reader.lines_again(SUMS)?,
-            lines: reader.lines_again(LICENSES)?,
-            states: match old.has_states_in_order {
-                true => Some(OldStates::new(old)?),
-                false => None,
-            },
+            sums: reader.framed_lines(SUMS)?,
+            lines: reader.framed_lines(LICENSES)?,
+            numbers,
         })
     }
 
-    /// Adds the next licence, which is `known`, to the lists of the frame at `span`.
+    /// Adds the next licence, which is `known`, to the lists of a frame. It gets that number.
     fn take_over(
         &mut self,
         known: &OldLicense,
-        span: Span,
+        number: u32,
         listed: &mut FrameLists,
     ) -> Result<(), Fault> {
-        let record = Record {
-            key: known.key,
-            member: known.member - span.content_start,
-            sum: 0,
-            line: 0,
-        };
-        let sum = line(&mut self.sums)?;
-        listed.take_over(record, known.size.into(), sum, line(&mut self.lines)?)?;
-        match self.states.as_mut().filter(|_| known.has_state()) {
-            Some(states) => listed.take_over_state(states.next()?),
-            None => Ok(()),
+        let (sum, line) = (next(&mut self.sums)?, next(&mut self.lines)?);
+        let (_, name) = parse_sum(sum)?;
+        if !names(line, name)? {
+            let shown = name::shown(name);
+            return Err(Fault::Damaged(format!(
+                "its lists of licences disagree: at {shown}"
+            )));
         }
+        self.numbers.push(Some(number));
+        listed.take_over(sum, line, known.proof(), known.size.into())
     }
 
-    /// Passes over the next licence, which is `known`, and gives its name.
-    fn pass_over(&mut self, known: &OldLicense) -> Result<String, Fault> {
-        line(&mut self.sums)?;
-        if let Some(states) = self.states.as_mut().filter(|_| known.has_state()) {
-            states.next()?;
-        }
-        Ok(parse_license(line(&mut self.lines)?)?.name.into_owned())
+    /// Passes over the next licence, and gives its name.
+    fn pass_over(&mut self) -> Result<String, Fault> {
+        next(&mut self.lines)?;
+        self.numbers.push(None);
+        Ok(parse_sum(next(&mut self.sums)?)?.1.to_owned())
     }
 }
 
-/// The states of the old backup, which stand in the order of its licences.
-struct OldStates<'b> {
-    lines: reader::Lines<'b, Stored<File>>,
-    /// The number of the next line, and those of the old versions' lines.
-    next: u64,
-    superseded: Peekable<slice::Iter<'b, u64>>,
+/// Tells whether a line of `licenses.jsonl` is that of the licence `name`. Most lines begin with it
+/// as it is.
+fn names(line: &[u8], name: &str) -> Result<bool, Fault> {
+    let rest = line.strip_prefix(br#"{"name":""#);
+    let rest = rest.and_then(|rest| rest.strip_prefix(name.as_bytes()));
+    match rest.is_some_and(|rest| rest.starts_with(b"\",")) {
+        true => Ok(true),
+        false => Ok(parse_license(line)?.name == name),
+    }
 }
 
-impl<'b> OldStates<'b> {
-    fn new(old: &'b PreviousBackup) -> Result<OldStates<'b>, Fault> {
-        let mut lines = old.backup.reader.lines_again(STATE)?;
-        // The first line tells where the states were noted.
-        line(&mut lines)?;
-        Ok(OldStates {
-            lines,
-            next: 1,
-            superseded: old.superseded.lines.iter().peekable(),
-        })
-    }
+fn next<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], Fault> {
+    lines
+        .next()?
+        .ok_or_else(|| Fault::damaged("a list ends too early"))
+}
 
-    /// Gives the line of the next state, and skips the old versions between.
-    fn next(&mut self) -> Result<&[u8], Fault> {
-        while self.superseded.next_if_eq(&&self.next).is_some() {
-            line(&mut self.lines)?;
-            self.next += 1;
+/// Tells whether each frame of the old backup is still as its digest says.
+pub fn is_intact(old: &PreviousBackup, operation: &Operation) -> Result<bool, Stop> {
+    /// Bytes that are read at once.
+    const PART: u64 = 4 << 20;
+    let reader = &old.backup.reader;
+    let (file, mut buffer) = (&reader.source().0, Vec::new());
+    let mut frames = reader.digested().peekable();
+    while let Some((first, expected)) = frames.next() {
+        operation.check()?;
+        let mut part = Vec::new();
+        let (start, mut end) = (first.start, first.end());
+        part.try_reserve(1).map_err(Fault::from)?;
+        part.push((first, expected));
+        while let Some((span, expected)) = frames.next_if(|(span, _)| span.end() - start <= PART) {
+            end = span.end();
+            part.try_reserve(1).map_err(Fault::from)?;
+            part.push((span, expected));
         }
-        self.next += 1;
-        line(&mut self.lines)
+        let bytes = sized(&mut buffer, (end - start) as usize).map_err(Fault::from)?;
+        if file.read_full_at(bytes, start) != Ok(bytes.len()) {
+            return Ok(false);
+        }
+        let messages = part.iter().map(|(span, _)| {
+            let within = (span.start - start) as usize..(span.end() - start) as usize;
+            bytes.get(within).unwrap_or_default()
+        });
+        let found = digests(part.len(), messages)?;
+        if part.iter().map(|(_, expected)| expected).ne(&found) {
+            return Ok(false);
+        }
+        operation.counters.backup_bytes.set(end);
     }
-}
-
-fn line<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], Fault> {
-    let next = lines.next()?;
-    let (_, line) = next.ok_or_else(|| Fault::damaged("a list ends too early"))?;
-    Ok(line)
+    Ok(true)
 }
 
 /// The beginning of a new backup, made of frames of the old one.

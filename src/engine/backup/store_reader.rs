@@ -10,6 +10,7 @@ use super::packer::{Packer, Portion, Rules};
 use super::previous_backup::PreviousBackup;
 use super::readings::{MakeScratch, Readings};
 use crate::archive::builder::LicenseFrame;
+use crate::archive::state::Prover;
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
 use crate::engine::operation::events::Notice;
@@ -45,6 +46,8 @@ pub struct StoreReader<'g> {
     /// Names that the host was told are left out; it is told of each once.
     told: HashSet<String>,
     readings: Readings<'g>,
+    /// Makes the proofs of files' states, where they are noted.
+    pub prover: Option<Prover>,
     /// Parts of the store were read at different times.
     pub has_moved: bool,
     /// The licences that were read again since the store moved, and the last finding of each.
@@ -70,9 +73,14 @@ impl<'g> StoreReader<'g> {
             rules,
             told: HashSet::default(),
             readings: Readings::new(spool),
+            prover: None,
             has_moved: false,
             read_again: HashMap::default(),
         }
+    }
+
+    pub fn operation(&self) -> &Operation {
+        self.operation
     }
 
     /// Tells whether the licences are files, which may move while they are read.
@@ -172,6 +180,7 @@ impl<'g> StoreReader<'g> {
             operation: Arc::clone(self.operation),
             rules: self.rules,
             old: old.map(Arc::clone),
+            prover: self.prover.clone(),
             again,
             keys: self.readings.keys.clone(),
             buffers,
@@ -196,7 +205,7 @@ impl<'g> StoreReader<'g> {
                         return Ok(());
                     };
                     let listed = &frame.listed;
-                    let read = listed.records.len() as u64 + listed.restricted_count;
+                    let read = u64::from(listed.licenses) + listed.restricted_count;
                     let memory = sink.take(frame)?;
                     let _ = give_back.try_send(memory);
                     counters.phase_done.add(read);

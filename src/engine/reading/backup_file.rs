@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::archive::catalog_in_step::Expected;
 use crate::archive::reader::Reader;
 use crate::archive::spool::Scratch;
+use crate::archive::trailer::VERSION;
 use crate::archive::{Fault, ReadAt};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
@@ -83,6 +84,10 @@ impl Backup {
         Ok(Arc::new(Backup { reader, path }))
     }
 
+    pub fn file(&self) -> &File {
+        &self.reader.source().0
+    }
+
     /// Finds the licences with a key ID in the lists; `go_on` may end it.
     pub fn find(&self, key_id: &str, go_on: impl Fn() -> Result<()>) -> Result<Vec<Expected>> {
         let found = self.reader.find(key_id, || go_on().map_err(Stop::Error));
@@ -116,10 +121,16 @@ fn read_error(path: &AnchoredPath, fault: Fault) -> Error {
                 "The backup '{shown}' is damaged or incomplete: {what}. Use another copy of it, or back up again."
             ),
         ),
-        Fault::Newer(_) => Error::new(
-            Outcome::RevisionMismatch,
-            format!("The backup '{shown}' can't be read: {fault}. Use a later version of licbak."),
-        ),
+        Fault::OtherVersion { version, .. } => {
+            let what_to_do = match version > VERSION {
+                true => "Use a later version of licbak",
+                false => "Back up again",
+            };
+            Error::new(
+                Outcome::RevisionMismatch,
+                format!("The backup '{shown}' can't be read: {fault}. {what_to_do}."),
+            )
+        }
         Fault::System(error) => Error::system(
             Access::Read,
             format_args!("read the backup '{shown}'"),

@@ -30,11 +30,11 @@ impl<'b> Catalog<'b> {
         })
     }
 
-    /// Gives the next licences, as far as they begin before `end` in the decompressed stream.
-    pub fn before(&mut self, end: u64) -> Result<Vec<Expected>, Fault> {
+    /// Gives the licences of the next frame.
+    pub fn of_frame(&mut self, frame: usize) -> Result<Vec<Expected>, Fault> {
         let mut licenses = Vec::new();
-        while self.agreement.has_next_before(end) {
-            let license = self.agreement.next()?;
+        while self.agreement.has_next_in(frame) {
+            let license = self.agreement.next(frame)?;
             self.take(&license.name)?;
             self.content_bytes += license.size;
             licenses.try_reserve(1)?;
@@ -61,9 +61,9 @@ impl<'b> Catalog<'b> {
     /// Gives the names of the licences before the latest.
     fn names_before(&self) -> Result<name::Set, Fault> {
         let mut names = name::Set::default();
-        let mut sums = self.reader.lines(SUMS)?;
+        let mut sums = self.reader.framed_lines(SUMS)?;
         for _ in 1..self.agreement.told() {
-            let Some((_, sum)) = sums.next()? else { break };
+            let Some(sum) = sums.next()? else { break };
             // These are known not to clash.
             let _ = names.insert(parse_sum(sum)?.1)?;
         }
@@ -89,7 +89,7 @@ impl<'b> Catalog<'b> {
 fn check_restricted(reader: &Reader<Stored<File>>) -> Result<(), Fault> {
     let mut lines = reader.lines(RESTRICTED)?;
     let mut count = 0;
-    while let Some((_, line)) = lines.next()? {
+    while let Some(line) = lines.next()? {
         parse_json::<RestrictedLine>(line)?;
         count += 1;
     }

@@ -1,6 +1,7 @@
 //! Walks once over a backup, or a part of it: checks frames and licences, and shows each licence
 //! that is right to a visitor.
 
+use std::borrow::Cow;
 use std::iter::{self, Peekable};
 use std::slice;
 use std::sync::Arc;
@@ -230,19 +231,17 @@ impl<'b> Jobs<'b> {
             Source::All { lists, frame } => {
                 let job = Job {
                     frame: *frame,
-                    licenses: lists.before(reader.span(*frame)?.content_end())?,
+                    licenses: lists.of_frame(*frame)?,
                 };
                 *frame += 1;
                 Ok(Some(job))
             }
             Source::These(left) => {
-                let Some(first) = left.peek() else {
+                let Some(frame) = left.peek().map(|first| first.frame) else {
                     return Ok(None);
                 };
-                let frame = reader.frame_at(first.offset)?;
-                let end = reader.span(frame)?.content_end();
                 let mut licenses = Vec::new();
-                while let Some(license) = left.next_if(|license| license.offset < end) {
+                while let Some(license) = left.next_if(|license| license.frame == frame) {
                     licenses.try_reserve(1)?;
                     licenses.push(license.clone());
                 }
@@ -323,29 +322,13 @@ impl<V: Visitor> Work for Checking<V> {
             damage: None,
             bytes: u64::from(span.length),
         };
-        // The expected licences, each with its content if that may be right.
-        let (mut found, mut bytes) = (Vec::new(), &[][..]);
-        found.try_reserve_exact(job.licenses.len())?;
-        let mut expected = job.licenses.into_iter().peekable();
+        let (mut members, mut bytes) = (Vec::new(), &[][..]);
         let read = backup.reader.undigested(job.frame, memory);
         let read = read.and_then(|frame| {
             bytes = frame.bytes;
-            licenses_in(frame.content?, span, |license| {
-                // The licences expected before this member are missing.
-                while let Some(missing) =
-                    expected.next_if(|expected| expected.offset < license.offset)
-                {
-                    found.push((missing, None));
-                }
-                if let Some(this) = expected.next_if(|expected| expected.offset == license.offset) {
-                    let may_be =
-                        license.name == this.name && license.content.len() as u64 == this.size;
-                    found.push((this, may_be.then_some(license.content)));
-                } else if self.keeps_names {
-                    checked.superseded.try_reserve(1)?;
-                    let name = license.name.to_owned();
-                    checked.superseded.push((found.len(), name));
-                }
+            licenses_in(frame.content?, |license| {
+                members.try_reserve(1)?;
+                members.push((license.name, license.content));
                 Ok(())
             })
         });
@@ -354,8 +337,9 @@ impl<V: Visitor> Work for Checking<V> {
             Err(Fault::Damaged(what)) => checked.damage = Some(what),
             Err(fault) => return Err(backup.error(fault)),
         }
-        // The licences still missing from the frame are damaged with it.
-        found.extend(expected.map(|license| (license, None)));
+        let found = Matches::of(job.licenses, &members, self.keeps_names)?;
+        checked.superseded = found.others;
+        let found = found.licenses;
         operation.check()?;
         // All digests are computed at once, which is faster than one by one; so the frame's own
         // comes this late.
@@ -383,5 +367,48 @@ impl<V: Visitor> Work for Checking<V> {
             checked.licenses.push((license, verdict));
         }
         outlet.send(checked)
+    }
+}
+
+/// The licences that are expected in a frame, and its members.
+struct Matches<'c> {
+    /// Each licence with its content, if that may be right.
+    licenses: Vec<(Expected, Option<&'c [u8]>)>,
+    /// The names of members that are not expected, each with the number of the licences before it.
+    others: Vec<(usize, String)>,
+}
+
+impl<'c> Matches<'c> {
+    /// Finds each licence among the members, in their order. Of members of one name the last counts.
+    fn of(
+        expected: Vec<Expected>,
+        members: &[(Cow<str>, &'c [u8])],
+        keeps_names: bool,
+    ) -> Result<Matches<'c>> {
+        let (mut licenses, mut others) = (Vec::new(), Vec::new());
+        licenses.try_reserve_exact(expected.len())?;
+        let (mut left, mut members) = (expected.len(), members.iter().rev());
+        for license in expected.into_iter().rev() {
+            let mut content = None;
+            for (name, found) in members.by_ref() {
+                if *name == license.name {
+                    content = Some(*found).filter(|found| found.len() as u64 == license.size);
+                    break;
+                }
+                if keeps_names {
+                    others.try_reserve(1)?;
+                    others.push((left, name.clone().into_owned()));
+                }
+            }
+            left -= 1;
+            licenses.push((license, content));
+        }
+        for (name, _) in members.filter(|_| keeps_names) {
+            others.try_reserve(1)?;
+            others.push((left, name.clone().into_owned()));
+        }
+        licenses.reverse();
+        others.reverse();
+        Ok(Matches { licenses, others })
     }
 }

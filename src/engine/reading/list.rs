@@ -1,8 +1,8 @@
 //! Lists the licences of a backup, on the caller's thread.
 
 use super::backup_file::Backup;
-use crate::archive::LICENSES;
 use crate::archive::lines::{parse_license, parse_time};
+use crate::archive::{Fault, LICENSES};
 use crate::engine::properties::{Properties, Property};
 use crate::error::Result;
 use crate::license::{BackupRight, Format};
@@ -26,8 +26,9 @@ pub fn list(
 ) -> Result<()> {
     let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
     let fault = |fault| backup.error(fault);
-    let mut lines = backup.reader.lines(LICENSES).map_err(fault)?;
-    while let Some((_, line)) = lines.next().map_err(fault)? {
+    let mut lines = backup.reader.framed_lines(LICENSES).map_err(fault)?;
+    let mut count = 0;
+    while let Some(line) = lines.next().map_err(fault)? {
         let line = parse_license(line).map_err(fault)?;
         visit(ListedLicense {
             name: &line.name,
@@ -38,6 +39,10 @@ pub fn list(
             format: line.format(),
         })?;
         check()?;
+        count += 1;
     }
-    lines.finish().map_err(fault)
+    match count == backup.reader.trailer().licenses {
+        true => Ok(()),
+        false => Err(fault(Fault::damaged("its list of licences ends too early"))),
+    }
 }

@@ -78,8 +78,7 @@ fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
     let mut lists = Catalog::new(reader).map_err(fault)?;
     for frame in 0..reader.license_frames() {
         operation.check()?;
-        let span = reader.span(frame).map_err(fault)?;
-        lists.before(span.content_end()).map_err(fault)?;
+        lists.of_frame(frame).map_err(fault)?;
     }
     lists.finish_lists().map_err(fault)
 }

@@ -1,0 +1,209 @@
+//! The member `state`: what a repeated backup needs to know what has not changed.
+//!
+//! It begins with a record for each licence, in the order of the lists. Lines of JSON follow: the
+//! first tells where, when and by which rules all of it was noted, and each further one of an older
+//! version of a licence that is still in a frame. Only this library reads it.
+
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::reader::{MemberReader, Reader, line_length};
+use super::{Fault, ReadAt, Result, STATE, lines};
+use crate::random;
+
+/// Bytes of a record.
+pub const RECORD: usize = 12;
+
+/// The facts about a file that change with its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileState {
+    pub device: u64,
+    pub inode: u64,
+    /// The time of modification in nanoseconds since 1970 UTC.
+    pub mtime: i64,
+    pub ctime: i64,
+    pub size: u64,
+}
+
+/// What is noted of a licence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// A hash of its file's state; none where that can't be relied on.
+    pub proof: Option<Proof>,
+    /// Bytes of its content.
+    pub size: u32,
+}
+
+/// A hash of a file's state, under a key that only the backup's owner knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof(pub u64);
+
+impl State {
+    /// Writes the proof, 0 for none, and the size, the least significant byte first.
+    pub fn to_bytes(self) -> [u8; RECORD] {
+        let mut bytes = [0; RECORD];
+        let (proof, size) = bytes.split_at_mut(8);
+        proof.copy_from_slice(&self.proof.map_or(0, |Proof(hash)| hash).to_le_bytes());
+        size.copy_from_slice(&self.size.to_le_bytes());
+        bytes
+    }
+
+    pub fn from_bytes(bytes: [u8; RECORD]) -> State {
+        let [p0, p1, p2, p3, p4, p5, p6, p7, s0, s1, s2, s3] = bytes;
+        let proof = u64::from_le_bytes([p0, p1, p2, p3, p4, p5, p6, p7]);
+        State {
+            proof: (proof != 0).then_some(Proof(proof)),
+            size: u32::from_le_bytes([s0, s1, s2, s3]),
+        }
+    }
+}
+
+/// The first line of JSON. States say nothing of another run of the machine, nor of another mount,
+/// which may show another file system in the same place; and licences that another version of the
+/// library has looked into, or by other rules, are looked into again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// The version of the library.
+    pub library: String,
+    /// Licences whose backup right is unstated were left out.
+    pub leaves_out_unstated: bool,
+    /// The run of the machine, in the system's own words; empty where states can't be relied on.
+    pub boot: String,
+    pub mount: u64,
+    /// The key of the proofs, in hexadecimal.
+    pub key: String,
+}
+
+impl Noted {
+    /// Tells whether states that were noted here and now say something of files seen there and
+    /// then.
+    pub fn counts_at(&self, other: &Noted) -> bool {
+        !self.boot.is_empty() && (&self.boot, self.mount) == (&other.boot, other.mount)
+    }
+
+    /// Tells whether licences were looked into by the same rules.
+    pub fn has_rules_of(&self, other: &Noted) -> bool {
+        (&self.library, self.leaves_out_unstated) == (&other.library, other.leaves_out_unstated)
+    }
+
+    pub fn prover(&self) -> Option<Prover> {
+        Some(Prover(random::Key::of(&lines::parse_hex(&self.key)?)))
+    }
+}
+
+/// Makes proofs.
+#[derive(Clone, Debug)]
+pub struct Prover(random::Key);
+
+impl Prover {
+    pub fn proof(&self, state: &FileState) -> Proof {
+        Proof(self.0.hash_one(state).max(1))
+    }
+}
+
+/// Reads the states, then the lines.
+pub struct StateReader<'r, R> {
+    member: MemberReader<'r, R>,
+    /// The rest of the member's present part.
+    rest: Range<usize>,
+}
+
+impl<R: ReadAt> Reader<R> {
+    /// Reads the states, if the backup has any. The digests of their frames vouch for them.
+    pub fn states(&self) -> Result<Option<StateReader<'_, R>>> {
+        match self.trailer().entry(STATE) {
+            Err(_) => Ok(None),
+            Ok(_) => Ok(Some(StateReader {
+                member: self.framed_member(STATE)?,
+                rest: 0..0,
+            })),
+        }
+    }
+}
+
+impl<R: ReadAt> StateReader<'_, R> {
+    /// Gives the state of the next licence.
+    pub fn state(&mut self) -> Result<State> {
+        let record = self.rest()?.first_chunk().copied();
+        self.rest.start += RECORD;
+        let record = record.ok_or_else(|| Fault::damaged("its states end too early"))?;
+        Ok(State::from_bytes(record))
+    }
+
+    /// Gives the next line, once all states were read.
+    pub fn line(&mut self) -> Result<Option<&[u8]>> {
+        let rest = self.rest()?;
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let length = line_length(rest).ok_or_else(|| Fault::damaged("a line has no end"))?;
+        let start = self.rest.start;
+        self.rest.start += length + 1;
+        Ok(self.member.part().get(start..start + length))
+    }
+
+    fn rest(&mut self) -> Result<&[u8]> {
+        if self.rest.is_empty() {
+            self.rest = 0..self.member.next()?.map_or(0, <[u8]>::len);
+        }
+        let part = self.member.part();
+        Ok(part.get(self.rest.clone()).unwrap_or_default())
+    }
+}
+
+/// An older version of a licence, a line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OlderVersion<'a> {
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    pub size: u32,
+    /// The number of the frame that has it.
+    pub frame: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_keep_their_bytes() {
+        let state = State {
+            proof: Some(Proof(0x0807_0605_0403_0201)),
+            size: 0x0C0B_0A09,
+        };
+        assert_eq!(state.to_bytes(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        let none = State {
+            proof: None,
+            ..state
+        };
+        for state in [state, none] {
+            assert_eq!(State::from_bytes(state.to_bytes()), state);
+        }
+    }
+
+    #[test]
+    fn every_fact_counts_and_so_does_the_key() {
+        let prover = |byte| Prover(random::Key::of(&[byte; 16]));
+        let state = FileState {
+            device: 1,
+            inode: 2,
+            mtime: 3,
+            ctime: 4,
+            size: 5,
+        };
+        let others = [
+            FileState { device: 0, ..state },
+            FileState { inode: 0, ..state },
+            FileState { mtime: 0, ..state },
+            FileState { ctime: 0, ..state },
+            FileState { size: 0, ..state },
+        ];
+        let proof = prover(1).proof(&state);
+        assert_eq!(proof, prover(1).proof(&state));
+        assert_ne!(proof, prover(2).proof(&state));
+        assert!(others.iter().all(|other| prover(1).proof(other) != proof));
+    }
+}
