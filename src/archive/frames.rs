@@ -6,39 +6,15 @@
 
 use std::io::{self, Write};
 
-use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
+use zstd_safe::{CCtx, CParameter, DCtx};
 
-use super::{Digest, Fault, ReadAt, Result, digest, limits};
+use super::{Digest, Fault, ReadAt, Result, digest, limits, parameters};
 use crate::buffer::sized;
 
 /// Gives the zstd levels that a host may ask for; zstd defines them.
 pub fn levels() -> std::ops::RangeInclusive<i32> {
     zstd_safe::min_c_level()..=zstd_safe::max_c_level()
 }
-
-/// The parameters measured to pack licences best for the time they take: level 1 with a window as
-/// large as a frame, a match finder that still fits the cache, matches long enough to skip the
-/// random bytes of a signature, and long steps through those. From such steps zstd concludes that
-/// speed matters most, and does not compress bytes without a match; the last parameter makes it
-/// compress them.
-const LICENSES: [CParameter; 6] = [
-    CParameter::CompressionLevel(1),
-    CParameter::WindowLog(21),
-    CParameter::HashLog(15),
-    CParameter::MinMatch(7),
-    CParameter::TargetLength(2),
-    CParameter::LiteralCompressionMode(ParamSwitch::Enable),
-];
-
-/// The parameters for the lists, in which a line is like those just before it: a smaller match
-/// finder, which stays in the fastest cache, finds more than a large one and takes a fifth less
-/// time.
-const LISTS: [CParameter; 4] = [
-    CParameter::CompressionLevel(1),
-    CParameter::WindowLog(21),
-    CParameter::HashLog(11),
-    CParameter::MinMatch(6),
-];
 
 /// One compressed frame, complete.
 #[derive(Debug)]
@@ -55,13 +31,13 @@ pub struct Compressor {
 impl Compressor {
     /// Makes a compressor for licences, at zstd's `level` or at the measured default.
     pub fn of_licenses(level: Option<i32>) -> Result<Compressor> {
-        Compressor::new(level, &LICENSES)
+        Compressor::new(level, &parameters::LICENSES)
     }
 
     /// Makes a compressor for the lists of licences, at zstd's `level` or at a default of their
     /// own.
     pub fn of_lists(level: Option<i32>) -> Result<Compressor> {
-        Compressor::new(level, &LISTS)
+        Compressor::new(level, &parameters::LISTS)
     }
 
     fn new(level: Option<i32>, default: &[CParameter]) -> Result<Compressor> {

@@ -17,6 +17,7 @@ mod list_writer;
 mod lookup;
 pub mod members;
 mod output;
+mod parameters;
 pub mod reader;
 pub mod records;
 mod salvage;
