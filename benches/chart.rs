@@ -25,10 +25,11 @@ const fn line(name: &'static str, step: Step, color: &'static str, dashes: &'sta
 
 /// What a user would pick instead is dashed.
 const DASHED: &str = "6 4";
-const LINES: [Line; 9] = [
+const LINES: [Line; 10] = [
     line("restic, repeat", Step::ResticRepeat, "#999999", DASHED),
     line("tar, zstd -3", Step::TarBackup, "#d55e00", DASHED),
     line("full backup", Step::Backup, "#0072b2", ""),
+    line("limit of a full backup", Step::Limit, "#000000", "1 3"),
     line("restore all, tmpfs", Step::RestoreMemory, "#009e73", ""),
     line("repeat, 1 % changed", Step::RepeatChanged, "#cc79a7", ""),
     line("repeat, nothing changed", Step::Repeat, "#7b3294", ""),
@@ -71,7 +72,7 @@ fn share(value: f64, (from, to): (f64, f64)) -> f64 {
 pub fn draw(all: &[Figures]) -> Option<String> {
     let sizes: Vec<&Figures> = all
         .iter()
-        .filter(|figures| figures.form == Form::Folders)
+        .filter(|figures| figures.form == Some(Form::Folders))
         .collect();
     let lines: Vec<(&Line, Vec<(f64, f64)>)> = LINES
         .iter()

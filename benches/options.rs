@@ -12,8 +12,10 @@ Sets licbak beside what a user would pick instead, and prints the ratios.
   --licenses N,N…  sizes of the store (default: 10000,100000)
   --rounds N       how often everything is run (default: 5); of larger stores than 100000 at most 3 times
   --flat           also stores that are one folder
+  --host N,N…      a host that makes so many licences up; nothing else, unless --licenses or --all asks for it
   --all            the whole table: 1000 to 1000000 licences, in folders and flat
-  --only WHAT,…    backup, and of repeat, restic, verify, restore, one, list, calls, database these
+  --only WHAT,…    backup, and of limit, repeat, restic, verify, restore, one, list, calls, database these
+  --instructions   counts instructions instead: of 20000 licences, on one thread, in valgrind or perf
   --dir DIR        where everything is made (default: bench in cargo's target directory)
   --tmpfs DIR      where the restores to memory go (default: /dev/shm)
   --keep           remove nothing at the end but what is in memory
@@ -22,6 +24,7 @@ Sets licbak beside what a user would pick instead, and prints the ratios.
 /// What can be left out. A backup can't: all else needs one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    Limit,
     Repeat,
     Restic,
     Verify,
@@ -33,7 +36,8 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
+        Part::Limit,
         Part::Repeat,
         Part::Restic,
         Part::Verify,
@@ -46,6 +50,7 @@ impl Part {
 
     pub fn word(self) -> &'static str {
         match self {
+            Part::Limit => "limit",
             Part::Repeat => "repeat",
             Part::Restic => "restic",
             Part::Verify => "verify",
@@ -62,23 +67,27 @@ pub struct Options {
     pub licenses: Vec<u64>,
     pub rounds: u64,
     pub flat: bool,
+    pub host: Vec<u64>,
     pub parts: Vec<Part>,
     pub directory: PathBuf,
     pub memory: PathBuf,
     pub keep: bool,
+    pub instructions: bool,
     pub help: bool,
 }
 
 impl Options {
     pub fn parse(arguments: impl Iterator<Item = String>, directory: PathBuf) -> Outcome<Options> {
         let mut options = Options {
-            licenses: vec![10_000, 100_000],
+            licenses: Vec::new(),
             rounds: 5,
             flat: false,
+            host: Vec::new(),
             parts: Part::ALL.to_vec(),
             directory,
             memory: PathBuf::from("/dev/shm"),
             keep: false,
+            instructions: false,
             help: false,
         };
         let mut arguments = arguments;
@@ -88,6 +97,7 @@ impl Options {
                 "--licenses" => options.licenses = numbers(&value()?)?,
                 "--rounds" => options.rounds = number(&value()?)?,
                 "--flat" => options.flat = true,
+                "--host" => options.host = numbers(&value()?)?,
                 "--all" => {
                     options.licenses = vec![1_000, 10_000, 100_000, 1_000_000];
                     options.flat = true;
@@ -96,10 +106,14 @@ impl Options {
                 "--dir" => options.directory = std::path::absolute(value()?)?,
                 "--tmpfs" => options.memory = std::path::absolute(value()?)?,
                 "--keep" => options.keep = true,
+                "--instructions" => options.instructions = true,
                 "--help" => options.help = true,
                 "--bench" => {} // cargo's own
                 _ => return Err(format!("no such option: {argument}\n\n{USAGE}").into()),
             }
+        }
+        if options.licenses.is_empty() && options.host.is_empty() {
+            options.licenses = vec![10_000, 100_000];
         }
         Ok(options)
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::Outcome;
 use crate::floors::Floor;
+use crate::limit::Work;
 use crate::processes::{run, shell};
 
 pub const BACKUP_FILE: &str = "licenses.tar.zst";
@@ -18,11 +19,19 @@ pub fn floor(floor: Floor, store: &Path) -> Outcome<Command> {
     Ok(command)
 }
 
+pub fn work(work: Work, backup: &Path, made: &Path) -> Outcome<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(work.word()).arg(backup).arg(made);
+    Ok(command)
+}
+
 /// The tool, as a user has it.
 pub struct Licbak {
     program: PathBuf,
     /// A host that measures its calls.
     calls: PathBuf,
+    /// A host that makes its licences up.
+    host: PathBuf,
 }
 
 impl Licbak {
@@ -36,16 +45,11 @@ impl Licbak {
             .env("CARGO_TARGET_DIR", target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         run(&mut install)?;
-        let calls = prefix.join("bin/calls");
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let mut compile = shell(
-            "$CC -std=c11 -O2 -o \"$1\" \"$2\" -I \"$3/include\" -L \"$3/lib\" -llicbak -Wl,-rpath,\"$3/lib\"",
-        );
-        compile.arg(&calls).env("CC", compiler);
-        compile.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/calls.c"));
-        run(compile.arg(&prefix))?;
-        let program = prefix.join("bin/licbak");
-        Ok(Licbak { program, calls })
+        Ok(Licbak {
+            program: prefix.join("bin/licbak"),
+            calls: compile(&prefix, "calls")?,
+            host: compile(&prefix, "host")?,
+        })
     }
 
     fn command(&self, word: &str, options: &[&str], paths: &[&Path]) -> Command {
@@ -86,9 +90,30 @@ impl Licbak {
         command
     }
 
+    /// `step` is one of benches/host.c.
+    pub fn host(&self, step: &str, licenses: u64, directory: &Path) -> Command {
+        let mut command = Command::new(&self.host);
+        command.arg(step).arg(licenses.to_string()).arg(directory);
+        command
+    }
+
     pub fn list(&self, directory: &Path) -> Command {
         self.command("list", &[], &[directory])
     }
+}
+
+/// Compiles a host against the library that is installed there.
+fn compile(prefix: &Path, name: &str) -> Outcome<PathBuf> {
+    let program = prefix.join("bin").join(name);
+    let source = format!("benches/{name}.c");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut compile = shell(
+        "$CC -std=c11 -O2 -o \"$1\" \"$2\" -I \"$3/include\" -L \"$3/lib\" -llicbak -Wl,-rpath,\"$3/lib\"",
+    );
+    compile.arg(&program).env("CC", compiler);
+    compile.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+    run(compile.arg(prefix))?;
+    Ok(program)
 }
 
 pub mod tar {

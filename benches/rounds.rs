@@ -11,24 +11,34 @@ use std::time::Duration;
 use crate::Outcome;
 use crate::corpus::{Corpus, Form};
 use crate::floors::Floor;
+use crate::limit::Work;
 use crate::options::Part;
 use crate::peers::{self, BACKUP_FILE, Licbak, Restic, tar};
 use crate::processes::{Cost, Meter, run};
 
 /// More than the three seconds after which a file's times tell whether it has changed.
-const AT_REST: Duration = Duration::from_secs(4);
+pub const AT_REST: Duration = Duration::from_secs(4);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     ReadFloor,
     StatFloor,
+    /// What a backup can't do without: the read floor, and the next three.
+    Limit,
+    Digest,
+    Compress,
+    Write,
     Backup,
     TarBackup,
     Repeat,
     RepeatChanged,
     ResticRepeat,
     Verify,
+    /// What a verify can't do without: the next two.
+    VerifyLimit,
+    VerifyDigest,
+    Unpack,
     ZstdTest,
     RestoreDisk,
     TarRestoreDisk,
@@ -44,18 +54,25 @@ pub enum Step {
     ToldBackup,
     DatabaseBackup,
     Vacuum,
+    /// What it costs a host to make its licences up.
+    Making,
 }
 
 /// What was measured on one store. The n-th costs of all steps are of the same round.
 pub struct Figures {
     pub licenses: u64,
-    pub form: Form,
+    /// None: a host that makes them up.
+    pub form: Option<Form>,
     pub costs: BTreeMap<Step, Vec<Cost>>,
 }
 
 impl Figures {
     pub fn of(&self, step: Step) -> &[Cost] {
         self.costs.get(&step).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn note(&mut self, step: Step, cost: Cost) {
+        self.costs.entry(step).or_default().push(cost);
     }
 }
 
@@ -134,6 +151,7 @@ impl Rounds<'_> {
 
         // What went past the page cache is to be there, as tar's is.
         read(&backup.join(BACKUP_FILE))?;
+        self.limits(round, &backup.join(BACKUP_FILE))?;
         if self.has(Part::Verify) {
             self.run_licbak(Step::Verify, &self.licbak.verify(&backup), None)?;
             self.run_step(Step::ZstdTest, &tar::verify(&tarball), None)?;
@@ -173,6 +191,41 @@ impl Rounds<'_> {
             self.note(step, cost);
         }
         Ok(())
+    }
+
+    /// Each part alone; what is common to those that unpack the backup is taken off.
+    fn limits(&mut self, round: u64, backup: &Path) -> Outcome<()> {
+        if !self.has(Part::Limit) && !self.has(Part::Verify) {
+            return Ok(());
+        }
+        let unpack = self.work(Work::Unpack, backup)?;
+        self.note(Step::Unpack, unpack);
+        if self.has(Part::Limit) {
+            let read = self.figures.of(Step::ReadFloor).last();
+            let read = read.map_or(0.0, |cost| cost.cpu);
+            let digest = self.work(Work::Digest, backup)?.cpu - unpack.cpu;
+            let compress = self.work(Work::Compress, backup)?.cpu - unpack.cpu;
+            let made = self.path(&format!("written-{round}"));
+            let write = peers::work(Work::Write, backup, &made)?;
+            let write = self.meter.measure(&write)?.cpu;
+            self.note_cpu(Step::Digest, digest);
+            self.note_cpu(Step::Compress, compress);
+            self.note_cpu(Step::Write, write);
+            self.note_cpu(Step::Limit, read + digest + compress + write);
+        }
+        if self.has(Part::Verify) {
+            let check = self.work(Work::Check, backup)?;
+            self.note_cpu(Step::VerifyDigest, check.cpu - unpack.cpu);
+            self.note(Step::VerifyLimit, check);
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, work: Work, backup: &Path) -> Outcome<Cost> {
+        let command = peers::work(work, backup, Path::new(""))?;
+        let (cost, said) = self.meter.measure_output(&command)?;
+        expect_count(work.word(), &said, self.corpus.licenses)?;
+        Ok(cost)
     }
 
     /// A day of a store: some licences change, it is backed up, and backed up again.
@@ -237,13 +290,7 @@ impl Rounds<'_> {
         let mut nanoseconds = said.split_whitespace().map(str::parse::<f64>);
         for step in [Step::Getter, Step::Clock, Step::Telling, Step::ToldBackup] {
             let cpu = nanoseconds.next().ok_or("calls says too little")?? / 1e9;
-            self.note(
-                step,
-                Cost {
-                    cpu,
-                    ..Cost::default()
-                },
-            );
+            self.note_cpu(step, cpu);
         }
         Ok(())
     }
@@ -354,7 +401,15 @@ impl Rounds<'_> {
     }
 
     fn note(&mut self, step: Step, cost: Cost) {
-        self.figures.costs.entry(step).or_default().push(cost);
+        self.figures.note(step, cost);
+    }
+
+    fn note_cpu(&mut self, step: Step, cpu: f64) {
+        let cost = Cost {
+            cpu,
+            ..Cost::default()
+        };
+        self.note(step, cost);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -369,7 +424,7 @@ impl Rounds<'_> {
 }
 
 /// The first number in what a program says of its work is that of the licences.
-fn expect_count(who: &str, said: &str, licenses: u64) -> Outcome<()> {
+pub fn expect_count(who: &str, said: &str, licenses: u64) -> Outcome<()> {
     let mut numbers = said.split_whitespace().map(str::parse::<u64>);
     match numbers.find_map(Result::ok) {
         Some(count) if count == licenses => Ok(()),

@@ -4,7 +4,10 @@ mod chart;
 mod corpus;
 mod floors;
 mod goals;
+mod host;
+mod instructions;
 mod licenses;
+mod limit;
 mod options;
 mod peers;
 mod processes;
@@ -19,6 +22,7 @@ use std::process::ExitCode;
 
 use corpus::{Corpus, Form};
 use floors::Floor;
+use limit::Work;
 use options::{Options, Part};
 use peers::{Licbak, Restic};
 use processes::Meter;
@@ -29,10 +33,12 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.as_slice() {
-        [word, store] if Floor::from_word(word).is_some() => {
-            Floor::from_word(word).map_or(Ok(()), |floor| floors::run(floor, Path::new(store)))
-        }
-        _ => compare(arguments),
+        [word, rest @ ..] => match (Floor::from_word(word), Work::from_word(word), rest) {
+            (Some(floor), _, [store]) => floors::run(floor, Path::new(store)),
+            (_, Some(work), [backup, made]) => limit::run(work, Path::new(backup), Path::new(made)),
+            _ => compare(arguments),
+        },
+        [] => compare(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,6 +62,9 @@ fn compare(arguments: Vec<String>) -> Outcome<()> {
         return Ok(());
     }
     let licbak = Licbak::install(target())?;
+    if options.instructions {
+        return instructions::print(&licbak, &options);
+    }
     let mut bench = Bench::prepare(&options, &licbak)?;
     let all = bench.measure_all();
     bench.free_memory()?;
@@ -130,6 +139,14 @@ impl<'b> Bench<'b> {
                 all.push(self.measure(*licenses, Form::Flat)?);
             }
         }
+        for licenses in &self.options.host {
+            let directory = self.work.join(format!("{licenses}-host"));
+            fs::create_dir(&directory)?;
+            let rounds = self.options.rounds.min(ROUNDS_OF_LARGE);
+            let figures =
+                host::measure(self.licbak, &mut self.meter, &directory, *licenses, rounds)?;
+            all.push(figures);
+        }
         Ok(all)
     }
 
@@ -160,7 +177,7 @@ impl<'b> Bench<'b> {
             },
             figures: Figures {
                 licenses,
-                form,
+                form: Some(form),
                 costs: BTreeMap::new(),
             },
             corpus: &corpus,
@@ -200,6 +217,7 @@ impl<'b> Bench<'b> {
     fn report(&mut self, all: &[Figures]) -> Outcome<()> {
         for figures in all {
             table::print_pairs(figures);
+            table::print_limits(figures);
         }
         let others = self.meter.share_of_others();
         table::print_goals(&goals::judge(all), others);

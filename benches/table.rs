@@ -2,16 +2,16 @@
 
 use crate::corpus::Form;
 use crate::goals::{self, Goal, PAIRS, Pair, Spread};
-use crate::rounds::Figures;
+use crate::rounds::{Figures, Step};
 
 pub fn print_pairs(figures: &Figures) {
-    let form = match figures.form {
-        Form::Folders => "256 folders",
-        Form::Flat => "one folder",
-    };
-    println!("\n{} licences in {form}\n", grouped(figures.licenses));
-    println!("| licbak / instead | CPU | wall | CPU, s | peak, MiB | made, MB |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "\n{} licences in {}\n",
+        grouped(figures.licenses),
+        figures.form.map_or("a host's store", Form::word)
+    );
+    println!("| licbak / instead | CPU | limit / instead | wall | CPU, s | peak, MiB | made, MB |");
+    println!("|---|---|---|---|---|---|---|");
     for pair in &PAIRS {
         print_pair(figures, pair);
     }
@@ -34,14 +34,47 @@ fn print_pair(figures: &Figures, pair: &Pair) {
         true => shown(wall),
         false => String::new(),
     };
+    let limit = goals::limit(pair.ours)
+        .and_then(|limit| goals::ratio(figures, limit, pair.theirs, goals::cpu))
+        .map_or(String::new(), |ratio| number(ratio.median));
     println!(
-        "| {} | {} | {wall} | {} | {} | {} |",
+        "| {} | {} | {limit} | {wall} | {} | {} | {} |",
         pair.name,
         shown(cpu),
         both(goals::cpu, 1.0),
         both(goals::peak_mib, 1.0),
         both(goals::made, 1e-6),
     );
+}
+
+/// What licbak can't do without: the parts, as shares of their sum, and what it takes beyond.
+pub fn print_limits(figures: &Figures) {
+    let parts = [
+        ("every file opened, read and closed", Step::ReadFloor),
+        ("SHA-256 of the contents", Step::Digest),
+        ("zstd of the frames", Step::Compress),
+        ("writing and syncing the file", Step::Write),
+    ];
+    print_parts(figures, "full backup", Step::Backup, Step::Limit, &parts);
+    let parts = [
+        ("SHA-256 of the contents and frames", Step::VerifyDigest),
+        ("zstd -d of the frames, read from the file", Step::Unpack),
+    ];
+    print_parts(figures, "verify", Step::Verify, Step::VerifyLimit, &parts);
+}
+
+fn print_parts(figures: &Figures, name: &str, ours: Step, limit: Step, parts: &[(&str, Step)]) {
+    let percent = |step| {
+        let ratio = goals::ratio(figures, step, limit, goals::cpu);
+        ratio.map(|ratio| ratio.median * 100.0)
+    };
+    let Some(all) = percent(ours) else { return };
+    println!("\n| {name}: part of the limit | CPU |");
+    println!("|---|---|");
+    for (part, step) in parts {
+        println!("| {part} | {:.0} % |", percent(*step).unwrap_or_default());
+    }
+    println!("| beyond it | {:+.0} % |", all - 100.0);
 }
 
 pub fn print_goals(goals: &[Goal], share_of_others: f64) {
