@@ -1,6 +1,6 @@
-/* calls STORE BACKUP_DIR: what calls cost, in nanoseconds of CPU, four numbers on a line: the dearest of
- * the getters that a host calls again and again, and clock_gettime for scale; then of a backup, the thread
- * that tells the host how far it is, and the whole process.
+/* calls STORE BACKUP_DIR: what calls cost, in nanoseconds of CPU, four numbers on a line: the
+ * dearest of the getters that a host calls again and again, and clock_gettime for scale; then of a
+ * backup, the thread that tells the host how far it is, and the whole process.
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -67,8 +67,8 @@ fn share(value: f64, (from, to): (f64, f64)) -> f64 {
     (value / from).ln() / (to / from).ln()
 }
 
-/// CPU of each step, in that of the read floor on the same store: what a licence costs where the floor
-/// costs 1. None where there is but one size.
+/// CPU of each step, in that of the read floor on the same store: what a licence costs where the
+/// floor costs 1. None where there is but one size.
 pub fn draw(all: &[Figures]) -> Option<String> {
     let sizes: Vec<&Figures> = all
         .iter()

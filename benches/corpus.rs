@@ -118,8 +118,8 @@ impl Corpus {
         self.issuer.license(self.licenses / 2, 0)
     }
 
-    /// Changes one licence in a hundred, other ones each round, as hosts do: a new content under the
-    /// old name. The corpus is no longer in its first state.
+    /// Changes one licence in a hundred, other ones each round, as hosts do: a new content under
+    /// the old name. The corpus is no longer in its first state.
     pub fn change(&self, round: u64) -> Outcome<()> {
         let _ = fs::remove_file(self.mark());
         self.each_changed(round, 1 + round)

@@ -1,8 +1,8 @@
-//! Licences as they are found in the field, made up: the same on every machine, and every one free to
-//! be backed up.
+//! Licences as they are found in the field, made up: the same on every machine, and every one free
+//! to be backed up.
 //!
-//! Of each about half a kilobyte is random, as keys and signatures are. The rest is what licences share:
-//! their words with all of their kind, and certificates with those of the same provider.
+//! Of each about half a kilobyte is random, as keys and signatures are. The rest is what licences
+//! share: their words with all of their kind, and certificates with those of the same provider.
 
 use std::fmt::Write as _;
 

@@ -2,8 +2,8 @@
  * cost: CPU of it and of all that it waited for (user and system, in microseconds), wall time (in
  * nanoseconds), and the peak memory of the largest of its processes (in KiB).
  *
- * In C, since the kernel counts the memory of whoever starts a program as that program's: this one is
- * smaller than all that it measures. Its exit code is the program's.
+ * In C, since the kernel counts the memory of whoever starts a program as that program's: this one
+ * is smaller than all that it measures. Its exit code is the program's.
  */
 #define _DEFAULT_SOURCE
 

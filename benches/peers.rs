@@ -1,7 +1,7 @@
 //! The commands: licbak's tool, and what a user would type instead.
 //!
-//! What makes a file or a tree ends when it is on the disk, on both sides: licbak syncs by itself, the
-//! others are followed by `sync` on what they made.
+//! What makes a file or a tree ends when it is on the disk, on both sides: licbak syncs by itself,
+//! the others are followed by `sync` on what they made.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -76,8 +76,8 @@ impl Figures {
     }
 }
 
-/// Where a round puts what it makes. Everything has a name of its own: on ext4 files that are made soon
-/// after others were removed cost many times as much.
+/// Where a round puts what it makes. Everything has a name of its own: on ext4 files that are made
+/// soon after others were removed cost many times as much.
 pub struct Places<'p> {
     pub directory: &'p Path,
     pub memory: &'p Path,
@@ -175,7 +175,8 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    /// Has the kernel hold the store in memory: it may have given it up for what else a round reads and writes.
+    /// Has the kernel hold the store in memory: it may have given it up for what else a round reads
+    /// and writes.
     fn warm_up(&self) -> Outcome<()> {
         run(&mut peers::floor(Floor::Read, &self.corpus.path)?).map(drop)
     }
@@ -318,8 +319,9 @@ impl Rounds<'_> {
         self.compare_once(round, &ours)
     }
 
-    /// Nothing on a file system in memory is dear to make again, and there is no room to keep it. What was just
-    /// removed leaves memory that is cheap to take; so something is, before the first that is measured, too.
+    /// Nothing on a file system in memory is dear to make again, and there is no room to keep it.
+    /// What was just removed leaves memory that is cheap to take; so something is, before the first
+    /// that is measured, too.
     fn restore_to_memory(&mut self, round: u64, backup: &Path, tarball: &Path) -> Outcome<()> {
         let [before, ours, theirs] =
             ["before", "ours", "theirs"].map(|name| self.places.memory.join(name));
