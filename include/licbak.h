@@ -7,13 +7,13 @@
  * A backup restorer object for licences.
  *
  * Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into
- * one file that any `tar` opens, and brings them back. It is what `IWMLicenseBackup`,
+ * one file that any `tar` opens, and restores them. It is what `IWMLicenseBackup`,
  * `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without
  * COM and without Windows.
  *
  * A host makes a restorer, says where the licences are and where their backup goes, and starts an
- * operation. The operation runs on threads of the library and tells the host's callback how it
- * goes, from LICBAK_WMT_BACKUPRESTORE_BEGIN to LICBAK_WMT_BACKUPRESTORE_END. In ten lines:
+ * operation. The operation runs on threads of the library. It tells the host's callback its
+ * progress, from LICBAK_WMT_BACKUPRESTORE_BEGIN to LICBAK_WMT_BACKUPRESTORE_END. In ten lines:
  *
  * @code
  * static licbak_hresult LICBAK_CALL on_status(licbak_status status, licbak_hresult hr,
@@ -32,46 +32,49 @@
  * Rules that all calls share:
  *
  * - Outcomes. A function returns an HRESULT: 0 or above is success, below is failure. Outputs are
- *   written on success only, but for sizes that tell how large a buffer must be.
- * - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer or any other
- *   value gets LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. The
- *   handle is looked at first, pointers next: a NULL that must not be one is LICBAK_E_POINTER. In
- *   a forked child every restorer made before the fork is LICBAK_E_HANDLE.
+ *   written on success only, except sizes that tell how large a buffer must be.
+ * - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer and any other
+ *   value get LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. A
+ *   function checks the handle first and pointers next. A pointer that must not be NULL and is
+ *   gets LICBAK_E_POINTER. In a forked child every restorer made before the fork gets
+ *   LICBAK_E_HANDLE.
  * - Text is UTF-8 and ends with a NUL.
  * - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
- *   and writes only that many bytes; fewer than the first version of the struct has, or more than
- *   4,096, are LICBAK_E_INVALIDARG. A struct grows at its end only: where the caller's is larger
- *   than the library's, the library zeroes the rest of one that it fills, and of one that it reads
- *   refuses a rest that is not zero, with the same code.
+ *   and writes only that many bytes. A size that is smaller than the first version of the struct,
+ *   or larger than 4,096, is LICBAK_E_INVALIDARG. A struct grows at its end only. Where the
+ *   caller's struct is larger than the library's, the library zeroes the rest of a struct that it
+ *   fills. In a struct that it reads, a rest that is not zero is LICBAK_E_INVALIDARG.
  * - Threads. Every function may be called from any thread at any time. The status callback of an
- *   operation is called on one thread of the library, one call at a time, in order. No lock of the
- *   library is held while a function of the host runs. licbak_wait and licbak_destroy wait until
- *   functions of the host have returned: a host must not hold across them what these need, such as
- *   an interpreter's lock, a mutex that the callback takes, or the thread of an event loop that the
- *   callback calls into.
- * - Inside a function of the host licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would wait
- *   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
- *   every other function works. A function of the host must not throw, unwind or longjmp.
- * - One operation after the other. Whoever is told LICBAK_WMT_BACKUPRESTORE_END may start the next
- *   operation of the restorer, in that callback or on any other thread; it begins when that
- *   callback has returned. Before the end is told a start is LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
- * - A child that is forked inside a function of the host leaves by exec or _exit. Where it comes back
- *   into the library instead, nothing is touched: who called the library gets LICBAK_E_HANDLE, also
- *   from the emit of a store, and where nobody has, on a thread of the library, that thread ends, and
- *   a child that has no other with it, with exit status 1 and no exit handler.
- * - Nothing is left behind: while no operation runs, a restorer has no thread and no open file. No
- *   file that it opens has the number of a standard stream that the process lacks; such a number is
- *   taken for moments, so a host opens a missing stream while no operation runs.
- *   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
- *   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
- *   SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's crash handler or sandbox works in its
- *   callbacks.
- * - No function is a cancellation point of POSIX threads, and a thread can't be cancelled while a
- *   function of the host runs on it. A function of the host must not end its thread
- *   (pthread_exit, which CPython up to 3.13 does in threads that it finds when it ends: cancel and
- *   destroy before that). Nothing of the library may be called in a signal handler.
+ *   operation is called on one thread of the library, one call at a time, in order. The library
+ *   holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
+ *   functions of the host have returned. During these two calls a host must not hold what its
+ *   functions need, such as an interpreter's lock, a mutex that the callback takes, or the thread
+ *   of an event loop that the callback calls into.
+ * - Inside a function of the host, licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would
+ *   wait for itself. licbak_destroy returns at once there, and takes effect when the operation has
+ *   ended. Every other function works. A function of the host must not throw, unwind or longjmp.
+ * - One operation after the other. A host that has been told LICBAK_WMT_BACKUPRESTORE_END may
+ *   start the restorer's next operation, in that callback or on any other thread. The next
+ *   operation begins when that callback has returned. A start before the end has been told is
+ *   LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
+ * - Forked children. A child that is forked inside a function of the host must leave by exec or
+ *   _exit. If the child returns into the library instead, the library touches nothing. A caller
+ *   gets LICBAK_E_HANDLE, also from the emit of a store. A thread of the library has no caller: it
+ *   ends, and if the child has no other thread, the child ends with it, with exit status 1 and
+ *   without exit handlers.
+ * - Nothing is left behind. While no operation runs, a restorer has no thread and no open file.
+ *   No file that the library opens gets the number of a standard stream that the process lacks.
+ *   The library takes such a number for moments, so a host opens a missing stream only while no
+ *   operation runs. The library installs no signal handler and no exit handler, and prints
+ *   nothing. Its threads have a stack of at least 1 MiB. They block all signals except those that
+ *   a fault raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's
+ *   crash handler or sandbox works in its callbacks.
+ * - Cancellation. No function is a cancellation point of POSIX threads, and a thread can't be
+ *   cancelled while a function of the host runs on it. A function of the host must not end its
+ *   thread with pthread_exit. CPython up to 3.13 does this when it ends, to threads that it finds:
+ *   cancel and destroy before that. Nothing of the library may be called in a signal handler.
  *
- * What a status callback is told; LICBAK_ stands before each name:
+ * What a status callback is told. LICBAK_ stands before each name:
  *
  * | status                  | value   | hr                      | type   | what value is                    |
  * | ----------------------- | ------- | ----------------------- | ------ | -------------------------------- |
@@ -84,8 +87,8 @@
  * | WMT_ERROR               | 0       | the failure             | STRING | a sentence; once, before the end |
  * | WMT_BACKUPRESTORE_END   | 27      | the outcome             | BINARY | licbak_progress; last, and once  |
  *
- * The flags of the functions that start an operation; licbak_restore_license takes those of a restore,
- * licbak_verify_backup none:
+ * The flags of the functions that start an operation. licbak_restore_license takes the flags of a
+ * restore; licbak_verify_backup takes none:
  *
  * | flag                     | value | backup | restore | what it asks for                           |
  * | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
@@ -103,7 +106,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** The version of this header; licbak_version tells the library's. */
+/** The version of this header. licbak_version tells the library's. */
 #define LICBAK_VERSION "0.1.0"
 
 #if defined(_WIN32)
@@ -114,16 +117,16 @@
 #define LICBAK_API __declspec(dllimport)
 #endif
 #else
-/** How the functions are called. */
+/** The calling convention of the functions. */
 #define LICBAK_CALL
-/** Where the functions come from. */
+/** The import attribute of the functions. */
 #define LICBAK_API
 #endif
 
 #if defined(__cplusplus)
 #define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
 #else
-/** A constant of type licbak_hresult; a case label or an initialiser, but nothing for the preprocessor. */
+/** A constant of type licbak_hresult, for case labels and initialisers, not for the preprocessor. */
 #define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))
 #endif
 
@@ -148,24 +151,22 @@
  * @{
  */
 
-/** For licbak_backup_licenses: replace the backup that is there. */
+/** For a backup: replace the backup that is there. */
 #define LICBAK_WM_BACKUP_OVERWRITE 0x00000001u
 
-/**
- * For licbak_backup_licenses: take nothing over from the backup that is there, but read every
- * licence anew.
- */
+/** For a backup: read every licence anew, and take nothing over from the backup that is there. */
 #define LICBAK_BACKUP_FULL 0x00000800u
 
 /**
- * For licbak_restore_licenses: the user consents to individualizing this machine, which the original
- * may have to do before a restore. Accepted, and changes nothing in this version.
+ * For a restore: the user consents to individualizing this machine, which the original may have to
+ * do before a restore. The flag is accepted, and changes nothing in this version.
  */
 #define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
 
 /**
- * For licbak_restore_licenses: a licence of the backup replaces a different one of the same name
- * in the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
+ * For a restore: a licence of the backup replaces a different licence of the same name in the
+ * store. Without this flag the store's licence stays, and LICBAK_STATUS_LICENSE_KEPT tells its
+ * name.
  */
 #define LICBAK_RESTORE_OVERWRITE 0x00000200u
 
@@ -185,13 +186,13 @@
 /** The store or the backup is being listed. */
 #define LICBAK_PHASE_LISTING 1u
 
-/** The backup is being checked; in a restore the licences are also written beside the store. */
+/** The backup is being checked. A restore also writes the licences beside the store. */
 #define LICBAK_PHASE_CHECKING 2u
 
 /** Licences are being saved, or moved into the store. */
 #define LICBAK_PHASE_WORKING 3u
 
-/** What was written is brought to the disk and made visible. */
+/** The written data is brought to the disk and made visible. */
 #define LICBAK_PHASE_COMMITTING 4u
 
 /** @} */
@@ -202,8 +203,8 @@
  */
 
 /**
- * The licence does not say whether it may be backed up; that counts as allowed, unless
- * UnstatedRight says otherwise.
+ * The licence does not say whether it may be backed up. It is backed up, unless the property
+ * UnstatedRight is 1.
  */
 #define LICBAK_RIGHT_UNSTATED 0u
 
@@ -236,8 +237,8 @@
  */
 
 /**
- * The version of the binary interface, the number in the library's SONAME. It rises when a program
- * that was built before can't run with the library any more.
+ * The version of the binary interface: the number in the library's SONAME. It rises when programs
+ * that were built before can't run with the library any more.
  */
 #define LICBAK_ABI_VERSION 0u
 
@@ -261,33 +262,36 @@ typedef int32_t licbak_hresult;
 typedef struct licbak_progress {
     /** The caller's sizeof of this struct; in an event, the library's. */
     size_t struct_size;
-    /** 0 until the store or backup has been counted. */
+    /** All licences of the operation; 0 until the store or backup has been counted. */
     uint64_t licenses_total;
-    /** Stored, restored or verified. */
+    /** Licences saved, restored or verified. */
     uint64_t licenses_done;
-    /** Left out: the issuer denies backup. */
+    /** Licences left out because their issuers deny backup. */
     uint64_t licenses_restricted;
-    /** The store holds another version, and keeps it. */
+    /** Licences of which the store has another version, and keeps its own. */
     uint64_t licenses_kept;
-    /** Damaged in the backup. */
+    /** Licences that are damaged in the backup. */
     uint64_t licenses_damaged;
-    /** Of the licences done. */
+    /** Bytes of the licences done. */
     uint64_t content_bytes;
-    /** Written or read of the backup file. */
+    /** Bytes of the backup file that were written or read. */
     uint64_t backup_bytes;
-    /** What a progress bar shows of the phase: so many steps done. */
+    /** Steps of the phase that are done, for a progress bar. */
     uint64_t phase_done;
-    /** Of so many; 0: not known. */
+    /** All steps of the phase; 0: not known. */
     uint64_t phase_total;
     /** LICBAK_PHASE_*; 0 before the first. */
     uint32_t phase;
     /** 0. */
     uint32_t reserved;
-    /** Passed over: could not be read, kept or put back. This version passes over none, and says 0. */
+    /**
+     * Licences that could not be read, kept or put back, and were passed over. This version passes
+     * over none, and says 0.
+     */
     uint64_t licenses_skipped;
     /**
-     * In the backup that is replaced, and in the store no more; all ones where that could not be
-     * told.
+     * Licences of the backup that is replaced that are not in the store any more; all ones if
+     * their number is not known.
      */
     uint64_t licenses_gone;
 } licbak_progress;
@@ -299,18 +303,18 @@ typedef uint32_t licbak_datatype;
 typedef uint32_t licbak_status;
 
 /**
- * The host's function that an operation tells how it goes. The original's
+ * The host's function that is told the events of an operation. The original's
  * IWMStatusCallback::OnStatus.
  *
- * Called on one thread of the library, one call at a time, in order; the first call may come
+ * It is called on one thread of the library, one call at a time, in order. The first call may come
  * before the function that started the operation has returned. value is never NULL, is aligned for
- * its type, and lives until the callback returns; size is its size in bytes, of a STRING without
- * the final NUL. context is what the host gave with the function.
+ * its type, and lives until the callback returns. size is the size of value in bytes; for a STRING
+ * it does not count the final NUL. context is what the host gave with the function.
  *
- * @return LICBAK_S_OK to go on, also for a status that the host does not know; LICBAK_E_NOTIMPL
- * counts as that. Another failure ends the operation with that code, and only
- * LICBAK_WMT_BACKUPRESTORE_END comes after it. What is returned for LICBAK_WMT_ERROR and the end,
- * or when a backup stands already, is ignored.
+ * @return LICBAK_S_OK to go on, also for a status that the host does not know. LICBAK_E_NOTIMPL
+ * counts as LICBAK_S_OK. Any other failure ends the operation with that code, and only
+ * LICBAK_WMT_BACKUPRESTORE_END comes after it. The answer to LICBAK_WMT_ERROR and to the end is
+ * ignored, and so is any answer after the new backup has taken its place.
  */
 typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status status,
         licbak_hresult hr,
@@ -321,33 +325,35 @@ typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status statu
 
 /** A licence, on its way to the host or from it. */
 typedef struct licbak_license {
-    /** The sizeof of this struct, of the one who fills it. */
+    /** The sizeof of this struct, as the side that fills it knows it. */
     size_t struct_size;
-    /** Unique in its store: relative, '/' between parts. */
+    /** The name: unique in its store, relative, '/' between parts. */
     const char *name;
     /**
-     * What it unlocks, as its issuer names it. From a host NULL: read it from the content. To a host
-     * never NULL; the name's file stem where neither says.
+     * The key ID: what the licence unlocks, as its issuer names it. From a host, NULL means that
+     * the library reads it from the content. To a host it is never NULL; where neither the host
+     * nor the content says it, it is the name's file stem.
      */
     const char *key_id;
-    /** NULL in a list: only the size is known. */
+    /** The content; NULL in a list, where only the size is known. */
     const uint8_t *content;
-    /** Bytes of the content, 16 MiB at most. */
+    /** The size of the content in bytes, 16 MiB at most. */
     size_t content_size;
     /**
-     * Nanoseconds since 1970 UTC; 0: not known, which 1970-01-01 00:00:00.0 itself counts as. Of a
-     * directory's file before 1677-09-21 or after 2262-04-11 the nearest moment between.
+     * The time of the last modification, in nanoseconds since 1970 UTC; 0: not known, also for
+     * 1970-01-01 00:00:00.0 itself. For a file of a directory before 1677-09-21 or after
+     * 2262-04-11 it is the nearest moment between.
      */
     int64_t modified;
-    /** LICBAK_RIGHT_*. From a host UNSTATED: read it from the content. */
+    /** LICBAK_RIGHT_*. From a host, UNSTATED means that the library reads it from the content. */
     uint32_t backup_right;
     /** LICBAK_FORMAT_*; ignored from a host. */
     uint32_t format;
 } licbak_license;
 
 /**
- * Takes a licence: the host's function for licbak_list_backup, or the library's emit for a store of the
- * host. The licence and all that it points to live until the function returns.
+ * A function that takes a licence: the host's for licbak_list_backup, or the library's emit for a
+ * store of the host's own. The licence and all that it points to live until the function returns.
  *
  * @return LICBAK_S_OK to go on; a failure stops the list and is returned from it.
  */
@@ -355,29 +361,26 @@ typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_licen
         void *context);
 
 /**
- * A store of the host's own. Each function gets the context, and returns LICBAK_S_OK or a failure,
- * which is then the outcome of the operation. emit may be called only inside the function that it was
- * given to, on that thread, with its emit_context; it copies what it gets, and its failure must be
- * returned at once.
+ * A store of the host's own. Each function gets the context. It returns LICBAK_S_OK or a failure,
+ * and a failure is then the outcome of the operation. emit may be called only inside the function
+ * that it was given to, on that thread, with its emit_context. emit copies what it gets. A failure
+ * of emit must be returned at once.
  */
 typedef struct licbak_store {
     /** The caller's sizeof of this struct. */
     size_t struct_size;
     /** Given to each function. */
     void *context;
-    /**
-     * For a backup: emit every licence, always in the same order if equal backups are to have equal
-     * bytes.
-     */
+    /** For a backup: emits every licence, always in the same order for backups of equal bytes. */
     licbak_hresult (LICBAK_CALL *enumerate)(void *context,
         licbak_license_callback emit,
         void *emit_context);
-    /** For a restore: emit the licence of that name, or none. */
+    /** For a restore: emits the licence of that name, or none. */
     licbak_hresult (LICBAK_CALL *get)(void *context,
         const char *name,
         licbak_license_callback emit,
         void *emit_context);
-    /** For a restore: keep the licence, in place of the one of that name. */
+    /** For a restore: keeps the licence, in place of the one of that name. */
     licbak_hresult (LICBAK_CALL *put)(void *context, const licbak_license *license);
 } licbak_store;
 
@@ -389,48 +392,49 @@ typedef struct licbak_store {
  */
 
 /**
- * Something failed: hr is the failure, value a sentence for people (STRING) that says what failed,
- * on what, why and what to do. Once, just before the end, unless the host ended the operation.
+ * Something failed. hr is the failure. value is a sentence for people (STRING): what failed, on
+ * what, why and what to do. Told once, just before the end, unless the host ended the operation.
  */
 #define LICBAK_WMT_ERROR 0u
 
-/** The operation begins. DWORD, 0. */
+/** The operation begins. value is 0 (DWORD). */
 #define LICBAK_WMT_BACKUPRESTORE_BEGIN 21u
 
 /**
- * The operation has ended: hr is its outcome, value its last figures (BINARY, licbak_progress).
- * Exactly once, and nothing comes after it.
+ * The operation has ended. hr is its outcome; value is its last figures (BINARY,
+ * licbak_progress). Told exactly once, and nothing comes after it.
  */
 #define LICBAK_WMT_BACKUPRESTORE_END 27u
 
 /**
- * A licence is left out since its issuer denies backup; the rest goes on. value is its key ID
- * (STRING); LICBAK_STATUS_LICENSE_LEFT_OUT with its name follows.
+ * A licence is left out because its issuer denies backup; the operation goes on. value is the key
+ * ID (STRING). LICBAK_STATUS_LICENSE_LEFT_OUT with the licence's name follows.
  */
 #define LICBAK_WMT_RESTRICTED_LICENSE 31u
 
 /**
- * Figures (BINARY, licbak_progress), some tens of times a second at most and only when they have
- * changed.
+ * The figures have changed. value is the figures (BINARY, licbak_progress). Told some tens of
+ * times a second at most.
  */
 #define LICBAK_STATUS_PROGRESS 0x00010001u
 
 /**
- * The store holds a licence in another version than the backup, and keeps it. value is its name
- * (STRING). A licence in use carries consumed counts that an old copy must not refill.
+ * The store has a licence in another version than the backup, and keeps its own. value is the
+ * licence's name (STRING). A licence in use carries consumed counts that an old copy must not
+ * refill.
  */
 #define LICBAK_STATUS_LICENSE_KEPT 0x00010002u
 
-/** The bytes of a licence in the backup are damaged. value is its name (STRING). */
+/** The bytes of a licence in the backup are damaged. value is the licence's name (STRING). */
 #define LICBAK_STATUS_LICENSE_DAMAGED 0x00010003u
 
 /**
- * Something in the store is not backed up: a licence whose issuer denies it, a link, a special file,
- * or another backup of licbak. value is "name: reason" (STRING).
+ * Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
+ * file, or another backup of licbak. value is "name: reason" (STRING).
  */
 #define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
 
-/** Not sent by this version, as the four below: the machine is being individualized. */
+/** Not sent: the machine is being individualized. */
 #define LICBAK_WMT_INDIVIDUALIZE 24u
 
 /** Not sent: the machine must be individualized first. */
@@ -461,7 +465,7 @@ typedef struct licbak_store {
 /** Bytes. */
 #define LICBAK_WMT_TYPE_BINARY 2u
 
-/** Of no property or event here, as the three below. */
+/** Of no property or event here. */
 #define LICBAK_WMT_TYPE_BOOL 3u
 
 /** Of no property or event here. */
@@ -489,16 +493,16 @@ typedef struct licbak_store {
 /** Not implemented; from a status callback it counts as LICBAK_S_OK. */
 #define LICBAK_E_NOTIMPL LICBAK_HRESULT_C(0x80004001)
 
-/** A pointer is NULL that must not be. */
+/** A pointer that must not be NULL is NULL. */
 #define LICBAK_E_POINTER LICBAK_HRESULT_C(0x80004003)
 
 /** Aborted; never returned by this version. */
 #define LICBAK_E_ABORT LICBAK_HRESULT_C(0x80004004)
 
-/** A system error without a code here; the sentence has the system's words. */
+/** A system error that has no code here; the error message has the system's words. */
 #define LICBAK_E_FAIL LICBAK_HRESULT_C(0x80004005)
 
-/** Not allowed inside a function of the host. */
+/** The call is not allowed inside a function of the host. */
 #define LICBAK_E_ILLEGAL_METHOD_CALL LICBAK_HRESULT_C(0x8000000E)
 
 /** A bug of the library; the restorer stays usable. */
@@ -507,43 +511,43 @@ typedef struct licbak_store {
 /** No permission. */
 #define LICBAK_E_ACCESSDENIED LICBAK_HRESULT_C(0x80070005)
 
-/** No restorer, or a destroyed one. */
+/** The handle is no restorer, or the restorer has been destroyed. */
 #define LICBAK_E_HANDLE LICBAK_HRESULT_C(0x80070006)
 
-/** No memory, or no thread to be had. Trying again later makes sense. */
+/** Memory ran out, or the system gave no thread. Trying again later makes sense. */
 #define LICBAK_E_OUTOFMEMORY LICBAK_HRESULT_C(0x8007000E)
 
 /** An argument is wrong. */
 #define LICBAK_E_INVALIDARG LICBAK_HRESULT_C(0x80070057)
 
-/** The store can't be opened or read as what it is. */
+/** The store can't be opened or read as a store of its kind. */
 #define LICBAK_NS_E_DRM_LICENSE_STORE_ERROR LICBAK_HRESULT_C(0xC00D2712)
 
-/** Not returned by this version, as the two restore service codes below. */
+/** Not returned by this version. */
 #define LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION LICBAK_HRESULT_C(0xC00D2728)
 
-/** There is a backup, and it was not to be replaced. */
+/** There is a backup already, and the call did not ask to replace it. */
 #define LICBAK_NS_E_DRM_BACKUP_EXISTS LICBAK_HRESULT_C(0xC00D2742)
 
-/** The backup is truncated, altered, or not of this library. */
+/** The backup is truncated or altered, or was not made by this library. */
 #define LICBAK_NS_E_DRM_BACKUP_CORRUPT LICBAK_HRESULT_C(0xC00D2743)
 
 /** Another operation is running on this restorer. Trying again after its end makes sense. */
 #define LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY LICBAK_HRESULT_C(0xC00D2744)
 
-/** A property that is needed is not set. */
+/** A property that the call needs is not set. */
 #define LICBAK_NS_E_DRM_INVALID_PROPERTY LICBAK_HRESULT_C(0xC00D2749)
 
 /** Not returned by this version. */
 #define LICBAK_NS_E_DRM_RESTORE_FRAUD LICBAK_HRESULT_C(0xC00D2753)
 
-/** The buffer is too small; the size that is needed has been set. */
+/** The buffer is too small. The size has been set to the one that is needed. */
 #define LICBAK_NS_E_DRM_BUFFER_TOO_SMALL LICBAK_HRESULT_C(0xC00D275C)
 
 /** There is no property of this name. */
 #define LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY LICBAK_HRESULT_C(0xC00D275D)
 
-/** The host has canceled the operation. */
+/** The host has cancelled the operation. */
 #define LICBAK_NS_E_DRM_OPERATION_CANCELED LICBAK_HRESULT_C(0xC00D2768)
 
 /** Not returned by this version. */
@@ -561,40 +565,40 @@ typedef struct licbak_store {
 /** The file system is read-only. */
 #define LICBAK_HRESULT_ERROR_WRITE_PROTECT LICBAK_HRESULT_C(0x80070013)
 
-/** Writing, or bringing to the disk what was written, failed. */
+/** Writing failed, or bringing the written data to the disk. */
 #define LICBAK_HRESULT_ERROR_WRITE_FAULT LICBAK_HRESULT_C(0x8007001D)
 
 /** Reading failed. */
 #define LICBAK_HRESULT_ERROR_READ_FAULT LICBAK_HRESULT_C(0x8007001E)
 
-/** A licence or the store won't hold still. Trying again later makes sense. */
+/** A licence or the store changes again and again. Trying again later makes sense. */
 #define LICBAK_HRESULT_ERROR_SHARING_VIOLATION LICBAK_HRESULT_C(0x80070020)
 
-/** A database was locked for too long. Trying again later makes sense. */
+/** A database or a directory was locked for too long. Trying again later makes sense. */
 #define LICBAK_HRESULT_ERROR_LOCK_VIOLATION LICBAK_HRESULT_C(0x80070021)
 
-/** Not supported here. */
+/** The file system, the store or this version does not support the operation. */
 #define LICBAK_HRESULT_ERROR_NOT_SUPPORTED LICBAK_HRESULT_C(0x80070032)
 
 /** The disk or the quota is full. */
 #define LICBAK_HRESULT_ERROR_DISK_FULL LICBAK_HRESULT_C(0x80070070)
 
-/** A name can't be kept. */
+/** A name can't be kept in a backup or in the store. */
 #define LICBAK_HRESULT_ERROR_INVALID_NAME LICBAK_HRESULT_C(0x8007007B)
 
 /** A store has the same name twice. */
 #define LICBAK_HRESULT_ERROR_ALREADY_EXISTS LICBAK_HRESULT_C(0x800700B7)
 
-/** A licence is over 16 MiB, or a file would be over the process's limit. */
+/** A licence is larger than 16 MiB, or a file would be larger than the process's limit. */
 #define LICBAK_HRESULT_ERROR_FILE_TOO_LARGE LICBAK_HRESULT_C(0x800700DF)
 
-/** Something that must be a directory is none. */
+/** A path that must be a directory is something else. */
 #define LICBAK_HRESULT_ERROR_DIRECTORY LICBAK_HRESULT_C(0x8007010B)
 
 /** No licence has this key ID. */
 #define LICBAK_HRESULT_ERROR_NOT_FOUND LICBAK_HRESULT_C(0x80070490)
 
-/** The backup is of a later major version of the format. */
+/** The backup has a later major version of the format. */
 #define LICBAK_HRESULT_ERROR_REVISION_MISMATCH LICBAK_HRESULT_C(0x8007051A)
 
 /** There is nothing to back up; an old backup stays. */
@@ -614,15 +618,15 @@ extern "C" {
 /**
  * The name of an outcome, for logs.
  *
- * @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that is not of this library.
- * The text is static.
+ * @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that this library does not
+ * have. The text is static.
  */
 LICBAK_API const char *LICBAK_CALL licbak_hresult_name(licbak_hresult hr);
 
 /**
- * What an outcome means in general, in a sentence. licbak_get_error_message tells what happened.
+ * A sentence about what an outcome means in general. licbak_get_error_message tells what happened.
  *
- * @return The sentence; "" for a code that is not of this library. The text is static.
+ * @return The sentence; "" for a code that this library does not have. The text is static.
  */
 LICBAK_API const char *LICBAK_CALL licbak_hresult_message(licbak_hresult hr);
 
@@ -641,7 +645,7 @@ LICBAK_API const char *LICBAK_CALL licbak_hresult_message(licbak_hresult hr);
 LICBAK_API const char *LICBAK_CALL licbak_version(void);
 
 /**
- * The LICBAK_ABI_VERSION that the library was built with, to compare with the header's.
+ * The LICBAK_ABI_VERSION of the library, to compare with the header's.
  *
  * @return The version.
  */
@@ -657,70 +661,72 @@ LICBAK_API uint32_t LICBAK_CALL licbak_abi_version(void);
 /**
  * Makes a restorer. The original's WMCreateBackupRestorer.
  *
- * @param restorer Receives the restorer, to be freed with licbak_destroy; NULL on failure.
+ * @param restorer Receives the restorer; NULL on failure. licbak_destroy frees it.
  * @return LICBAK_S_OK; LICBAK_E_POINTER; LICBAK_E_OUTOFMEMORY.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_create(licbak_restorer **restorer);
 
 /**
- * Destroys a restorer. From the first moment on every other call on it is LICBAK_E_HANDLE.
+ * Destroys a restorer. From the first moment of this call every other call on the restorer gets
+ * LICBAK_E_HANDLE.
  *
- * What runs is canceled. The function returns when the last function of the host that was given to
- * this restorer has returned; inside a function of the host it returns at once, the end of the
- * operation is still told, and then all is freed.
+ * A running operation is cancelled. The call returns when all functions of the host that run for
+ * this restorer have returned. Inside a function of the host the call returns at once; the end of
+ * the operation is still told, and then everything is freed.
  *
  * @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_destroy(licbak_restorer *restorer);
 
 /**
- * Cancels whatever operation runs.
+ * Cancels the operation that runs, of whatever kind.
  *
- * It takes effect within the work on one licence, or when a system call or a function of the host
- * that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file
- * behind, and an old backup untouched; a store keeps what was restored so far.
+ * The operation ends within the work on one licence, or when a system call or a function of the
+ * host that blocks returns. Its outcome is then LICBAK_NS_E_DRM_OPERATION_CANCELED. A cancelled
+ * operation leaves no file behind and an old backup untouched. A store keeps the licences that
+ * were restored so far; a database keeps none.
  *
- * @return LICBAK_S_OK if it will take effect; LICBAK_S_FALSE if nothing runs, or it is too late;
- * LICBAK_E_HANDLE.
+ * @return LICBAK_S_OK if the operation will be cancelled; LICBAK_S_FALSE if nothing runs, or it is
+ * too late; LICBAK_E_HANDLE.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel(licbak_restorer *restorer);
 
 /**
- * Cancels a backup, as licbak_cancel does, and nothing else. The original's
+ * Cancels a backup as licbak_cancel does, and no other operation. The original's
  * IWMLicenseBackup::CancelLicenseBackup.
  *
- * @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+ * @return As licbak_cancel; LICBAK_S_FALSE also if another kind of operation runs.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_backup(licbak_restorer *restorer);
 
 /**
- * Cancels a restore, as licbak_cancel does, and nothing else. The original's
+ * Cancels a restore as licbak_cancel does, and no other operation. The original's
  * IWMLicenseRestore::CancelLicenseRestore.
  *
- * @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+ * @return As licbak_cancel; LICBAK_S_FALSE also if another kind of operation runs.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_restorer *restorer);
 
 /**
- * Waits for the end of the operation that runs, until its last callback has returned. If none
- * runs, gives the outcome of the last one, LICBAK_S_OK before the first.
+ * Waits for the end of the operation that runs, until its last callback has returned.
+ *
+ * If no operation runs, the call gives the outcome of the last one; before the first operation it
+ * gives LICBAK_S_OK. The caller must not hold what the host's functions need, such as an
+ * interpreter's lock, because these functions run on other threads during the wait.
  *
  * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
- * The caller must not hold what the host's functions need, such as an interpreter's lock: they run
- * on other threads meanwhile.
- *
- * @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END; may be
- * NULL.
- * @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
- * LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_ILLEGAL_METHOD_CALL
- * inside a function of the host.
+ * @param outcome Receives the operation's outcome, which is the hr of its
+ * LICBAK_WMT_BACKUPRESTORE_END; may be NULL.
+ * @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and then *outcome is not changed;
+ * LICBAK_E_HANDLE, also when the restorer is destroyed during the wait;
+ * LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
         uint32_t timeout_ms,
         licbak_hresult *outcome);
 
 /**
- * Tells how far the operation is that runs; if none runs, how far the last one came.
+ * Tells the figures of the operation that runs; if none runs, those of the last one.
  *
  * @param progress Receives the figures; struct_size must be set.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
@@ -730,14 +736,14 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *resto
         licbak_progress *progress);
 
 /**
- * The sentence of the last start, list or operation of this restorer that failed, kept until the
- * next start or list; "" if none has.
+ * The sentence about the last start, list or operation of this restorer that failed. It is kept
+ * until the next start or list; "" if nothing has failed.
  *
  * @param buffer Receives the text with its NUL; NULL to ask for its size.
  * @param size The buffer's size in bytes; receives the size of the text, NUL included.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
- * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as fit
- * it, with their NUL.
+ * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as
+ * fit into it, with a NUL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *restorer,
         char *buffer,
@@ -753,45 +759,49 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
 /**
  * Sets a property. The original's IWMBackupRestoreProps::SetProp.
  *
- * An operation reads its properties once, when it starts; what is set later counts for the next.
+ * An operation reads its properties once, when it starts. A property that is set later counts for
+ * the next operation.
  *
- * | name             | type   | meaning                                                           |
- * |------------------|--------|-------------------------------------------------------------------|
- * | BackupPath       | STRING | the directory that a backup is saved in                           |
- * | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
- * | StorePath        | STRING | where the licences are: a directory that holds nothing else, or an|
- * |                  |        | SQLite database, see below                                        |
- * | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
- * | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
- * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
- * |                  |        | 1: leave it out                                                   |
+ * | name             | type   | meaning                                                        |
+ * |------------------|--------|----------------------------------------------------------------|
+ * | BackupPath       | STRING | the directory that a backup is saved in                        |
+ * | RestorePath      | STRING | the directory in which restore, verify and list find a backup  |
+ * | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
+ * |                  |        | or an SQLite database, see below                               |
+ * | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |
+ * | CompressionLevel | DWORD  | a zstd level, an int32; not set: the level that measured best  |
+ * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
+ * |                  |        | up; 1: leave it out                                            |
  *
- * A database has the licences in a table (for a backup it may be a view) of the name license, with
- * the columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and
- * backup_right INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these
- * two is generated from other columns, it is read and not written. A restore makes one where
- * StorePath does not exist and ends in .db, .sqlite or .sqlite3: in a hidden folder beside it,
- * from which it comes to its path when it is whole. Any number of restores may make the same one
- * at once: the first comes there, and the others restore into it. A restore is one transaction:
- * callbacks run while the database is locked for writing, and must not wait for somebody who
- * writes to it. A program that has the database open itself, with a SQLite of its own, closes it
- * meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when
- * it closes any descriptor of it.
+ * A database has the licences in a table named license, which for a backup may also be a view. Its
+ * columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
+ * backup_right INTEGER (LICBAK_RIGHT_*). Where one of the last two is NULL, the library reads it
+ * from the content. Where one of them is generated from other columns, it is read and not written.
  *
- * SQLite does not survive a fork in the middle of its work. In a child that was forked while an operation
- * on a database ran, operations on databases end with LICBAK_HRESULT_ERROR_NOT_SUPPORTED: call exec in the
- * child, or fork before or after such operations. Directories and licbak_set_store work there as ever.
+ * A restore makes a database if StorePath does not exist and ends in .db, .sqlite or .sqlite3. The
+ * database is made in a hidden folder beside its path, and is moved to its path when it is whole.
+ * Any number of restores may make the same database at once: the first one makes it, and the
+ * others restore into it. A restore is one transaction. Callbacks run while the database is locked
+ * for writing, and must not wait for anybody who writes to it. A program that has the database
+ * open itself, with an SQLite of its own, closes it for the operation or uses licbak_set_store:
+ * when a process closes any descriptor of a file, POSIX drops all locks that the process has on
+ * that file.
  *
- * A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
+ * SQLite does not survive a fork in the middle of its work. In a child that was forked while an
+ * operation on a database ran, operations on databases end with
+ * LICBAK_HRESULT_ERROR_NOT_SUPPORTED. Call exec in the child, or fork before or after such
+ * operations. Directories and licbak_set_store work there as always.
+ *
+ * A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
  *
  * @param name The property.
  * @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
  * @param value The value, of any alignment; copied.
- * @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not
- * matter.
+ * @param size The size of value in bytes. For a STRING it does not count the NUL, but may include
+ * one NUL at the end.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
  * an unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad
- * UTF-8 in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
+ * UTF-8 in a STRING, or a DWORD that does not have 4 bytes; LICBAK_E_OUTOFMEMORY.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop(licbak_restorer *restorer,
         const char *name,
@@ -800,7 +810,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop(licbak_restorer *restorer,
         size_t size);
 
 /**
- * Sets a STRING property to a text that ends with a NUL; otherwise as licbak_set_prop.
+ * Sets a STRING property to a text that ends with a NUL. Everything else is as in licbak_set_prop.
  *
  * @return As licbak_set_prop.
  */
@@ -809,7 +819,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_set_prop_string(licbak_restorer *re
         const char *value);
 
 /**
- * How many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
+ * Tells how many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
  *
  * @param count Receives the number.
  * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER.
@@ -818,7 +828,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_count(licbak_restorer *res
         size_t *count);
 
 /**
- * The property at a place among those that are set. The original's
+ * Gets one of the properties that are set, by its number. The original's
  * IWMBackupRestoreProps::GetPropByIndex.
  *
  * @param index From 0 to the number of properties less 1.
@@ -827,8 +837,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_count(licbak_restorer *res
  * @param type Receives LICBAK_WMT_TYPE_*.
  * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
  * @param size The size of value in bytes; receives the size of the value, NUL included.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer are set;
- * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties
+ * are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *restorer,
         size_t index,
@@ -839,7 +849,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *
         size_t *size);
 
 /**
- * The value of a property. The original's IWMBackupRestoreProps::GetPropByName.
+ * Gets the value of a property. The original's IWMBackupRestoreProps::GetPropByName.
  *
  * @param name The property.
  * @param type Receives LICBAK_WMT_TYPE_*.
@@ -883,45 +893,52 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
  * The original's IWMLicenseBackup::BackupLicenses.
  *
- * The file appears whole or not at all: whatever stops the process or the machine, what stands
- * there is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk.
- * It is readable by its owner only. A backup never silently lacks a licence: one that can't be
- * read fails it, and one that was in the store all the time is in it, whatever was renamed
+ * The file appears whole or not at all: whatever stops the process or the machine, the old backup
+ * or the new one is there. LICBAK_S_OK at the end means that the backup is on the disk. Only its
+ * owner can read the file.
+ *
+ * A backup never silently lacks a licence. A licence that can't be read makes the backup fail. A
+ * licence that was in the store all the time is in the backup, even if files were renamed
  * meanwhile. Licences whose issuer denies backup are left out and told
- * (LICBAK_WMT_RESTRICTED_LICENSE), and so are backups of licbak that lie in the store
- * (LICBAK_STATUS_LICENSE_LEFT_OUT). With LICBAK_WM_BACKUP_OVERWRITE the backup is replaced that is
- * there at the call, and none that comes later; licenses_gone of the last figures tells how many
- * licences of it are not in the store any more.
+ * (LICBAK_WMT_RESTRICTED_LICENSE). Backups of licbak that lie in the store are left out and told,
+ * too (LICBAK_STATUS_LICENSE_LEFT_OUT).
  *
- * Relative paths mean the directory that is current in this call.
+ * LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
+ * later. licenses_gone of the last figures tells how many licences of the old backup are not in
+ * the store any more.
  *
- * @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) must be set, and StorePath
- * or a store of the host's own.
+ * A relative path means the directory that is current in this call.
+ *
+ * @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
+ * except with LICBAK_DRY_RUN.
  * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
- * @param callback Told how it goes.
- * @param context Given to the callback; must live until the end has been told.
- * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
- * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
- * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
- * empty; LICBAK_E_NOTIMPL if the host's store has no enumerate; LICBAK_NS_E_DRM_BACKUP_EXISTS if
- * there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN;
- * LICBAK_E_OUTOFMEMORY.
+ * @param callback Is told the events of the operation.
+ * @param context Is given to the callback; must live until the end has been told.
+ * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
+ * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
+ * a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+ * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
+ * LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
+ * LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
- * failure; LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
- * LICBAK_NS_E_DRM_BACKUP_EXISTS if another process has put a backup there meanwhile, which is kept;
+ * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * failure; LICBAK_HRESULT_ERROR_EMPTY: there is nothing to save, and an old backup stays;
+ * LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
  * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
- * _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB,
- * or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
- * LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store or a licence won't hold still for 5 s;
- * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: BackupPath was locked for over 5 s;
- * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
- * replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL. From a database also
- * LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no licence;
- * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
- * LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
- * twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
+ * _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence is over 16
+ * MiB, or the backup is over the process's limit on file sizes;
+ * LICBAK_HRESULT_ERROR_INVALID_NAME: a name can't be kept; LICBAK_HRESULT_ERROR_SHARING_VIOLATION:
+ * the store or a licence did not hold still for 5 s; LICBAK_HRESULT_ERROR_LOCK_VIOLATION:
+ * BackupPath was locked for over 5 s; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't
+ * name a file without the risk of replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * LICBAK_E_FAIL.
+ *
+ * From a database also: LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no
+ * licence; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
+ * LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own
+ * also: LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name comes twice; LICBAK_E_POINTER,
+ * LICBAK_E_INVALIDARG: what was emitted is no licence; and the failures of its functions.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -939,50 +956,53 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * Starts to restore all licences of the backup in RestorePath into the store. The original's
  * IWMLicenseRestore::RestoreLicenses.
  *
- * The whole backup is checked first, and the licences are written beside the store; a damaged
- * backup leaves the store as it was. Then, licence by licence: one that the store lacks gets its
- * place; one that the store has is left; of one that the store has in another version the store's
- * stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
- * replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
- * owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
- * disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A
- * database is restored into in one transaction, and keeps nothing then; what a restore counts may
- * begin again once, where another has made the same new database meanwhile.)
+ * The restore first checks the whole backup, and writes the licences beside the store. A damaged
+ * backup leaves the store as it was. Then it takes licence by licence. A licence that the store
+ * lacks is moved into its place. A licence that the store has already is left alone. Where the
+ * store has another version of a licence, the store's version stays, and
+ * LICBAK_STATUS_LICENSE_KEPT tells its name. With LICBAK_RESTORE_OVERWRITE the licence is replaced
+ * instead, and mode and owner of its file stay.
  *
- * With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
- * LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
- * (LICBAK_STATUS_LICENSE_DAMAGED), if the end of the file, which has their names, is intact. If it is
- * not, the licences are searched from the front; they may be older versions, and LICBAK_RESTORE_OVERWRITE
- * does not count.
+ * Nothing is deleted. Only its owner can read a new file, and modification times are restored.
+ * LICBAK_S_OK at the end means that all is on the disk. When a restore is cancelled or fails, the
+ * store keeps what it got; the same restore, run again, completes it. A restore into a database is
+ * one transaction, so that a database then keeps nothing. If another restore makes the same new
+ * database meanwhile, the figures may begin again once.
  *
- * A store of the host's own is asked for each licence, once the backup is found right, and given
- * those that it is to keep.
+ * With LICBAK_RESTORE_SALVAGE the intact licences of a damaged backup are restored, and the
+ * outcome is still LICBAK_NS_E_DRM_BACKUP_CORRUPT. The end of the file has the names. If it is
+ * intact, each lost licence is told (LICBAK_STATUS_LICENSE_DAMAGED). If it is not, the licences
+ * are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
+ * not count.
  *
- * @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
- * A directory in StorePath that does not exist is made; its parent must exist.
+ * When the backup is found right, a store of the host's own is asked for each licence, and is
+ * given the licences that it is to keep.
+ *
+ * @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
+ * own. A directory in StorePath that does not exist is made; its parent must exist.
  * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
  * LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
- * @param callback Told how it goes.
- * @param context Given to the callback; must live until the end has been told.
- * @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
- * is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
- * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
- * empty; LICBAK_E_NOTIMPL if the host's store has no get or, unless with LICBAK_DRY_RUN, no put;
- * LICBAK_E_OUTOFMEMORY.
+ * @param callback Is told the events of the operation.
+ * @param context Is given to the callback; must live until the end has been told.
+ * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
+ * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
+ * a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+ * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no get or, without
+ * LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
- * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
+ * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
- * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
- * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
- * or a folder would be, or its file system can't have the name or takes it for another;
- * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
- * LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the
- * risk of replacing another, or in a database license is a view or a virtual table;
+ * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
+ * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
+ * licence or a folder, or its file system can't have the name or takes it for another name;
+ * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
+ * system can't name a file without the risk of replacing another, which a restore without
+ * LICBAK_RESTORE_OVERWRITE or into a new database needs; or license is a view or a virtual table;
  * LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, takes no licences, or was moved away
- * or replaced meanwhile, or where a new one would be there is the log or journal of another;
- * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of the host's store;
- * LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+ * or replaced meanwhile, or the log or journal of another database is in the place of a new one's;
+ * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: a database was locked for over 5 s; a failure of the host's
+ * store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.
  */
@@ -992,18 +1012,19 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *r
         void *context);
 
 /**
- * Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one, and all
- * of them where there are several. Otherwise as licbak_restore_licenses.
+ * Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one. If
+ * several licences have the key ID, all of them are restored. Everything else is as in
+ * licbak_restore_licenses.
  *
- * Of the backup only the end and a few frames are read, and what is read is checked, so that one
- * licence out of a million comes at once.
+ * Only the end of the backup and a few frames are read and checked, so that one licence out of a
+ * million comes at once.
  *
  * @param key_id What the licence unlocks, as its issuer names it and licbak_list_backup tells it.
- * @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL, LICBAK_E_INVALIDARG if it is
- * empty, longer than 1,024 bytes, no UTF-8 or has a control character.
+ * @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL; LICBAK_E_INVALIDARG if
+ * key_id is empty, longer than 1,024 bytes, not UTF-8, or has a control character.
  *
- * Outcomes, by the end: LICBAK_HRESULT_ERROR_NOT_FOUND if no licence has the key ID; and those of
- * licbak_restore_licenses.
+ * Outcomes, told by the end: LICBAK_HRESULT_ERROR_NOT_FOUND: no licence has the key ID; and those
+ * of licbak_restore_licenses.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *restorer,
         const char *key_id,
@@ -1019,20 +1040,20 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *re
  */
 
 /**
- * Starts to verify the backup in RestorePath: every byte is read, every digest compared, and all
- * that names licences must name the same ones.
+ * Starts to verify the backup in RestorePath. Every byte is read, every digest is compared, and
+ * all lists of the backup must name the same licences.
  *
- * Each damaged licence is told (LICBAK_STATUS_LICENSE_DAMAGED), and the rest is looked at all the
- * same. An unencrypted backup shows damage; tampering shows only to who keeps its digest
+ * Each damaged licence is told (LICBAK_STATUS_LICENSE_DAMAGED), and the others are checked all the
+ * same. A backup shows damage; tampering shows only to someone who keeps the file's digest
  * elsewhere.
  *
  * @param restorer The restorer; RestorePath must be set.
  * @param flags 0.
- * @param callback Told how it goes.
- * @param context Given to the callback; must live until the end has been told.
+ * @param callback Is told the events of the operation.
+ * @param context Is given to the callback; must live until the end has been told.
  * @return As licbak_restore_licenses.
  *
- * Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
  * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
  * _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
@@ -1044,15 +1065,17 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *rest
         void *context);
 
 /**
- * Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order.
- * It is no operation: it may be called at any time, also while one runs and inside callbacks.
+ * Lists the licences of the backup in RestorePath, on the calling thread, in the backup's order. A
+ * list is not an operation: it is allowed at any time, also while an operation runs and inside
+ * callbacks.
  *
  * @param restorer The restorer; RestorePath must be set.
- * @param callback Given each licence; content is NULL, content_size its size.
- * @param context Given to the callback.
- * @return LICBAK_S_OK when all have been listed; LICBAK_E_HANDLE, also when the restorer is
- * destroyed meanwhile; LICBAK_E_INVALIDARG for a NULL callback; LICBAK_NS_E_DRM_INVALID_PROPERTY;
- * the callback's own failure; and the outcomes of licbak_verify_backup.
+ * @param callback Is given each licence; content is NULL, content_size is its size.
+ * @param context Is given to the callback.
+ * @return LICBAK_S_OK when all licences have been listed; LICBAK_E_HANDLE, also when the restorer
+ * is destroyed meanwhile; LICBAK_E_INVALIDARG for a NULL callback;
+ * LICBAK_NS_E_DRM_INVALID_PROPERTY; the callback's own failure; and the outcomes of
+ * licbak_verify_backup.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restorer,
         licbak_license_callback callback,
@@ -1066,17 +1089,18 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restor
  */
 
 /**
- * Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
- * a database, in memory. It counts for the operations that start from now on.
+ * Sets a store of the host's own in place of StorePath, for licences that lie among other things,
+ * in a database or in memory. It counts for the operations that start from now on.
  *
- * The struct is copied. The functions are called on one thread at a time, a thread of the library,
- * possibly while the status callback runs on another. What they fail with is the operation's outcome.
+ * The struct is copied. The functions are called on threads of the library, on one thread at a
+ * time, possibly while the status callback runs on another thread. A failure of a function is the
+ * operation's outcome.
  *
- * @param store The functions; NULL to go back to StorePath. Its context must live until the next
- * licbak_set_store that succeeds, or until licbak_destroy is over.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too large, or
- * the struct has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while
- * an operation runs; LICBAK_E_OUTOFMEMORY.
+ * @param store The functions; NULL to go back to StorePath. The context in it must live until the
+ * next licbak_set_store that succeeds, or until licbak_destroy is over.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too
+ * large, or if the struct has something that this version does not know;
+ * LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an operation runs; LICBAK_E_OUTOFMEMORY.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_set_store(licbak_restorer *restorer,
         const licbak_store *store);

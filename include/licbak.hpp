@@ -12,23 +12,24 @@
  * std::cout << restorer.backup().get().figures.licenses_done << " licences saved\n";
  * @endcode
  *
- * licbak.h stays the manual of what an operation does and of its outcomes. What is different here:
+ * licbak.h is the manual of operations and their outcomes. These things are different here:
  *
- * - Failures. Whatever fails throws licbak::error, whose what() is the library's sentence and whose
- *   code() compares with licbak::errc and with std::errc. Of an operation everything comes by its
- *   future, also that it was refused at once.
- * - Functions of the host may throw. That ends the operation, and its future throws the very same
- *   exception. It does so even where the operation could not be stopped any more, as in the last
- *   figures of a backup that stands by then: no exception is lost.
- * - Lifetime. What a running operation needs it owns: its functions and its store live until its end
- *   has been told, also when the restorer is gone or nobody keeps the future, which never blocks. When
- *   the future is ready the operation has let go of them.
- * - Threads. A listener's functions are called on one thread of the library, a store's on another,
- *   each one call at a time. A restorer may be used from any thread, also inside those functions, but
- *   apart from cancel, progress and list by one thread at a time, as any object of the standard library.
- *   A function of the host must not wait for the future of the operation that calls it.
+ * - Failures. A failure throws licbak::error. Its what() is the library's sentence, and its code()
+ *   compares with licbak::errc and with std::errc. An operation tells every failure by its future,
+ *   also that it was refused at once.
+ * - Functions of the host may throw. An exception ends the operation, and its future throws the very
+ *   same exception. The future does so even if the operation could not be stopped any more, for
+ *   example after the last figures of a backup that is complete by then: no exception is lost.
+ * - Lifetime. An operation owns what it needs: the listener's functions and the store live until its
+ *   end has been told, even if the restorer is gone or nobody keeps the future. The future's
+ *   destructor never blocks. When the future is ready, the operation has released them.
+ * - Threads. A listener's functions are called on one thread of the library and a store's functions
+ *   on another, each one call at a time. A restorer may be used from any thread, also inside those
+ *   functions, but by one thread at a time, as any object of the standard library; cancel, progress
+ *   and list are allowed at any time. A function of the host must not wait for the future of the
+ *   operation that calls it.
  *
- * Link with -llicbak; with a C library that keeps threads apart (glibc before 2.34) also -pthread.
+ * Link with -llicbak, and also with -pthread if the C library has no threads (glibc before 2.34).
  */
 
 #ifndef LICBAK_HPP
@@ -58,7 +59,7 @@ namespace licbak {
 
 // -- errors ---------------------------------------------------------------------------------------
 
-/** The failures of licbak.h that this version returns. A host's own HRESULTs are values of it too. */
+/** The failures of licbak.h that this version returns. It may also hold a host's own HRESULT. */
 enum class errc : licbak_hresult {
     not_implemented = LICBAK_E_NOTIMPL,
     pointer = LICBAK_E_POINTER,
@@ -157,10 +158,10 @@ inline std::error_code make_error_code(errc code) noexcept
     return {static_cast<int>(code), category()};
 }
 
-/** A failure: code() is the HRESULT, what() a sentence that says what failed, on what and why. */
+/** A failure. code() is the HRESULT; what() says what failed, on what, why and what to do. */
 class error : public std::system_error {
 public:
-    /** Without a sentence what() is the one of the code. */
+    /** Makes a failure. Without a sentence, what() is the sentence of the code. */
     explicit error(errc code, const std::string &sentence = {})
         : std::system_error(make_error_code(code)),
           sentence_(sentence.empty() ? this->code().message() : sentence)
@@ -188,53 +189,54 @@ namespace licbak {
 /** What a licence says of its backup, LICBAK_RIGHT_*. */
 enum class right : std::uint32_t { unstated, allowed, denied };
 
-/** A licence on its way to a function or from it; what it views lives until that function returns. */
+/** A licence for a function or from it. Its texts live until that function returns. */
 struct license {
     std::string_view name;    ///< unique in its store, '/' between parts
-    std::string_view key_id;  ///< from a host empty: read it from the content
+    std::string_view key_id;  ///< empty from a host: the library reads it from the content
     std::string_view content; ///< its bytes; empty in a list
-    std::size_t size = 0;     ///< how many bytes, also in a list; not looked at from a host
+    std::size_t size = 0;     ///< how many bytes, also in a list; ignored from a host
     std::chrono::nanoseconds modified{0}; ///< since 1970 UTC; 0: not known
-    right backup_right = right::unstated; ///< from a host unstated: read it from the content
-    std::uint32_t format = LICBAK_FORMAT_OPAQUE; ///< LICBAK_FORMAT_*; not looked at from a host
+    right backup_right = right::unstated; ///< unstated from a host: it is read from the content
+    std::uint32_t format = LICBAK_FORMAT_OPAQUE; ///< LICBAK_FORMAT_*; ignored from a host
 };
 
-/** Takes a licence. */
+/** A function that takes a licence. */
 using license_function = std::function<void(const license &)>;
 
 /**
- * A store of the host's own, see licbak_store. Its functions are called one at a time for one restorer.
- * What they throw ends the operation and comes out of its future; what `emit` throws they let pass.
+ * A store of the host's own, see licbak_store. For one restorer its functions are called one at a
+ * time. An exception from them ends the operation, and the future throws it. They must not catch an
+ * exception from `emit`.
  */
 class store {
 public:
     virtual ~store() = default;
-    /** For a backup: emit every licence, always in the same order. */
+    /** For a backup: emits every licence, always in the same order. */
     virtual void enumerate(const license_function &emit) = 0;
-    /** For a restore: emit the licence of that name, or none. */
+    /** For a restore: emits the licence of that name, or none. */
     virtual void get(std::string_view name, const license_function &emit) = 0;
-    /** For a restore: keep the licence, in place of the one of that name. */
+    /** For a restore: keeps the licence, in place of the one of that name. */
     virtual void put(const license &given) = 0;
 };
 
 // -- operations -----------------------------------------------------------------------------------
 
-/** What a backup is asked for. */
+/** The flags of a backup. */
 enum class backup_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_WM_BACKUP_OVERWRITE, ///< replace the backup that is there
-    full = LICBAK_BACKUP_FULL,              ///< take nothing over from it, but read every licence anew
+    full = LICBAK_BACKUP_FULL,              ///< read every licence anew, and take nothing over
     dry_run = LICBAK_DRY_RUN,               ///< tell everything, write nothing
 };
 
-/** What a restore is asked for. */
+/** The flags of a restore. */
 enum class restore_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
     dry_run = LICBAK_DRY_RUN,             ///< tell everything, write nothing
     individualize = LICBAK_WM_RESTORE_INDIVIDUALIZE, ///< accepted, and changes nothing in this version
-    /** Restore whatever is intact of a damaged backup. It fails all the same, with errc::backup_corrupt;
-        progress() then tells how much was restored, and notice::damaged what is lost. */
+    /** Restore the intact licences of a damaged backup, and fail with errc::backup_corrupt. Then
+        progress() tells how many were restored, and notice::damaged which are lost. */
     salvage = LICBAK_RESTORE_SALVAGE,
 };
 
@@ -250,7 +252,7 @@ constexpr restore_flags operator|(restore_flags one, restore_flags other) noexce
     return static_cast<restore_flags>(static_cast<std::uint32_t>(one) | static_cast<std::uint32_t>(other));
 }
 
-/** What an operation tells of single licences, each with a text. */
+/** The notices about single licences. Each comes with a text. */
 enum class notice : licbak_status {
     restricted = LICBAK_WMT_RESTRICTED_LICENSE, ///< its issuer denies backup; a key ID. left_out follows
     left_out = LICBAK_STATUS_LICENSE_LEFT_OUT,  ///< not backed up; "name: reason"
@@ -258,20 +260,20 @@ enum class notice : licbak_status {
     damaged = LICBAK_STATUS_LICENSE_DAMAGED,    ///< damaged in the backup; a name
 };
 
-/** The host's functions that an operation tells how it goes. Either may be left empty. */
+/** The host's functions for the events of an operation. Either may be left empty. */
 struct listener {
     std::function<void(const licbak_progress &)> on_progress = nullptr; ///< tens of times a second at most
     std::function<void(notice, std::string_view)> on_notice = nullptr; ///< once for each licence
 };
 
-/** What came of an operation that succeeded. */
+/** The result of an operation that succeeded. */
 struct result {
-    licbak_progress figures{};         ///< the last ones
+    licbak_progress figures{};         ///< the last figures
     std::vector<std::string> left_out; ///< of a backup: "name: reason" of each
     std::vector<std::string> kept;     ///< of a restore: names that the store keeps in another version
 
-    /** How many licences are in the backup that was replaced, and in the store no more; empty where that
-        could not be told. */
+    /** Licences of the backup that was replaced that are not in the store any more; empty if their
+        number is not known. */
     std::optional<std::uint64_t> gone() const
     {
         return figures.licenses_gone == UINT64_MAX ? std::nullopt : std::optional(figures.licenses_gone);
@@ -284,7 +286,7 @@ inline licbak_hresult emit_to_c(const license &given, licbak_license_callback em
 {
     const std::string name(given.name), key_id(given.key_id);
     if ((name + key_id).find('\0') != std::string::npos) // where in C they would end
-        throw error(errc::invalid_name, "The name or the key ID of a licence has a NUL byte in it.");
+        throw error(errc::invalid_name, "The name or the key ID of a licence must not have a NUL byte.");
     const licbak_license l{sizeof l,
                            name.c_str(),
                            key_id.empty() ? nullptr : key_id.c_str(),
@@ -308,10 +310,10 @@ inline license from_c(const licbak_license &l)
             l.format};
 }
 
-// What the library ends with when a function of the host has thrown; the exception itself waits in C++.
+// The library's outcome when a function of the host has thrown. The exception itself waits in C++.
 constexpr licbak_hresult thrown_hresult = LICBAK_E_ABORT;
 
-// Calls a function of the host for C: no exception goes further.
+// Calls a function of the host for C, and lets no exception out.
 template <class Call>
 licbak_hresult contain(std::exception_ptr &thrown, Call &&call) noexcept
 {
@@ -360,24 +362,24 @@ struct c_store {
         std::exception_ptr unsent, thrown;    // out of handing one over; out of the host's function
         const licbak_hresult hr = contain(thrown, [&] {
             call(*self.functions, [&](const license &given) {
-                // After the first that was not taken none is: what a host makes of the exception must not
-                // decide whether the backup lacks a licence.
+                // After the first licence that was not taken none is taken. So a host that catches
+                // the exception does not make the backup lack a licence.
                 if (LICBAK_SUCCEEDED(refused) && unsent == nullptr)
                     contain(unsent, [&] { refused = emit_to_c(given, emit, emit_context); });
                 if (unsent != nullptr)
                     std::rethrow_exception(unsent);
                 if (LICBAK_FAILED(refused))
-                    throw error(static_cast<errc>(refused)); // takes the host out of its loop, no more
+                    throw error(static_cast<errc>(refused)); // only ends the host's loop
             });
         });
         if (LICBAK_FAILED(refused))
-            return refused; // the library knows why, better than an exception that followed
+            return refused; // the library's reason is better than a later exception
         self.thrown = unsent != nullptr ? unsent : thrown;
         return unsent != nullptr ? thrown_hresult : hr;
     }
 };
 
-// The sentence of a restorer's last failure.
+// The sentence about a restorer's last failure.
 inline std::string last_sentence(licbak_restorer *handle)
 {
     std::string text;
@@ -393,7 +395,8 @@ inline void check(licbak_hresult hr)
         throw error(static_cast<errc>(hr));
 }
 
-// What a running operation owns, and the callback's context. It destroys itself at the end.
+// The things that a running operation owns, as the callback's context. It destroys itself at the
+// end.
 struct operation {
     listener told;
     std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
@@ -466,9 +469,9 @@ struct destroy {
 // -- the restorer ---------------------------------------------------------------------------------
 
 /**
- * A backup restorer, see licbak_restorer. Its destructor cancels what runs and waits for it; inside a
- * function of the host it returns at once, and the operation ends by itself. One that has been moved
- * from throws errc::handle whatever it is asked.
+ * A backup restorer, see licbak_restorer. Its destructor cancels a running operation and waits for its
+ * end. Inside a function of the host the destructor returns at once, and the operation ends by itself.
+ * After a move, every call on the old object throws errc::handle.
  */
 class restorer {
 public:
@@ -479,10 +482,10 @@ public:
         handle_.reset(made);
     }
 
-    /** Takes over what the other one has. */
+    /** Takes over the other restorer's state. */
     restorer(restorer &&) noexcept = default;
 
-    /** Takes over what the other one has; what was here before goes as it would by the destructor. */
+    /** Takes over the other restorer's state. The old state is released as by the destructor. */
     restorer &operator=(restorer other) noexcept
     {
         store_.swap(other.store_);
@@ -490,8 +493,8 @@ public:
         return *this;
     }
 
-    // Settings: an operation takes them as they are when it starts. Paths may have any name that the
-    // system allows.
+    // Settings. An operation reads them when it starts. Paths may have any name that the system
+    // allows.
 
     /** The folder of licences, or an SQLite database. */
     void set_store_path(const std::filesystem::path &path) { set_path("StorePath", path); }
@@ -502,19 +505,19 @@ public:
     /** The directory in which restore, verify and list find a backup. */
     void set_restore_path(const std::filesystem::path &path) { set_path("RestorePath", path); }
 
-    /** How many workers, 256 at most; 0: as many as there are cores. */
+    /** How many workers, 256 at most; 0: one for each core. */
     void set_threads(std::uint32_t count) { set_number("Threads", count); }
 
-    /** A zstd level, in place of the one that has been measured to be best. */
+    /** A zstd level, in place of the level that measured best. */
     void set_compression_level(std::int32_t level)
     {
         set_number("CompressionLevel", static_cast<std::uint32_t>(level));
     }
 
-    /** Whether a licence that states no backup right is left out; otherwise it is backed up. */
+    /** Whether a licence that states no backup right is left out; else it is backed up. */
     void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0); }
 
-    /** Puts a store of the host's own in the place of the path; nullptr goes back to the path. */
+    /** Sets a store of the host's own in place of the path; nullptr goes back to the path. */
     void set_store(std::shared_ptr<store> functions)
     {
         std::shared_ptr<detail::c_store> next;
@@ -525,9 +528,9 @@ public:
         store_ = std::move(next);
     }
 
-    // Operations: each starts, runs by itself, and makes its future ready once. One at a time: where
-    // another runs still the future throws errc::busy. The next one may start as soon as the future of
-    // the one before is ready.
+    // Operations. Each starts, runs by itself, and makes its future ready once. If another
+    // operation still runs, the future throws errc::busy. The next operation may start as soon as
+    // the future of the one before is ready.
 
     /** Saves all licences of the store into licenses.tar.zst, see licbak_backup_licenses. */
     [[nodiscard]] std::future<result> backup(backup_flags flags = backup_flags::none, listener told = {})
@@ -558,7 +561,8 @@ public:
         return start(licbak_verify_backup, 0, std::move(told));
     }
 
-    /** Ends what runs with errc::operation_canceled; false if nothing runs, or it is too late. */
+    /** Cancels what runs, with errc::operation_canceled; false if nothing runs, or it is too
+     * late. */
     bool cancel()
     {
         const licbak_hresult hr = licbak_cancel(handle());
@@ -566,7 +570,7 @@ public:
         return hr == LICBAK_S_OK;
     }
 
-    /** How far the operation is that runs, or how far the last one came. */
+    /** The figures of the operation that runs; if none runs, those of the last one. */
     licbak_progress progress() const
     {
         licbak_progress figures{};
@@ -596,7 +600,7 @@ public:
             throw error(static_cast<errc>(hr), detail::last_sentence(asked));
     }
 
-    /** The restorer for licbak.h, which has properties that are not here; not to be destroyed. */
+    /** The restorer for licbak.h, for properties that are not here. Do not destroy it. */
     licbak_restorer *handle() const noexcept { return handle_.get(); }
 
 private:
@@ -623,7 +627,8 @@ private:
         started->store = store_;
         std::future<result> future = started->outcome.get_future();
 
-        // From here on without *this, which a function of the host may destroy before this one returns.
+        // From here on without *this, which a function of the host may destroy before this one
+        // returns.
         licbak_restorer *const asked = handle();
         const licbak_hresult hr = function(asked, flags, detail::operation::tell, started.get());
         if (LICBAK_SUCCEEDED(hr)) {

@@ -110,12 +110,12 @@ impl Error {
     pub fn out_of_memory() -> Error {
         Error::new(
             Outcome::OutOfMemory,
-            "There is not enough memory, or no thread to be had. Free some and try again.",
+            "There is not enough memory, or the system gives no thread. Free memory or end threads, and try again.",
         )
     }
 
     pub fn canceled() -> Error {
-        Error::new(Outcome::Canceled, "The operation was canceled.")
+        Error::new(Outcome::Canceled, "The operation was cancelled.")
     }
 
     /// Makes the error of a caught panic: a bug of this library.
@@ -128,7 +128,7 @@ impl Error {
         Error::new(
             Outcome::Unexpected,
             format!(
-                "An internal error of licbak ({told}). The restorer stays usable; please report this."
+                "This is an internal error of licbak ({told}). The restorer stays usable. Please report the error."
             ),
         )
     }
@@ -143,7 +143,7 @@ pub fn words(errno: Errno) -> String {
     let words = std::io::Error::from(errno);
     match errno {
         Errno::NOSYS => format!(
-            "{words}: the kernel does not have a system call that this needs, or a sandbox denies it"
+            "{words}: a system call that this needs is not in the kernel, or a sandbox denies it"
         ),
         _ => words.to_string(),
     }
@@ -184,7 +184,7 @@ impl Outcome {
     fn advice(self) -> &'static str {
         match self {
             Outcome::AccessDenied => {
-                " Give this user the right to it, or run as a user who has it, or outside of the sandbox that denies it."
+                " Give this user the right to it, run as a user who has the right, or run outside of the sandbox that denies it."
             }
             Outcome::WriteProtected => {
                 " Mount the file system for writing, or choose another directory."
@@ -198,9 +198,11 @@ impl Outcome {
             }
             Outcome::OutOfMemory => " Free memory and try again.",
             Outcome::LicenseStoreError => {
-                " Check the database with SQLite (PRAGMA integrity_check), and what its licence table has."
+                " Check the database with SQLite (PRAGMA integrity_check), and check the rows of its licence table."
             }
-            Outcome::LockViolation => " Another program holds it: try again when that is done.",
+            Outcome::LockViolation => {
+                " Another program holds the lock: try again when that program is done."
+            }
             Outcome::ReadFault | Outcome::WriteFault => {
                 " The disk may be failing: check it before you try again."
             }

@@ -69,7 +69,7 @@ fn opening(crate_dir: &Path) -> String {
 }
 
 const MACROS: &str = r#"
-/** The version of this header; licbak_version tells the library's. */
+/** The version of this header. licbak_version tells the library's. */
 #define LICBAK_VERSION "VERSION_HERE"
 
 #if defined(_WIN32)
@@ -80,16 +80,16 @@ const MACROS: &str = r#"
 #define LICBAK_API __declspec(dllimport)
 #endif
 #else
-/** How the functions are called. */
+/** The calling convention of the functions. */
 #define LICBAK_CALL
-/** Where the functions come from. */
+/** The import attribute of the functions. */
 #define LICBAK_API
 #endif
 
 #if defined(__cplusplus)
 #define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
 #else
-/** A constant of type licbak_hresult; a case label or an initialiser, but nothing for the preprocessor. */
+/** A constant of type licbak_hresult, for case labels and initialisers, not for the preprocessor. */
 #define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))
 #endif
 
@@ -99,7 +99,8 @@ const MACROS: &str = r#"
 /** Whether an outcome is failure. */
 #define LICBAK_FAILED(hr) ((hr) < 0)"#;
 
-/// What the first declaration of each group has, and the group's name and title for Doxygen. A group may go on later.
+/// What the first declaration of each group has, and the group's name and title for Doxygen. A
+/// group may go on later.
 const GROUPS: &[(&str, &str)] = &[
     (
         "#define LICBAK_WAIT_FOREVER ",
@@ -141,7 +142,8 @@ const GROUPS: &[(&str, &str)] = &[
     ("licbak_set_store(", "store A store of the host's own"),
 ];
 
-/// Puts what belongs together into groups: each begins before its first declaration, and ends where the next one begins.
+/// Puts what belongs together into groups: each begins before its first declaration, and ends where
+/// the next one begins.
 fn grouped(header: &str) -> String {
     let mut groups = GROUPS.iter().peekable();
     let mut blocks = Vec::new();

@@ -1,4 +1,5 @@
-"""What is no store, or can't be read or written, is told by its code and a sentence that names it."""
+"""What is no store, or can't be read or written, is told by its code and a sentence that names
+it."""
 
 import ctypes
 import os
@@ -34,7 +35,7 @@ NO_STORES = {
     "name NULL": ([ANY, row("'good'"), row("NULL")], STORE_ERROR, "name is Null", "TEXT"),
     "name INTEGER": ([ANY, row("7")], STORE_ERROR, "name is Integer", "TEXT"),
     "name BLOB": ([ANY, row("'good'"), row("x'62'")], STORE_ERROR, "'good'", "name is Blob", "TEXT"),
-    "name not UTF-8": ([ANY, row("CAST(x'62ff' AS TEXT)")], STORE_ERROR, "no UTF-8"),
+    "name not UTF-8": ([ANY, row("CAST(x'62ff' AS TEXT)")], STORE_ERROR, "not UTF-8"),
     "content TEXT": (
         [ANY, row(content="'text'")], STORE_ERROR, "'bad'", "content is Text", "BLOB", "CREATE VIEW license",
         "CAST(content AS BLOB)",
@@ -43,8 +44,8 @@ NO_STORES = {
     "content INTEGER": ([ANY, row(content="7")], STORE_ERROR, "'bad'", "content is Integer", "BLOB"),
     "key_id BLOB": ([ANY, row(key_id="x'6B'")], STORE_ERROR, "'bad'", "key_id is Blob", "TEXT"),
     "key_id INTEGER": ([ANY, row(key_id="7")], STORE_ERROR, "'bad'", "key_id is Integer", "TEXT"),
-    "key_id not UTF-8": ([ANY, row(key_id="CAST(x'ff' AS TEXT)")], STORE_ERROR, "no UTF-8"),
-    "right 3": ([ANY, row(right="3")], STORE_ERROR, "'bad'", "backup_right", "0, 1 and 2"),
+    "key_id not UTF-8": ([ANY, row(key_id="CAST(x'ff' AS TEXT)")], STORE_ERROR, "not UTF-8"),
+    "right 3": ([ANY, row(right="3")], STORE_ERROR, "'bad'", "backup_right", "0, 1 or 2"),
     "right -1": ([ANY, row(right="-1")], STORE_ERROR, "'bad'", "backup_right"),
     "right 2^32 + 1": ([ANY, row(right="4294967297")], STORE_ERROR, "'bad'", "backup_right"),
     "right TEXT": ([ANY, row(right="'x'")], STORE_ERROR, "'bad'", "backup_right is Text", "INTEGER"),
@@ -253,7 +254,8 @@ def limits():
 
 
 def few_files():
-    """With ever more descriptors: no more than one outcome says that there are too many, until there are not."""
+    """With ever more descriptors: no more than one outcome says that there are too many, until
+    there are not."""
     with place() as root:
         rows = [("a", b"a", None, None)]
         for mode in "DELETE", "WAL":
@@ -278,7 +280,8 @@ def few_files():
 
 
 def with_own_disk(directory, options, what, test):
-    """Runs `test` in a child that alone has a tmpfs there; how many checks it makes depends on the machine."""
+    """Runs `test` in a child that alone has a tmpfs there; how many checks it makes depends on the
+    machine."""
     directory.mkdir()
     child = os.fork()
     if child != 0:

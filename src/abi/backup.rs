@@ -13,45 +13,52 @@ use crate::error::Result;
 /// Starts to save copies of all licences of the store into the file licenses.tar.zst in BackupPath.
 /// The original's IWMLicenseBackup::BackupLicenses.
 ///
-/// The file appears whole or not at all: whatever stops the process or the machine, what stands
-/// there is the old backup or the new one, and LICBAK_S_OK at the end means that it is on the disk.
-/// It is readable by its owner only. A backup never silently lacks a licence: one that can't be
-/// read fails it, and one that was in the store all the time is in it, whatever was renamed
+/// The file appears whole or not at all: whatever stops the process or the machine, the old backup
+/// or the new one is there. LICBAK_S_OK at the end means that the backup is on the disk. Only its
+/// owner can read the file.
+///
+/// A backup never silently lacks a licence. A licence that can't be read makes the backup fail. A
+/// licence that was in the store all the time is in the backup, even if files were renamed
 /// meanwhile. Licences whose issuer denies backup are left out and told
-/// (LICBAK_WMT_RESTRICTED_LICENSE), and so are backups of licbak that lie in the store
-/// (LICBAK_STATUS_LICENSE_LEFT_OUT). With LICBAK_WM_BACKUP_OVERWRITE the backup is replaced that is
-/// there at the call, and none that comes later; licenses_gone of the last figures tells how many
-/// licences of it are not in the store any more.
+/// (LICBAK_WMT_RESTRICTED_LICENSE). Backups of licbak that lie in the store are left out and told,
+/// too (LICBAK_STATUS_LICENSE_LEFT_OUT).
 ///
-/// Relative paths mean the directory that is current in this call.
+/// LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
+/// later. licenses_gone of the last figures tells how many licences of the old backup are not in
+/// the store any more.
 ///
-/// @param restorer The restorer; BackupPath (but not with LICBAK_DRY_RUN) must be set, and StorePath
-/// or a store of the host's own.
+/// A relative path means the directory that is current in this call.
+///
+/// @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
+/// except with LICBAK_DRY_RUN.
 /// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
-/// @param callback Told how it goes.
-/// @param context Given to the callback; must live until the end has been told.
-/// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
-/// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
-/// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
-/// empty; LICBAK_E_NOTIMPL if the host's store has no enumerate; LICBAK_NS_E_DRM_BACKUP_EXISTS if
-/// there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN;
-/// LICBAK_E_OUTOFMEMORY.
+/// @param callback Is told the events of the operation.
+/// @param context Is given to the callback; must live until the end has been told.
+/// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
+/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
+/// a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+/// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
+/// LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
 ///
-/// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
-/// failure; LICBAK_HRESULT_ERROR_EMPTY: nothing to save, and an old backup stays;
-/// LICBAK_NS_E_DRM_BACKUP_EXISTS if another process has put a backup there meanwhile, which is kept;
+/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// failure; LICBAK_HRESULT_ERROR_EMPTY: there is nothing to save, and an old backup stays;
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
-/// _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence over 16 MiB,
-/// or a limit on the size of files; LICBAK_HRESULT_ERROR_INVALID_NAME: a name that can't be kept;
-/// LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the store or a licence won't hold still for 5 s;
-/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: BackupPath was locked for over 5 s;
-/// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't name a file without the risk of
-/// replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL. From a database also
-/// LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no licence;
-/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
-/// LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own also LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name
-/// twice; LICBAK_E_POINTER, LICBAK_E_INVALIDARG: a licence that is none; and its functions' failures.
+/// _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence is over 16
+/// MiB, or the backup is over the process's limit on file sizes;
+/// LICBAK_HRESULT_ERROR_INVALID_NAME: a name can't be kept; LICBAK_HRESULT_ERROR_SHARING_VIOLATION:
+/// the store or a licence did not hold still for 5 s; LICBAK_HRESULT_ERROR_LOCK_VIOLATION:
+/// BackupPath was locked for over 5 s; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the file system can't
+/// name a file without the risk of replacing another; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+/// LICBAK_E_FAIL.
+///
+/// From a database also: LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: it is damaged, or a row is no
+/// licence; LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s;
+/// LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own
+/// also: LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name comes twice; LICBAK_E_POINTER,
+/// LICBAK_E_INVALIDARG: what was emitted is no licence; and the failures of its functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_backup_licenses(
     restorer: *mut licbak_restorer,

@@ -21,16 +21,17 @@ thread_local! {
     static INSIDE: Cell<Option<&'static HomeMark>> = const { Cell::new(None) };
 }
 
-/// Whether the caller is, further out, a function of a host; a child that was forked inside of one is not.
+/// Whether the caller runs inside a function of a host. A child that was forked inside such a
+/// function does not.
 pub fn is_inside_host() -> bool {
     INSIDE.get().is_some_and(HomeMark::is_home)
 }
 
 /// Calls a function of the host, and remembers for this thread that it runs.
 ///
-/// It may come back in a forked child, where nothing of what was under way may be touched: the files are the
-/// parent's, and the other threads are not there. To a caller of the host that is a failure; a thread of the
-/// library has none, and ends.
+/// The function may return in a forked child. Nothing of the operation may be touched there: the
+/// files are the parent's, and the other threads do not exist. A caller of the host then gets a
+/// failure; a thread of the library has no caller, and ends.
 pub fn call_host(function: impl FnOnce() -> licbak_hresult) -> licbak_hresult {
     let (process, outside) = (home(), INSIDE.get());
     INSIDE.set(Some(process));
@@ -220,7 +221,9 @@ impl LicenseCallback {
         if hr >= LICBAK_S_OK {
             return Ok(());
         }
-        let sentence = format!("The host's function ended the list with {hr:#010x}.");
+        let sentence = format!(
+            "The host's function ended the list with {hr:#010x}. Look for the reason in the host."
+        );
         Err(Error::new(Outcome::Host(hr), sentence))
     }
 }

@@ -28,7 +28,7 @@ impl Success for licbak_hresult {
 
 /// The body of every function of the ABI.
 pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
-    // What the body waits in, or the host's function that it calls, would be a place to be cancelled.
+    // Else the thread could be cancelled where the body waits, or in the host's function.
     let _uncancelled = cancelling::off();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(success)) => success.hresult(),
@@ -37,12 +37,11 @@ pub fn guard<S: Success>(body: impl FnOnce() -> Result<S>) -> licbak_hresult {
     }
 }
 
-/// Keeps the panics of this library off the host's standard error. A Rust host has a hook of its
-/// own.
+/// Keeps the panics of this library off the host's standard error. A Rust host has its own hook.
 pub fn keep_panics_quiet() {
     #[cfg(feature = "standalone")]
     {
-        // No `Once`: others would wait for it, and a child forked meanwhile for ever.
+        // No `Once`: other threads would wait for it, and a child forked meanwhile for ever.
         static DONE: AtomicBool = AtomicBool::new(cfg!(test));
         if !DONE.swap(true, Ordering::Relaxed) {
             std::panic::set_hook(Box::new(|_| {}));

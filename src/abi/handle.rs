@@ -1,9 +1,9 @@
 //! Tickets for restorers.
 //!
 //! A handle is a number in the shape of a pointer: the place of its restorer in a table, and how
-//! often that place has been taken. The two are mixed, so that neither small numbers nor addresses
-//! nor a handle with a bit flipped look like one, and the whole is compared. No value of a host is
-//! ever followed as an address.
+//! often that place has been taken. The two numbers are mixed, so that small numbers, addresses and
+//! handles with a flipped bit do not look like a handle. The whole number is compared. No value of
+//! a host is ever followed as an address.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ struct HandleTable {
 }
 
 struct Slot {
-    /// How often the place has been taken; it is retired when the number can't grow.
+    /// How often the place has been taken. The place is retired when this number can't grow.
     generation: usize,
     restorer: Option<Arc<Restorer>>,
 }
@@ -75,7 +75,7 @@ fn find(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
         .ok_or_else(unknown)
 }
 
-/// The body of a function of the ABI that is about a restorer.
+/// The body of a function of the ABI that takes a restorer.
 pub fn on<S: Success>(
     handle: *const licbak_restorer,
     body: impl FnOnce(&Arc<Restorer>) -> Result<S>,
@@ -83,7 +83,7 @@ pub fn on<S: Success>(
     guard(|| body(&find(handle)?))
 }
 
-/// The body of a function that starts something, whose failure the restorer remembers.
+/// The body of a function that starts something. The restorer remembers its failure.
 pub fn attempt(
     handle: *const licbak_restorer,
     body: impl FnOnce(&Arc<Restorer>) -> Result<()>,
@@ -133,7 +133,7 @@ fn own_table() -> &'static HandleTable {
     }
 }
 
-/// Odd, so that multiplying by it can be undone; of the golden ratio.
+/// A factor from the golden ratio. It is odd, so that multiplying by it can be undone.
 const FACTOR: usize = 0x9E37_79B9_7F4A_7C15_u64 as usize;
 const INVERSE: usize = inverse(FACTOR);
 
@@ -148,7 +148,7 @@ const fn inverse(factor: usize) -> usize {
     inverse
 }
 
-/// Another copy of the library in the process, linked statically, has other handles.
+/// A number that differs between copies of the library in one process, so that their handles do.
 fn salt() -> usize {
     (&raw const TABLE).addr()
 }

@@ -1,7 +1,7 @@
 //! The one table of outcomes.
 //!
-//! The numbers never change, and none is used again. What exists in the original has its name and
-//! number; a Win32 error is made an HRESULT as HRESULT_FROM_WIN32 does.
+//! The numbers never change, and none is used again. An outcome of the original has its name and
+//! number; a Win32 error becomes an HRESULT as HRESULT_FROM_WIN32 makes it.
 
 use std::ffi::{CStr, c_char};
 
@@ -14,44 +14,44 @@ pub const LICBAK_S_OK: licbak_hresult = 0x0000_0000_u32 as licbak_hresult;
 pub const LICBAK_S_FALSE: licbak_hresult = 0x0000_0001_u32 as licbak_hresult;
 /// Not implemented; from a status callback it counts as LICBAK_S_OK.
 pub const LICBAK_E_NOTIMPL: licbak_hresult = 0x8000_4001_u32 as licbak_hresult;
-/// A pointer is NULL that must not be.
+/// A pointer that must not be NULL is NULL.
 pub const LICBAK_E_POINTER: licbak_hresult = 0x8000_4003_u32 as licbak_hresult;
 /// Aborted; never returned by this version.
 pub const LICBAK_E_ABORT: licbak_hresult = 0x8000_4004_u32 as licbak_hresult;
-/// A system error without a code here; the sentence has the system's words.
+/// A system error that has no code here; the error message has the system's words.
 pub const LICBAK_E_FAIL: licbak_hresult = 0x8000_4005_u32 as licbak_hresult;
-/// Not allowed inside a function of the host.
+/// The call is not allowed inside a function of the host.
 pub const LICBAK_E_ILLEGAL_METHOD_CALL: licbak_hresult = 0x8000_000E_u32 as licbak_hresult;
 /// A bug of the library; the restorer stays usable.
 pub const LICBAK_E_UNEXPECTED: licbak_hresult = 0x8000_FFFF_u32 as licbak_hresult;
 /// No permission.
 pub const LICBAK_E_ACCESSDENIED: licbak_hresult = 0x8007_0005_u32 as licbak_hresult;
-/// No restorer, or a destroyed one.
+/// The handle is no restorer, or the restorer has been destroyed.
 pub const LICBAK_E_HANDLE: licbak_hresult = 0x8007_0006_u32 as licbak_hresult;
-/// No memory, or no thread to be had. Trying again later makes sense.
+/// Memory ran out, or the system gave no thread. Trying again later makes sense.
 pub const LICBAK_E_OUTOFMEMORY: licbak_hresult = 0x8007_000E_u32 as licbak_hresult;
 /// An argument is wrong.
 pub const LICBAK_E_INVALIDARG: licbak_hresult = 0x8007_0057_u32 as licbak_hresult;
-/// The store can't be opened or read as what it is.
+/// The store can't be opened or read as a store of its kind.
 pub const LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: licbak_hresult = 0xC00D_2712_u32 as licbak_hresult;
-/// Not returned by this version, as the two restore service codes below.
+/// Not returned by this version.
 pub const LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: licbak_hresult =
     0xC00D_2728_u32 as licbak_hresult;
-/// There is a backup, and it was not to be replaced.
+/// There is a backup already, and the call did not ask to replace it.
 pub const LICBAK_NS_E_DRM_BACKUP_EXISTS: licbak_hresult = 0xC00D_2742_u32 as licbak_hresult;
-/// The backup is truncated, altered, or not of this library.
+/// The backup is truncated or altered, or was not made by this library.
 pub const LICBAK_NS_E_DRM_BACKUP_CORRUPT: licbak_hresult = 0xC00D_2743_u32 as licbak_hresult;
 /// Another operation is running on this restorer. Trying again after its end makes sense.
 pub const LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY: licbak_hresult = 0xC00D_2744_u32 as licbak_hresult;
-/// A property that is needed is not set.
+/// A property that the call needs is not set.
 pub const LICBAK_NS_E_DRM_INVALID_PROPERTY: licbak_hresult = 0xC00D_2749_u32 as licbak_hresult;
 /// Not returned by this version.
 pub const LICBAK_NS_E_DRM_RESTORE_FRAUD: licbak_hresult = 0xC00D_2753_u32 as licbak_hresult;
-/// The buffer is too small; the size that is needed has been set.
+/// The buffer is too small. The size has been set to the one that is needed.
 pub const LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: licbak_hresult = 0xC00D_275C_u32 as licbak_hresult;
 /// There is no property of this name.
 pub const LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY: licbak_hresult = 0xC00D_275D_u32 as licbak_hresult;
-/// The host has canceled the operation.
+/// The host has cancelled the operation.
 pub const LICBAK_NS_E_DRM_OPERATION_CANCELED: licbak_hresult = 0xC00D_2768_u32 as licbak_hresult;
 /// Not returned by this version.
 pub const LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE: licbak_hresult =
@@ -65,30 +65,30 @@ pub const LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES: licbak_hresult =
     0x8007_0004_u32 as licbak_hresult;
 /// The file system is read-only.
 pub const LICBAK_HRESULT_ERROR_WRITE_PROTECT: licbak_hresult = 0x8007_0013_u32 as licbak_hresult;
-/// Writing, or bringing to the disk what was written, failed.
+/// Writing failed, or bringing the written data to the disk.
 pub const LICBAK_HRESULT_ERROR_WRITE_FAULT: licbak_hresult = 0x8007_001D_u32 as licbak_hresult;
 /// Reading failed.
 pub const LICBAK_HRESULT_ERROR_READ_FAULT: licbak_hresult = 0x8007_001E_u32 as licbak_hresult;
-/// A licence or the store won't hold still. Trying again later makes sense.
+/// A licence or the store changes again and again. Trying again later makes sense.
 pub const LICBAK_HRESULT_ERROR_SHARING_VIOLATION: licbak_hresult =
     0x8007_0020_u32 as licbak_hresult;
-/// A database was locked for too long. Trying again later makes sense.
+/// A database or a directory was locked for too long. Trying again later makes sense.
 pub const LICBAK_HRESULT_ERROR_LOCK_VIOLATION: licbak_hresult = 0x8007_0021_u32 as licbak_hresult;
-/// Not supported here.
+/// The file system, the store or this version does not support the operation.
 pub const LICBAK_HRESULT_ERROR_NOT_SUPPORTED: licbak_hresult = 0x8007_0032_u32 as licbak_hresult;
 /// The disk or the quota is full.
 pub const LICBAK_HRESULT_ERROR_DISK_FULL: licbak_hresult = 0x8007_0070_u32 as licbak_hresult;
-/// A name can't be kept.
+/// A name can't be kept in a backup or in the store.
 pub const LICBAK_HRESULT_ERROR_INVALID_NAME: licbak_hresult = 0x8007_007B_u32 as licbak_hresult;
 /// A store has the same name twice.
 pub const LICBAK_HRESULT_ERROR_ALREADY_EXISTS: licbak_hresult = 0x8007_00B7_u32 as licbak_hresult;
-/// A licence is over 16 MiB, or a file would be over the process's limit.
+/// A licence is larger than 16 MiB, or a file would be larger than the process's limit.
 pub const LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: licbak_hresult = 0x8007_00DF_u32 as licbak_hresult;
-/// Something that must be a directory is none.
+/// A path that must be a directory is something else.
 pub const LICBAK_HRESULT_ERROR_DIRECTORY: licbak_hresult = 0x8007_010B_u32 as licbak_hresult;
 /// No licence has this key ID.
 pub const LICBAK_HRESULT_ERROR_NOT_FOUND: licbak_hresult = 0x8007_0490_u32 as licbak_hresult;
-/// The backup is of a later major version of the format.
+/// The backup has a later major version of the format.
 pub const LICBAK_HRESULT_ERROR_REVISION_MISMATCH: licbak_hresult =
     0x8007_051A_u32 as licbak_hresult;
 /// There is nothing to back up; an old backup stays.
@@ -110,7 +110,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_E_POINTER,
         c"LICBAK_E_POINTER",
-        c"A pointer is NULL that must not be.",
+        c"A pointer that must not be NULL is NULL.",
     ),
     (
         LICBAK_E_ABORT,
@@ -145,7 +145,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_E_OUTOFMEMORY,
         c"LICBAK_E_OUTOFMEMORY",
-        c"There is not enough memory, or no thread to be had.",
+        c"There is not enough memory, or the system gives no thread.",
     ),
     (
         LICBAK_E_INVALIDARG,
@@ -180,7 +180,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_NS_E_DRM_INVALID_PROPERTY,
         c"LICBAK_NS_E_DRM_INVALID_PROPERTY",
-        c"A property is not set.",
+        c"A property that this call needs is not set.",
     ),
     (
         LICBAK_NS_E_DRM_RESTORE_FRAUD,
@@ -200,7 +200,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_NS_E_DRM_OPERATION_CANCELED,
         c"LICBAK_NS_E_DRM_OPERATION_CANCELED",
-        c"The operation was canceled.",
+        c"The operation was cancelled.",
     ),
     (
         LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE,
@@ -230,7 +230,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_HRESULT_ERROR_WRITE_FAULT,
         c"LICBAK_HRESULT_ERROR_WRITE_FAULT",
-        c"The disk could not be written.",
+        c"The disk could not be written to.",
     ),
     (
         LICBAK_HRESULT_ERROR_READ_FAULT,
@@ -245,7 +245,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_HRESULT_ERROR_LOCK_VIOLATION,
         c"LICBAK_HRESULT_ERROR_LOCK_VIOLATION",
-        c"The database is locked by another program.",
+        c"A database or a directory is locked by another program.",
     ),
     (
         LICBAK_HRESULT_ERROR_NOT_SUPPORTED,
@@ -275,7 +275,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_HRESULT_ERROR_DIRECTORY,
         c"LICBAK_HRESULT_ERROR_DIRECTORY",
-        c"This is no directory.",
+        c"This is not a directory.",
     ),
     (
         LICBAK_HRESULT_ERROR_NOT_FOUND,
@@ -342,8 +342,8 @@ fn find(hr: licbak_hresult) -> Option<(&'static CStr, &'static CStr)> {
         .map(|(_, name, message)| (*name, *message))
 }
 
-/// The name of an outcome in brackets, to be put behind its number; empty for a code that is not of
-/// this library.
+/// The name of an outcome in brackets, to be put behind its number; empty for a code that this
+/// library does not have.
 pub(super) fn name_of(hr: licbak_hresult) -> String {
     let name = find(hr).and_then(|(name, _)| name.to_str().ok());
     name.map_or_else(String::new, |name| format!(" ({name})"))
@@ -351,16 +351,16 @@ pub(super) fn name_of(hr: licbak_hresult) -> String {
 
 /// The name of an outcome, for logs.
 ///
-/// @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that is not of this library.
-/// The text is static.
+/// @return "LICBAK_NS_E_DRM_BACKUP_EXISTS" and the like; "" for a code that this library does not
+/// have. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn licbak_hresult_name(hr: licbak_hresult) -> *const c_char {
     find(hr).map_or(c"", |(name, _)| name).as_ptr()
 }
 
-/// What an outcome means in general, in a sentence. licbak_get_error_message tells what happened.
+/// A sentence about what an outcome means in general. licbak_get_error_message tells what happened.
 ///
-/// @return The sentence; "" for a code that is not of this library. The text is static.
+/// @return The sentence; "" for a code that this library does not have. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn licbak_hresult_message(hr: licbak_hresult) -> *const c_char {
     find(hr).map_or(c"", |(_, message)| message).as_ptr()

@@ -1,7 +1,7 @@
-//! What a host's pointers point to, as Rust sees it.
+//! The values behind a host's pointers, as Rust sees them.
 //!
 //! Every function here is sound if the host keeps its promise: a pointer that is not NULL is valid
-//! for what it stands for.
+//! for its value.
 
 use std::ffi::{CStr, c_char};
 
@@ -12,7 +12,7 @@ pub fn not_null<T>(pointer: *const T) -> Result<()> {
     if pointer.is_null() {
         Err(Error::new(
             Outcome::Pointer,
-            "A pointer is NULL that must not be.",
+            "A pointer that must not be NULL is NULL.",
         ))
     } else {
         Ok(())
@@ -42,7 +42,7 @@ pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a [u8]> {
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
-/// What no struct of any version comes near; a size above it was never set.
+/// A size that no struct of any version comes near; a larger size was never set.
 const STRUCT_MAX: usize = 4096;
 
 /// The size of the struct at `pointer` as the caller knows it.
@@ -54,11 +54,13 @@ unsafe fn struct_size<T>(pointer: *const T) -> Result<usize> {
     let size = unsafe { pointer.cast::<usize>().read_unaligned() };
     if size < size_of::<T>() {
         return Err(invalid(
-            "struct_size is smaller than the struct has ever been.",
+            "struct_size is smaller than the struct in its first version. Set it to the struct's sizeof.",
         ));
     }
     if size > STRUCT_MAX {
-        return Err(invalid("struct_size is larger than any struct is."));
+        return Err(invalid(
+            "struct_size is over 4,096, and no struct is that large. Set it to the struct's sizeof.",
+        ));
     }
     Ok(size)
 }
@@ -74,15 +76,15 @@ pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
     let all = unsafe { bytes(pointer.cast(), size) }?;
     if all.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
         return Err(invalid(
-            "The struct says something that this version does not know.",
+            "The struct has something that this version does not know. Set it to zero.",
         ));
     }
     // SAFETY: the struct has at least this size.
     Ok(unsafe { pointer.read_unaligned() })
 }
 
-/// Fills the struct at `pointer`, which begins with its size as the caller knows it: `value` makes
-/// it of that size, and what only the caller knows is zeroed.
+/// Fills the struct at `pointer`, which begins with its size as the caller knows it. `value` makes
+/// the struct for that size; the rest that only the caller knows is zeroed.
 ///
 /// # Safety
 /// As many bytes as the struct says that it has can be read and written at `pointer`, which is not
@@ -101,7 +103,7 @@ pub unsafe fn write_struct<T: Copy>(pointer: *mut T, value: impl FnOnce(usize) -
 
 /// The text in `bytes`, if it is UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|_| invalid("A text is no UTF-8."))
+    std::str::from_utf8(bytes).map_err(|_| invalid("A text is not UTF-8."))
 }
 
 pub fn invalid(sentence: &str) -> Error {
@@ -118,8 +120,7 @@ pub fn check_flags(flags: u32, known: u32, what: &str, takes: &str) -> Result<()
     }
 }
 
-/// A buffer of the host that is to take a text or a value: how much it takes, and how much there
-/// is.
+/// A buffer of the host for a text or a value: its bytes, and its size.
 pub struct Buffer {
     bytes: *mut u8,
     size: *mut usize,
@@ -167,8 +168,8 @@ impl Buffer {
     }
 }
 
-/// Gives `content` to the host's buffers, to all of them or to none; their sizes are set in any
-/// case.
+/// Gives each content to its buffer of the host, to all of them or to none. Their sizes are always
+/// set.
 pub fn give(buffers: &[(Buffer, &[u8])]) -> Result<()> {
     let fits = buffers
         .iter()
@@ -185,7 +186,7 @@ pub fn give(buffers: &[(Buffer, &[u8])]) -> Result<()> {
     Ok(())
 }
 
-/// Gives the host `text` with its NUL; where that does not fit, as many whole characters as do.
+/// Gives the host `text` with its NUL, or as many whole characters as fit.
 pub fn give_beginning(buffer: Buffer, text: &str) -> Result<()> {
     let end = buffer.room().saturating_sub(1);
     let beginning = text

@@ -1,13 +1,13 @@
 //! A backup restorer object for licences.
 //!
 //! Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into
-//! one file that any `tar` opens, and brings them back. It is what `IWMLicenseBackup`,
+//! one file that any `tar` opens, and restores them. It is what `IWMLicenseBackup`,
 //! `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without
 //! COM and without Windows.
 //!
 //! A host makes a restorer, says where the licences are and where their backup goes, and starts an
-//! operation. The operation runs on threads of the library and tells the host's callback how it
-//! goes, from LICBAK_WMT_BACKUPRESTORE_BEGIN to LICBAK_WMT_BACKUPRESTORE_END. In ten lines:
+//! operation. The operation runs on threads of the library. It tells the host's callback its
+//! progress, from LICBAK_WMT_BACKUPRESTORE_BEGIN to LICBAK_WMT_BACKUPRESTORE_END. In ten lines:
 //!
 //! ```c
 //! static licbak_hresult LICBAK_CALL on_status(licbak_status status, licbak_hresult hr,
@@ -26,46 +26,49 @@
 //! Rules that all calls share:
 //!
 //! - Outcomes. A function returns an HRESULT: 0 or above is success, below is failure. Outputs are
-//!   written on success only, but for sizes that tell how large a buffer must be.
-//! - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer or any other
-//!   value gets LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. The
-//!   handle is looked at first, pointers next: a NULL that must not be one is LICBAK_E_POINTER. In
-//!   a forked child every restorer made before the fork is LICBAK_E_HANDLE.
+//!   written on success only, except sizes that tell how large a buffer must be.
+//! - Handles. A restorer is a ticket and not an address. NULL, a destroyed restorer and any other
+//!   value get LICBAK_E_HANDLE from every function, from any thread, and nothing else happens. A
+//!   function checks the handle first and pointers next. A pointer that must not be NULL and is
+//!   gets LICBAK_E_POINTER. In a forked child every restorer made before the fork gets
+//!   LICBAK_E_HANDLE.
 //! - Text is UTF-8 and ends with a NUL.
 //! - Structs carry the caller's own sizeof in struct_size, set before the call. The library reads
-//!   and writes only that many bytes; fewer than the first version of the struct has, or more than
-//!   4,096, are LICBAK_E_INVALIDARG. A struct grows at its end only: where the caller's is larger
-//!   than the library's, the library zeroes the rest of one that it fills, and of one that it reads
-//!   refuses a rest that is not zero, with the same code.
+//!   and writes only that many bytes. A size that is smaller than the first version of the struct,
+//!   or larger than 4,096, is LICBAK_E_INVALIDARG. A struct grows at its end only. Where the
+//!   caller's struct is larger than the library's, the library zeroes the rest of a struct that it
+//!   fills. In a struct that it reads, a rest that is not zero is LICBAK_E_INVALIDARG.
 //! - Threads. Every function may be called from any thread at any time. The status callback of an
-//!   operation is called on one thread of the library, one call at a time, in order. No lock of the
-//!   library is held while a function of the host runs. licbak_wait and licbak_destroy wait until
-//!   functions of the host have returned: a host must not hold across them what these need, such as
-//!   an interpreter's lock, a mutex that the callback takes, or the thread of an event loop that the
-//!   callback calls into.
-//! - Inside a function of the host licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would wait
-//!   for itself; licbak_destroy returns at once and takes effect when the operation has ended;
-//!   every other function works. A function of the host must not throw, unwind or longjmp.
-//! - One operation after the other. Whoever is told LICBAK_WMT_BACKUPRESTORE_END may start the next
-//!   operation of the restorer, in that callback or on any other thread; it begins when that
-//!   callback has returned. Before the end is told a start is LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
-//! - A child that is forked inside a function of the host leaves by exec or _exit. Where it comes back
-//!   into the library instead, nothing is touched: who called the library gets LICBAK_E_HANDLE, also
-//!   from the emit of a store, and where nobody has, on a thread of the library, that thread ends, and
-//!   a child that has no other with it, with exit status 1 and no exit handler.
-//! - Nothing is left behind: while no operation runs, a restorer has no thread and no open file. No
-//!   file that it opens has the number of a standard stream that the process lacks; such a number is
-//!   taken for moments, so a host opens a missing stream while no operation runs.
-//!   The library installs no signal or exit handler and prints nothing. Its threads have a stack of
-//!   1 MiB at least and block all signals but those that a fault raises (SIGSEGV, SIGBUS, SIGFPE,
-//!   SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's crash handler or sandbox works in its
-//!   callbacks.
-//! - No function is a cancellation point of POSIX threads, and a thread can't be cancelled while a
-//!   function of the host runs on it. A function of the host must not end its thread
-//!   (pthread_exit, which CPython up to 3.13 does in threads that it finds when it ends: cancel and
-//!   destroy before that). Nothing of the library may be called in a signal handler.
+//!   operation is called on one thread of the library, one call at a time, in order. The library
+//!   holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
+//!   functions of the host have returned. During these two calls a host must not hold what its
+//!   functions need, such as an interpreter's lock, a mutex that the callback takes, or the thread
+//!   of an event loop that the callback calls into.
+//! - Inside a function of the host, licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would
+//!   wait for itself. licbak_destroy returns at once there, and takes effect when the operation has
+//!   ended. Every other function works. A function of the host must not throw, unwind or longjmp.
+//! - One operation after the other. A host that has been told LICBAK_WMT_BACKUPRESTORE_END may
+//!   start the restorer's next operation, in that callback or on any other thread. The next
+//!   operation begins when that callback has returned. A start before the end has been told is
+//!   LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY.
+//! - Forked children. A child that is forked inside a function of the host must leave by exec or
+//!   _exit. If the child returns into the library instead, the library touches nothing. A caller
+//!   gets LICBAK_E_HANDLE, also from the emit of a store. A thread of the library has no caller: it
+//!   ends, and if the child has no other thread, the child ends with it, with exit status 1 and
+//!   without exit handlers.
+//! - Nothing is left behind. While no operation runs, a restorer has no thread and no open file.
+//!   No file that the library opens gets the number of a standard stream that the process lacks.
+//!   The library takes such a number for moments, so a host opens a missing stream only while no
+//!   operation runs. The library installs no signal handler and no exit handler, and prints
+//!   nothing. Its threads have a stack of at least 1 MiB. They block all signals except those that
+//!   a fault raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that a host's
+//!   crash handler or sandbox works in its callbacks.
+//! - Cancellation. No function is a cancellation point of POSIX threads, and a thread can't be
+//!   cancelled while a function of the host runs on it. A function of the host must not end its
+//!   thread with pthread_exit. CPython up to 3.13 does this when it ends, to threads that it finds:
+//!   cancel and destroy before that. Nothing of the library may be called in a signal handler.
 //!
-//! What a status callback is told; LICBAK_ stands before each name:
+//! What a status callback is told. LICBAK_ stands before each name:
 //!
 //! | status                  | value   | hr                      | type   | what value is                    |
 //! | ----------------------- | ------- | ----------------------- | ------ | -------------------------------- |
@@ -78,8 +81,8 @@
 //! | WMT_ERROR               | 0       | the failure             | STRING | a sentence; once, before the end |
 //! | WMT_BACKUPRESTORE_END   | 27      | the outcome             | BINARY | licbak_progress; last, and once  |
 //!
-//! The flags of the functions that start an operation; licbak_restore_license takes those of a restore,
-//! licbak_verify_backup none:
+//! The flags of the functions that start an operation. licbak_restore_license takes the flags of a
+//! restore; licbak_verify_backup takes none:
 //!
 //! | flag                     | value | backup | restore | what it asks for                           |
 //! | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |

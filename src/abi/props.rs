@@ -10,45 +10,49 @@ use crate::error::{Error, Outcome, Result};
 
 /// Sets a property. The original's IWMBackupRestoreProps::SetProp.
 ///
-/// An operation reads its properties once, when it starts; what is set later counts for the next.
+/// An operation reads its properties once, when it starts. A property that is set later counts for
+/// the next operation.
 ///
-/// | name             | type   | meaning                                                           |
-/// |------------------|--------|-------------------------------------------------------------------|
-/// | BackupPath       | STRING | the directory that a backup is saved in                           |
-/// | RestorePath      | STRING | the directory in which restore, verify and list find a backup     |
-/// | StorePath        | STRING | where the licences are: a directory that holds nothing else, or an|
-/// |                  |        | SQLite database, see below                                        |
-/// | Threads          | DWORD  | workers, 256 at most; 0 or not set: as many as there are cores    |
-/// | CompressionLevel | DWORD  | a zstd level, an int32; not set: what has been measured to be best|
-/// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it up,  |
-/// |                  |        | 1: leave it out                                                   |
+/// | name             | type   | meaning                                                        |
+/// |------------------|--------|----------------------------------------------------------------|
+/// | BackupPath       | STRING | the directory that a backup is saved in                        |
+/// | RestorePath      | STRING | the directory in which restore, verify and list find a backup  |
+/// | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
+/// |                  |        | or an SQLite database, see below                               |
+/// | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |
+/// | CompressionLevel | DWORD  | a zstd level, an int32; not set: the level that measured best  |
+/// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
+/// |                  |        | up; 1: leave it out                                            |
 ///
-/// A database has the licences in a table (for a backup it may be a view) of the name license, with
-/// the columns name TEXT PRIMARY KEY, content BLOB NOT NULL, and, if need be, key_id TEXT and
-/// backup_right INTEGER (LICBAK_RIGHT_*); NULL there: read it from the content; where one of these
-/// two is generated from other columns, it is read and not written. A restore makes one where
-/// StorePath does not exist and ends in .db, .sqlite or .sqlite3: in a hidden folder beside it,
-/// from which it comes to its path when it is whole. Any number of restores may make the same one
-/// at once: the first comes there, and the others restore into it. A restore is one transaction:
-/// callbacks run while the database is locked for writing, and must not wait for somebody who
-/// writes to it. A program that has the database open itself, with a SQLite of its own, closes it
-/// meanwhile or uses licbak_set_store: POSIX lets go of all locks that a process has on a file when
-/// it closes any descriptor of it.
+/// A database has the licences in a table named license, which for a backup may also be a view. Its
+/// columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
+/// backup_right INTEGER (LICBAK_RIGHT_*). Where one of the last two is NULL, the library reads it
+/// from the content. Where one of them is generated from other columns, it is read and not written.
 ///
-/// SQLite does not survive a fork in the middle of its work. In a child that was forked while an operation
-/// on a database ran, operations on databases end with LICBAK_HRESULT_ERROR_NOT_SUPPORTED: call exec in the
-/// child, or fork before or after such operations. Directories and licbak_set_store work there as ever.
+/// A restore makes a database if StorePath does not exist and ends in .db, .sqlite or .sqlite3. The
+/// database is made in a hidden folder beside its path, and is moved to its path when it is whole.
+/// Any number of restores may make the same database at once: the first one makes it, and the
+/// others restore into it. A restore is one transaction. Callbacks run while the database is locked
+/// for writing, and must not wait for anybody who writes to it. A program that has the database
+/// open itself, with an SQLite of its own, closes it for the operation or uses licbak_set_store:
+/// when a process closes any descriptor of a file, POSIX drops all locks that the process has on
+/// that file.
 ///
-/// A path may also be BINARY: the system's own bytes. One that contains "://" is refused.
+/// SQLite does not survive a fork in the middle of its work. In a child that was forked while an
+/// operation on a database ran, operations on databases end with
+/// LICBAK_HRESULT_ERROR_NOT_SUPPORTED. Call exec in the child, or fork before or after such
+/// operations. Directories and licbak_set_store work there as always.
+///
+/// A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
 ///
 /// @param name The property.
 /// @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
 /// @param value The value, of any alignment; copied.
-/// @param size Its size in bytes; of a STRING without the NUL, but one NUL at the end does not
-/// matter.
+/// @param size The size of value in bytes. For a STRING it does not count the NUL, but may include
+/// one NUL at the end.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
 /// an unknown name; LICBAK_E_INVALIDARG for a wrong type, a value out of range, another NUL or bad
-/// UTF-8 in a STRING, or a DWORD that has not 4 bytes; LICBAK_E_OUTOFMEMORY.
+/// UTF-8 in a STRING, or a DWORD that does not have 4 bytes; LICBAK_E_OUTOFMEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_set_prop(
     restorer: *mut licbak_restorer,
@@ -65,7 +69,7 @@ pub unsafe extern "C" fn licbak_set_prop(
     })
 }
 
-/// Sets a STRING property to a text that ends with a NUL; otherwise as licbak_set_prop.
+/// Sets a STRING property to a text that ends with a NUL. Everything else is as in licbak_set_prop.
 ///
 /// @return As licbak_set_prop.
 #[unsafe(no_mangle)]
@@ -87,24 +91,26 @@ fn property(name: &[u8]) -> Result<Property> {
     let name = name.map_err(|_| {
         Error::new(
             Outcome::UnsupportedProperty,
-            "A property's name is no UTF-8.",
+            "A property's name is not UTF-8.",
         )
     })?;
     Property::from_name(name)
 }
 
-/// Bytes of a value: several times what any system takes for a path.
+/// The most bytes that a value may have: several times what any system takes for a path.
 const VALUE_MAX: usize = 32 << 10;
 
 fn read_value(datatype: licbak_datatype, value: &[u8]) -> Result<Value> {
     if value.len() > VALUE_MAX {
-        return Err(invalid("A value is longer than any path."));
+        return Err(invalid(
+            "A value has at most 32,768 bytes, and this one has more.",
+        ));
     }
     match datatype {
         LICBAK_WMT_TYPE_STRING => {
             let text = value.strip_suffix(b"\0").unwrap_or(value);
             if text.contains(&0) {
-                return Err(invalid("A text has a NUL before its end."));
+                return Err(invalid("A STRING must not have a NUL before its end."));
             }
             Ok(Value::String(utf8(text)?.to_owned()))
         }
@@ -112,14 +118,16 @@ fn read_value(datatype: licbak_datatype, value: &[u8]) -> Result<Value> {
         LICBAK_WMT_TYPE_DWORD => {
             let value = value
                 .try_into()
-                .map_err(|_| invalid("A DWORD has 4 bytes."))?;
+                .map_err(|_| invalid("A DWORD must have 4 bytes."))?;
             Ok(Value::Dword(u32::from_ne_bytes(value)))
         }
-        _ => Err(invalid("No property has this type.")),
+        _ => Err(invalid(
+            "No property has this type. The types are STRING, DWORD and BINARY.",
+        )),
     }
 }
 
-/// How many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
+/// Tells how many properties are set. The original's IWMBackupRestoreProps::GetPropCount.
 ///
 /// @param count Receives the number.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER.
@@ -138,7 +146,7 @@ pub unsafe extern "C" fn licbak_get_prop_count(
     })
 }
 
-/// The property at a place among those that are set. The original's
+/// Gets one of the properties that are set, by its number. The original's
 /// IWMBackupRestoreProps::GetPropByIndex.
 ///
 /// @param index From 0 to the number of properties less 1.
@@ -147,8 +155,8 @@ pub unsafe extern "C" fn licbak_get_prop_count(
 /// @param type Receives LICBAK_WMT_TYPE_*.
 /// @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
 /// @param size The size of value in bytes; receives the size of the value, NUL included.
-/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer are set;
-/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties
+/// are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_prop_by_index(
     restorer: *mut licbak_restorer,
@@ -174,8 +182,8 @@ pub unsafe extern "C" fn licbak_get_prop_by_index(
                 .nth(index)
                 .map(|(name, value)| (name, shape(value)))
         });
-        let (found, (datatype, content)) =
-            found.ok_or_else(|| invalid("Fewer properties are set."))?;
+        let (found, (datatype, content)) = found
+            .ok_or_else(|| invalid("No property has this index: fewer properties are set."))?;
         give(&[(name, &with_nul(found)), (value, &content)])?;
         // SAFETY: not NULL, and so the host's to be written.
         unsafe { type_.write_unaligned(datatype) };
@@ -183,7 +191,7 @@ pub unsafe extern "C" fn licbak_get_prop_by_index(
     })
 }
 
-/// The value of a property. The original's IWMBackupRestoreProps::GetPropByName.
+/// Gets the value of a property. The original's IWMBackupRestoreProps::GetPropByName.
 ///
 /// @param name The property.
 /// @param type Receives LICBAK_WMT_TYPE_*.

@@ -14,50 +14,53 @@ use crate::license::name::is_key_id;
 /// Starts to restore all licences of the backup in RestorePath into the store. The original's
 /// IWMLicenseRestore::RestoreLicenses.
 ///
-/// The whole backup is checked first, and the licences are written beside the store; a damaged
-/// backup leaves the store as it was. Then, licence by licence: one that the store lacks gets its
-/// place; one that the store has is left; of one that the store has in another version the store's
-/// stays, and LICBAK_STATUS_LICENSE_KEPT tells so, or, with LICBAK_RESTORE_OVERWRITE, it is
-/// replaced, and mode and owner of the file stay. Nothing is deleted. A new file is readable by its
-/// owner only, and modification times come back. LICBAK_S_OK at the end means that all is on the
-/// disk. Canceled or failed, the store keeps what it got; run again, the restore completes it. (A
-/// database is restored into in one transaction, and keeps nothing then; what a restore counts may
-/// begin again once, where another has made the same new database meanwhile.)
+/// The restore first checks the whole backup, and writes the licences beside the store. A damaged
+/// backup leaves the store as it was. Then it takes licence by licence. A licence that the store
+/// lacks is moved into its place. A licence that the store has already is left alone. Where the
+/// store has another version of a licence, the store's version stays, and
+/// LICBAK_STATUS_LICENSE_KEPT tells its name. With LICBAK_RESTORE_OVERWRITE the licence is replaced
+/// instead, and mode and owner of its file stay.
 ///
-/// With LICBAK_RESTORE_SALVAGE whatever is intact of a damaged backup is restored, and the outcome is
-/// LICBAK_NS_E_DRM_BACKUP_CORRUPT all the same. Each licence that is lost is told
-/// (LICBAK_STATUS_LICENSE_DAMAGED), if the end of the file, which has their names, is intact. If it is
-/// not, the licences are searched from the front; they may be older versions, and LICBAK_RESTORE_OVERWRITE
-/// does not count.
+/// Nothing is deleted. Only its owner can read a new file, and modification times are restored.
+/// LICBAK_S_OK at the end means that all is on the disk. When a restore is cancelled or fails, the
+/// store keeps what it got; the same restore, run again, completes it. A restore into a database is
+/// one transaction, so that a database then keeps nothing. If another restore makes the same new
+/// database meanwhile, the figures may begin again once.
 ///
-/// A store of the host's own is asked for each licence, once the backup is found right, and given
-/// those that it is to keep.
+/// With LICBAK_RESTORE_SALVAGE the intact licences of a damaged backup are restored, and the
+/// outcome is still LICBAK_NS_E_DRM_BACKUP_CORRUPT. The end of the file has the names. If it is
+/// intact, each lost licence is told (LICBAK_STATUS_LICENSE_DAMAGED). If it is not, the licences
+/// are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
+/// not count.
 ///
-/// @param restorer The restorer; RestorePath must be set, and StorePath or a store of the host's own.
-/// A directory in StorePath that does not exist is made; its parent must exist.
+/// When the backup is found right, a store of the host's own is asked for each licence, and is
+/// given the licences that it is to keep.
+///
+/// @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
+/// own. A directory in StorePath that does not exist is made; its parent must exist.
 /// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
 /// LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
-/// @param callback Told how it goes.
-/// @param context Given to the callback; must live until the end has been told.
-/// @return LICBAK_S_OK: it has begun, and its end will be told. Else nothing has begun and nothing
-/// is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or a NULL callback;
-/// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or
-/// empty; LICBAK_E_NOTIMPL if the host's store has no get or, unless with LICBAK_DRY_RUN, no put;
-/// LICBAK_E_OUTOFMEMORY.
+/// @param callback Is told the events of the operation.
+/// @param context Is given to the callback; must live until the end has been told.
+/// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
+/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
+/// a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+/// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no get or, without
+/// LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
 ///
-/// Outcomes, by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
-/// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: no backup in RestorePath;
+/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
-/// LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: a backup of a later
-/// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else where a licence
-/// or a folder would be, or its file system can't have the name or takes it for another;
-/// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system, or, without
-/// LICBAK_RESTORE_OVERWRITE or for a new database, its file system can't name a file without the
-/// risk of replacing another, or in a database license is a view or a virtual table;
+/// LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
+/// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
+/// licence or a folder, or its file system can't have the name or takes it for another name;
+/// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
+/// system can't name a file without the risk of replacing another, which a restore without
+/// LICBAK_RESTORE_OVERWRITE or into a new database needs; or license is a view or a virtual table;
 /// LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, takes no licences, or was moved away
-/// or replaced meanwhile, or where a new one would be there is the log or journal of another;
-/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: it was locked for over 5 s; a failure of the host's store;
-/// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+/// or replaced meanwhile, or the log or journal of another database is in the place of a new one's;
+/// LICBAK_HRESULT_ERROR_LOCK_VIOLATION: a database was locked for over 5 s; a failure of the host's
+/// store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
 /// LICBAK_E_FAIL.
 #[unsafe(no_mangle)]
@@ -76,18 +79,19 @@ pub unsafe extern "C" fn licbak_restore_licenses(
     })
 }
 
-/// Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one, and all
-/// of them where there are several. Otherwise as licbak_restore_licenses.
+/// Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one. If
+/// several licences have the key ID, all of them are restored. Everything else is as in
+/// licbak_restore_licenses.
 ///
-/// Of the backup only the end and a few frames are read, and what is read is checked, so that one
-/// licence out of a million comes at once.
+/// Only the end of the backup and a few frames are read and checked, so that one licence out of a
+/// million comes at once.
 ///
 /// @param key_id What the licence unlocks, as its issuer names it and licbak_list_backup tells it.
-/// @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL, LICBAK_E_INVALIDARG if it is
-/// empty, longer than 1,024 bytes, no UTF-8 or has a control character.
+/// @return As licbak_restore_licenses; LICBAK_E_POINTER if key_id is NULL; LICBAK_E_INVALIDARG if
+/// key_id is empty, longer than 1,024 bytes, not UTF-8, or has a control character.
 ///
-/// Outcomes, by the end: LICBAK_HRESULT_ERROR_NOT_FOUND if no licence has the key ID; and those of
-/// licbak_restore_licenses.
+/// Outcomes, told by the end: LICBAK_HRESULT_ERROR_NOT_FOUND: no licence has the key ID; and those
+/// of licbak_restore_licenses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_restore_license(
     restorer: *mut licbak_restorer,
@@ -104,7 +108,7 @@ pub unsafe extern "C" fn licbak_restore_license(
         let key_id = utf8(key_id)?;
         if !is_key_id(key_id) {
             return Err(invalid(
-                "No licence can have such a key ID: 1 to 1,024 bytes, no control characters.",
+                "No licence can have this key ID. A key ID has 1 to 1,024 bytes and no control characters.",
             ));
         }
         restorer.start(OperationKind::Restore, listener, |settings| {

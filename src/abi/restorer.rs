@@ -1,4 +1,4 @@
-//! The restorer itself: made, waited for, canceled, destroyed.
+//! The restorer itself: made, waited for, cancelled, destroyed.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::error::{Error, Outcome};
 
 /// Makes a restorer. The original's WMCreateBackupRestorer.
 ///
-/// @param restorer Receives the restorer, to be freed with licbak_destroy; NULL on failure.
+/// @param restorer Receives the restorer; NULL on failure. licbak_destroy frees it.
 /// @return LICBAK_S_OK; LICBAK_E_POINTER; LICBAK_E_OUTOFMEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_create(restorer: *mut *mut licbak_restorer) -> licbak_hresult {
@@ -31,11 +31,12 @@ pub unsafe extern "C" fn licbak_create(restorer: *mut *mut licbak_restorer) -> l
     })
 }
 
-/// Destroys a restorer. From the first moment on every other call on it is LICBAK_E_HANDLE.
+/// Destroys a restorer. From the first moment of this call every other call on the restorer gets
+/// LICBAK_E_HANDLE.
 ///
-/// What runs is canceled. The function returns when the last function of the host that was given to
-/// this restorer has returned; inside a function of the host it returns at once, the end of the
-/// operation is still told, and then all is freed.
+/// A running operation is cancelled. The call returns when all functions of the host that run for
+/// this restorer have returned. Inside a function of the host the call returns at once; the end of
+/// the operation is still told, and then everything is freed.
 ///
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
 #[unsafe(no_mangle)]
@@ -46,23 +47,24 @@ pub unsafe extern "C" fn licbak_destroy(restorer: *mut licbak_restorer) -> licba
     })
 }
 
-/// Cancels whatever operation runs.
+/// Cancels the operation that runs, of whatever kind.
 ///
-/// It takes effect within the work on one licence, or when a system call or a function of the host
-/// that blocks returns; its outcome is LICBAK_NS_E_DRM_OPERATION_CANCELED. It leaves no file
-/// behind, and an old backup untouched; a store keeps what was restored so far.
+/// The operation ends within the work on one licence, or when a system call or a function of the
+/// host that blocks returns. Its outcome is then LICBAK_NS_E_DRM_OPERATION_CANCELED. A cancelled
+/// operation leaves no file behind and an old backup untouched. A store keeps the licences that
+/// were restored so far; a database keeps none.
 ///
-/// @return LICBAK_S_OK if it will take effect; LICBAK_S_FALSE if nothing runs, or it is too late;
-/// LICBAK_E_HANDLE.
+/// @return LICBAK_S_OK if the operation will be cancelled; LICBAK_S_FALSE if nothing runs, or it is
+/// too late; LICBAK_E_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_cancel(restorer: *mut licbak_restorer) -> licbak_hresult {
     cancel(restorer, None)
 }
 
-/// Cancels a backup, as licbak_cancel does, and nothing else. The original's
+/// Cancels a backup as licbak_cancel does, and no other operation. The original's
 /// IWMLicenseBackup::CancelLicenseBackup.
 ///
-/// @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+/// @return As licbak_cancel; LICBAK_S_FALSE also if another kind of operation runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_cancel_license_backup(
     restorer: *mut licbak_restorer,
@@ -70,10 +72,10 @@ pub unsafe extern "C" fn licbak_cancel_license_backup(
     cancel(restorer, Some(OperationKind::Backup))
 }
 
-/// Cancels a restore, as licbak_cancel does, and nothing else. The original's
+/// Cancels a restore as licbak_cancel does, and no other operation. The original's
 /// IWMLicenseRestore::CancelLicenseRestore.
 ///
-/// @return As licbak_cancel; LICBAK_S_FALSE too if another kind of operation runs.
+/// @return As licbak_cancel; LICBAK_S_FALSE also if another kind of operation runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_cancel_license_restore(
     restorer: *mut licbak_restorer,
@@ -91,18 +93,18 @@ fn cancel(restorer: *mut licbak_restorer, kind: Option<OperationKind>) -> licbak
     })
 }
 
-/// Waits for the end of the operation that runs, until its last callback has returned. If none
-/// runs, gives the outcome of the last one, LICBAK_S_OK before the first.
+/// Waits for the end of the operation that runs, until its last callback has returned.
+///
+/// If no operation runs, the call gives the outcome of the last one; before the first operation it
+/// gives LICBAK_S_OK. The caller must not hold what the host's functions need, such as an
+/// interpreter's lock, because these functions run on other threads during the wait.
 ///
 /// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
-/// The caller must not hold what the host's functions need, such as an interpreter's lock: they run
-/// on other threads meanwhile.
-///
-/// @param outcome Receives the operation's outcome, that of its LICBAK_WMT_BACKUPRESTORE_END; may be
-/// NULL.
-/// @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and *outcome is as it was;
-/// LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile; LICBAK_E_ILLEGAL_METHOD_CALL
-/// inside a function of the host.
+/// @param outcome Receives the operation's outcome, which is the hr of its
+/// LICBAK_WMT_BACKUPRESTORE_END; may be NULL.
+/// @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and then *outcome is not changed;
+/// LICBAK_E_HANDLE, also when the restorer is destroyed during the wait;
+/// LICBAK_E_ILLEGAL_METHOD_CALL inside a function of the host.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_wait(
     restorer: *mut licbak_restorer,
@@ -126,7 +128,7 @@ pub unsafe extern "C" fn licbak_wait(
     })
 }
 
-/// Tells how far the operation is that runs; if none runs, how far the last one came.
+/// Tells the figures of the operation that runs; if none runs, those of the last one.
 ///
 /// @param progress Receives the figures; struct_size must be set.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is
@@ -147,14 +149,14 @@ pub unsafe extern "C" fn licbak_get_progress(
     })
 }
 
-/// The sentence of the last start, list or operation of this restorer that failed, kept until the
-/// next start or list; "" if none has.
+/// The sentence about the last start, list or operation of this restorer that failed. It is kept
+/// until the next start or list; "" if nothing has failed.
 ///
 /// @param buffer Receives the text with its NUL; NULL to ask for its size.
 /// @param size The buffer's size in bytes; receives the size of the text, NUL included.
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER if size is NULL;
-/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as fit
-/// it, with their NUL.
+/// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set, and the buffer has as many whole characters as
+/// fit into it, with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_error_message(
     restorer: *mut licbak_restorer,

@@ -16,17 +16,18 @@ use crate::store::host::{Host, Take};
 use crate::store::license::License;
 use crate::sys::fork::{HomeMark, home};
 
-/// Puts a store of the host's own in the place of StorePath: licences that lie among other things, in
-/// a database, in memory. It counts for the operations that start from now on.
+/// Sets a store of the host's own in place of StorePath, for licences that lie among other things,
+/// in a database or in memory. It counts for the operations that start from now on.
 ///
-/// The struct is copied. The functions are called on one thread at a time, a thread of the library,
-/// possibly while the status callback runs on another. What they fail with is the operation's outcome.
+/// The struct is copied. The functions are called on threads of the library, on one thread at a
+/// time, possibly while the status callback runs on another thread. A failure of a function is the
+/// operation's outcome.
 ///
-/// @param store The functions; NULL to go back to StorePath. Its context must live until the next
-/// licbak_set_store that succeeds, or until licbak_destroy is over.
-/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too large, or
-/// the struct has something that this version does not know; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while
-/// an operation runs; LICBAK_E_OUTOFMEMORY.
+/// @param store The functions; NULL to go back to StorePath. The context in it must live until the
+/// next licbak_set_store that succeeds, or until licbak_destroy is over.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_INVALIDARG if struct_size is too small or too
+/// large, or if the struct has something that this version does not know;
+/// LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an operation runs; LICBAK_E_OUTOFMEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_set_store(
     restorer: *mut licbak_restorer,
@@ -52,11 +53,11 @@ unsafe impl Send for HostStore {}
 // SAFETY: as above.
 unsafe impl Sync for HostStore {}
 
-/// What a host's function is to emit to, in the emit_context that it is given.
+/// The receiver of a host's function's licences, in the emit_context that the function is given.
 struct Emission<'t> {
     process: &'static HomeMark,
     take: Take<'t>,
-    /// Why a licence was refused; nothing is taken after that.
+    /// Why a licence was refused. After a refusal no licence is taken.
     refused: Option<Error>,
 }
 
@@ -67,7 +68,8 @@ unsafe extern "C" fn emit(
 ) -> licbak_hresult {
     guard(|| {
         not_null(emit_context)?;
-        // SAFETY: the host gives back what `collect` gave it, inside the function that it was given to.
+        // SAFETY: the host gives back what `collect` gave it, inside the function that it was given
+        // to.
         let emission = unsafe { &mut *emit_context.cast::<Emission>() };
         if !emission.process.is_home() {
             return Err(Error::new(Outcome::Handle, ""));
@@ -93,14 +95,18 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
         // As much of it as a sentence shows, since a host's text may have any length.
         let beginning = name.get(..NAME_MAX).unwrap_or(name);
         let shown = shown(&String::from_utf8_lossy(beginning));
-        refused(Outcome::InvalidName, &shown, "its name is no UTF-8")
+        refused(Outcome::InvalidName, &shown, "its name is not UTF-8")
     })?;
     let key_id = match license.key_id.is_null() {
         true => None,
         // SAFETY: as above.
         false => Some(
             std::str::from_utf8(unsafe { text(license.key_id) }?).map_err(|_| {
-                refused(Outcome::InvalidName, &shown(name), "its key ID is no UTF-8")
+                refused(
+                    Outcome::InvalidName,
+                    &shown(name),
+                    "its key ID is not UTF-8",
+                )
             })?,
         ),
     };
@@ -121,7 +127,7 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
         refused(
             Outcome::InvalidArgument,
             &shown(name),
-            "there is no such backup right",
+            "its backup right must be 0, 1 or 2",
         )
     })?;
     take(License {
@@ -141,8 +147,8 @@ fn refused(outcome: Outcome, name: &str, why: &str) -> Error {
     )
 }
 
-/// Calls a function of the host that emits, and gives what it emits to `take`. `what` is the function
-/// and what it was called for.
+/// Calls a function of the host that emits, and gives its licences to `take`. `what` names the
+/// function and its licence.
 fn collect(
     what: &str,
     take: Take,
@@ -177,7 +183,7 @@ fn check(what: &str, hr: licbak_hresult) -> Result<()> {
 fn missing(name: &str) -> Error {
     Error::new(
         Outcome::NotImplemented,
-        format!("The host's store has no function {name}."),
+        format!("The host's store has no function {name}, which this operation needs."),
     )
 }
 
@@ -231,7 +237,8 @@ impl Host for HostStore {
             backup_right: license.right.number(),
             format: license.format.number(),
         };
-        // SAFETY: the host's function, called as it promised it may be; the licence lives until then.
+        // SAFETY: the host's function, called as it promised it may be; the licence lives until
+        // then.
         let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
         check(&what, hr)
     }

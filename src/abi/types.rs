@@ -18,46 +18,47 @@ pub struct licbak_restorer {
 /// A timeout for licbak_wait that never runs out.
 pub const LICBAK_WAIT_FOREVER: u32 = 0xFFFF_FFFF;
 
-/// For licbak_backup_licenses: replace the backup that is there.
+/// For a backup: replace the backup that is there.
 pub const LICBAK_WM_BACKUP_OVERWRITE: u32 = 0x1;
-/// For licbak_backup_licenses: take nothing over from the backup that is there, but read every
-/// licence anew.
+/// For a backup: read every licence anew, and take nothing over from the backup that is there.
 pub const LICBAK_BACKUP_FULL: u32 = 0x800;
-/// For licbak_restore_licenses: the user consents to individualizing this machine, which the original
-/// may have to do before a restore. Accepted, and changes nothing in this version.
+/// For a restore: the user consents to individualizing this machine, which the original may have to
+/// do before a restore. The flag is accepted, and changes nothing in this version.
 pub const LICBAK_WM_RESTORE_INDIVIDUALIZE: u32 = 0x2;
-/// For licbak_restore_licenses: a licence of the backup replaces a different one of the same name
-/// in the store. Without it the store's stays, and LICBAK_STATUS_LICENSE_KEPT tells so.
+/// For a restore: a licence of the backup replaces a different licence of the same name in the
+/// store. Without this flag the store's licence stays, and LICBAK_STATUS_LICENSE_KEPT tells its
+/// name.
 pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
 /// For a restore: restore whatever is intact of a damaged backup.
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
 
-/// Something failed: hr is the failure, value a sentence for people (STRING) that says what failed,
-/// on what, why and what to do. Once, just before the end, unless the host ended the operation.
+/// Something failed. hr is the failure. value is a sentence for people (STRING): what failed, on
+/// what, why and what to do. Told once, just before the end, unless the host ended the operation.
 pub const LICBAK_WMT_ERROR: licbak_status = 0;
-/// The operation begins. DWORD, 0.
+/// The operation begins. value is 0 (DWORD).
 pub const LICBAK_WMT_BACKUPRESTORE_BEGIN: licbak_status = 21;
-/// The operation has ended: hr is its outcome, value its last figures (BINARY, licbak_progress).
-/// Exactly once, and nothing comes after it.
+/// The operation has ended. hr is its outcome; value is its last figures (BINARY,
+/// licbak_progress). Told exactly once, and nothing comes after it.
 pub const LICBAK_WMT_BACKUPRESTORE_END: licbak_status = 27;
-/// A licence is left out since its issuer denies backup; the rest goes on. value is its key ID
-/// (STRING); LICBAK_STATUS_LICENSE_LEFT_OUT with its name follows.
+/// A licence is left out because its issuer denies backup; the operation goes on. value is the key
+/// ID (STRING). LICBAK_STATUS_LICENSE_LEFT_OUT with the licence's name follows.
 pub const LICBAK_WMT_RESTRICTED_LICENSE: licbak_status = 31;
-/// Figures (BINARY, licbak_progress), some tens of times a second at most and only when they have
-/// changed.
+/// The figures have changed. value is the figures (BINARY, licbak_progress). Told some tens of
+/// times a second at most.
 pub const LICBAK_STATUS_PROGRESS: licbak_status = 0x0001_0001;
-/// The store holds a licence in another version than the backup, and keeps it. value is its name
-/// (STRING). A licence in use carries consumed counts that an old copy must not refill.
+/// The store has a licence in another version than the backup, and keeps its own. value is the
+/// licence's name (STRING). A licence in use carries consumed counts that an old copy must not
+/// refill.
 pub const LICBAK_STATUS_LICENSE_KEPT: licbak_status = 0x0001_0002;
-/// The bytes of a licence in the backup are damaged. value is its name (STRING).
+/// The bytes of a licence in the backup are damaged. value is the licence's name (STRING).
 pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
-/// Something in the store is not backed up: a licence whose issuer denies it, a link, a special file,
-/// or another backup of licbak. value is "name: reason" (STRING).
+/// Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
+/// file, or another backup of licbak. value is "name: reason" (STRING).
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
 
-/// Not sent by this version, as the four below: the machine is being individualized.
+/// Not sent: the machine is being individualized.
 pub const LICBAK_WMT_INDIVIDUALIZE: licbak_status = 24;
 /// Not sent: the machine must be individualized first.
 pub const LICBAK_WMT_NEEDS_INDIVIDUALIZATION: licbak_status = 25;
@@ -74,7 +75,7 @@ pub const LICBAK_WMT_TYPE_DWORD: licbak_datatype = 0;
 pub const LICBAK_WMT_TYPE_STRING: licbak_datatype = 1;
 /// Bytes.
 pub const LICBAK_WMT_TYPE_BINARY: licbak_datatype = 2;
-/// Of no property or event here, as the three below.
+/// Of no property or event here.
 pub const LICBAK_WMT_TYPE_BOOL: licbak_datatype = 3;
 /// Of no property or event here.
 pub const LICBAK_WMT_TYPE_QWORD: licbak_datatype = 4;
@@ -85,15 +86,15 @@ pub const LICBAK_WMT_TYPE_GUID: licbak_datatype = 6;
 
 /// The store or the backup is being listed.
 pub const LICBAK_PHASE_LISTING: u32 = 1;
-/// The backup is being checked; in a restore the licences are also written beside the store.
+/// The backup is being checked. A restore also writes the licences beside the store.
 pub const LICBAK_PHASE_CHECKING: u32 = 2;
 /// Licences are being saved, or moved into the store.
 pub const LICBAK_PHASE_WORKING: u32 = 3;
-/// What was written is brought to the disk and made visible.
+/// The written data is brought to the disk and made visible.
 pub const LICBAK_PHASE_COMMITTING: u32 = 4;
 
-/// The licence does not say whether it may be backed up; that counts as allowed, unless
-/// UnstatedRight says otherwise.
+/// The licence does not say whether it may be backed up. It is backed up, unless the property
+/// UnstatedRight is 1.
 pub const LICBAK_RIGHT_UNSTATED: u32 = 0;
 /// The issuer allows backup.
 pub const LICBAK_RIGHT_ALLOWED: u32 = 1;
@@ -117,32 +118,33 @@ pub const LICBAK_FORMAT_OMA: u32 = 4;
 pub struct licbak_progress {
     /// The caller's sizeof of this struct; in an event, the library's.
     pub struct_size: usize,
-    /// 0 until the store or backup has been counted.
+    /// All licences of the operation; 0 until the store or backup has been counted.
     pub licenses_total: u64,
-    /// Stored, restored or verified.
+    /// Licences saved, restored or verified.
     pub licenses_done: u64,
-    /// Left out: the issuer denies backup.
+    /// Licences left out because their issuers deny backup.
     pub licenses_restricted: u64,
-    /// The store holds another version, and keeps it.
+    /// Licences of which the store has another version, and keeps its own.
     pub licenses_kept: u64,
-    /// Damaged in the backup.
+    /// Licences that are damaged in the backup.
     pub licenses_damaged: u64,
-    /// Of the licences done.
+    /// Bytes of the licences done.
     pub content_bytes: u64,
-    /// Written or read of the backup file.
+    /// Bytes of the backup file that were written or read.
     pub backup_bytes: u64,
-    /// What a progress bar shows of the phase: so many steps done.
+    /// Steps of the phase that are done, for a progress bar.
     pub phase_done: u64,
-    /// Of so many; 0: not known.
+    /// All steps of the phase; 0: not known.
     pub phase_total: u64,
     /// LICBAK_PHASE_*; 0 before the first.
     pub phase: u32,
     /// 0.
     pub reserved: u32,
-    /// Passed over: could not be read, kept or put back. This version passes over none, and says 0.
+    /// Licences that could not be read, kept or put back, and were passed over. This version passes
+    /// over none, and says 0.
     pub licenses_skipped: u64,
-    /// In the backup that is replaced, and in the store no more; all ones where that could not be
-    /// told.
+    /// Licences of the backup that is replaced that are not in the store any more; all ones if
+    /// their number is not known.
     pub licenses_gone: u64,
 }
 
@@ -150,38 +152,40 @@ pub struct licbak_progress {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct licbak_license {
-    /// The sizeof of this struct, of the one who fills it.
+    /// The sizeof of this struct, as the side that fills it knows it.
     pub struct_size: usize,
-    /// Unique in its store: relative, '/' between parts.
+    /// The name: unique in its store, relative, '/' between parts.
     pub name: *const c_char,
-    /// What it unlocks, as its issuer names it. From a host NULL: read it from the content. To a host
-    /// never NULL; the name's file stem where neither says.
+    /// The key ID: what the licence unlocks, as its issuer names it. From a host, NULL means that
+    /// the library reads it from the content. To a host it is never NULL; where neither the host
+    /// nor the content says it, it is the name's file stem.
     pub key_id: *const c_char,
-    /// NULL in a list: only the size is known.
+    /// The content; NULL in a list, where only the size is known.
     pub content: *const u8,
-    /// Bytes of the content, 16 MiB at most.
+    /// The size of the content in bytes, 16 MiB at most.
     pub content_size: usize,
-    /// Nanoseconds since 1970 UTC; 0: not known, which 1970-01-01 00:00:00.0 itself counts as. Of a
-    /// directory's file before 1677-09-21 or after 2262-04-11 the nearest moment between.
+    /// The time of the last modification, in nanoseconds since 1970 UTC; 0: not known, also for
+    /// 1970-01-01 00:00:00.0 itself. For a file of a directory before 1677-09-21 or after
+    /// 2262-04-11 it is the nearest moment between.
     pub modified: i64,
-    /// LICBAK_RIGHT_*. From a host UNSTATED: read it from the content.
+    /// LICBAK_RIGHT_*. From a host, UNSTATED means that the library reads it from the content.
     pub backup_right: u32,
     /// LICBAK_FORMAT_*; ignored from a host.
     pub format: u32,
 }
 
-/// The host's function that an operation tells how it goes. The original's
+/// The host's function that is told the events of an operation. The original's
 /// IWMStatusCallback::OnStatus.
 ///
-/// Called on one thread of the library, one call at a time, in order; the first call may come
+/// It is called on one thread of the library, one call at a time, in order. The first call may come
 /// before the function that started the operation has returned. value is never NULL, is aligned for
-/// its type, and lives until the callback returns; size is its size in bytes, of a STRING without
-/// the final NUL. context is what the host gave with the function.
+/// its type, and lives until the callback returns. size is the size of value in bytes; for a STRING
+/// it does not count the final NUL. context is what the host gave with the function.
 ///
-/// @return LICBAK_S_OK to go on, also for a status that the host does not know; LICBAK_E_NOTIMPL
-/// counts as that. Another failure ends the operation with that code, and only
-/// LICBAK_WMT_BACKUPRESTORE_END comes after it. What is returned for LICBAK_WMT_ERROR and the end,
-/// or when a backup stands already, is ignored.
+/// @return LICBAK_S_OK to go on, also for a status that the host does not know. LICBAK_E_NOTIMPL
+/// counts as LICBAK_S_OK. Any other failure ends the operation with that code, and only
+/// LICBAK_WMT_BACKUPRESTORE_END comes after it. The answer to LICBAK_WMT_ERROR and to the end is
+/// ignored, and so is any answer after the new backup has taken its place.
 pub type licbak_status_callback = Option<
     unsafe extern "C" fn(
         status: licbak_status,
@@ -193,18 +197,18 @@ pub type licbak_status_callback = Option<
     ) -> licbak_hresult,
 >;
 
-/// Takes a licence: the host's function for licbak_list_backup, or the library's emit for a store of the
-/// host. The licence and all that it points to live until the function returns.
+/// A function that takes a licence: the host's for licbak_list_backup, or the library's emit for a
+/// store of the host's own. The licence and all that it points to live until the function returns.
 ///
 /// @return LICBAK_S_OK to go on; a failure stops the list and is returned from it.
 pub type licbak_license_callback = Option<
     unsafe extern "C" fn(license: *const licbak_license, context: *mut c_void) -> licbak_hresult,
 >;
 
-/// A store of the host's own. Each function gets the context, and returns LICBAK_S_OK or a failure,
-/// which is then the outcome of the operation. emit may be called only inside the function that it was
-/// given to, on that thread, with its emit_context; it copies what it gets, and its failure must be
-/// returned at once.
+/// A store of the host's own. Each function gets the context. It returns LICBAK_S_OK or a failure,
+/// and a failure is then the outcome of the operation. emit may be called only inside the function
+/// that it was given to, on that thread, with its emit_context. emit copies what it gets. A failure
+/// of emit must be returned at once.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct licbak_store {
@@ -212,8 +216,7 @@ pub struct licbak_store {
     pub struct_size: usize,
     /// Given to each function.
     pub context: *mut c_void,
-    /// For a backup: emit every licence, always in the same order if equal backups are to have equal
-    /// bytes.
+    /// For a backup: emits every licence, always in the same order for backups of equal bytes.
     pub enumerate: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -221,7 +224,7 @@ pub struct licbak_store {
             emit_context: *mut c_void,
         ) -> licbak_hresult,
     >,
-    /// For a restore: emit the licence of that name, or none.
+    /// For a restore: emits the licence of that name, or none.
     pub get: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -230,7 +233,7 @@ pub struct licbak_store {
             emit_context: *mut c_void,
         ) -> licbak_hresult,
     >,
-    /// For a restore: keep the licence, in place of the one of that name.
+    /// For a restore: keeps the licence, in place of the one of that name.
     pub put: Option<
         unsafe extern "C" fn(
             context: *mut c_void,

@@ -2,8 +2,8 @@
 
 use std::ffi::{CStr, c_char};
 
-/// The version of the binary interface, the number in the library's SONAME. It rises when a program
-/// that was built before can't run with the library any more.
+/// The version of the binary interface: the number in the library's SONAME. It rises when programs
+/// that were built before can't run with the library any more.
 pub const LICBAK_ABI_VERSION: u32 = 0;
 
 /// The version of the library.
@@ -19,7 +19,7 @@ pub extern "C" fn licbak_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The LICBAK_ABI_VERSION that the library was built with, to compare with the header's.
+/// The LICBAK_ABI_VERSION of the library, to compare with the header's.
 ///
 /// @return The version.
 #[unsafe(no_mangle)]

@@ -48,7 +48,7 @@ impl Property {
         found.ok_or_else(|| {
             Error::new(
                 Outcome::UnsupportedProperty,
-                format!("There is no property {}.", shown(name)),
+                format!("There is no property '{}'.", shown(name)),
             )
         })
     }
@@ -57,6 +57,21 @@ impl Property {
         ALL.iter()
             .find(|(property, _)| *property == self)
             .map_or("", |(_, name)| name)
+    }
+
+    /// Says which values the property can have, for a sentence.
+    fn range(self) -> String {
+        match self {
+            Property::BackupPath | Property::RestorePath | Property::StorePath => {
+                "a path without a NUL and without '://'".into()
+            }
+            Property::Threads => format!("a DWORD from 0 to {THREADS_MAX}"),
+            Property::CompressionLevel => {
+                let levels = crate::archive::frames::levels();
+                format!("a DWORD from {} to {}", levels.start(), levels.end())
+            }
+            Property::UnstatedRight => "a DWORD, 0 or 1".into(),
+        }
     }
 
     /// Tells whether the property can have this value.
@@ -81,7 +96,7 @@ impl Property {
     }
 }
 
-/// Tells whether it is a system path; a path with a scheme is reserved for future places.
+/// Tells whether `path` is a system path; a path with a scheme is reserved for future places.
 fn is_path(path: &[u8]) -> bool {
     !path.contains(&0) && !path.windows(3).any(|part| part == b"://")
 }
@@ -95,7 +110,7 @@ pub struct Properties {
 impl Properties {
     pub fn set(&mut self, property: Property, value: Value) -> Result<()> {
         if !property.takes(&value) {
-            let sentence = format!("{} can't have this value.", property.name());
+            let sentence = format!("{} must be {}.", property.name(), property.range());
             return Err(Error::new(Outcome::InvalidArgument, sentence));
         }
         *self.slot(property)? = Some(value);
@@ -116,7 +131,7 @@ impl Properties {
         let missing = || {
             Error::new(
                 Outcome::InvalidProperty,
-                format!("{} is not set.", property.name()),
+                format!("{} is not set. Set it and try again.", property.name()),
             )
         };
         self.values
@@ -142,7 +157,7 @@ impl Properties {
         if path.as_os_str().is_empty() {
             return Err(Error::new(
                 Outcome::InvalidProperty,
-                format!("{} is empty.", property.name()),
+                format!("{} is empty. Set it and try again.", property.name()),
             ));
         }
         Ok(AnchoredPath::now(path))

@@ -84,7 +84,7 @@ pub fn open(path: &AnchoredPath) -> Result<File> {
         Kind::File => Ok(file),
         _ => Err(Error::new(
             Outcome::BackupCorrupt,
-            format!("'{shown}/{FILE}' is no file, and so no backup."),
+            format!("'{shown}/{FILE}' is not a file, and so not a backup. Name another directory."),
         )),
     }
 }

@@ -1,8 +1,9 @@
 //! Bounded channels in which a thread needs no memory to wait.
 //!
-//! The queue is crossbeam's. A thread that waits in it, as in the standard library's, keeps something in
-//! thread-local storage, whose first use allocates; where that fails, the C library and Rust's own end the
-//! process. So what waits there is never called, and threads wait on a lock of the system.
+//! The queue is crossbeam's. A thread that waits in crossbeam's queue, or in the standard
+//! library's, uses thread-local storage, and the first use allocates. If that fails, the C library
+//! or Rust's own ends the process. So the queue's waiting functions are never called, and threads
+//! wait on a lock of the system.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +15,7 @@ use super::locks::{Condvar, Mutex};
 
 pub struct Sender<T> {
     queue: crossbeam_channel::Sender<T>,
-    /// Dropped after the queue: who is woken finds that nobody sends any more.
+    /// Dropped after the queue, so that a woken receiver finds that nobody sends any more.
     bell: Bell,
 }
 
@@ -37,8 +38,8 @@ struct Waiting {
     emptied: Condvar,
 }
 
-/// A channel in which at most `most` values wait, one at least. Nobody can refuse it memory: that has to be
-/// little enough for the reserve.
+/// A channel in which at most `most` values wait, one at least. Its memory can't be refused, so it
+/// must be little enough for the reserve.
 pub fn bounded<T>(most: usize) -> (Sender<T>, Receiver<T>) {
     let (queue, receiving) = crossbeam_channel::bounded(most.max(1));
     let bell = Bell::default();
@@ -50,7 +51,8 @@ pub fn bounded<T>(most: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 impl Waiting {
-    /// Attempts under the lock, and waits for `change` after each in vain, so that none falls between.
+    /// Attempts under the lock, and waits for `change` after each attempt that fails. The lock
+    /// keeps a change from being missed between the two.
     fn until<R>(&self, change: &Condvar, mut attempt: impl FnMut() -> Option<R>) -> R {
         let mut held = self.lock.lock();
         loop {
@@ -108,7 +110,8 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Drop for Receiver<T> {
-    /// Drops what is left, which may hold ends of other channels; crossbeam would keep it for the senders.
+    /// Drops the values that are left, which may hold ends of other channels. Crossbeam would keep
+    /// them until the senders are gone.
     fn drop(&mut self) {
         loop {
             let held = self.bell.0.lock.lock();

@@ -1,11 +1,12 @@
 //! Locks without a state beyond their own.
 //!
-//! Those that are waited for are the standard library's, with its poison left out: no code of ours
+//! Locks that threads wait for are the standard library's, without its poison: no code of ours
 //! panics while it holds one, and if it did, the operation would end as a bug and its data with it.
-//! parking_lot keeps who waits in a table of the whole process. A thread that waits may have to enlarge
-//! that, and where there is no memory the process ends; a child that is forked while a thread holds a
-//! part of it finds it locked for ever, and a restorer must work in a child. So parking_lot has those
-//! locks only that nobody waits for: [`Unshared`].
+//!
+//! parking_lot keeps its waiting threads in one table of the whole process. A thread that waits may
+//! have to enlarge the table, and without memory the process ends. In a child that was forked while
+//! a thread held a part of the table, that part is locked for ever, and a restorer must work in a
+//! child. So parking_lot's locks are used only where no thread ever waits: [`Unshared`].
 
 #![forbid(unsafe_code)]
 
@@ -54,8 +55,8 @@ impl Condvar {
     }
 }
 
-/// What one thread has at a time, so that nobody ever waits for it: a database that is listed, and the
-/// names that its authorizer sees.
+/// A value that one thread has at a time, so that no thread ever waits for it: a database that is
+/// listed, and the names that its authorizer sees.
 pub struct Unshared<T>(parking_lot::Mutex<T>);
 
 impl<T> Unshared<T> {

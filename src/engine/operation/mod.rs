@@ -312,7 +312,9 @@ fn stop_error(cause: Outcome) -> Error {
         Outcome::Canceled => Error::canceled(),
         Outcome::Host(code) => Error::new(
             cause,
-            format!("A function of the host ended the operation with {code:#010x}."),
+            format!(
+                "A function of the host ended the operation with {code:#010x}. Look for the reason in the host."
+            ),
         ),
         _ => Error::new(cause, "The operation was stopped."),
     }

@@ -176,7 +176,9 @@ impl Older {
 }
 
 fn unlisted() -> Fault {
-    Fault::damaged("it has licences that are in no list, or behind that of their name that is")
+    Fault::damaged(
+        "it has licences that its lists do not name, or that follow the listed one of the same name",
+    )
 }
 
 /// A frame, and the licences that are expected in it.

@@ -27,7 +27,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
     if matches!(&place, Place::Host(host) if !host.can_restore(options.dry_run)) {
         return Err(Error::new(
             Outcome::NotImplemented,
-            "The host's store has no functions that get and put a licence.",
+            "The host's store has no functions get and put, which a restore needs.",
         ));
     }
     let workers = settings.properties.workers();

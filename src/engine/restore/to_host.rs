@@ -48,7 +48,7 @@ fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -
     host.get(&license.name, &mut |found| {
         if found.name != license.name || is_same.is_some() {
             let sentence = format!(
-                "The host was asked for the licence '{}' and gave another one or more than one.",
+                "The host was asked for the licence '{}', and gave another one, or more than one. Correct its function get.",
                 license.name
             );
             return Err(Error::new(Outcome::InvalidArgument, sentence));

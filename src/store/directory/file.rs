@@ -8,7 +8,7 @@ use crate::license::name;
 use crate::sys::files::{Dir, Errno, Facts, File, Identity, Kind};
 
 pub(super) const IS_LINK: &str = "it is a symbolic link, and links are not followed";
-pub(super) const IS_OTHER: &str = "it is no regular file";
+pub(super) const IS_OTHER: &str = "it is not a regular file";
 
 /// A file that was listed.
 pub struct FileEntry<'b> {

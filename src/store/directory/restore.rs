@@ -80,8 +80,8 @@ impl Restore {
         let path = self.path.display();
         let sentence = match self.replace {
             true => format!(
-                "A sandbox denies moving files between the folders of '{path}', or removing them. Let it allow \
-                 both, or restore outside of it."
+                "A sandbox denies moving files between the folders of '{path}', or removing them. Allow both, or \
+                 restore outside of the sandbox."
             ),
             false => format!(
                 "The file system of '{path}' can't name a file without the risk of replacing another, or a sandbox \
@@ -129,10 +129,10 @@ impl Restore {
             // The backup has no name twice, and the names are good: so the fault is this store's.
             let failed = |errno| match errno {
                 Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => {
-                    self.bad_name(name, "takes this name for another of the backup's")
+                    self.bad_name(name, "takes this name for another name of the backup")
                 }
                 Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
-                    self.bad_name(name, "can't have such a name")
+                    self.bad_name(name, "can't have this name")
                 }
                 errno => self.write_error("write the licence", name, errno),
             };

@@ -353,8 +353,8 @@ fn check_identity(path: &AnchoredPath, file: &AnchoredPath, expected: Identity) 
 /// Makes the error of a database that is not at its path any more.
 fn moved(path: &AnchoredPath) -> Error {
     let sentence = format!(
-        "The database '{}' (StorePath) was moved away or replaced while it was in use. What is there now has \
-         not been restored: restore again.",
+        "The database '{}' (StorePath) was moved away or replaced while it was in use. The database that is \
+         there now does not have the licences: restore again.",
         path.display()
     );
     Error::new(Outcome::LicenseStoreError, sentence)

@@ -202,7 +202,7 @@ impl Database {
 fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
     let value = |column: usize| row.get_ref(column).map_err(|error| error.to_string());
     let text =
-        |bytes: &'r [u8]| std::str::from_utf8(bytes).map_err(|_| "a text is no UTF-8".to_owned());
+        |bytes: &'r [u8]| std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8".to_owned());
     let wrong = |column: &str, found: ValueRef, expected: &str| {
         Err(format!(
             "{column} is {}, and must be {expected}",
@@ -239,7 +239,7 @@ fn license<'r>(row: &'r Row) -> std::result::Result<License<'r>, String> {
     };
     let Some(right) = right else {
         return Err(format!(
-            "of '{}' backup_right is none of 0, 1 and 2",
+            "backup_right of '{}' must be 0, 1 or 2",
             name::shown(name)
         ));
     };
