@@ -2,12 +2,13 @@
 # Builds licbak and installs it for C programs. See --help.
 set -eu
 
-# What a program must link with besides liblicbak.a; licbak.pc and CMake have it from here. A test
-# compares it with what rustc says of this crate (--print native-static-libs), and each installation
-# builds a program with it (link_statically).
+# The libraries that a program must link with besides liblicbak.a. licbak.pc and CMake get the list
+# from here. A test compares it with what rustc prints (--print native-static-libs), and each
+# installation builds a program with it (link_statically).
 STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
 
-# The library's name in programs, set by build.rs. It rises with the ABI, not with the version.
+# The library's name in programs, set by build.rs. Its number rises with the ABI, not with the
+# version.
 SONAME=liblicbak.so.0
 
 usage() {
@@ -22,16 +23,16 @@ Builds the library (cargo build --release) and installs below the prefix:
   lib/cmake/licbak/          for CMake: find_package(licbak)
   include/licbak.h, and licbak.hpp for C++17
   bin/licbak                 the command-line tool
-  share/licenses/licbak/     on what terms, also of what is inside
+  share/licenses/licbak/     the terms, also those of the parts inside
 
 The whole prefix may be moved afterwards.
 
   --prefix DIR    where everything goes, for instance /usr/local
   --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
-  --destdir DIR   put in front of every path, for packagers
+  --destdir DIR   a directory to put before every path, for packagers
 
 From the environment: CC, CFLAGS, LDFLAGS, AR, OBJCOPY, CARGO, CARGO_TARGET_DIR.
-Files are replaced by renaming, so that programs that run meanwhile are not disturbed.
+Files are replaced by renaming, so that running programs are not disturbed.
 EOF
 }
 
@@ -80,7 +81,7 @@ set_option() {
     [ -n "$2" ] || usage_error "$1 needs a directory"
 }
 
-# An absolute path without a slash at its end, so "" for the root directory.
+# An absolute path without a slash at its end; "" for the root directory.
 absolute() {
     case $1 in
     /*) path=$1 ;;
@@ -110,7 +111,7 @@ resolve_directories() {
         cmake_includedir=$(way_back "$libdir_in_prefix")/include
         rpath="\$ORIGIN/../$libdir_in_prefix"
         ;;
-    *) # elsewhere: nothing can be relative
+    *) # outside of the prefix: nothing can be relative
         pc_prefix=$prefix
         pc_libdir=$libdir
         cmake_includedir=$prefix/include
@@ -129,7 +130,7 @@ CARGO=${CARGO:-cargo}
 CC=${CC:-cc} # may carry arguments, so it is used unquoted
 
 check_tools() {
-    [ "$(uname -s)" = Linux ] || die "this script knows Linux only"
+    [ "$(uname -s)" = Linux ] || die "this script works on Linux only"
     command -v "$CARGO" >/dev/null ||
         die "cargo is missing: install Rust, by your distribution or from https://rustup.rs"
     command -v "${CC%% *}" >/dev/null ||
@@ -152,15 +153,15 @@ target_directory() {
 }
 
 build() {
-    if [ -n "${CARGO_TARGET_DIR:-}" ]; then # relative to where the user stands, not to the crate
+    if [ -n "${CARGO_TARGET_DIR:-}" ]; then # relative to the current directory, not to the crate
         CARGO_TARGET_DIR=$(absolute "$CARGO_TARGET_DIR")
         export CARGO_TARGET_DIR
     fi
     cd "$root"
     version=$(crate_version)
     [ -n "$version" ] || die "no version in $root/Cargo.toml"
-    profile=${LICBAK_PROFILE:-release} # dev is for who works on licbak, see CONTRIBUTING.md
-    "$CARGO" build --profile "$profile" --locked --lib || die "the library does not build; see above"
+    profile=${LICBAK_PROFILE:-release} # dev is for people who change licbak, see CONTRIBUTING.md
+    "$CARGO" build --profile "$profile" --locked --lib || die "the library does not build; see the messages above"
     [ "$profile" != dev ] || profile=debug
     built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$profile
     for file in "$built/liblicbak.so" "$built/liblicbak.a" include/licbak.h; do
@@ -168,9 +169,10 @@ build() {
     done
 }
 
-# All of liblicbak.a in one object that shows nothing but licbak_*: what is inside clashes with no other SQLite, zstd
-# or library in Rust. Without groups, which would be shared with those by name; without LLVM's bitcode, on which
-# tools that have its plugin abort; and without what debuggers are told, which can have the builder's folders.
+# Makes all of liblicbak.a one object that shows nothing but licbak_*, so that its parts clash with
+# no other SQLite, zstd or library in Rust. The object has no groups, which would be shared with
+# other libraries by name. It has no LLVM bitcode, on which tools with LLVM's plugin abort. It has
+# no debug information, which can have the builder's folders.
 enclose() {
     # shellcheck disable=SC2086 # a list of words
     $CC -r -nostdlib -Wl,--force-group-allocation -Wl,--whole-archive "$1" -o "$work/all.o" &&
@@ -190,7 +192,7 @@ remove_temporaries() {
     rm -rf "$work"
 }
 
-# put MODE FILE DIRECTORY NAME: never writes into the file that is there, which may be mapped.
+# put MODE FILE DIRECTORY NAME: never writes into an old file, which may be mapped.
 put() {
     cp -f "$2" "$3/$temporary"
     chmod "$1" "$3/$temporary"
@@ -238,7 +240,7 @@ install_library() {
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
     enclose "$built/liblicbak.a" "$work/liblicbak.a" ||
-        die "liblicbak.a can't be made into one object; see above"
+        die "liblicbak.a can't be made into one object; see the messages above"
     put 644 "$work/liblicbak.a" "$to_lib" liblicbak.a
     for header in licbak.h licbak.hpp; do
         put 644 "include/$header" "$to_include" "$header"
@@ -254,7 +256,7 @@ install_library() {
     done
 }
 
-# compile OUTPUT LIBRARY...: the tool, with what is installed.
+# compile OUTPUT LIBRARY...: compiles the tool with the installed library.
 compile() {
     output=$1
     shift
@@ -263,11 +265,11 @@ compile() {
         ${LDFLAGS:-} "$@"
 }
 
-# A proof that STATIC_LIBS is all that liblicbak.a needs; the program is thrown away.
+# Proves that liblicbak.a needs no libraries but STATIC_LIBS; the program is thrown away.
 link_statically() {
     # shellcheck disable=SC2086 # a list of words
     compile "$to_bin/$temporary" "$to_lib/liblicbak.a" $STATIC_LIBS ||
-        die "liblicbak.a needs other libraries here than STATIC_LIBS in install.sh names"
+        die "on this machine liblicbak.a needs other libraries than STATIC_LIBS in install.sh names"
     rm -f "$to_bin/$temporary"
 }
 
@@ -275,7 +277,7 @@ install_tool() {
     mkdir -p "$to_bin"
     link_statically
     compile "$to_bin/$temporary" -L"$to_lib" -llicbak "-Wl,-rpath,$rpath" ||
-        die "the tool does not build; see above"
+        die "the tool does not build; see the messages above"
     chmod 755 "$to_bin/$temporary"
     mv -f "$to_bin/$temporary" "$to_bin/licbak"
 }

@@ -1,9 +1,9 @@
 /* 01: back up a folder of licences.
  *
- * The idea: a backup is started, runs by itself on threads of the library, and ends exactly
- * once. A backup that is already there is never replaced by accident: without the overwrite
- * flag the answer is LICBAK_NS_E_DRM_BACKUP_EXISTS, and nothing has been touched. The host
- * then asks its user, or keeps the old backup elsewhere, and starts again with the flag.
+ * The idea: a program starts a backup, which runs by itself on threads of the library and ends
+ * exactly once. A backup that is already there is never replaced by accident: without the
+ * overwrite flag the answer is LICBAK_NS_E_DRM_BACKUP_EXISTS, and nothing has been touched. The
+ * host then asks its user, or keeps the old backup elsewhere, and starts again with the flag.
  *
  *     cc 01_back_up.c -o 01_back_up $(pkg-config --cflags --libs licbak)
  *     ./01_back_up STORE BACKUP_DIR [--overwrite]
@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Called on a thread of the library. A licence whose issuer denies backup is left out, and so
- * are links and the like; the user should hear of it. */
+/* Called on a thread of the library. Licences whose issuer denies backup are left out, and so are
+ * links and special files. The user should hear of these. */
 static licbak_hresult LICBAK_CALL tell_left_out(licbak_status status, licbak_hresult hr,
                                                 licbak_datatype type, const uint8_t *value,
                                                 size_t size, void *context)
@@ -21,7 +21,7 @@ static licbak_hresult LICBAK_CALL tell_left_out(licbak_status status, licbak_hre
     (void)hr, (void)type, (void)size, (void)context;
     if (status == LICBAK_STATUS_LICENSE_LEFT_OUT)
         printf("left out: %s\n", (const char *)value);
-    return LICBAK_S_OK; /* also to every status this program does not know */
+    return LICBAK_S_OK; /* also for every status that this program does not know */
 }
 
 static licbak_hresult back_up(licbak_restorer *restorer, const char *store,
@@ -34,9 +34,9 @@ static licbak_hresult back_up(licbak_restorer *restorer, const char *store,
     if ((hr = licbak_set_prop_string(restorer, "BackupPath", directory)) < 0)
         return hr;
     if ((hr = licbak_backup_licenses(restorer, flags, tell_left_out, NULL)) < 0)
-        return hr; /* it has not begun, and the callback stays silent */
+        return hr; /* the backup has not begun, and the callback is never called */
 
-    /* It has begun: the outcome comes once, here (04_wait.c has more on this call). */
+    /* The backup has begun. Its outcome comes once, here (04_wait.c has more on this call). */
     hr = licbak_wait(restorer, LICBAK_WAIT_FOREVER, &outcome);
     return hr < 0 ? hr : outcome;
 }
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     else
         tell_failure(restorer, hr);
     if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
-        fprintf(stderr, "Say --overwrite to replace it.\n");
+        fprintf(stderr, "Use --overwrite to replace it.\n");
 
     licbak_destroy(restorer);
     return hr >= 0 ? 0 : 1;

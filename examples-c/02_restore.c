@@ -1,9 +1,10 @@
 /* 02: restore the licences of a backup into a folder.
  *
- * The idea: a restore completes a store and takes nothing from it. What is missing is written,
- * what is the same is left alone, and where the store holds another version of a licence, the
- * store's is kept: a licence in use carries consumed counts that an old copy must not refill.
- * LICBAK_STATUS_LICENSE_KEPT names each of those; LICBAK_RESTORE_OVERWRITE replaces them.
+ * The idea: a restore completes a store and removes nothing from it. It writes the licences
+ * that are missing and leaves those alone that are the same. Where the store has another version
+ * of a licence, the store's version is kept: a licence in use carries consumed counts that an old
+ * copy must not refill. LICBAK_STATUS_LICENSE_KEPT names each licence that is kept;
+ * LICBAK_RESTORE_OVERWRITE replaces it instead.
  *
  *     cc 02_restore.c -o 02_restore $(pkg-config --cflags --libs licbak)
  *     ./02_restore BACKUP_DIR STORE
@@ -54,7 +55,7 @@ static void tell_failure(licbak_restorer *restorer, licbak_hresult hr)
 
 int main(int argc, char **argv)
 {
-    unsigned long kept = 0; /* the callback's: it outlives the operation */
+    unsigned long kept = 0; /* used by the callback, so it must outlive the operation */
     licbak_restorer *restorer;
     licbak_hresult hr;
 

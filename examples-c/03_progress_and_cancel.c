@@ -1,10 +1,10 @@
 /* 03: show progress, and cancel on Ctrl-C.
  *
- * The idea: the library tells where it is by LICBAK_STATUS_PROGRESS, some tens of times a
- * second at most, so that a callback may simply draw. A signal handler may do next to nothing
- * and must not call the library: here it raises a flag, and the main thread, which wakes from
- * licbak_wait ten times a second, sees the flag and cancels. A cancelled backup leaves no file
- * behind, and an older backup is what it was.
+ * The idea: the library tells its progress by LICBAK_STATUS_PROGRESS, some tens of times a
+ * second at most, so that a callback may simply draw. A signal handler may do very little and
+ * must not call the library. Here it sets a flag. The main thread wakes from licbak_wait ten
+ * times a second, sees the flag and cancels. A cancelled backup leaves no file behind and an
+ * older backup untouched.
  *
  *     cc 03_progress_and_cancel.c -o 03_progress_and_cancel $(pkg-config --cflags --libs licbak)
  *     ./03_progress_and_cancel STORE BACKUP_DIR
@@ -29,7 +29,7 @@ static void on_interrupt(int signal_number)
 static void draw(const licbak_progress *progress)
 {
     static const char full[] = "########################################";
-    double share = progress->phase == LICBAK_PHASE_COMMITTING; /* all but done */
+    double share = progress->phase == LICBAK_PHASE_COMMITTING; /* nearly done */
 
     if (progress->phase_total > 0) /* 0: not known */
         share = (double)progress->phase_done / (double)progress->phase_total;
@@ -45,7 +45,7 @@ static licbak_hresult LICBAK_CALL show_progress(licbak_status status, licbak_hre
 
     (void)hr, (void)type, (void)context;
     if (status == LICBAK_STATUS_PROGRESS || status == LICBAK_WMT_BACKUPRESTORE_END) {
-        /* The struct grows with the library: take the part that this program knows. */
+        /* A later library has a larger struct: take the part that this program knows. */
         memcpy(&progress, value, size < sizeof progress ? size : sizeof progress);
         draw(&progress);
     }
@@ -60,7 +60,7 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
 
     while ((hr = licbak_wait(restorer, WAKE_MS, &outcome)) == LICBAK_S_FALSE)
         if (interrupted)
-            licbak_cancel(restorer); /* saying it again does no harm */
+            licbak_cancel(restorer); /* a second cancel does no harm */
     return hr < 0 ? hr : outcome;
 }
 

@@ -1,11 +1,11 @@
 /* 04: operations that read as a straight line.
  *
- * The idea: a host that wants no events passes a callback that says LICBAK_S_OK to everything
- * and asks licbak_wait for the outcome. A start and a wait together are an ordinary blocking
- * call, so that "back up, then check what was written" is two lines. The sentence about a
- * failure is kept by the restorer until its next start; nothing is lost by not listening.
+ * The idea: a host that wants no events passes a callback that always returns LICBAK_S_OK, and
+ * asks licbak_wait for the outcome. A start and a wait together are an ordinary blocking call, so
+ * that "back up, then check the backup" is two lines. The restorer keeps the sentence about a
+ * failure until its next start, so nothing is lost.
  *
- * licbak_wait is for any thread of the host's, but refused inside the library's callbacks,
+ * Any thread of the host may call licbak_wait. It is refused only inside the library's callbacks,
  * where it would wait for itself.
  *
  *     cc 04_wait.c -o 04_wait $(pkg-config --cflags --libs licbak)
@@ -22,8 +22,7 @@ static licbak_hresult LICBAK_CALL say_ok(licbak_status status, licbak_hresult hr
     return LICBAK_S_OK;
 }
 
-/* The outcome of what the start call `started`: its own failure, or what the operation
- * came to. */
+/* The failure of the start call, given as `started`, or else the outcome of the operation. */
 static licbak_hresult finish(licbak_restorer *restorer, licbak_hresult started)
 {
     licbak_hresult hr, outcome;

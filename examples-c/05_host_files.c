@@ -1,12 +1,12 @@
 /* 05: licences that lie among other files.
  *
- * The idea: licbak_set_store puts three functions of the host in the place of StorePath. A
- * backup asks `enumerate` for every licence; a restore asks `get` what the host has under a
- * name, and gives `put` what is to be kept. Here the licences are the *.lic files below a
- * folder that holds much else, so nothing else is ever read, and nothing else written.
+ * The idea: licbak_set_store sets three functions of the host in place of StorePath. A backup
+ * asks `enumerate` for every licence. A restore asks `get` for the licence that the host has
+ * under a name, and gives `put` the licences to keep. Here the licences are the *.lic files below
+ * a folder that has other files, too. No other file is ever read or written.
  *
- * `put` writes beside and renames, and says LICBAK_S_OK only when the licence is on the disk:
- * with a store of the host's own, that promise is the host's to keep.
+ * `put` writes a file beside the old one and renames it. It returns LICBAK_S_OK only when the
+ * licence is on the disk: with a store of the host's own, the host must keep this promise.
  *
  *     cc 05_host_files.c -o 05_host_files $(pkg-config --cflags --libs licbak)
  *     ./05_host_files FOLDER BACKUP_DIR [--restore]
@@ -52,8 +52,8 @@ static licbak_hresult path_of(char *path, const char *folder, const char *name)
     return length < PATH_SIZE ? LICBAK_S_OK : LICBAK_HRESULT_ERROR_INVALID_NAME;
 }
 
-/* Reads an open file and gives it to the library, which copies it. What the file does not say
- * (key_id, backup_right) the library reads from the content. */
+/* Reads an open file and gives it to the library, which copies it. The library reads key_id and
+ * backup_right, which the file system does not tell, from the content. */
 static licbak_hresult emit_open_file(int file, const char *name, licbak_license_callback emit,
                                      void *emit_context)
 {
@@ -80,7 +80,7 @@ static licbak_hresult emit_open_file(int file, const char *name, licbak_license_
     return hr;
 }
 
-/* Emits a licence; one that there is not is none, and no failure. */
+/* Emits a licence. A licence that does not exist is not emitted, and is no failure. */
 static licbak_hresult emit_file(const char *folder, const char *name,
                                 licbak_license_callback emit, void *emit_context)
 {
@@ -100,8 +100,8 @@ static licbak_hresult emit_file(const char *folder, const char *name,
 static licbak_hresult emit_below(const char *folder, const char *below,
                                  licbak_license_callback emit, void *emit_context);
 
-/* `below` is "" or ends with a slash. A licence that can't be read fails the backup: it must
- * never lack one in silence. */
+/* `below` is "" or ends with a slash. A licence that can't be read makes the backup fail, because
+ * a backup must never silently lack a licence. */
 static licbak_hresult emit_entry(const char *folder, const char *below, const char *entry,
                                  licbak_license_callback emit, void *emit_context)
 {
@@ -109,7 +109,7 @@ static licbak_hresult emit_entry(const char *folder, const char *below, const ch
     licbak_hresult hr;
     struct stat st;
 
-    if (entry[0] == '.') /* a name's parts can't begin so */
+    if (entry[0] == '.') /* no part of a licence's name begins with a dot */
         return LICBAK_S_OK;
     if (snprintf(name, sizeof name, "%s%s", below, entry) >= PATH_SIZE - 1)
         return LICBAK_HRESULT_ERROR_INVALID_NAME;
@@ -134,11 +134,11 @@ static licbak_hresult emit_below(const char *folder, const char *below,
 
     if (hr < 0)
         return hr;
-    /* Sorted, as equal licences in the same order make equal backups. */
+    /* Sorted, because equal licences in the same order make equal backups. */
     if ((count = scandir(path, &entries, NULL, alphasort)) < 0)
         return failure_of(errno);
     for (int i = 0; i < count; i++) {
-        if (hr >= 0) /* a failure of emit, too, ends the enumeration at once */
+        if (hr >= 0) /* a failure of emit also ends the enumeration at once */
             hr = emit_entry(folder, below, entries[i]->d_name, emit, emit_context);
         free(entries[i]);
     }
@@ -180,7 +180,7 @@ static licbak_hresult write_file(const char *path, const licbak_license *license
     return LICBAK_S_OK;
 }
 
-/* Brings to the disk what a folder names. */
+/* Brings the names in a folder to the disk. */
 static licbak_hresult sync_folder(const char *path)
 {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -201,7 +201,7 @@ static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *licen
     if (hr < 0)
         return hr;
     for (char *next; (next = strchr(slash + 1, '/')) != NULL; slash = next) {
-        *next = '\0'; /* the folders down to the licence */
+        *next = '\0'; /* each folder on the way to the licence */
         if (mkdir(path, 0700) == 0) {
             *slash = '\0';
             hr = sync_folder(path);
@@ -213,7 +213,7 @@ static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *licen
         if (hr < 0)
             return hr;
     }
-    snprintf(beside, sizeof beside, "%s.new", path); /* which is no *.lic */
+    snprintf(beside, sizeof beside, "%s.new", path); /* not a *.lic file, so not a licence */
     hr = write_file(beside, license);
     if (hr >= 0 && rename(beside, path) != 0)
         hr = failure_of(errno);
@@ -245,7 +245,7 @@ static licbak_hresult run(licbak_restorer *restorer, char *folder, const char *d
     const licbak_store store = {sizeof store, folder, enumerate, get, put};
     licbak_hresult hr, outcome;
 
-    /* The struct is copied; the context, here the folder's name, must outlive its use. */
+    /* The struct is copied. The context, here the folder's name, must outlive the restorer. */
     if ((hr = licbak_set_store(restorer, &store)) < 0)
         return hr;
     if ((hr = licbak_set_prop_string(restorer, "BackupPath", directory)) < 0)

@@ -1,12 +1,12 @@
 /* 06: licences that the host keeps in its own memory.
  *
- * The idea: a store of the host's own states what the host knows of a licence (its key ID,
- * whether its issuer lets it be backed up, when it was modified) beside the content, and a
- * restore brings all of it back. This program makes three licences, backs them up, forgets
- * them, restores them and compares.
+ * The idea: a store of the host's own gives the content of a licence and all that the host knows
+ * about it: its key ID, its backup right and the time of its last modification. A restore gives
+ * all of this back. This program makes three licences, backs them up, forgets them, restores them
+ * and compares.
  *
- * The functions are called on a thread of the library, one at a time. What they share with
- * other threads of the host needs a lock of the host's own; here main only waits meanwhile.
+ * The functions are called on a thread of the library, one at a time. Data that they share with
+ * other threads of the host needs a lock of the host's own. Here main only waits meanwhile.
  *
  *     cc 06_host_memory.c -o 06_host_memory $(pkg-config --cflags --libs licbak)
  *     ./06_host_memory BACKUP_DIR
@@ -49,7 +49,7 @@ static licbak_hresult give(const struct entry *entry, licbak_license_callback em
         .backup_right = entry->right,
     };
 
-    return emit(&license, emit_context); /* it has copied everything when it returns */
+    return emit(&license, emit_context); /* emit has copied everything when it returns */
 }
 
 /* For a backup: every licence. */
@@ -61,7 +61,7 @@ static licbak_hresult LICBAK_CALL enumerate(void *context, licbak_license_callba
 
     for (size_t i = 0; i < wallet->count && hr >= 0; i++)
         hr = give(&wallet->entries[i], emit, emit_context);
-    return hr; /* emit's failure is handed on at once */
+    return hr; /* a failure of emit is returned at once */
 }
 
 /* For a restore: the licence of that name, or none. */
@@ -73,14 +73,14 @@ static licbak_hresult LICBAK_CALL get(void *context, const char *name,
     return entry == NULL ? LICBAK_S_OK : give(entry, emit, emit_context);
 }
 
-/* For a restore: keep it, in place of the one of that name. */
+/* For a restore: keeps the licence, in place of the one of that name. */
 static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *license)
 {
     struct wallet *wallet = context;
     struct entry *entry = find(wallet, license->name);
 
     if (entry == NULL && wallet->count == ROOM)
-        return LICBAK_E_OUTOFMEMORY; /* and that is the restore's outcome */
+        return LICBAK_E_OUTOFMEMORY; /* this is then the restore's outcome */
     if (strlen(license->name) >= sizeof entry->name ||
         strlen(license->key_id) >= sizeof entry->key_id ||
         license->content_size >= sizeof entry->content)
@@ -90,7 +90,7 @@ static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *licen
 
     memset(entry, 0, sizeof *entry);
     strcpy(entry->name, license->name);
-    strcpy(entry->key_id, license->key_id); /* never NULL on its way to a host */
+    strcpy(entry->key_id, license->key_id); /* the library never gives NULL here */
     memcpy(entry->content, license->content, license->content_size);
     entry->modified = license->modified;
     entry->right = license->backup_right;
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
         hr = back_up_forget_restore(restorer, &wallet, argv[1]);
     if (hr < 0)
         tell_failure(restorer, hr);
-    licbak_destroy(restorer); /* from here on the library asks the wallet nothing */
+    licbak_destroy(restorer); /* from here on the library does not use the wallet */
     if (hr < 0)
         return 1;
 

@@ -1,11 +1,11 @@
 /* 07: the same in C++.
  *
- * The idea: <licbak.hpp> makes an operation a std::future. What came of it is the future's
- * value, and what failed an exception, so that "back up, then check what was written" needs no
- * callback, no context and no cleaning up. A failure that the program has an answer to is
- * picked out by its code; of all others what() is the library's own sentence.
+ * The idea: <licbak.hpp> makes an operation a std::future. The result of the operation is the
+ * future's value, and a failure is an exception. So "back up, then check the backup" needs no
+ * callback, no context and no cleaning up. The program handles one failure by its code. For all
+ * others, what() is the library's own sentence.
  *
- * The functions of a listener run on a thread of the library while this one waits in get().
+ * The functions of a listener run on a thread of the library while this thread waits in get().
  *
  *     c++ -std=c++17 -pthread 07_cpp.cpp -o 07_cpp $(pkg-config --cflags --libs licbak)
  *     ./07_cpp STORE BACKUP_DIR [--overwrite]
@@ -52,9 +52,9 @@ int main(int argc, char **argv)
     } catch (const licbak::error &e) {
         std::cerr << e.what() << '\n';
         if (e.code() == licbak::errc::backup_exists)
-            std::cerr << "Say --overwrite to replace it.\n";
+            std::cerr << "Use --overwrite to replace it.\n";
     } catch (const std::exception &e) {
-        std::cerr << "out of the ordinary: " << e.what() << '\n';
+        std::cerr << "unexpected: " << e.what() << '\n';
     }
     return 1;
 }

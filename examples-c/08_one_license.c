@@ -1,9 +1,9 @@
 /* 08: bring back the one licence that a user has lost.
  *
- * The idea: a host knows what the user wants to open, a book or a program, and with it the key
- * ID that its licence must have. It asks the backup for that one alone: only the end of the file
- * and a few frames are read, so that the answer comes at once, however large the backup is. That
- * there is no such licence is an answer too, and not a fault of the backup.
+ * The idea: a host knows what the user wants to open, a book or a program, and so it knows the
+ * key ID of the licence. It asks the backup for that licence alone. Only the end of the file and a
+ * few frames are read, so that the answer comes at once, however large the backup is. If the
+ * backup has no such licence, that is an answer too, and not a fault of the backup.
  *
  *     cc 08_one_license.c -o 08_one_license $(pkg-config --cflags --libs licbak)
  *     ./08_one_license BACKUP_DIR STORE KEY_ID
@@ -11,8 +11,8 @@
 #include <licbak.h>
 #include <stdio.h>
 
-/* Several licences may have the key ID: all come back, but for those that the store holds in
- * another version, which it keeps. */
+/* Several licences may have the key ID. All of them come back, except those that the store has in
+ * another version: the store keeps its own version. */
 static licbak_hresult LICBAK_CALL tell_kept(licbak_status status, licbak_hresult hr,
                                             licbak_datatype type, const uint8_t *value,
                                             size_t size, void *context)
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     else
         tell_failure(restorer, hr);
     if (hr == LICBAK_HRESULT_ERROR_NOT_FOUND)
-        fprintf(stderr, "Whoever has issued the licence may give it out again.\n");
+        fprintf(stderr, "Ask the issuer of the licence to issue it again.\n");
 
     licbak_destroy(restorer);
     return hr >= 0 ? 0 : 1;

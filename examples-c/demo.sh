@@ -1,7 +1,7 @@
 #!/bin/sh
 # The main job, on the licences that come with the project: back them up, restore them, compare.
-# It installs licbak below the target directory first, needs no other set-up, writes nowhere
-# else, and fails when anything disagrees.
+# It first installs licbak below the target directory. It needs no other set-up, writes nowhere
+# else, and fails if anything disagrees.
 #
 #     examples-c/demo.sh
 set -eu
@@ -20,7 +20,7 @@ say() {
     printf '\n# %s\n' "$*"
 }
 
-# As a user would type it.
+# Prints a command as a user would type it.
 show() {
     printf '$ %s\n' "$*"
 }
@@ -40,7 +40,7 @@ refused() {
     grep -q NS_E_DRM_BACKUP_EXISTS "$work/refusal" || die "refused, but for another reason"
 }
 
-# What issuers do not allow to be backed up is in no restored folder either.
+# Licences whose issuers deny backup are not in a restored folder.
 dry_run() {
     show "$@"
     "$@" 2>"$work/events" || die "this should have worked"

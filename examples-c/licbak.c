@@ -1,10 +1,10 @@
 /* licbak: back up licence files, restore, verify and list them, from the command line.
  *
- * A whole program on the public header alone (C11 and POSIX): the commands and the command line
- * are here, what is shown of an operation is in licbak_show.c, and lists are in licbak_list.c.
- * The main thread starts an operation and waits; what is shown meanwhile comes from the status
- * callback alone, so that no two threads ever draw. Results go to stdout, progress, events and
- * errors to stderr.
+ * A whole program that uses only the public header (C11 and POSIX). The commands and the command
+ * line are here, the display of an operation is in licbak_show.c, and lists are in licbak_list.c.
+ * The main thread starts an operation and waits. Only the status callback writes during an
+ * operation, so that two threads never draw. Results go to stdout; progress, events and errors go
+ * to stderr.
  *
  *     cc licbak*.c -o licbak $(pkg-config --cflags --libs licbak)
  */
@@ -33,7 +33,7 @@ enum {
 };
 
 struct arguments {
-    unsigned given; /* of the options */
+    unsigned given; /* the options that were given */
     int32_t threads, level;
     const char *key_id;
     const char *paths[2];
@@ -42,7 +42,7 @@ struct arguments {
 
 struct errand {
     licbak_restorer *restorer;
-    licbak_hresult hr; /* once a failure, every later step does nothing */
+    licbak_hresult hr; /* after a failure every later step does nothing */
 };
 
 /* ---- Failures ------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static void tell_failure(licbak_hresult hr, const char *about, const char *sente
     fprintf(stderr, " (%s%s0x%08" PRIX32 ")\n", name, *name != '\0' ? ", " : "", (uint32_t)hr);
 }
 
-/* A start, an operation or a list that failed has left its sentence with the restorer. */
+/* The restorer keeps the sentence of a start, an operation or a list that failed. */
 static void fail(struct errand *errand, licbak_hresult hr)
 {
     char sentence[16384];
@@ -79,7 +79,7 @@ static void on_signal(int number)
     interrupted = 1;
 }
 
-/* The first signal asks for a clean end; SA_RESETHAND lets the second one kill. */
+/* The first signal asks for a clean end. SA_RESETHAND lets the second signal kill the program. */
 static void catch_signal(int number)
 {
     struct sigaction action, before;
@@ -109,7 +109,7 @@ typedef licbak_hresult (LICBAK_CALL *operation)(licbak_restorer *restorer, uint3
 struct command {
     const char *name, *synopsis, *about, *help;
     unsigned options;
-    const char *path_names[2]; /* the properties that its paths are, in their order */
+    const char *path_names[2]; /* the properties for its paths, in their order */
     operation operation;       /* NULL: a list */
     uint32_t overwrite_flag;
     const char *working, *done, *would_do;
@@ -119,24 +119,23 @@ static const struct command commands[] = {
     {"backup", "[OPTION]... STORE BACKUP_DIR", "back up the licences below STORE",
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
-     "there already stays, unless told otherwise.\n",
+     "there already stays, unless --overwrite is given.\n",
      OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up"},
     {"restore", "[OPTION]... BACKUP_DIR STORE", "restore the licences of a backup into STORE",
-     "What STORE lacks is written, nothing is deleted. A licence that STORE holds in another\n"
-     "version is kept, unless told otherwise. Of a damaged backup nothing is restored, unless told\n"
-     "otherwise. STORE is a folder or an SQLite database; one that does not exist is made, a\n"
-     "database where its name ends in .db, .sqlite or .sqlite3.\n",
+     "Licences that STORE lacks are written; nothing is deleted. Where STORE has another version\n"
+     "of a licence, it keeps its own, unless --overwrite is given. Of a damaged backup nothing is\n"
+     "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
+     "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3.\n",
      KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore"},
     {"verify", "[OPTION]... BACKUP_DIR", "check every byte of a backup",
-     "Each damaged licence is named; any damage at all is a failure.\n",
+     "Each damaged licence is named. Any damage is a failure.\n",
      QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL},
     {"list", "[OPTION]... BACKUP_DIR", "print the licences of a backup",
-     "One licence a line: its format, whether its issuer allows backup, its size in bytes, its key\n"
-     "ID, its name.\n",
+     "It prints one licence a line: format, backup right, size in bytes, key ID and name.\n",
      JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
@@ -149,20 +148,24 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* `range` says which values the property takes. */
 static void set_property(struct errand *errand, const char *name, licbak_datatype type,
-                         const void *value, size_t size)
+                         const void *value, size_t size, const char *range)
 {
     if (errand->hr < 0)
         return;
     errand->hr = licbak_set_prop(errand->restorer, name, type, value, size);
     if (errand->hr < 0)
-        tell_failure(errand->hr, name, licbak_hresult_message(errand->hr));
+        tell_failure(errand->hr, name,
+                     errand->hr == LICBAK_E_INVALIDARG ? range
+                                                       : licbak_hresult_message(errand->hr));
 }
 
 /* As BINARY a path is the system's own bytes, which need not be UTF-8. */
 static void set_path(struct errand *errand, const char *name, const char *path)
 {
-    set_property(errand, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path));
+    set_property(errand, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path),
+                 "A path must have at most 32,768 bytes and no \"://\".");
 }
 
 static licbak_hresult start(licbak_restorer *restorer, const struct command *command,
@@ -181,9 +184,9 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
 static void tell_way_out(licbak_hresult hr, unsigned options_left)
 {
     if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
-        fputs("licbak: say --overwrite to replace it\n", stderr);
+        fputs("licbak: use --overwrite to replace it\n", stderr);
     if (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (options_left & SALVAGE))
-        fputs("licbak: say --salvage to restore what is intact of it\n", stderr);
+        fputs("licbak: use --salvage to restore its intact licences\n", stderr);
 }
 
 static void run_operation(struct errand *errand, const struct command *command,
@@ -198,7 +201,7 @@ static void run_operation(struct errand *errand, const struct command *command,
     licbak_hresult hr = start(errand->restorer, command, arguments, &show);
     if (hr >= 0)
         hr = wait_or_cancel(errand->restorer);
-    /* What a salvage has brought back is a result, though it has failed all the same. */
+    /* The licences that a salvage restored are a result, though the operation has failed. */
     if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
         tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
                      (given & (KEY_ID | SALVAGE)) == 0);
@@ -228,9 +231,11 @@ static int run_command(const struct command *command, const struct arguments *ar
     for (int i = 0; i < arguments->path_count; i++)
         set_path(&errand, command->path_names[i], arguments->paths[i]);
     if (given & THREADS)
-        set_property(&errand, "Threads", LICBAK_WMT_TYPE_DWORD, &arguments->threads, 4);
+        set_property(&errand, "Threads", LICBAK_WMT_TYPE_DWORD, &arguments->threads, 4,
+                     "The number of workers must be from 0 to 256.");
     if (given & LEVEL)
-        set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4);
+        set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4,
+                     "A level must be at least -131072 and at most 22.");
     if (command->operation != NULL)
         run_operation(&errand, command, arguments);
     else
@@ -252,15 +257,15 @@ static const struct option {
     unsigned bit;
     const char *name, *value, *about;
 } options[] = {
-    {OVERWRITE, "--overwrite", "", "replace what is there: a backup, or licences that differ"},
+    {OVERWRITE, "--overwrite", "", "replace the backup that is there, or licences that differ"},
     {FULL, "--full", "", "take nothing over from the backup that is there"},
-    {SALVAGE, "--salvage", "", "restore what is intact of a damaged backup, and fail all the same"},
+    {SALVAGE, "--salvage", "", "restore the intact licences of a damaged backup, and fail all the same"},
     {DRY_RUN, "--dry-run", "", "tell everything, write nothing"},
-    {VERIFY, "--verify", "", "then read the backup back and check all of it"},
+    {VERIFY, "--verify", "", "then read the whole backup and check it"},
     {THREADS, "--threads", "N", "workers, at most 256; 0: one for each core (the default)"},
-    {LEVEL, "--level", "N", "zstd compression level"},
+    {LEVEL, "--level", "N", "zstd compression level, at most 22"},
     {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it"},
-    {JSON, "--json", "", "an object a line: name, key_id, format, right, size, modified"},
+    {JSON, "--json", "", "one object a line: name, key_id, format, right, size, modified"},
     {QUIET, "--quiet", "", "tell nothing but errors"},
     {HELP, "--help", "", "print this"},
 };
@@ -292,7 +297,7 @@ static int usage_error(const struct command *command, const char *about, const c
     return EXIT_USAGE;
 }
 
-/* NULL, or what is wrong. */
+/* Gives NULL, or says what is wrong. */
 static const char *take_number(const char *text, int32_t *number)
 {
     char *end;
@@ -313,7 +318,7 @@ static const char *take_path(const struct command *command, const char *path,
     return NULL;
 }
 
-/* Moves on over the option's value, if it has one. */
+/* Moves `next` to the option's value, if the option has one. */
 static const char *take_option(const struct command *command, char ***next,
                                struct arguments *arguments)
 {
@@ -364,7 +369,7 @@ static int print_help(FILE *stream, int exit_code)
           "  licbak COMMAND --help   what the command does, and its options\n"
           "  licbak --version\n"
           "\n"
-          "Ctrl-C cancels: a backup leaves nothing behind, a restore can be run again.\n"
+          "Ctrl-C cancels. A backup then leaves nothing behind; a restore can be run again.\n"
           "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to back up.\n",
           stream);
     return exit_code;
@@ -385,8 +390,9 @@ static int run_word(const char *word, char **rest)
     return print_help(stderr, EXIT_USAGE);
 }
 
-/* Else a backup that is being written could get the number of a stream that the caller has closed,
- * and this program's words in the middle. Written to, these fail as a closed one does. */
+/* Opens the standard streams that the caller has closed. Else the backup file could get the number
+ * of such a stream, and the words of this program would be written into the backup. Writing to
+ * these streams fails, as writing to a closed stream does. */
 static void occupy_standard_streams(void)
 {
     int fd;
@@ -399,7 +405,7 @@ static void occupy_standard_streams(void)
 int main(int argc, char **argv)
 {
     occupy_standard_streams();
-    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* whole lines, also where others write there */
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* whole lines, also if other programs write there */
     const int exit_code =
         argc < 2 ? print_help(stderr, EXIT_USAGE) : run_word(argv[1], argv + 2);
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -1,5 +1,6 @@
-/* The list of a backup, see licbak_list.h. Rows are printed as they come, however many there are: the
- * columns are as wide as most licences need, and a longer key ID only moves the name behind it. */
+/* The list of a backup, see licbak_list.h. Rows are printed as they come, however many there are.
+ * The columns are as wide as most licences need; a longer key ID only moves the name to the
+ * right. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "licbak_list.h"
@@ -11,7 +12,7 @@
 
 #include "licbak_show.h"
 
-/* The words are those that the backup itself has in its licenses.jsonl. */
+/* The words are the same as in the licenses.jsonl of a backup. */
 
 static const char *format_word(uint32_t format)
 {
@@ -20,7 +21,7 @@ static const char *format_word(uint32_t format)
     case LICBAK_FORMAT_XMR: return "xmr";
     case LICBAK_FORMAT_LCP: return "lcp";
     case LICBAK_FORMAT_OMA: return "oma";
-    default: return "opaque"; /* also one that a later library knows */
+    default: return "opaque"; /* also for a format that only a later library knows */
     }
 }
 
@@ -37,7 +38,7 @@ static const char *right_word(uint32_t right)
 
 enum { key_id_width = 40 };
 
-/* In columns of a terminal, near enough: one for each character of UTF-8. */
+/* The approximate width on a terminal: one column for each character of UTF-8. */
 static int text_width(const char *text)
 {
     int width = 0;
@@ -61,7 +62,7 @@ static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void 
 
 licbak_hresult list_columns(licbak_restorer *restorer)
 {
-    if (isatty(STDOUT_FILENO)) /* a pipe gets nothing but licences */
+    if (isatty(STDOUT_FILENO)) /* a pipe gets only licences */
         printf("%-6s  %-8s  %8s  %-*s  %s\n", "FORMAT", "RIGHT", "SIZE", key_id_width, "KEY ID",
                "NAME");
     return licbak_list_backup(restorer, print_row, NULL);
@@ -83,7 +84,7 @@ static void put_json_text(const char *text)
     putchar('"');
 }
 
-/* RFC 3339, UTC. A time before 1970 is negative, and its nanoseconds count forwards all the same. */
+/* RFC 3339, UTC. A time before 1970 is negative, but its nanoseconds still count forwards. */
 static void put_json_time(int64_t modified)
 {
     enum { second = 1000000000 };

@@ -4,10 +4,11 @@
 
 #include <licbak.h>
 
-/* In columns for people, with a header on a terminal. Gives what licbak_list_backup gives. */
+/* Prints columns for people, with a header on a terminal. Returns what licbak_list_backup
+ * returns. */
 licbak_hresult list_columns(licbak_restorer *restorer);
 
-/* JSON Lines for scripts: an object for each licence. */
+/* Prints JSON Lines for scripts: one object for each licence. */
 licbak_hresult list_json(licbak_restorer *restorer);
 
 #endif

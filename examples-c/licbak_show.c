@@ -1,4 +1,4 @@
-/* What the user sees of an operation; see licbak_show.h. */
+/* The display of an operation; see licbak_show.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "licbak_show.h"
@@ -11,7 +11,7 @@
 
 /* ---- Words and numbers ---------------------------------------------------------------- */
 
-/* What drives a terminal are control characters, of which those called C1 are two bytes in UTF-8. */
+/* Control characters control a terminal. Those called C1 are two bytes in UTF-8. */
 static bool is_control(const unsigned char *at)
 {
     return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
@@ -22,7 +22,7 @@ void put_safely(FILE *stream, const char *text)
     const unsigned char *at = (const unsigned char *)text;
     for (;;) {
         const unsigned char *const start = at;
-        while (!is_control(at)) /* as is the NUL at its end */
+        while (!is_control(at)) /* the NUL at the end is one, too */
             at++;
         fwrite(start, 1, (size_t)(at - start), stream);
         if (*at == '\0')
@@ -85,7 +85,7 @@ static const char *phase_name(const struct show *show)
     return is_own ? show->working : names[phase];
 }
 
-/* How much of the phase is done, 0 to 1; 0 also while its end is not known. */
+/* The share of the phase that is done, 0 to 1; 0 also while the total is not known. */
 static double share_done(const licbak_progress *progress)
 {
     if (progress->phase_total == 0 || progress->phase_done > progress->phase_total)
@@ -93,7 +93,7 @@ static double share_done(const licbak_progress *progress)
     return (double)progress->phase_done / (double)progress->phase_total;
 }
 
-/* " 53%, 16 of 30 licences, 12.3 KiB": as much of it as is known yet. */
+/* " 53%, 16 of 30 licences, 12.3 KiB", without the figures that are not known yet. */
 static void describe_progress(const licbak_progress *progress, char *text, size_t capacity)
 {
     char percent[16] = "", total[32] = "", bytes[16];
@@ -105,13 +105,13 @@ static void describe_progress(const licbak_progress *progress, char *text, size_
              licenses_word(progress->licenses_total), format_bytes(progress->content_bytes, bytes));
 }
 
-/* One line, never wider than the terminal: the bar is the first to go. */
+/* One line, never wider than the terminal. If there is too little room, the bar is left out. */
 static void draw_bar(const struct show *show)
 {
     enum { widest = 40, narrowest = 8 };
     static const char full[] = "########################################";
     static const char empty[] = "----------------------------------------";
-    const int columns = terminal_columns() - 1; /* in the last one it might wrap */
+    const int columns = terminal_columns() - 1; /* a line that fills the last column might wrap */
     char text[128], bar[128] = "", line[384];
     describe_progress(&show->progress, text, sizeof text);
     int width = columns - (int)(strlen(phase_name(show)) + strlen(text) + strlen(" [] "));
@@ -141,7 +141,7 @@ static void tell_phase(struct show *show)
 
 static void take_progress(struct show *show, const uint8_t *value, size_t size)
 {
-    /* The struct grows with the library: this program takes the part that it knows. */
+    /* A later library has a larger struct: take the part that this program knows. */
     if (size > sizeof show->progress)
         size = sizeof show->progress;
     memcpy(&show->progress, value, size);
@@ -194,7 +194,7 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
 
 /* ---- The result ----------------------------------------------------------------------- */
 
-/* Silent where the new backup has all that the old one had, and where there was no old one. */
+/* Prints nothing if the new backup has all licences of the old one, or if there was no old one. */
 static void tell_gone(uint64_t count)
 {
     if (count == UINT64_MAX)
@@ -221,5 +221,5 @@ void tell_summary(const struct show *show, const char *done, bool is_whole)
         printf("; %" PRIu64 " lost", progress->licenses_damaged);
     putchar('\n');
     tell_gone(progress->licenses_gone);
-    fflush(stdout); /* before what stderr says next */
+    fflush(stdout); /* before the next text on stderr */
 }

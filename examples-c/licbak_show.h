@@ -1,5 +1,4 @@
-/* What the user sees of an operation: on stderr how far it is and what it tells of single licences, on
- * stdout what came of it. */
+/* The display of an operation: its progress and events on stderr, its result on stdout. */
 #ifndef LICBAK_SHOW_H
 #define LICBAK_SHOW_H
 
@@ -7,11 +6,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Of one operation; the context of show_status. */
+/* The display of one operation; the context of show_status. */
 struct show {
-    const char *working; /* what the working phase is called here */
+    const char *working; /* the name of the working phase */
     bool quiet, has_cursor;
-    uint32_t told_phase; /* the last one told as a plain line */
+    uint32_t told_phase; /* the last phase that was printed as a plain line */
     uint64_t left_out;
     licbak_progress progress; /* the newest */
 };
@@ -22,11 +21,12 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
                                        licbak_datatype type, const uint8_t *value, size_t size,
                                        void *context);
 
-/* "Restored 30 licences": `done` is the first word. Of a whole backup also its size. A backup that has
- * replaced another says in a second line what of that one is gone. */
+/* Prints "Restored 30 licences"; `done` is the first word. For a whole backup it also prints the
+ * size. If the backup has replaced another one, a second line says how many licences of that one
+ * are not in the store any more. */
 void tell_summary(const struct show *show, const char *done, bool is_whole);
 
-/* Prints what may hold anything, and so also what would drive a terminal. */
+/* Prints a text that may have any characters, with ? for those that would control a terminal. */
 void put_safely(FILE *stream, const char *text);
 
 #endif
