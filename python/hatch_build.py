@@ -1,4 +1,4 @@
-"""Puts liblicbak.so into the wheel, and names the wheel by what that file needs."""
+"""Puts liblicbak.so into the wheel, and tags the wheel with what that file needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# Of an ELF file's header, as wheels call them.
+# The machines in the header of an ELF file, with their names in wheels.
 MACHINES = {3: "i686", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 
@@ -30,7 +30,7 @@ class LibraryHook(BuildHookInterface[Any]):
         given = os.environ.get("LICBAK_LIBRARY")
         library = Path(given).resolve() if given else build(Path(self.root).parent)
         if not library.is_file():
-            raise SystemExit(f"LICBAK_LIBRARY names {library}, and there is no such file")
+            raise SystemExit(f"LICBAK_LIBRARY names {library}, which does not exist; correct it")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag(library)}"
         if version == "editable":  # the package is imported from where its sources are
@@ -40,7 +40,7 @@ class LibraryHook(BuildHookInterface[Any]):
 
 
 def build(crate: Path) -> Path:
-    """Builds the crate, and gives the library's path as cargo tells it."""
+    """Builds the crate, and gives the path of the library from cargo's messages."""
     command = ["cargo", "build", "--release", "--locked", "--lib"]
     command += ["--message-format", "json-render-diagnostics"]
     try:
@@ -50,7 +50,7 @@ def build(crate: Path) -> Path:
             "cargo is missing: install Rust, or name a finished liblicbak.so in LICBAK_LIBRARY"
         ) from None
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f"the library does not build ({error}); see above") from None
+        raise SystemExit(f"the library does not build ({error}); see the messages above") from None
     files = [
         Path(file)
         for line in done.stdout.splitlines()
@@ -58,24 +58,24 @@ def build(crate: Path) -> Path:
         if Path(file).name == "liblicbak.so"
     ]
     if not files:
-        raise SystemExit("cargo has built no liblicbak.so: this package is for Linux")
+        raise SystemExit("cargo has built no liblicbak.so; this package is for Linux only")
     return files[-1]
 
 
 def platform_tag(library: Path) -> str:
-    """The platform of a wheel with this library: its machine, and the oldest glibc that will do."""
+    """The platform of a wheel with this library: its machine, and the oldest glibc that works."""
     content = library.read_bytes()
     if content[:4] != b"\x7fELF":
-        raise SystemExit(f"{library} is no ELF file: this package is for Linux")
+        raise SystemExit(f"{library} is not an ELF file; this package is for Linux only")
     order = "<" if content[5] == 1 else ">"
     (machine,) = struct.unpack_from(order + "H", content, 18)
     if machine not in MACHINES:
         raise SystemExit(
-            f"{library} is for machine {machine}, which hatch_build.py has no name for"
+            f"{library} is for machine {machine}; hatch_build.py has no name for that machine"
         )
     # The names of symbol versions stand as they are in the table of dynamic strings.
     versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)", content)
-    if not versions:  # another libc, or none: good for this machine alone
+    if not versions:  # another libc, or none: a wheel for this machine only
         return f"linux_{MACHINES[machine]}"
     major, minor = max((int(major), int(minor)) for major, minor in versions)
     return f"manylinux_{major}_{minor}_{MACHINES[machine]}"

@@ -53,7 +53,7 @@ def test_none_or_another_is_told(without: Path) -> None:
     told = imported(without, LICBAK_LIBRARY=str(without / "missing.so")).splitlines()[-1]
     assert told.startswith("ImportError: licbak's library can't be loaded") and "missing.so" in told
     told = imported(without, LICBAK_LIBRARY="libc.so.6").splitlines()[-1]
-    assert told == "ImportError: libc.so.6 is not licbak's library."
+    assert told.startswith("ImportError: libc.so.6 is not licbak's library.")
 
 
 def test_another_binary_interface_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -370,9 +370,9 @@ def test_one_after_the_other_inside_a_callback_is_never_busy(store: Path, backup
 
 
 def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
-    with pytest.raises(licbak.InvalidArgument, match="CompressionLevel can't be 1000"):
+    with pytest.raises(licbak.InvalidArgument, match=r"CompressionLevel can't be 1000.*to 22"):
         licbak.Restorer(compression_level=1000)
-    with pytest.raises(ValueError, match="Threads can't be 4294967296"):
+    with pytest.raises(ValueError, match=r"Threads can't be 4294967296.*0 to 256"):
         licbak.Restorer(threads=2**32)
     with pytest.raises(licbak.InvalidArgument, match="BackupPath can't be 's3://bucket'"):
         licbak.Restorer(backup="s3://bucket")

@@ -1,4 +1,4 @@
-"""Backs up the licences that a program keeps into one file, and brings them back.
+"""Backs up the licences of a program into one file, and restores them.
 
     with licbak.Restorer(store="licences", backup="/mnt/stick") as restorer:
         restorer.backup(overwrite=True)
@@ -30,7 +30,7 @@ from ._report import LeftOut, Phase, Progress, Result
 from ._restorer import Restorer
 
 __version__: str = _c.version().decode()
-"""The version of the library, which is the package's."""
+"""The version of the library, which is also the package's."""
 
 __all__ = [
     "AccessDenied",
@@ -62,6 +62,6 @@ __all__ = [
     "Target",
 ]
 
-for _name in __all__:  # tracebacks name them as programs do
+for _name in __all__:  # so that tracebacks name them as programs do
     if isinstance(globals()[_name], type):
         globals()[_name].__module__ = __name__

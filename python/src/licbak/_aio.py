@@ -23,9 +23,9 @@ class AsyncRestorer(BaseRestorer):
     """`Restorer` with `async` methods: the event loop goes on while the library works.
 
     No thread of Python waits for an operation. A task that is cancelled cancels its operation, and
-    `CancelledError` is raised when that has ended. `on_progress` is called in the loop's thread;
-    what it raises ends the operation and comes out of the call. The methods of a store of the
-    program's own are plain functions and are called on a thread of the library.
+    `CancelledError` is raised when the operation has ended. `on_progress` is called in the loop's
+    thread. An exception from it ends the operation and is raised by the call. The methods of a
+    store of the program's own are plain functions. They are called on a thread of the library.
     """
 
     async def backup(
@@ -81,7 +81,7 @@ class AsyncRestorer(BaseRestorer):
             listing.stop()
 
     async def aclose(self) -> None:
-        """As `Restorer.close`: cancels what runs, waits for its end, and frees the restorer."""
+        """As `Restorer.close`: cancels an operation, waits for its end, and frees the restorer."""
         await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
@@ -100,7 +100,7 @@ class AsyncRestorer(BaseRestorer):
         over = loop.create_future()
 
         def in_loop(function: Callable[..., object], *arguments: object) -> None:
-            with contextlib.suppress(RuntimeError):  # of a closed loop: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(function, *arguments)
 
         def show(progress: Progress) -> None:
@@ -131,7 +131,7 @@ class AsyncRestorer(BaseRestorer):
         while not over.done():
             try:
                 await asyncio.shield(over)
-            except asyncio.CancelledError as error:  # its task is to end, but not before this has
+            except asyncio.CancelledError as error:  # the task must end, but after the operation
                 cancelled = error
                 self.cancel()
         if cancelled is not None:

@@ -12,7 +12,7 @@ ABI_VERSION = 0
 
 
 class Hr(enum.IntEnum):
-    """The HRESULTs that this package tells apart, unsigned as the header writes them."""
+    """The HRESULTs that this package distinguishes, unsigned as in the header."""
 
     S_OK = 0x00000000
     S_FALSE = 0x00000001
@@ -47,7 +47,7 @@ def failed(hr: int) -> bool:
 
 
 class Status(enum.IntEnum):
-    """What an event is about."""
+    """The kinds of events."""
 
     WMT_ERROR = 0
     WMT_BACKUPRESTORE_END = 27
@@ -59,7 +59,7 @@ class Status(enum.IntEnum):
 
 
 class Flag(enum.IntFlag):
-    """What an operation may be told at its start."""
+    """The flags of an operation."""
 
     WM_BACKUP_OVERWRITE = 0x001
     DRY_RUN = 0x100
@@ -76,7 +76,7 @@ class Datatype(enum.IntEnum):
 
 
 UNTOLD = 0xFFFFFFFFFFFFFFFF
-"""A count that could not be told."""
+"""A count that is not known."""
 
 
 class Progress(ctypes.Structure):
@@ -151,17 +151,19 @@ def _load() -> ctypes.CDLL:
         library = ctypes.CDLL(path or f"liblicbak.so.{ABI_VERSION}")
     except OSError as error:
         raise ImportError(
-            f"licbak's library can't be loaded: {error}. Install a wheel of this package, or name "
-            "the library in LICBAK_LIBRARY."
+            f"licbak's library can't be loaded: {error}. Install a wheel of this package, or set "
+            "LICBAK_LIBRARY to the path of liblicbak.so."
         ) from error
     if not hasattr(library, "licbak_abi_version"):
-        raise ImportError(f"{library._name} is not licbak's library.")
+        raise ImportError(
+            f"{library._name} is not licbak's library. Name another one in LICBAK_LIBRARY."
+        )
     library.licbak_abi_version.restype = ctypes.c_uint32
     found = library.licbak_abi_version()
     if found != ABI_VERSION:
         raise ImportError(
             f"{library._name} has version {found} of the binary interface, and this package needs "
-            f"version {ABI_VERSION}."
+            f"version {ABI_VERSION}. Install the library and the package of the same release."
         )
     return library
 
@@ -197,15 +199,15 @@ _get_error_message = _declare(
 
 
 def wait(handle: int, milliseconds: int) -> int:
-    """Waits until no operation runs: S_OK then, S_FALSE if one still does, or a failure."""
+    """Waits until no operation runs. Gives S_OK, S_FALSE if one still runs, or a failure."""
     return int(_wait(handle, milliseconds, ctypes.byref(HRESULT())))
 
 
 def is_inside_host() -> bool:
-    """Whether a function of the program is running that the library has called on this thread."""
-    probe = HANDLE()  # a new one, since of a destroyed one nothing can be asked
+    """Whether this thread is inside a function of the program that the library has called."""
+    probe = HANDLE()  # a new one, since a destroyed one answers nothing
     if failed(create(ctypes.byref(probe))) or probe.value is None:
-        return True  # not to wait is the safer answer
+        return True  # True is safer: the caller then does not wait
     try:
         return failed(wait(probe.value, 0))
     finally:

@@ -1,4 +1,4 @@
-"""The failures, as exceptions: one class for each that a program handles in a way of its own."""
+"""The failures as exceptions: one class for each failure that programs handle separately."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from ._report import NOTHING, Result
 
 
 class Error(OSError):
-    """A failure that the library tells. `str()` is its sentence: what failed, on what, and why.
+    """A failure that the library tells.
 
-    `errno` is set where the system has a number for it, else None.
+    `str()` is its sentence: what failed, on what, why, and what to do. `errno` is the system's
+    number for the failure, or None if there is none.
     """
 
     hresult: int
     """The HRESULT, unsigned: 0xC00D2742 and the like."""
     result: Result
-    """What the operation had done until then, and told of single licences."""
+    """The result of the operation up to the failure."""
 
     def __init__(self, hresult: int, sentence: str, result: Result = NOTHING) -> None:
         super().__init__(_ERRNOS.get(hresult), sentence)
@@ -27,7 +28,7 @@ class Error(OSError):
 
     @property
     def name(self) -> str:
-        """The HRESULT's name in the C header, "" for a number that is not of this library."""
+        """The HRESULT's name in the C header; "" for a number that the library does not have."""
         return str(_c.hresult_name(self.hresult).decode())
 
     def __str__(self) -> str:
@@ -38,7 +39,7 @@ class Error(OSError):
 
 
 class BackupExists(Error, FileExistsError):
-    """There is a backup, and it was not to be replaced."""
+    """There is a backup, and the call did not ask to replace it."""
 
 
 class NothingBackedUp(Error):
@@ -54,14 +55,14 @@ class NoDirectory(Error, FileNotFoundError):
 
 
 class NotADirectory(Error, NotADirectoryError):
-    """Something that must be a directory is none."""
+    """A path that must be a directory is something else."""
 
 
 class BackupCorrupt(Error):
-    """The backup is truncated, altered, or not of this library.
+    """The backup is truncated or altered, or was not made by this library.
 
-    `result.damaged` names the licences that are damaged, as far as that can be told. After a
-    restore with `salvage`, `result.licenses` counts those that have come back.
+    `result.damaged` names the damaged licences, as far as their names are known. After a restore
+    with `salvage`, `result.licenses` counts the licences that were restored.
     """
 
 
@@ -70,7 +71,7 @@ class NotFound(Error, LookupError):
 
 
 class Canceled(Error):
-    """The operation was canceled, by `cancel()` or `close()`."""
+    """The operation was cancelled, by `cancel()` or `close()`."""
 
 
 class Busy(Error):
@@ -90,7 +91,7 @@ class DiskFull(Error):
 
 
 class InvalidArgument(Error, ValueError):
-    """An argument is wrong: a level that zstd does not have, a path that is none."""
+    """An argument is wrong, for example a level that zstd does not have."""
 
 
 _CLASSES: dict[int, type[Error]] = {
@@ -133,13 +134,15 @@ _ERRNOS: dict[int, int] = {
 def error_of(hr: int, sentence: str, result: Result = NOTHING) -> Error:
     """The exception for a failure."""
     if hr == Hr.E_HANDLE:
-        sentence = "The restorer is closed, or was made before this process was forked."
+        sentence = (
+            "The restorer is closed, or was made before this process was forked. Make a new one."
+        )
     return _CLASSES.get(hr, Error)(
-        hr, sentence or _c.hresult_message(hr).decode() or f"Failed with {hr:#010x}.", result
+        hr, sentence or _c.hresult_message(hr).decode() or f"It failed with {hr:#010x}.", result
     )
 
 
 def check_call(handle: int, hr: int) -> None:
-    """Raises what a call on this restorer has failed with, if it has."""
+    """Raises the failure of a call on this restorer, if it has failed."""
     if _c.failed(hr):
         raise error_of(hr, _c.error_message(handle))

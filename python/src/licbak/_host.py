@@ -1,4 +1,4 @@
-"""A store of the program's own as the library sees it: C functions that lead to its methods."""
+"""A store of the program's own as the library sees it: C functions that call its methods."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from . import _c
 from ._c import Hr
 from ._licenses import Format, License, Right
 
-# The library is given keys and calls functions that are never freed. A store lives as long as its
+# The library gets keys, and calls functions that are never freed. A store lives as long as its
 # restorer or an operation on it.
 _stores: weakref.WeakValueDictionary[int, HostStore] = weakref.WeakValueDictionary()
 
 
 class HostStore:
-    """Leads the library's calls to a store, and keeps what its methods raise."""
+    """Passes the library's calls to a store, and keeps the exceptions of its methods."""
 
     def __init__(self, store: Any) -> None:
         self.store = store
         self.raised: Optional[BaseException] = None
 
     def functions(self) -> _c.Store:
-        """The C functions. Those that the store lacks are NULL."""
+        """The C functions; NULL for each method that the store lacks."""
         _stores[id(self)] = self
         functions = _c.Store(struct_size=ctypes.sizeof(_c.Store), context=id(self))
         for name, function in _FUNCTIONS:
@@ -32,12 +32,12 @@ class HostStore:
         return functions
 
     def take_raised(self) -> Optional[BaseException]:
-        """What a method has raised since this was asked last."""
+        """The exception that a method has raised since the last call of this function."""
         raised, self.raised = self.raised, None
         return raised
 
     def call(self, function: Callable[[Any], int]) -> int:
-        """Gives the store to `function`; no exception gets further."""
+        """Gives the store to `function`, and keeps its exception."""
         try:
             return function(self.store)
         except BaseException as error:
@@ -87,7 +87,7 @@ _FUNCTIONS = (
 
 
 def license_of(told: _c.License, content: Optional[bytes]) -> License:
-    """A licence that the library gives."""
+    """The Python object for a licence from the library."""
     return License(
         name=told.name.decode(),
         content=content,
@@ -101,9 +101,9 @@ def license_of(told: _c.License, content: Optional[bytes]) -> License:
 
 def _give(license: License, emit: Any, emit_context: int) -> int:
     if license.content is None:
-        raise ValueError(f"The store gives the licence {license.name!r} without its content.")
-    if not -(2**63) <= license.modified_ns < 2**63:  # of which C would take the lower bits
-        raise ValueError(f"The licence {license.name!r} is modified too far from 1970.")
+        raise ValueError(f"The store must give the licence {license.name!r} with its content.")
+    if not -(2**63) <= license.modified_ns < 2**63:  # C would take only the lower bits
+        raise ValueError(f"modified_ns of the licence {license.name!r} must fit into 64 bits.")
     content = bytes(license.content)
     return int(
         emit(
@@ -122,7 +122,7 @@ def _give(license: License, emit: Any, emit_context: int) -> int:
 
 
 def c_text(text: str) -> bytes:
-    """A name or key ID for the library, which would read it up to a NUL."""
+    """A name or key ID for the library, which would read it only up to a NUL."""
     if "\0" in text:
-        raise ValueError(f"A licence's name or key ID has a NUL in it: {text!r}.")
+        raise ValueError(f"A licence's name or key ID must not have a NUL: {text!r}.")
     return text.encode()

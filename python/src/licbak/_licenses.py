@@ -15,16 +15,16 @@ class Right(enum.IntEnum):
     """Whether the issuer allows a licence to be backed up."""
 
     UNSTATED = 0
-    """The licence does not say; it is backed up, unless `leave_out_unstated` is set."""
+    """The licence does not say. It is backed up, unless `leave_out_unstated` is set."""
     ALLOWED = 1
     DENIED = 2
 
 
 class Format(enum.IntEnum):
-    """What kind of licence it is, as its content shows."""
+    """The format of a licence, as its content shows it."""
 
     OPAQUE = 0
-    """None that the library knows."""
+    """A format that the library does not know."""
     WMDRM = 1
     """Windows Media DRM 7, XML."""
     XMR = 2
@@ -36,27 +36,31 @@ class Format(enum.IntEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Format:
-        return cls.OPAQUE  # one that a later library knows
+        return cls.OPAQUE  # a format that only a later library knows
 
 
 @dataclass(frozen=True)
 class License:
-    """A licence: from a backup's list, or on its way from or to a store of the program's own."""
+    """A licence from a backup's list, or from or for a store of the program's own."""
 
     name: str
-    """Unique in its store: relative, '/' between parts."""
+    """The name: unique in its store, relative, '/' between parts."""
     content: Optional[bytes] = field(default=None, repr=False)
-    """None in a list of a backup: only the size is known. A store must give it."""
+    """The content; None in the list of a backup, which has only the size. A store must give it."""
     key_id: Optional[str] = None
-    """What it unlocks, as its issuer names it. From a store None: read it from the content."""
+    """What the licence unlocks, as its issuer names it.
+
+    From a store, None means that the library reads it from the content.
+    """
     modified_ns: int = 0
-    """Nanoseconds since 1970 UTC, as in `os.stat_result.st_mtime_ns`; 0: not known."""
+    """The time of the last modification in nanoseconds since 1970 UTC, as `st_mtime_ns` of
+    `os.stat_result`; 0: not known."""
     right: Right = Right.UNSTATED
-    """From a store UNSTATED: read it from the content."""
+    """The backup right. From a store, UNSTATED means that the library reads it from the content."""
     format: Format = Format.OPAQUE
-    """Told by the library; ignored from a store."""
+    """The format, from the library; ignored from a store."""
     size: int = 0
-    """Bytes of the content; follows from it where that is given."""
+    """The size of the content in bytes; set from the content if that is given."""
 
     def __post_init__(self) -> None:
         if self.content is not None:
@@ -64,7 +68,7 @@ class License:
 
     @property
     def modified(self) -> Optional[datetime]:
-        """When it was modified, in UTC, to the microsecond; None if that is not known."""
+        """The time of the last modification in UTC, to the microsecond; None if not known."""
         if self.modified_ns == 0:
             return None
         return _EPOCH + timedelta(microseconds=self.modified_ns // 1000)
@@ -74,7 +78,7 @@ class Source(Protocol):
     """A store that can be backed up."""
 
     def enumerate(self) -> Iterable[License]:
-        """Every licence with its content; in the same order each time, for equal backups."""
+        """Gives every licence with its content. The same order each time makes equal backups."""
         ...
 
 
@@ -82,7 +86,7 @@ class Target(Protocol):
     """A store that can be restored into. A dry run needs no `put`."""
 
     def get(self, name: str) -> Optional[License]:
-        """The licence of that name with its content, None if there is none."""
+        """Gives the licence of that name with its content, or None."""
         ...
 
     def put(self, license: License) -> None:
@@ -91,8 +95,8 @@ class Target(Protocol):
 
 
 class Store(Source, Target, Protocol):
-    """A store of the program's own: licences in a database, in memory, among other things.
+    """A store of the program's own, for licences in a database, in memory, or among other things.
 
-    Its methods are called on a thread of the library, one at a time. What they raise ends the
-    operation and comes out of the call that started it.
+    Its methods are called on a thread of the library, one at a time. An exception from a method
+    ends the operation and is raised by the call that started it.
     """

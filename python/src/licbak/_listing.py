@@ -1,4 +1,4 @@
-"""One pass over the list of a backup, from which a reader takes batches as it likes."""
+"""One pass over the list of a backup, in batches that a reader takes when it likes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from ._licenses import License
 _BATCH = 512
 _AHEAD = 4
 
-# Those whose thread runs; it keeps this itself. The library is given the keys and calls a function
-# that is never freed.
+# The listings whose threads run; each thread adds and removes its own. The library gets the keys,
+# and calls a function that is never freed.
 _listings: dict[int, Listing] = {}
 os.register_at_fork(after_in_child=_listings.clear)  # their threads stay in the parent
 
 closing: set[int] = set()
-"""The restorers that are about to be destroyed: no list of theirs may begin."""
+"""The restorers that are about to be destroyed. No list of such a restorer may begin."""
 
 
 class Listing:
     """Lists on a thread of its own, a few batches ahead of the reader.
 
-    The library pushes its list and can't be left standing in the middle of it, hence the thread.
-    It also leaves the reader's thread open to signals. It ends with the list, or by `stop`.
+    The library pushes its list and can't be stopped in the middle of it, so the list needs a
+    thread. The thread also leaves the reader's thread open to signals. It ends with the list, or by
+    `stop`.
 
-    Ctrl-C may come at any point of the reader's. So between the two there is nothing of Python's
-    that it could leave locked: no Condition, no Semaphore, and no Thread, whose start waits.
+    Ctrl-C may come at any point of the reader's code. So the two threads share nothing of Python's
+    that Ctrl-C could leave locked: no Condition, no Semaphore, and no Thread, whose start waits.
     """
 
     def __init__(self, handle: int) -> None:
@@ -52,17 +53,17 @@ class Listing:
         self._thread = 0
 
     def begin(self) -> None:
-        """Starts the thread. Whatever comes in between, `stop` is to follow."""
+        """Starts the thread. `stop` must follow, also after an exception."""
         _thread.start_new_thread(self._list, ())
 
     def read(self) -> Iterator[License]:
-        """Starts, and gives all of the list; `stop` is to follow."""
+        """Starts the thread, and gives the whole list. `stop` must follow."""
         self.begin()
         while batch := self.next_batch():
             yield from batch
 
     def next_batch(self) -> list[License]:
-        """Waits for more of the list; an empty batch is its end. Raises what it failed with."""
+        """Waits for more of the list; an empty batch is its end. Raises the failure of the list."""
         if self._is_in_parent():
             raise error_of(Hr.E_HANDLE, "")
         batch = self._ready.get()
@@ -74,32 +75,32 @@ class Listing:
         return batch
 
     def tell_to_stop(self) -> None:
-        """Lets the thread end; its reader is told that the restorer is closed."""
+        """Lets the thread end, and tells its reader that the restorer is closed."""
         self._stopped = True
         self._room.put(None)
 
     def stop(self) -> None:
         """Ends the thread, if it has not ended, and waits for it."""
         self.tell_to_stop()
-        # One that has not got as far as to be among the others ends by itself. The wait has a limit
-        # since there may be two that wait, and Ctrl-C can have one of them keep the lock.
+        # A thread that is not among the listings yet ends by itself. The wait has a limit because
+        # two threads may wait here, and Ctrl-C can make one of them keep the lock.
         while id(self) in _listings and not self._is_own_thread():
             if self._over.acquire(timeout=0.1):
                 self._over.release()
 
     def _is_own_thread(self) -> bool:
-        """Whether this is called by the thread, where garbage may be collected."""
+        """Whether the thread itself calls this. It may, since garbage may be collected there."""
         return self._thread == threading.get_ident()
 
     def _is_in_parent(self) -> bool:
-        """Whether this process was forked: the thread has stayed behind."""
+        """Whether this process was forked after the thread started: the thread is in the parent."""
         return os.getpid() != self._process
 
     def _list(self) -> None:
         self._thread = threading.get_ident()
         _listings[id(self)] = self
         try:
-            if self.handle in closing:  # looked at when `stop_all` can see this list, not before
+            if self.handle in closing:  # checked only now that `stop_all` can see this list
                 raise error_of(Hr.E_HANDLE, "")
             if not self._stopped:
                 check_call(self.handle, _c.list_backup(self.handle, _LICENSE_CALLBACK, id(self)))
@@ -112,26 +113,26 @@ class Listing:
             self._over.release()
 
     def take(self, license: License) -> int:
-        """Takes a licence; a failure when no more are wanted."""
+        """Takes a licence. Gives a failure when no more licences are wanted."""
         self._filling.append(license)
         if len(self._filling) == _BATCH:
             self._pass_on()
         return Hr.E_ABORT if self._stopped else Hr.S_OK
 
     def fail(self, error: BaseException) -> None:
-        """Keeps what went wrong for the reader; the first wins."""
+        """Keeps the first failure for the reader."""
         if self._failure is None:
             self._failure = error
 
     def _pass_on(self) -> None:
         batch, self._filling = self._filling, []
-        if batch:  # an empty one would be the end
+        if batch:  # an empty batch would be the end
             self._room.get()
             self._ready.put(batch)
 
 
 def stop_all(handle: int) -> None:
-    """Ends all listings of this restorer: it could not be destroyed before."""
+    """Ends all listings of this restorer, which can't be destroyed before."""
     listings = [listing for listing in tuple(_listings.values()) if listing.handle == handle]
     for listing in listings:
         listing.tell_to_stop()
@@ -140,7 +141,7 @@ def stop_all(handle: int) -> None:
 
 
 def is_listing(handle: int) -> bool:
-    """Whether a thread lists for this restorer, other than the one that asks."""
+    """Whether a thread other than the calling one lists for this restorer."""
     return any(
         listing.handle == handle and not listing._is_own_thread()
         for listing in tuple(_listings.values())

@@ -1,4 +1,4 @@
-"""One operation of the library: from its start to its end."""
+"""One operation of the library, from its start to its end."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ._report import NOTHING, LeftOut, Progress, Result
 
 ProgressCallback = Callable[[Progress], object]
 
-# An operation lives until its end has been told, whoever else forgets it. The library is given the
-# keys and calls a function that is never freed. No key is used twice: what is told to one that has
-# gone must not reach another.
+# An operation lives until its end has been told, also if nobody else refers to it. The library gets
+# the keys, and calls a function that is never freed. No key is used twice, so that an event for an
+# operation that is gone never reaches another one.
 _running: dict[int, Operation] = {}
 _keys = itertools.count(1)
 os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
 
 
 class Operation:
-    """What an operation has told so far.
+    """The events that an operation has told so far.
 
-    `on_progress` is called on the library's thread. So is `on_end`, as the last of all; it must not
-    raise. `restorer` is kept from being collected meanwhile.
+    `on_progress` and `on_end` are called on the library's thread. `on_end` comes last, and must not
+    raise. The operation keeps `restorer` from being collected.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Operation:
         self._key = next(_keys)
         self._handle = 0
         self.has_begun = False
-        """Whether the library has taken it on, as far as that is known here."""
+        """Whether the library has begun the operation, as far as this is known here."""
         self.ended = False
-        """Whether nothing comes any more, or will."""
+        """Whether no event comes any more."""
         self.raised: Optional[BaseException] = None
-        """What a function of the program has raised: the outcome, whatever the library says."""
+        """The exception of a function of the program: the outcome, whatever the library says."""
         self._hr: int = Hr.S_OK
         self._sentence = ""
         self._restricted: list[str] = []
@@ -59,7 +59,7 @@ class Operation:
         self._result = NOTHING
 
     def begin(self, start: Any, handle: int, flags: int) -> None:
-        """Starts it, with one of the library's functions; raises if it does not begin."""
+        """Starts the operation with a function of the library; raises if it does not begin."""
         self._handle = handle
         _running[self._key] = self
         hr = start(handle, flags, _STATUS_CALLBACK, self._key)
@@ -70,16 +70,16 @@ class Operation:
         self.has_begun = True
 
     def abandon(self) -> None:
-        """Cancels it and waits for its end, for an exception that came in anywhere from `begin` on.
+        """Cancels the operation and waits for its end, after an exception in `begin` or later.
 
-        Another gets out of this. The exception may have come before it was noted that the library
-        has begun; then the first event tells.
+        Another exception ends this wait. The first exception may have come before `has_begun` was
+        set; then the first event sets it.
         """
         try:
             while not self.ended:
                 if self.has_begun:
                     _c.cancel(self._handle)
-                waited = _c.wait(self._handle, 1)  # in which no signal would be heeded, so not long
+                waited = _c.wait(self._handle, 1)  # short, because no signal is handled in it
                 if waited == Hr.S_OK:
                     break
                 if not self.has_begun and (waited != Hr.S_FALSE or self._has_rival()):
@@ -130,23 +130,23 @@ class Operation:
             self.stop_for(self._host.take_raised())
 
     def stop_for(self, raised: Optional[BaseException]) -> None:
-        """Keeps what a function of the program has raised; the first wins."""
+        """Keeps the first exception that a function of the program has raised."""
         if self.raised is None:
             self.raised = raised
 
     def end(self) -> None:
-        """Lets go of everything: nothing comes any more."""
+        """Frees everything, since no event comes any more."""
         self.ended = True
         _running.pop(self._key, None)
         self._on_end()
 
     def result(self) -> Result:
-        """What came of it, once it has ended; raises what it has failed with."""
+        """Gives the result of an operation that has ended, or raises its failure."""
         if self.raised is not None:
             try:
                 raise self.raised
             finally:
-                self.raised = None  # its traceback holds this frame, and so itself
+                self.raised = None  # the traceback holds this frame, which would hold the exception
         if _c.failed(self._hr):
             raise error_of(self._hr, self._sentence, self._result)
         return self._result
@@ -154,7 +154,7 @@ class Operation:
 
 def _on_status(status: int, hr: int, datatype: int, value: int, size: int, context: int) -> int:
     operation = _running.get(context)
-    if operation is None:  # an exception came in when it began
+    if operation is None:  # an exception came when the operation began
         return Hr.E_ABORT
     try:
         operation.take(status, hr, value, size)
@@ -171,7 +171,7 @@ _STATUS_CALLBACK = _c.StatusCallback(_on_status)
 
 
 def is_running(handle: int, other_than: Optional[Operation] = None) -> bool:
-    """Whether an operation of this restorer has begun, whose end is yet to be told."""
+    """Whether an operation of this restorer has begun and its end has not been told."""
     return any(
         operation.has_begun and operation._handle == handle
         for operation in tuple(_running.values())

@@ -1,4 +1,4 @@
-"""What an operation tells: how far it is, and what came of it."""
+"""The progress and the result of an operation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import _c
 
 
 class Phase(enum.IntEnum):
-    """What an operation is doing."""
+    """The phase of an operation."""
 
     STARTING = 0
     LISTING = 1
@@ -20,7 +20,7 @@ class Phase(enum.IntEnum):
     WORKING = 3
     """Licences are being saved, or moved into the store."""
     COMMITTING = 4
-    """What was written is brought to the disk and made visible."""
+    """The written data is brought to the disk and made visible."""
 
     @classmethod
     def _missing_(cls, value: object) -> Phase:
@@ -29,23 +29,23 @@ class Phase(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an operation is.
+    """The progress of an operation.
 
-    `done` and `total` count the steps of the phase, for a progress bar; both begin anew with each
-    phase, and `total` is None as long as it is not known. The other figures are of the operation.
+    `done` and `total` count the steps of the phase, for a progress bar. Both begin anew with each
+    phase. `total` is None as long as it is not known. The other figures are of the whole operation.
     """
 
     phase: Phase
     done: int
     total: Optional[int]
     licenses_done: int
-    """Saved, restored or verified."""
+    """Licences saved, restored or verified."""
     licenses_total: Optional[int]
-    """None until the store or the backup has been counted."""
+    """All licences of the operation; None until the store or the backup has been counted."""
     content_bytes: int
-    """Of the licences done."""
+    """Bytes of the licences done."""
     backup_bytes: int
-    """Written or read of the backup file."""
+    """Bytes of the backup file that were written or read."""
 
     @staticmethod
     def _of(told: _c.Progress) -> Progress:
@@ -69,27 +69,27 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an operation; of one that failed, up to there."""
+    """The result of an operation; of a failed operation, the result up to the failure."""
 
     licenses: int = 0
-    """How many were saved, restored or verified."""
+    """How many licences were saved, restored or verified."""
     content_bytes: int = 0
-    """Of these licences."""
+    """Bytes of these licences."""
     backup_bytes: int = 0
-    """Written or read of the backup file."""
+    """Bytes of the backup file that were written or read."""
     restricted: tuple[str, ...] = ()
-    """Key IDs of licences that are not backed up since their issuer denies it."""
+    """Key IDs of licences that are not backed up because their issuers deny backup."""
     left_out: tuple[LeftOut, ...] = ()
-    """All that is not backed up: these licences, links, and files that are no regular ones."""
+    """All that is not backed up: these licences, links, special files, other backups of licbak."""
     kept: tuple[str, ...] = ()
-    """Names of licences that the store holds in another version than the backup, and keeps."""
+    """Names of licences of which the store has another version, and keeps its own."""
     damaged: tuple[str, ...] = ()
     """Names of licences whose bytes in the backup are damaged."""
     skipped: int = 0
-    """How many could not be read, kept or put back, and were passed over: 0 in this version."""
+    """Licences that could not be read, kept or put back: 0 in this version."""
     gone: Optional[int] = 0
-    """How many are in the backup that was replaced, and in the store no more; None where that
-    could not be told."""
+    """Licences of the backup that was replaced that are not in the store any more; None if their
+    number is not known."""
 
 
 NOTHING = Result()

@@ -29,7 +29,7 @@ Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 class BaseRestorer:
-    """What restorers have in common: their settings, `cancel`, and a handle that is given back."""
+    """The common part of restorers: their settings, `cancel`, and a handle that is freed."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class BaseRestorer:
         compression_level: Optional[int] = None,
         leave_out_unstated: bool = False,
     ) -> None:
-        """Makes a restorer; what is missing for an operation is told when it is called.
+        """Makes a restorer. A setting that an operation needs and lacks is told at its call.
 
         Args:
             store: Where the licences are: a directory that holds nothing else, an SQLite database
                 with a table `license`, or an object with the methods of `Source`, of `Target`, or
                 of both.
             backup: The directory that a backup is saved in, and found in.
-            threads: How many workers, 256 at most; None: as many as there are cores.
-            compression_level: A level of zstd; None: what has been measured to be best.
+            threads: How many workers, 256 at most; None: one for each core.
+            compression_level: A level of zstd; None: the level that measured best.
             leave_out_unstated: Whether to leave out licences that state no backup right.
 
         Raises:
@@ -74,10 +74,10 @@ class BaseRestorer:
             self._set_number("UnstatedRight", 1)
 
     def cancel(self) -> bool:
-        """Ends the operation that runs, which then raises `Canceled`. From any thread.
+        """Cancels the running operation, which then raises `Canceled`. Allowed on any thread.
 
         Returns:
-            Whether it will; not if none runs, or if it is too late.
+            Whether the operation will end so; False if none runs, or if it is too late.
         """
         return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
 
@@ -87,7 +87,7 @@ class BaseRestorer:
 
     def _close(self) -> None:
         _close(self._handle)
-        self._unclosed.detach()  # only now: a Ctrl-C before leaves something to be closed
+        self._unclosed.detach()  # only now, so that a Ctrl-C before leaves the finalizer
 
     def _set_store(self, store: Union[Path, Source, Target]) -> None:
         if isinstance(store, (str, bytes, os.PathLike)):
@@ -118,17 +118,24 @@ class BaseRestorer:
         check_call(self._handle, hr)
 
     def _refusal(self, name: str, shown: object) -> Exception:
-        return error_of(_c.Hr.E_INVALIDARG, f"{name} can't be {shown!r}.")
+        sentence = f"{name} can't be {shown!r}. It must be {range_of(name)}."
+        return error_of(_c.Hr.E_INVALIDARG, sentence)
+
+
+def range_of(name: str) -> str:
+    """The values that a property may have, for a sentence."""
+    numbers = {"Threads": "0 to 256", "CompressionLevel": "-131072 to 22"}
+    return numbers.get(name, "a path without '://' and without a NUL")
 
 
 def _close(handle: int) -> None:
     closing.add(handle)
     stop_all(handle)
     if _c.failed(_c.destroy(handle)) and not _c.is_inside_host():
-        # Another call has been first, and is perhaps still waiting for the end.
+        # Another call was first, and may still wait for the end.
         while is_running(handle) or is_listing(handle):
             time.sleep(0.001)
-    closing.discard(handle)  # from now on the library tells
+    closing.discard(handle)  # from now on the library refuses a list itself
 
 
 def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
@@ -156,13 +163,13 @@ def restore_license_of(key_id: str) -> Any:
 
 
 class Restorer(BaseRestorer):
-    """Backs up, restores, verifies and lists, and returns when that is done.
+    """Backs up, restores, verifies and lists. Each call returns when its operation has ended.
 
-    It may be used from any thread, for one operation at a time; another meanwhile is `Busy`. Ctrl-C
-    cancels the operation and is raised when that has ended.
+    A restorer may be used from any thread, for one operation at a time; a second one is `Busy`.
+    Ctrl-C cancels the operation and is raised when the operation has ended.
 
     `on_progress` is called on a thread of the library some tens of times a second at most, one call
-    at a time. What it raises ends the operation and comes out of the call.
+    at a time. An exception from it ends the operation and is raised by the call.
     """
 
     def backup(
@@ -179,14 +186,14 @@ class Restorer(BaseRestorer):
 
         Args:
             overwrite: Replace the backup that is there.
-            full: Read every licence anew, and take nothing over from the backup that is there.
+            full: Read every licence anew, and take nothing over from the old backup.
             dry_run: Tell everything, write nothing.
-            on_progress: Told how far it is.
+            on_progress: Is given the progress.
 
         Raises:
             BackupExists: There is a backup, and neither `overwrite` nor `dry_run`.
             NothingBackedUp: The store has no licence that may be backed up; an old backup stays.
-            Error: What else failed, in its own class where there is one.
+            Error: Any other failure, in its own class where there is one.
         """
         return self._run(_c.backup_licenses, backup_flags(overwrite, full, dry_run), on_progress)
 
@@ -200,23 +207,25 @@ class Restorer(BaseRestorer):
     ) -> Result:
         """Completes the store with the licences of the backup, and deletes none.
 
-        The whole backup is checked first: a damaged one changes nothing, unless `salvage`. When
-        this returns all is on the disk. Canceled or failed, a directory keeps what it got and a
-        database nothing; run again, it is completed.
+        The whole backup is checked first. A damaged backup changes nothing, unless `salvage` is
+        given. When this returns, all is on the disk. When a restore is cancelled or fails, a
+        directory keeps what it got, and a database keeps nothing. The same restore, run again,
+        completes the store.
 
         Args:
-            overwrite: Replace licences that the store holds in another version, which it keeps
-                otherwise (`Result.kept`).
-            salvage: Restore whatever is intact of a damaged backup, and raise `BackupCorrupt` all
-                the same: its `result` tells what came back and what is lost. Where the end of the
-                file is lost, nothing has the names any more, and `overwrite` does not count.
+            overwrite: Replace licences that the store has in another version. Without this the
+                store keeps its own version (`Result.kept`).
+            salvage: Restore the intact licences of a damaged backup, and raise `BackupCorrupt` all
+                the same. Its `result` tells how many licences were restored, and which are lost. If
+                the end of the file is lost, the names of lost licences are not known, and
+                `overwrite` does not count.
             dry_run: Tell everything, write nothing.
-            on_progress: Told how far it is.
+            on_progress: Is given the progress.
 
         Raises:
-            NoBackup: There is none.
+            NoBackup: There is no backup.
             BackupCorrupt: The backup is damaged.
-            Error: What else failed, in its own class where there is one.
+            Error: Any other failure, in its own class where there is one.
         """
         flags = restore_flags(overwrite, salvage, dry_run)
         return self._run(_c.restore_licenses, flags, on_progress)
@@ -230,9 +239,9 @@ class Restorer(BaseRestorer):
         dry_run: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
-        """Restores the licences that have this key ID: mostly one, and all of them where several.
+        """Restores the licences that have this key ID: mostly one. If several have it, all of them.
 
-        Little of the backup is read, however large it is. Otherwise as `restore`.
+        Little of the backup is read, however large it is. Everything else is as in `restore`.
 
         Args:
             key_id: What the licence unlocks, as in `License.key_id` of `licenses()`.
@@ -243,7 +252,7 @@ class Restorer(BaseRestorer):
 
         Raises:
             NotFound: No licence of the backup has the key ID.
-            InvalidArgument: No licence can have it.
+            InvalidArgument: No licence can have this key ID.
             Error: As for `restore`.
         """
         flags = restore_flags(overwrite, salvage, dry_run)
@@ -253,25 +262,25 @@ class Restorer(BaseRestorer):
         """Reads every byte of the backup and compares every digest.
 
         Args:
-            on_progress: Told how far it is.
+            on_progress: Is given the progress.
 
         Raises:
-            NoBackup: There is none.
-            BackupCorrupt: The backup is damaged; its `result.damaged` names the licences.
-            Error: What else failed, in its own class where there is one.
+            NoBackup: There is no backup.
+            BackupCorrupt: The backup is damaged; `result.damaged` names the damaged licences.
+            Error: Any other failure, in its own class where there is one.
         """
         return self._run(_c.verify_backup, 0, on_progress)
 
     def licenses(self) -> Iterator[License]:
-        """The licences of the backup, without their contents, in the backup's order.
+        """Gives the licences of the backup, without their contents, in the backup's order.
 
-        They are read as they are asked for, by a thread that ends with the iteration. It may go on
-        while an operation runs.
+        A thread reads them as you iterate, and ends with the iteration. An operation may run during
+        the iteration.
 
         Raises:
-            NoBackup: There is none.
+            NoBackup: There is no backup.
             BackupCorrupt: The list is damaged.
-            Error: What else failed, in its own class where there is one.
+            Error: Any other failure, in its own class where there is one.
         """
         listing = Listing(self._handle)
         try:
@@ -280,10 +289,11 @@ class Restorer(BaseRestorer):
             listing.stop()
 
     def close(self) -> None:
-        """Cancels what runs, waits for its end, and frees the restorer: every call is `Closed`.
+        """Cancels a running operation, waits for its end, and frees the restorer.
 
-        Called inside `on_progress` or a method of the store it does not wait. A second call does
-        nothing. What is not closed is when it is collected, or when the program ends.
+        Every later call raises `Closed`. Inside `on_progress` or a method of the store this call
+        does not wait. A second call does nothing. A restorer that is not closed is closed when it
+        is collected, or when the program ends.
         """
         self._close()
 
@@ -299,15 +309,15 @@ class Restorer(BaseRestorer):
         self.close()
 
     def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
-        # A lock and a flag, and no Event: that is Python code, which Ctrl-C can leave with its own
-        # lock held.
+        # A lock and a flag, and no Event: an Event is Python code, in which Ctrl-C can leave a lock
+        # held.
         over = threading.Lock()
         over.acquire()
         operation = Operation(self, self._host, on_progress, over.release)
         try:
             operation.begin(start, self._handle, flags)
             while not operation.ended:
-                over.acquire()  # here, and not in the library, where no signal would be heeded
+                over.acquire()  # here and not in the library, where no signal is handled
         except BaseException:
             operation.abandon()
             raise
