@@ -275,8 +275,8 @@ fn soname_and_nodelete() {
     );
 }
 
-/// Threads of a host that loads the library itself have its thread-local storage from the start: what glibc made
-/// when it is first used would end the process where there is no memory.
+/// Threads of a host that loads the library itself have its thread-local storage from the start:
+/// what glibc made when it is first used would end the process where there is no memory.
 #[test]
 fn static_thread_local_storage() {
     let machine = expect(Command::new("uname").arg("-m"));

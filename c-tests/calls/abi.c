@@ -1,5 +1,6 @@
-/* What a program that was compiled with another version of the header relies on, a line each: how large each
- * struct is, where its members are, how the other types look. `abi.txt` has it as it was; see abi.rs. */
+/* What a program that was compiled with another version of the header relies on, a line each: how
+ * large each struct is, where its members are, how the other types look. `abi.txt` has it as it
+ * was; see abi.rs. */
 #include <licbak.h>
 
 #include <stdio.h>

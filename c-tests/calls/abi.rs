@@ -1,7 +1,8 @@
-//! What programs that are built already rely on is as `abi.txt` has it: the exported functions with their
-//! parameters, the constants, and the layout of every struct. Where the two differ this test fails;
-//! `LICBAK_BLESS=1 cargo test --test c abi` writes the file anew, and whether that needs a new SONAME is
-//! for whoever does it to decide: what is new at the end of a struct or of the list does not.
+//! What programs that are built already rely on is as `abi.txt` has it: the exported functions with
+//! their parameters, the constants, and the layout of every struct. Where the two differ this test
+//! fails; `LICBAK_BLESS=1 cargo test --test c abi` writes the file anew, and whether that needs a
+//! new SONAME is for whoever does it to decide: what is new at the end of a struct or of the list
+//! does not.
 
 use std::fs;
 use std::process::Command;
@@ -51,8 +52,8 @@ fn layout() -> String {
     text
 }
 
-/// Each member of each struct is in the program that prints the layout, and so will those that are still to
-/// come.
+/// Each member of each struct is in the program that prints the layout, and so will those that are
+/// still to come.
 fn check_members(layout: &str) {
     let header = read(&stage().join("include/licbak.h"));
     let mut members = 0;

@@ -97,8 +97,8 @@ static void arguments_before_properties(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* While an operation runs every start is BUSY, but an argument that is wrong is still told first, and a
- * property that is missing comes after. */
+/* While an operation runs every start is BUSY, but an argument that is wrong is still told first,
+ * and a property that is missing comes after. */
 static void busy(void)
 {
     gate g;
@@ -143,8 +143,8 @@ static void set_some(licbak_restorer *r, int which, const char *other)
     }
 }
 
-/* Each property that an operation needs, absent or empty, and that nothing stands in for it. A backup is
- * there: a missing property is told before that. */
+/* Each property that an operation needs, absent or empty, and that nothing stands in for it. A
+ * backup is there: a missing property is told before that. */
 static void missing_properties(void)
 {
     licbak_restorer *r = bare();

@@ -1,5 +1,5 @@
-/* A restorer is a ticket: what is none gets E_HANDLE from every function, whatever it is, and nothing else
- * happens. Also the sizes that a host may give its structs. */
+/* A restorer is a ticket: what is none gets E_HANDLE from every function, whatever it is, and
+ * nothing else happens. Also the sizes that a host may give its structs. */
 #include "../support/functions.h"
 #include "../support/process.h"
 
@@ -87,8 +87,8 @@ static licbak_restorer *from_bits(uint64_t bits)
 
 enum { VALUES = 2000000, SOME = 100 };
 
-/* Shared with the child that makes the calls, so that a crash can be counted: it ends the child alone, and
- * another goes on behind the value that did it. */
+/* Shared with the child that makes the calls, so that a crash can be counted: it ends the child
+ * alone, and another goes on behind the value that did it. */
 struct torture {
     int next, function;
     uint64_t value;
@@ -181,8 +181,8 @@ static char *properties_of(licbak_restorer *r)
     return text;
 }
 
-/* Gives every value that is left to every function, among restorers that live and one that is busy; all of them
- * and the process are afterwards what they were. */
+/* Gives every value that is left to every function, among restorers that live and one that is busy;
+ * all of them and the process are afterwards what they were. */
 static void torture_on(void *shared)
 {
     struct torture *torture = shared;

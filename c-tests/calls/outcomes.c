@@ -1,4 +1,5 @@
-/* Outcomes: each failure that a directory store can meet has its code, its sentence, and changes nothing. */
+/* Outcomes: each failure that a directory store can meet has its code, its sentence, and changes
+ * nothing. */
 #include "../support/disk.h"
 #include "../support/process.h"
 #include "../support/recorder.h"
@@ -138,8 +139,8 @@ static void without_permission(void *unused)
     CHECK_TEXT(entries("own/target"), "");
 }
 
-/* No thread to be had, or not all of them: told at the call, nobody is left behind, and the restorer works again
- * when there are. */
+/* No thread to be had, or not all of them: told at the call, nobody is left behind, and the
+ * restorer works again when there are. */
 static void without_threads(void *unused)
 {
     (void)unused;
@@ -217,7 +218,8 @@ static int lowest_free(void)
     return fd;
 }
 
-/* From no descriptor to be had up to enough: each run says so or succeeds, and nothing is left behind. */
+/* From no descriptor to be had up to enough: each run says so or succeeds, and nothing is left
+ * behind. */
 static void open_file_limit(void *unused)
 {
     (void)unused;
@@ -308,8 +310,8 @@ static void read_only_disk(void *unused)
     CHECK_SAME_TREE("restored-from-read-only", "disk/store");
 }
 
-/* A folder of the store on another file system: backed up like any other, but nothing can be moved there, and
- * that is said before anything else has been. */
+/* A folder of the store on another file system: backed up like any other, but nothing can be moved
+ * there, and that is said before anything else has been. */
 static void mounted_in_the_store(void *unused)
 {
     (void)unused;

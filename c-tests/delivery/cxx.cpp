@@ -1,4 +1,5 @@
-// The header in C++: a backup whose callback is a lambda and whose context an object, in C++11 and later.
+// The header in C++: a backup whose callback is a lambda and whose context an object, in C++11 and
+// later.
 #include <licbak.h>
 
 #include <cstdio>

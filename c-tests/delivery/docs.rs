@@ -163,8 +163,8 @@ fn demo() {
     assert!(text.trim_end().ends_with("Everything agrees."), "{text}");
 }
 
-/// Real licence files of others, where they lie beside the checkout: they are known as what they are, and
-/// come back byte for byte.
+/// Real licence files of others, where they lie beside the checkout: they are known as what they
+/// are, and come back byte for byte.
 #[test]
 fn samples() {
     let samples = project().join("../shared/samples");

@@ -1,5 +1,6 @@
-// licbak.hpp as a host would use it, and where it could go wrong: lifetimes, exceptions, the moment between two
-// operations. The other half of this program is hpp_other.cpp: the header must do in several translation units.
+// licbak.hpp as a host would use it, and where it could go wrong: lifetimes, exceptions, the moment
+// between two operations. The other half of this program is hpp_other.cpp: the header must do in
+// several translation units.
 #include <licbak.hpp>
 
 #include <cstdlib>
@@ -73,8 +74,8 @@ std::string read(const fs::path &path)
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// A place of its own for a test: a store of three licences and a link, of which a backup gives notice, and a
-// directory for the backup.
+// A place of its own for a test: a store of three licences and a link, of which a backup gives
+// notice, and a directory for the backup.
 struct place {
     fs::path path, store = path / "store", backups = path / "backups";
 
@@ -401,7 +402,8 @@ void host_store_that_throws()
     failing = "";
     CHECK(r.restore().get().figures.licenses_done == 2);
 
-    // What emit throws is no exception of the host's: the sentence is the library's, whatever the host makes of it.
+    // What emit throws is no exception of the host's: the sentence is the library's, whatever the
+    // host makes of it.
     store->entries["..\\bad"] = {"", "", 0, licbak::right::unstated};
     const auto invalid = CAUGHT(licbak::error, r.backup(licbak::backup_flags::overwrite).get());
     CHECK(invalid.code() == licbak::errc::invalid_name);

@@ -1,4 +1,5 @@
-//! The installed tree as build systems find it, CMake and pkg-config, wherever it has been moved to.
+//! The installed tree as build systems find it, CMake and pkg-config, wherever it has been moved
+//! to.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,8 +39,8 @@ fn runs_with_shared(program: &Path, name: &str) -> bool {
 
 // -- CMake
 
-/// Finds licbak twice, as a project whose parts need it does, and links a program in C and one in C++ with each
-/// of TARGETS.
+/// Finds licbak twice, as a project whose parts need it does, and links a program in C and one in
+/// C++ with each of TARGETS.
 const CONSUMER: &str = r#"
 cmake_minimum_required(VERSION 3.13)
 project(consumer C CXX)
@@ -67,7 +68,8 @@ impl Project {
         Project(directory)
     }
 
-    /// Gives what CMake said as one line: where it wraps its own depends on how long the paths in them are.
+    /// Gives what CMake said as one line: where it wraps its own depends on how long the paths in
+    /// them are.
     fn configure(&self, prefix: &Path, settings: &[&str]) -> (ExitStatus, String) {
         let build = self.0.join("build");
         if build.exists() {
@@ -317,7 +319,8 @@ fn pkg_config_consumers() {
     fs::remove_dir_all(place).unwrap();
 }
 
-/// Without pkg-config too: what licbak.pc says is enough for a program that needs no shared library of ours.
+/// Without pkg-config too: what licbak.pc says is enough for a program that needs no shared library
+/// of ours.
 #[test]
 fn static_link_from_a_moved_install() {
     let place = scratch();
@@ -344,8 +347,8 @@ fn static_libs() -> Vec<String> {
     line.unwrap().split(' ').map(str::to_owned).collect()
 }
 
-/// rustc is asked about a crate that has nothing but ours in it: the answer is the same, and ours need not be
-/// compiled once more.
+/// rustc is asked about a crate that has nothing but ours in it: the answer is the same, and ours
+/// need not be compiled once more.
 #[test]
 fn static_libs_are_those_that_rustc_names() {
     stage(); // has built the library

@@ -1,4 +1,5 @@
-//! The Python package in `python/`: its wheel, its tests, its types, and what the README shows of it.
+//! The Python package in `python/`: its wheel, its tests, its types, and what the README shows of
+//! it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,8 @@ struct Installed {
     wheel: String,
 }
 
-/// The package as a user has it, with the staged library in its wheel. Names what is missing for it.
+/// The package as a user has it, with the staged library in its wheel. Names what is missing for
+/// it.
 fn installed() -> Option<&'static Installed> {
     static INSTALLED: OnceLock<Result<Installed, &str>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {

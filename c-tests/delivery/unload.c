@@ -1,5 +1,6 @@
-/* A host that loads the library when it needs it: dlopen, a backup, dlclose, two hundred times. Nothing stays
- * behind: no thread, no descriptor, no mapping, no memory that grows. LICBAK_SO names the library; it is not linked. */
+/* A host that loads the library when it needs it: dlopen, a backup, dlclose, two hundred times.
+ * Nothing stays behind: no thread, no descriptor, no mapping, no memory that grows. LICBAK_SO names
+ * the library; it is not linked. */
 #include "../support/process.h"
 
 #include <dlfcn.h>

@@ -1,6 +1,7 @@
-/* The power goes under a real file system: the operation is killed before one of its changes, and with it the file
- * system, which forgets all that was not brought to the disk. Mounted again, it has the old or the new, the new
- * where the end was told, and the next run succeeds. Takes root, and a second for each, so only torture.sh does it.
+/* The power goes under a real file system: the operation is killed before one of its changes, and
+ * with it the file system, which forgets all that was not brought to the disk. Mounted again, it
+ * has the old or the new, the new where the end was told, and the next run succeeds. Takes root,
+ * and a second for each, so only torture.sh does it.
  */
 #include "../support/jobs.h"
 

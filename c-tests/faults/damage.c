@@ -1,5 +1,5 @@
-/* Damaged backups: whatever byte is altered and wherever the file ends, verify and restore say CORRUPT and
- * the store is untouched. */
+/* Damaged backups: whatever byte is altered and wherever the file ends, verify and restore say
+ * CORRUPT and the store is untouched. */
 #include "../support/frames.h"
 #include "../support/recorder.h"
 
@@ -20,7 +20,8 @@ static void try_damaged(const uint8_t *bytes, size_t size, const char *what, siz
     }
 }
 
-/* Alters and cuts the backup at every `step` bytes, and at each of the last 64, where the lengths are. */
+/* Alters and cuts the backup at every `step` bytes, and at each of the last 64, where the lengths
+ * are. */
 static void damage(const char *backups, size_t step)
 {
     char path[64];
@@ -50,8 +51,9 @@ static void flip(uint8_t *bytes, size_t size, size_t at, int bit)
     bytes[at] ^= (uint8_t)(1 << bit);
 }
 
-/* Single bits: a hundred anywhere, and each one where no digest of the backup reaches, which is the header of
- * the last frame and the seek table. Some of those bits a decoder of zstd ignores; a backup must not. */
+/* Single bits: a hundred anywhere, and each one where no digest of the backup reaches, which is the
+ * header of the last frame and the seek table. Some of those bits a decoder of zstd ignores; a
+ * backup must not. */
 static void flip_bits(const char *backups)
 {
     char path[64];

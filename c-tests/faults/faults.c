@@ -1,6 +1,6 @@
-/* Every system call on the store and the backup fails, one at a time and with each error that it can have; or
- * does less than it was asked to; or from one on all fail. The code is the contract's, the files are whole, and
- * nothing is left behind.
+/* Every system call on the store and the backup fails, one at a time and with each error that it
+ * can have; or does less than it was asked to; or from one on all fail. The code is the contract's,
+ * the files are whole, and nothing is left behind.
  */
 #include "../support/jobs.h"
 
@@ -87,7 +87,8 @@ static bool can_have(const call *c, int error)
 /* Whether `hr` is a code for this error of this call. */
 static bool is_its_code(const call *c, int error, bool again, licbak_hresult hr)
 {
-    /* Calls that neither read nor write can be part of both; to look at what one has written is part of writing. */
+    /* Calls that neither read nor write can be part of both; to look at what one has written is
+     * part of writing. */
     bool is_own = strstr(c->path, "#") != NULL || strstr(c->path, "/.") != NULL;
     switch (error) {
     case EIO:
@@ -127,9 +128,10 @@ static bool is_sqlites_code(const call *c, bool again, licbak_hresult hr)
     return (opens(c) || again) && hr == LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
 }
 
-/* What SQLite can do without. Once a transaction is in the log and on the disk, it brings it to the database some
- * other time, and syncs the log again before; a new database that it can't bring into WAL mode it leaves in rollback
- * mode; and whether a folder was synced it does not ask. To sync it in the end is the library's own. */
+/* What SQLite can do without. Once a transaction is in the log and on the disk, it brings it to the
+ * database some other time, and syncs the log again before; a new database that it can't bring into
+ * WAL mode it leaves in rollback mode; and whether a folder was synced it does not ask. To sync it
+ * in the end is the library's own. */
 static bool can_sqlite_do_without(const job *j, const call *c, bool is_last)
 {
     if (j->changes == A_DATABASE && j->before == NULL) {
@@ -146,7 +148,8 @@ static bool can_sqlite_do_without(const job *j, const call *c, bool is_last)
     return is_one_of(c, " fchown unlink ");
 }
 
-/* Whether what it does is done another way then, since a sandbox may deny it, or the file system not know it. */
+/* Whether what it does is done another way then, since a sandbox may deny it, or the file system
+ * not know it. */
 static bool has_other_way(const call *c, int error)
 {
     bool only_asks = is_call(c, "linkat") && strncmp(c->path, "backups/.", 9) == 0; /* whether unnamed files get one */
@@ -154,8 +157,8 @@ static bool has_other_way(const call *c, int error)
     return only_asks || (error == EACCES && (is_unnamed || is_one_of(c, " renameat renameat2 openat2 ")));
 }
 
-/* Whether the job may succeed although this call failed, if all is there afterwards that should be. What changes
- * something must not have been in vain, and who only reads has no other way to it. */
+/* Whether the job may succeed although this call failed, if all is there afterwards that should be.
+ * What changes something must not have been in vain, and who only reads has no other way to it. */
 static bool can_do_without(const job *j, const call *c, int error, bool is_last)
 {
     bool is_hidden = c->path[0] == '.' || strstr(c->path, "/.") != NULL;

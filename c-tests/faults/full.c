@@ -1,5 +1,5 @@
-/* Disks that are full at every size, and limits on the size of files, for real: the code says so, what was there
- * stays, and with room again all succeeds.
+/* Disks that are full at every size, and limits on the size of files, for real: the code says so,
+ * what was there stays, and with room again all succeeds.
  */
 #include "../support/disk.h"
 #include "../support/repeat.h"

@@ -1,12 +1,13 @@
 """Backups made to do harm: none is believed, and none does any.
 
-Whoever made them computes every digest and checksum anew, so that nothing but the lie itself can give it away. Each is
-verified, listed, restored into a directory and into a host's store, whole, by key ID and salvaged, and backed up over.
-Of what is refused a store gets nothing; of what is salvaged, only licences with names that keep the rule; nothing is
-ever written elsewhere; memory stays bounded.
+Whoever made them computes every digest and checksum anew, so that nothing but the lie itself can
+give it away. Each is verified, listed, restored into a directory and into a host's store, whole, by
+key ID and salvaged, and backed up over. Of what is refused a store gets nothing; of what is
+salvaged, only licences with names that keep the rule; nothing is ever written elsewhere; memory
+stays bounded.
 
-LICBAK_SO names the library. Every fifth is backed up over; with LICBAK_TORTURE set each is. `hostile.py WORDS`
-tries only the cases whose description has the words.
+LICBAK_SO names the library. Every fifth is backed up over; with LICBAK_TORTURE set each is.
+`hostile.py WORDS` tries only the cases whose description has the words.
 """
 
 import io
@@ -177,8 +178,9 @@ class Hostile:
                 self.report(what, f"gives {name!a}")
 
     def repeat(self, what):
-        """A backup over it holds what the store does, or shows that it does not: whoever knows the states of the
-        store's files can have what he made of them taken over. A full one always holds it."""
+        """A backup over it holds what the store does, or shows that it does not: whoever knows the
+        states of the store's files can have what he made of them taken over. A full one always
+        holds it."""
         answer = self.back_up()
         self.check_code(f"{what}: a backup over it: {answer['sentence']}", answer["code"], GOOD)
         answer = self.operations.run("verify_backup", RestorePath=self.backups)

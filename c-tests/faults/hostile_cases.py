@@ -1,8 +1,8 @@
-"""Backups made to do harm, case by case. Each case is what it is, and the backup's bytes; all that a reader could
-check on its way to the lie (digests, checksums, sizes) fits.
+"""Backups made to do harm, case by case. Each case is what it is, and the backup's bytes; all that
+a reader could check on its way to the lie (digests, checksums, sizes) fits.
 
-`refused` are backups in which no reader may believe; `later` are of a later version; `odd` hold what no writer of
-licbak makes and every tar reads.
+`refused` are backups in which no reader may believe; `later` are of a later version; `odd` hold
+what no writer of licbak makes and every tar reads.
 """
 
 import functools
@@ -28,7 +28,8 @@ SMUGGLED = file(b"licenses/../../smuggled", b"out")
 
 
 def headers():
-    """Members that are no regular files of ours, in the place of a licence named "x" whose content is CONTENT."""
+    """Members that are no regular files of ours, in the place of a licence named "x" whose content
+    is CONTENT."""
     name, size, body = b"licenses/x", len(CONTENT), padded(CONTENT)
     whole = header(name, size) + body
     for kind in b"1234567LKgSVMNAXDE\0 \xff":

@@ -1,4 +1,5 @@
-"""More backups made to do harm: the members behind the licences lie, each by itself. See hostile_cases.py."""
+"""More backups made to do harm: the members behind the licences lie, each by itself. See
+hostile_cases.py."""
 
 import json
 import struct

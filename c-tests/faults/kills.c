@@ -1,6 +1,6 @@
-/* The process is killed before every system call that changes something, also while it tidies up after another
- * that was killed. What stands there then is what stood there before or what should afterwards, and the next run
- * succeeds and leaves nothing behind.
+/* The process is killed before every system call that changes something, also while it tidies up
+ * after another that was killed. What stands there then is what stood there before or what should
+ * afterwards, and the next run succeeds and leaves nothing behind.
  */
 #include "../support/jobs.h"
 
@@ -8,7 +8,8 @@ static struct figures {
     int kills, old, some, new, torn, next_failed, left;
 } all;
 
-/* One file or folder may be left; and for a moment a second file, where it must have a name to be made. */
+/* One file or folder may be left; and for a moment a second file, where it must have a name to be
+ * made. */
 static bool leaves_too_much(const job *j)
 {
     const char *names = left_behind(j);
@@ -87,7 +88,8 @@ int main(int argc, char **argv)
         prepare(j);
         for (int nth = 0; kill_at(j, &e, 0, nth); nth++) {
             complete(j, &e, more_flags, nth);
-            /* The same again, and a kill of the one that follows, at some of its calls; at each would take hours. */
+            /* The same again, and a kill of the one that follows, at some of its calls; at each
+             * would take hours. */
             int second = (int)(next_random(&random) % 10);
             bool killed = torture() || nth % 4 == 0;
             while (killed) {

@@ -1,8 +1,10 @@
-/* Memory that runs out: in every operation each allocation fails in turn, alone and with all that follow. The
- * process lives, the outcome is E_OUTOFMEMORY or what it would have been, nothing is left behind and nothing lost.
+/* Memory that runs out: in every operation each allocation fails in turn, alone and with all that
+ * follow. The process lives, the outcome is E_OUTOFMEMORY or what it would have been, nothing is
+ * left behind and nothing lost.
  *
- * A sample of the allocations, unless LICBAK_TORTURE is set: then each of them, and more operations. With the
- * numbers of a scene and of an allocation only that one fails; with "on" behind them all that follow do too.
+ * A sample of the allocations, unless LICBAK_TORTURE is set: then each of them, and more
+ * operations. With the numbers of a scene and of an allocation only that one fails; with "on"
+ * behind them all that follow do too.
  */
 #include "../support/memory_scenes.h"
 #include "../support/process.h"
@@ -155,7 +157,8 @@ static void keep(char *to, char *text)
     free(text);
 }
 
-/* Finds out what there is before and after; the first time this process may keep what it needs only once. */
+/* Finds out what there is before and after; the first time this process may keep what it needs only
+ * once. */
 static void rehearse(void *argument)
 {
     const way *w = argument;
@@ -232,8 +235,8 @@ static void try_all(const way *w, long first, long stride)
     }
 }
 
-/* Plays a scene on both ways to run out of memory, with about `cases` cases each, at places of which only chance
- * knows; with all of them where `cases` is 0. */
+/* Plays a scene on both ways to run out of memory, with about `cases` cases each, at places of
+ * which only chance knows; with all of them where `cases` is 0. */
 static void play(const scene *s, uint32_t workers, bool is_cold, long cases)
 {
     static uint64_t chance = 20260101;
@@ -252,11 +255,13 @@ int main(int argc, char **argv)
     long places = 0;
     int played = 0;
     begin("memory");
-    /* One arena that keeps its pages, so that a case costs the memory that it uses and not the making of it. */
+    /* One arena that keeps its pages, so that a case costs the memory that it uses and not the
+     * making of it. */
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 32 * MIB);
     mallopt(M_TRIM_THRESHOLD, 512 * MIB);
-    /* Stacks of which glibc keeps all for the next threads: whose memory it is would change otherwise. */
+    /* Stacks of which glibc keeps all for the next threads: whose memory it is would change
+     * otherwise. */
     pthread_attr_t small;
     CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, MIB) == 0);
     CHECK(pthread_setattr_default_np(&small) == 0);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts bugs into a copy of the sources, one at a time, and demands that the suite which is there for each catches
-# it. A bug is a patch in planted/, whose first line says what it is, and the second "Suite: " and which that is.
-# With names, only those. Works in target/planted.
+# Puts bugs into a copy of the sources, one at a time, and demands that the suite which is there for
+# each catches it. A bug is a patch in planted/, whose first line says what it is, and the second
+# "Suite: " and which that is. With names, only those. Works in target/planted.
 set -eu
 cd "$(dirname "$0")/../.."
 work=$PWD/target/planted

@@ -1,8 +1,8 @@
-/* The power goes, at any moment: the changes of an operation are recorded and replayed as a disk may have them
- * that keeps nothing but what was synced. Of what was not, each file's content may be there, or not, or as zeros,
- * or half of it, and of the names any. (The model is that of ALICE: Pillai et al., "All File Systems Are Not
- * Created Equal", OSDI 2014.) What stands there must be old or new, the new where the end was told, and the next
- * run must succeed.
+/* The power goes, at any moment: the changes of an operation are recorded and replayed as a disk
+ * may have them that keeps nothing but what was synced. Of what was not, each file's content may be
+ * there, or not, or as zeros, or half of it, and of the names any. (The model is that of ALICE:
+ * Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014.) What stands there must be
+ * old or new, the new where the end was told, and the next run must succeed.
  */
 #include "../support/jobs.h"
 
@@ -205,7 +205,8 @@ static void forget_recording(void)
 
 typedef enum fate { GONE, WHOLE, ZEROS, HALF, FATES } fate;
 
-/* What was not synced when the power went after so many changes: name changes and the files' contents. */
+/* What was not synced when the power went after so many changes: name changes and the files'
+ * contents. */
 typedef struct unsynced {
     int names[UNSYNCED], name_count;
     int files[UNSYNCED], file_count;
@@ -307,8 +308,8 @@ static void put_entry(disk *d, int folder, const char *name, int inode)
     snprintf(e->name, sizeof e->name, "%s", name);
 }
 
-/* The disk after `end` changes, of which those names are lost and those contents are as `choice` says: a bit for
- * each name and a fate for each file. */
+/* The disk after `end` changes, of which those names are lost and those contents are as `choice`
+ * says: a bit for each name and a fate for each file. */
 static disk disk_after(int end, const unsynced *u, const int *choice)
 {
     disk d = {.count = recorded.entry_count, .end = end};

@@ -1,6 +1,7 @@
-/* A sandbox denies system calls, each with every error that sandboxes give: what there is another way to is done that
- * way, and what has no other way fails with its code and a sentence; the files are whole, and nothing is left behind.
- * Landlock denies what calls do to files: what can't be done then is refused before the work.
+/* A sandbox denies system calls, each with every error that sandboxes give: what there is another
+ * way to is done that way, and what has no other way fails with its code and a sentence; the files
+ * are whole, and nothing is left behind. Landlock denies what calls do to files: what can't be done
+ * then is refused before the work.
  */
 #include "../support/jobs.h"
 #include "../support/process.h"
@@ -142,8 +143,8 @@ static const struct right {
 };
 enum { RIGHTS = sizeof rights / sizeof rights[0] };
 
-/* Takes one right from this process, everywhere. Rules of the first version deny moves between folders, whatever else
- * they are about, and those of later ones unless they allow them. */
+/* Takes one right from this process, everywhere. Rules of the first version deny moves between
+ * folders, whatever else they are about, and those of later ones unless they allow them. */
 static bool take_right(const struct right *right)
 {
     uint64_t handled = right->bit == REFER ? MAKE_SOCKETS : right->bit | REFER;

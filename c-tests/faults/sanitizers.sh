@@ -1,8 +1,9 @@
 #!/bin/sh
-# The C programs with every access to memory looked at: by valgrind's memcheck with the library as it is
-# installed, and by AddressSanitizer and LeakSanitizer with a library that is built for them (the short form,
-# `sanitized` in run.rs, looks at the programs alone); and by ThreadSanitizer with a library and a standard library
-# that are built for it. Prints what each has counted. Part of torture.sh. With names, only those.
+# The C programs with every access to memory looked at: by valgrind's memcheck with the library as
+# it is installed, and by AddressSanitizer and LeakSanitizer with a library that is built for them
+# (the short form, `sanitized` in run.rs, looks at the programs alone); and by ThreadSanitizer with
+# a library and a standard library that are built for it. Prints what each has counted. Part of
+# torture.sh. With names, only those.
 set -eu
 cd "$(dirname "$0")/../.."
 : "${CC:=cc}"
@@ -51,7 +52,8 @@ memcheck() {
     check memcheck "$FEW" valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 }
 
-# The flags of sanitizers are those of an unstable compiler, which the stable one takes if it is told to.
+# The flags of sanitizers are those of an unstable compiler, which the stable one takes if it is
+# told to.
 address() {
     target=$(rustc -vV | sed -n 's/^host: //p')
     if ! echo 'int main(void) { return 0; }' | $CC -fsanitize=address -x c -o "$work/probe" - 2>/dev/null; then
@@ -68,10 +70,11 @@ address() {
     check AddressSanitizer "$PROGRAMS" env ASAN_OPTIONS=detect_leaks=1
 }
 
-# What the standard library's locks and counts put in order shows only where it is built for it too; then nothing
-# has to be suppressed. SQLite and zstd are built for it as well, without FORTIFY, whose functions it can't look into
-# (HOST_CFLAGS of .cargo/config.toml). Programs are linked with the runtime of Rust's compiler, since that of C's may
-# lack what Rust calls. A child leaves by _exit, so warnings are counted in what is said.
+# What the standard library's locks and counts put in order shows only where it is built for it too;
+# then nothing has to be suppressed. SQLite and zstd are built for it as well, without FORTIFY,
+# whose functions it can't look into (HOST_CFLAGS of .cargo/config.toml). Programs are linked with
+# the runtime of Rust's compiler, since that of C's may lack what Rust calls. A child leaves by
+# _exit, so warnings are counted in what is said.
 thread() {
     target=$(rustc -vV | sed -n 's/^host: //p')
     rust=$(rustc --print sysroot)/lib/rustlib

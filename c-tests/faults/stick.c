@@ -1,5 +1,5 @@
-/* A backup on a stick: file systems that know no rights, no links and no unnamed files, and some of them no way to
- * name a file without the risk of replacing another. */
+/* A backup on a stick: file systems that know no rights, no links and no unnamed files, and some of
+ * them no way to name a file without the risk of replacing another. */
 #include "../support/disk.h"
 #include "../support/race.h"
 #include "../support/stall.h"
@@ -239,7 +239,8 @@ static bool is_installed(const char *command)
     return system(line) == 0;
 }
 
-/* Why the file system can't be had here; NULL: it is mounted, by the program `server` if there is one. */
+/* Why the file system can't be had here; NULL: it is mounted, by the program `server` if there is
+ * one. */
 static const char *mount_stick(const struct file_system *fs, pid_t *server)
 {
     static char why[160];

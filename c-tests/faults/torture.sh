@@ -1,7 +1,8 @@
 #!/bin/sh
-# The long forms of the suites whose short forms are part of `cargo test`: every fault, kill and state where
-# those take a sample; a second build, which must be the same; the sanitizers; and planted bugs, which the suites must
-# catch (planted.sh). Takes an hour or two; prints what each has counted. With names, only those.
+# The long forms of the suites whose short forms are part of `cargo test`: every fault, kill and
+# state where those take a sample; a second build, which must be the same; the sanitizers; and
+# planted bugs, which the suites must catch (planted.sh). Takes an hour or two; prints what each has
+# counted. With names, only those.
 set -eu
 cd "$(dirname "$0")/../.."
 export LICBAK_TORTURE=1

@@ -1,5 +1,6 @@
-/* A good guest in any process: a host's crash handler works in its callbacks, nobody is cancelled in the middle of a
- * call, a callback has a stack to work on, and a child that is forked in one and comes back touches nothing.
+/* A good guest in any process: a host's crash handler works in its callbacks, nobody is cancelled
+ * in the middle of a call, a callback has a stack to work on, and a child that is forked in one and
+ * comes back touches nothing.
  */
 #define _GNU_SOURCE
 #include "../support/host.h"

@@ -1,5 +1,5 @@
-/* What a host has before an operation it has after it: threads, descriptors, signals, umask, locale, and a
- * standard output that nobody else has written to. */
+/* What a host has before an operation it has after it: threads, descriptors, signals, umask,
+ * locale, and a standard output that nobody else has written to. */
 #include "../support/process.h"
 #include "../support/recorder.h"
 
@@ -46,7 +46,8 @@ static licbak_hresult LICBAK_CALL stop_listing(const licbak_license *license, vo
     return LICBAK_E_ABORT;
 }
 
-/* Everything that a restorer does, in success and in failure; after each the process is as it was. */
+/* Everything that a restorer does, in success and in failure; after each the process is as it
+ * was. */
 static void work(licbak_restorer *r, const char *before_descriptors)
 {
     static const struct {

@@ -1,4 +1,5 @@
-"""The library from a language that knows nothing of it: a backup, its refusal, and a list, by ctypes alone.
+"""The library from a language that knows nothing of it: a backup, its refusal, and a list, by
+ctypes alone.
 
 LICBAK_SO names the library. With two arguments, STORE and BACKUPS, it backs up that store into that
 directory, which holds no backup yet; without, a store of its own.

@@ -1,7 +1,7 @@
-/* A crowd: 64 threads that use the library at once. Half of them have a restorer of their own each, and back up
- * either into a directory of their own or into one that others overwrite meanwhile, some of them from a database
- * and into one. The other half share one restorer, which one of them replaces and destroys while the others use
- * it. Whatever comes, it must be what may.
+/* A crowd: 64 threads that use the library at once. Half of them have a restorer of their own each,
+ * and back up either into a directory of their own or into one that others overwrite meanwhile,
+ * some of them from a database and into one. The other half share one restorer, which one of them
+ * replaces and destroys while the others use it. Whatever comes, it must be what may.
  */
 #include "../support/process.h"
 #include "../support/recorder.h"
@@ -59,7 +59,8 @@ static void restored_by(int number, char name[32])
 
 /* -- by oneself ------------------------------------------------------------------------------------------- */
 
-/* Runs an operation; now and then cancels it at some moment, and what cancel returns is how it ends. */
+/* Runs an operation; now and then cancels it at some moment, and what cancel returns is how it
+ * ends. */
 static void operate(struct member *m, licbak_restorer *r, operation op, uint32_t flags)
 {
     recorder rec = {.may_roll_back = has_database(m->number)};
@@ -200,7 +201,8 @@ static void *take_part(void *argument)
     return NULL;
 }
 
-/* A database has its licences as the store has them, but for their times, which it does not keep. */
+/* A database has its licences as the store has them, but for their times, which it does not
+ * keep. */
 static void check_database(const char *database)
 {
     recorder rec = {0};

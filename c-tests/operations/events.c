@@ -1,6 +1,6 @@
-/* Events: what comes, in which order, and what a callback's answer and slowness do. The recorder checks the
- * rules that hold for each run; here are those that need a callback of a certain kind. What a callback may call
- * is reentry.c's. */
+/* Events: what comes, in which order, and what a callback's answer and slowness do. The recorder
+ * checks the rules that hold for each run; here are those that need a callback of a certain kind.
+ * What a callback may call is reentry.c's. */
 #include "../support/stall.h"
 
 /* -- order ----------------------------------------------------------------------------------------------- */
@@ -14,7 +14,8 @@ static licbak_hresult nap_at_begin(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* Every event but PROGRESS arrives once, however late the callback is: here are more than may wait for it. */
+/* Every event but PROGRESS arrives once, however late the callback is: here are more than may wait
+ * for it. */
 static void none_is_dropped(void)
 {
     recorder rec = {.react = nap_at_begin};
@@ -48,7 +49,8 @@ static licbak_hresult nap(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* PROGRESS is coalesced: some tens a second, not one a licence, for a quick callback and for a slow one. */
+/* PROGRESS is coalesced: some tens a second, not one a licence, for a quick callback and for a slow
+ * one. */
 static void progress_is_coalesced(void)
 {
     make_store("many", 3000);
@@ -117,7 +119,8 @@ static licbak_hresult fail_at(recorder *rec, const event *e)
     return e->status == *(licbak_status *)rec->other ? (licbak_hresult)0xA0000BAD : LICBAK_S_OK;
 }
 
-/* A callback's failure ends the operation with that code; the recorder sees that only END comes after it. */
+/* A callback's failure ends the operation with that code; the recorder sees that only END comes
+ * after it. */
 static void failures_end_it(void)
 {
     static licbak_status when[] = {LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_STATUS_LICENSE_LEFT_OUT};

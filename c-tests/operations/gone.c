@@ -1,4 +1,5 @@
-/* The end of a backup tells how many licences of the backup that it replaces are in the store no more. */
+/* The end of a backup tells how many licences of the backup that it replaces are in the store no
+ * more. */
 #include "../support/host.h"
 #include "../support/process.h"
 #include "../support/repeat.h"
@@ -40,7 +41,8 @@ static void remove_some(int start, int end)
     }
 }
 
-/* In each way to replace a backup; a dry run tells what would be, and of no backup that it would not replace. */
+/* In each way to replace a backup; a dry run tells what would be, and of no backup that it would
+ * not replace. */
 static void in_each_way(void)
 {
     static const uint32_t ways[] = {OVERWRITE, OVERWRITE | LICBAK_BACKUP_FULL};

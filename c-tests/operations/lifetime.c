@@ -1,4 +1,5 @@
-/* Waiting for an operation, and destroying a restorer: from outside, from inside callbacks, while others wait. */
+/* Waiting for an operation, and destroying a restorer: from outside, from inside callbacks, while
+ * others wait. */
 #include "../support/stall.h"
 
 #include <sys/syscall.h>
@@ -243,7 +244,8 @@ static licbak_hresult destroy_the_other(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* Two callbacks that destroy each other's restorer: would each wait for the other, it would be for ever. */
+/* Two callbacks that destroy each other's restorer: would each wait for the other, it would be for
+ * ever. */
 static void destroying_each_other(void)
 {
     struct pair p;

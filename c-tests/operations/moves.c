@@ -1,6 +1,6 @@
-/* Files that move while they are backed up: renamed over names that have been read, exchanged, linked and unlinked,
- * alone and with their folders. A backup that says S_OK has every file that was in the store from before its start
- * to after its end, whatever its names were meanwhile.
+/* Files that move while they are backed up: renamed over names that have been read, exchanged,
+ * linked and unlinked, alone and with their folders. A backup that says S_OK has every file that
+ * was in the store from before its start to after its end, whatever its names were meanwhile.
  */
 #include "../support/host.h"
 #include "../support/repeat.h"
@@ -18,8 +18,8 @@ static void exchange(const char *left, const char *right)
 
 /* -- one move at a time ------------------------------------------------------------------------------------ */
 
-/* More links than may wait to be told, and than are read ahead of them: what stands behind them in a listing is not
- * read before the first of them has been told. */
+/* More links than may wait to be told, and than are read ahead of them: what stands behind them in
+ * a listing is not read before the first of them has been told. */
 enum { LINKS = 20000 };
 
 #define XML(what, action) \
@@ -111,7 +111,8 @@ static void exchange_folders(void)
     exchange("store/c-folder", "store/z-folder");
 }
 
-/* What has come since the start need not be in the backup; but a file that moves on has the store looked at again. */
+/* What has come since the start need not be in the backup; but a file that moves on has the store
+ * looked at again. */
 static void replace_once(void)
 {
     CHECK(rename("aside/second", "store/d-twice.lic") == 0);
@@ -130,7 +131,8 @@ static void deny(void)
     CHECK(rename("aside/denied", "store/e-denied.xml") == 0);
 }
 
-/* Backs up with `flags`, over a backup of the same files if that takes over what has not changed. */
+/* Backs up with `flags`, over a backup of the same files if that takes over what has not
+ * changed. */
 static void each_move(uint32_t flags)
 {
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
@@ -143,7 +145,8 @@ static void each_move(uint32_t flags)
     CHECK_HR(back_up_while(flags, exchange_folders, NULL), LICBAK_S_OK);
     check_backup("backups", "store");
 
-    /* Each version is read, and the last one counts; what the others have left goes with the licence. */
+    /* Each version is read, and the last one counts; what the others have left goes with the
+     * licence. */
     CHECK_HR(back_up_while(flags, replace_once, replace_again), LICBAK_S_OK);
     check_in_file("version-two", true);
     check_backup("backups", "store");
@@ -240,7 +243,8 @@ typedef struct writer {
     int hot[HOT], hot_for, burst;
 } writer;
 
-/* What is in a file, which no other has in any part: as many lines of its own as its number says. */
+/* What is in a file, which no other has in any part: as many lines of its own as its number
+ * says. */
 static size_t make_content(char content[4096], int writer, int file)
 {
     size_t size = 0;

@@ -1,5 +1,6 @@
-/* A store that moves while it is backed up: a backup is whole or says SHARING_VIOLATION. On S_OK each licence
- * that was there all the time is in it, also one that is moved from folder to folder under the reader's eyes. */
+/* A store that moves while it is backed up: a backup is whole or says SHARING_VIOLATION. On S_OK
+ * each licence that was there all the time is in it, also one that is moved from folder to folder
+ * under the reader's eyes. */
 #include "../support/recorder.h"
 
 enum { STILL = 60, WANDERERS = 12, REPLACED = 12, RUNS = 45 };
@@ -19,7 +20,8 @@ static void path_of(char *path, size_t size, int folder, int wanderer)
     snprintf(path, size, "store/%c/wanderer-%02d.lic", folder ? 'z' : 'b', wanderer);
 }
 
-/* Renames each wanderer to and fro between a folder that is read early and one that is read late. */
+/* Renames each wanderer to and fro between a folder that is read early and one that is read
+ * late. */
 static void *wander(void *unused)
 {
     (void)unused;
@@ -35,7 +37,8 @@ static void *wander(void *unused)
     return NULL;
 }
 
-/* Replaces licences as a good host does: a hidden file beside, renamed over. Each version is one letter. */
+/* Replaces licences as a good host does: a hidden file beside, renamed over. Each version is one
+ * letter. */
 static void *replace(void *unused)
 {
     (void)unused;

@@ -56,7 +56,8 @@ static void too_long(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* Links and special files are told and not opened: the FIFO would block for ever, the link leads out. */
+/* Links and special files are told and not opened: the FIFO would block for ever, the link leads
+ * out. */
 static void left_out(void)
 {
     recorder rec = {0};

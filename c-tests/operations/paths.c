@@ -1,5 +1,5 @@
-/* Relative paths: they mean the directory that was current in the call that started the operation, wherever the
- * process goes after it.
+/* Relative paths: they mean the directory that was current in the call that started the operation,
+ * wherever the process goes after it.
  */
 #include "../support/recorder.h"
 
@@ -12,8 +12,8 @@ static licbak_hresult go_elsewhere(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* Runs an operation of the host in `here`, which goes to `there` as soon as it has begun; with a key ID it restores
- * its licence. */
+/* Runs an operation of the host in `here`, which goes to `there` as soon as it has begun; with a
+ * key ID it restores its licence. */
 static licbak_hresult run_from(const char *here, operation op, const char *key_id, const char *store, uint32_t flags)
 {
     recorder rec = {.react = go_elsewhere, .other = "../there", .may_roll_back = strstr(store, ".db") != NULL};
@@ -71,7 +71,8 @@ static void elsewhere(void)
     free(there);
 }
 
-/* Puts another directory in the place of the one that the operation began in, as who installs a new version does. */
+/* Puts another directory in the place of the one that the operation began in, as who installs a new
+ * version does. */
 static licbak_hresult swap(recorder *rec, const event *e)
 {
     (void)rec;
@@ -81,7 +82,8 @@ static licbak_hresult swap(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* SQLite goes by a path from the root, which leads to another database then: that one is not taken for it. */
+/* SQLite goes by a path from the root, which leads to another database then: that one is not taken
+ * for it. */
 static void swapped_database(void)
 {
     CHECK_HR(restore("here/swapped.db", "here/backups", 0), LICBAK_S_OK);
@@ -101,7 +103,8 @@ static void swapped_database(void)
     }
 }
 
-/* A directory whose own path this user may not walk: what is in it is reached from it all the same. */
+/* A directory whose own path this user may not walk: what is in it is reached from it all the
+ * same. */
 static void in_private(void *unused)
 {
     (void)unused;

@@ -1,5 +1,6 @@
-/* Processes against each other, and processes that are killed: what stands in the directory is the old backup
- * or the new one, what stands in the store is one whole version or the other, and the next run cleans up. */
+/* Processes against each other, and processes that are killed: what stands in the directory is the
+ * old backup or the new one, what stands in the store is one whole version or the other, and the
+ * next run cleans up. */
 #include "../support/race.h"
 
 static void first_wins(void)
@@ -17,7 +18,8 @@ static void all_overwrite(void)
 {
     make_dir("race");
     for (int round = 0; round < 15; round++) { /* the first without a backup there */
-        /* Each replaces the backup that was there when it began, and none that has come meanwhile. */
+        /* Each replaces the backup that was there when it began, and none that has come
+         * meanwhile. */
         CHECK(race(licbak_backup_licenses, "store", "race", LICBAK_WM_BACKUP_OVERWRITE, LICBAK_S_OK,
                    LICBAK_NS_E_DRM_BACKUP_EXISTS) >= 1);
         CHECK_TEXT(entries("race"), "licenses.tar.zst");

@@ -1,7 +1,8 @@
-/* Every function of the library, called from inside every function of the host, on restorers in every state.
+/* Every function of the library, called from inside every function of the host, on restorers in
+ * every state.
  *
- * A case is one such call. It must answer what the contract says; nobody may wait for ever; every operation that
- * had begun ends once, and its host hears nothing after that.
+ * A case is one such call. It must answer what the contract says; nobody may wait for ever; every
+ * operation that had begun ends once, and its host hears nothing after that.
  */
 #include "../support/functions.h"
 #include "../support/host.h"
@@ -103,7 +104,8 @@ static bool is_start(int function)
            function == N_licbak_restore_license || function == N_licbak_verify_backup;
 }
 
-/* The operation on the restorer that is called, NULL if there is none: one that tells its end is over. */
+/* The operation on the restorer that is called, NULL if there is none: one that tells its end is
+ * over. */
 static operation running_there(const reentry *c)
 {
     bool ends = c->place->status == LICBAK_WMT_BACKUPRESTORE_END;

@@ -1,7 +1,9 @@
-/* A restore into a store that holds something already: what is written, what is kept, what is never touched. */
+/* A restore into a store that holds something already: what is written, what is kept, what is never
+ * touched. */
 #include "../support/recorder.h"
 
-/* "backups" holds the store of 30 as it was made; each test begins with a copy of it in "target". */
+/* "backups" holds the store of 30 as it was made; each test begins with a copy of it in
+ * "target". */
 static void begin_with_copy(void)
 {
     if (exists("target")) {
@@ -130,7 +132,8 @@ static void different_is_replaced(void)
     forget(&rec);
 }
 
-/* A file is replaced, never written into: who has the old one open, or a hard link to it, keeps it whole. */
+/* A file is replaced, never written into: who has the old one open, or a hard link to it, keeps it
+ * whole. */
 static void replaced_atomically(void)
 {
     recorder rec = {0};

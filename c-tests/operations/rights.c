@@ -1,4 +1,5 @@
-/* What licences say of themselves: their formats, key IDs and rights, and what comes of a denied backup. */
+/* What licences say of themselves: their formats, key IDs and rights, and what comes of a denied
+ * backup. */
 #include "../support/recorder.h"
 
 #define WMDRM(key_id, actions) \

@@ -1,4 +1,5 @@
-/* The main job: a store is backed up, the backup verified, and restored byte for byte into nothing. */
+/* The main job: a store is backed up, the backup verified, and restored byte for byte into
+ * nothing. */
 #include "../support/recorder.h"
 
 enum { MIB = 1024 * 1024 };
@@ -179,7 +180,8 @@ static void paths(void)
     CHECK_SAME_TREE("target", "real");
 }
 
-/* A store with more in it than one frame, so that all workers have work, and with few or many of them. */
+/* A store with more in it than one frame, so that all workers have work, and with few or many of
+ * them. */
 static void workers(void)
 {
     static const uint32_t threads[] = {1, 2, 16, 256};

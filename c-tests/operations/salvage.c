@@ -1,5 +1,6 @@
-/* What is left of a damaged backup: with any part of it destroyed, every licence of the other frames comes
- * back, and each lost one is told by name where the end of the file still has the names. */
+/* What is left of a damaged backup: with any part of it destroyed, every licence of the other
+ * frames comes back, and each lost one is told by name where the end of the file still has the
+ * names. */
 #include "../support/frames.h"
 #include "../support/host.h"
 
@@ -92,8 +93,8 @@ static void write_damaged(const frames *f, size_t start, size_t length, size_t s
     free(bytes);
 }
 
-/* Restores what is left, and checks that nothing is missing but the licences of one folder, or none (-1), of
- * those that the file still has. */
+/* Restores what is left, and checks that nothing is missing but the licences of one folder, or none
+ * (-1), of those that the file still has. */
 static void check_salvaged(int missing, size_t told_by_name, size_t folders_left)
 {
     struct shelf *shelf = malloc(sizeof *shelf);
@@ -156,7 +157,8 @@ static void each_structure_of_the_tail(const frames *f)
     check_salvaged(7, 0, FOLDERS);
 }
 
-/* One licence: out of an intact frame of a damaged backup, out of a destroyed one, and one that was never there. */
+/* One licence: out of an intact frame of a damaged backup, out of a destroyed one, and one that was
+ * never there. */
 static void one_license(const frames *f)
 {
     struct shelf *shelf = malloc(sizeof *shelf);
@@ -213,7 +215,8 @@ static void into_a_directory(void)
     CHECK(stat("restored/c.lic", &st) == 0 && st.st_mtim.tv_nsec == 123456789);
     CHECK_HAS(error_message(r), "damaged");
 
-    /* Without its end the backup's versions may be old ones: the store's stay, whatever the flags. */
+    /* Without its end the backup's versions may be old ones: the store's stay, whatever the
+     * flags. */
     write_damaged(&f, f.all[3].start, f.size - f.all[3].start, f.size);
     const uint32_t both = LICBAK_RESTORE_SALVAGE | LICBAK_RESTORE_OVERWRITE;
     CHECK_HR(run(licbak_restore_licenses, r, both, &rec), LICBAK_NS_E_DRM_BACKUP_CORRUPT);

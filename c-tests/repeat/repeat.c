@@ -1,5 +1,5 @@
-/* A backup over a backup takes over what has not changed, and nothing else: whatever was changed in the store,
- * the new backup is what a full one would be. */
+/* A backup over a backup takes over what has not changed, and nothing else: whatever was changed in
+ * the store, the new backup is what a full one would be. */
 #include "../support/repeat.h"
 
 /* -- nothing has changed ---------------------------------------------------------------------------------- */
@@ -212,8 +212,8 @@ static const struct {
     {"the link gone", link_gone, {NULL}, false},
 };
 
-/* What changed less than three seconds ago is read each time, so the figures are bounds; that no more is read
- * is seen for each change at least where what was taken over is older. */
+/* What changed less than three seconds ago is read each time, so the figures are bounds; that no
+ * more is read is seen for each change at least where what was taken over is older. */
 static void each_change(void)
 {
     size_t few = 0;

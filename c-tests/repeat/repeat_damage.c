@@ -1,5 +1,6 @@
-/* A damaged backup, or what is none, where the backup to be repeated should be: the new one is right and whole,
- * and nothing of the damage is in it. And stores that no repeat takes anything over for.
+/* A damaged backup, or what is none, where the backup to be repeated should be: the new one is
+ * right and whole, and nothing of the damage is in it. And stores that no repeat takes anything
+ * over for.
  */
 #include "../support/host.h"
 #include "../support/repeat.h"
@@ -113,7 +114,8 @@ static void something_else(const frames *f, size_t licenses)
     CHECK_INT(check_repeated(), 0);
 }
 
-/* A licence changes at the same time: its old version is in a frame that is kept, or one that is damaged. */
+/* A licence changes at the same time: its old version is in a frame that is kept, or one that is
+ * damaged. */
 static void changed_too(const frames *f)
 {
     for (size_t i = 0; i < 3; i++) {
@@ -168,8 +170,8 @@ static void check_host(host *h, int enumerations)
     forget(&rec);
 }
 
-/* A host's licences are read each time, once: one whose content alone has changed is noticed. The backup of a
- * directory that was there is of no use, even where the names are its names. */
+/* A host's licences are read each time, once: one whose content alone has changed is noticed. The
+ * backup of a directory that was there is of no use, even where the names are its names. */
 static void of_a_host(void)
 {
     host h = {0};

@@ -1,5 +1,5 @@
-/* Backup over backup, many times, of a store that changes at random: after each the backup is what a full one
- * would be, whatever was carried along from how many generations, and not much larger.
+/* Backup over backup, many times, of a store that changes at random: after each the backup is what
+ * a full one would be, whatever was carried along from how many generations, and not much larger.
  */
 #include "../support/repeat.h"
 
@@ -32,7 +32,8 @@ static const char *path_at(const entry *e)
     return path;
 }
 
-/* Licences are alike, as those of one issuer are: what they compress to depends on the company they are in. */
+/* Licences are alike, as those of one issuer are: what they compress to depends on the company they
+ * are in. */
 static void make_text(const char *path, unsigned number)
 {
     char text[700];
@@ -133,7 +134,8 @@ static size_t frames_in(const char *path)
     return frames;
 }
 
-/* What has changed here and there comes into one frame, and not into one for each batch of names. */
+/* What has changed here and there comes into one frame, and not into one for each batch of
+ * names. */
 static void few_frames(void)
 {
     size_t before = frames_in(BACKUP);
@@ -174,7 +176,8 @@ static void generations(void)
            GENERATIONS, partial, most_frames, largest);
 }
 
-/* Licences that are old enough to be relied on when they come to the store: each comes with a folder of its own. */
+/* Licences that are old enough to be relied on when they come to the store: each comes with a
+ * folder of its own. */
 static void make_growth(void)
 {
     static const char *const heaps[] = {"growth", "replacing"};
@@ -207,8 +210,8 @@ static void slow_growth(void)
            frames_in("grown-backups/licenses.tar.zst"), factor("grown", "grown-backups"));
 }
 
-/* Each licence gets another content in turn: old versions gather in a frame that is never made anew, until they
- * are too many. */
+/* Each licence gets another content in turn: old versions gather in a frame that is never made
+ * anew, until they are too many. */
 static void wear_out(void)
 {
     long long largest = 0;

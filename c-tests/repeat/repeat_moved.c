@@ -1,5 +1,5 @@
-/* A store that has come to another disk: no file is known any more, and every licence is read again; but once, and
- * memory does not hold what the lists are to say of them all.
+/* A store that has come to another disk: no file is known any more, and every licence is read
+ * again; but once, and memory does not hold what the lists are to say of them all.
  */
 #include "../support/host.h"
 #include "../support/repeat.h"
@@ -42,7 +42,8 @@ static void read_once(void)
 
 /* -- room ------------------------------------------------------------------------------------------------ */
 
-/* A disk that has room for the old backup and the new one, and half of one more, is large enough. */
+/* A disk that has room for the old backup and the new one, and half of one more, is large
+ * enough. */
 static void needs_room_for_two(void *unused)
 {
     (void)unused;

@@ -1,6 +1,6 @@
-/* What a file's state tells counts on the mount and in the run of the system in which it was noted, and nowhere else:
- * another disk in the same place may show another content under the same device, inode and times. There each
- * licence is read; and what is as it was is taken over all the same.
+/* What a file's state tells counts on the mount and in the run of the system in which it was noted,
+ * and nowhere else: another disk in the same place may show another content under the same device,
+ * inode and times. There each licence is read; and what is as it was is taken over all the same.
  */
 #include "../support/host.h"
 #include "../support/repeat.h"

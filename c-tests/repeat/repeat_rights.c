@@ -1,5 +1,5 @@
-/* A licence whose issuer comes to deny backup: with the next backup it is gone from the file in every version
- * that there ever was, and told once; and it comes back when it is allowed again.
+/* A licence whose issuer comes to deny backup: with the next backup it is gone from the file in
+ * every version that there ever was, and told once; and it comes back when it is allowed again.
  */
 #include "../support/repeat.h"
 
@@ -101,7 +101,8 @@ static void allowed_again(void)
     forget(&rec);
 }
 
-/* So much has changed that the store is read twice: the licence is told once all the same, and so is a link. */
+/* So much has changed that the store is read twice: the licence is told once all the same, and so
+ * is a link. */
 static void denied_where_much_has_changed(void)
 {
     recorder rec = {0};
@@ -120,7 +121,8 @@ static void denied_where_much_has_changed(void)
     forget(&rec);
 }
 
-/* Nothing in the store changes, but licences that state nothing are to stay out from now on; and then not. */
+/* Nothing in the store changes, but licences that state nothing are to stay out from now on; and
+ * then not. */
 static void unstated(void)
 {
     recorder rec = {0};

@@ -1,5 +1,5 @@
-/* Where a file system can, a backup shares the blocks of what it takes over with the one before it; and neither
- * changes with the other.
+/* Where a file system can, a backup shares the blocks of what it takes over with the one before it;
+ * and neither changes with the other.
  */
 #include "../support/repeat.h"
 
@@ -26,7 +26,8 @@ static size_t shared_bytes(const char *path)
     return shared;
 }
 
-/* Repeats the backup, which must be right; gives how much it shares with the one before it, which stays. */
+/* Repeats the backup, which must be right; gives how much it shares with the one before it, which
+ * stays. */
 static size_t repeat_beside_old(size_t *read)
 {
     uint64_t before = digest(BACKUP);
@@ -75,14 +76,16 @@ static void on(void *pair)
     CHECK(repeat_beside_old(&read) >= licenses - BLOCK);
     CHECK_INT(read, CHANGED);
 
-    /* What is right before a damaged frame is still shared, and what is behind it is not read again. */
+    /* What is right before a damaged frame is still shared, and what is behind it is not read
+     * again. */
     alter((off_t)(f.all[1].start + f.all[1].length / 2));
     size_t shared = repeat_beside_old(&read);
     CHECK(read > 0 && read < MANY / 2);
     CHECK(shared >= f.all[1].start - BLOCK && shared < f.all[2].start);
     free_frames(&f);
 
-    /* Nor is it where one licence is gone from a frame; where it is from the first, nothing is shared. */
+    /* Nor is it where one licence is gone from a frame; where it is from the first, nothing is
+     * shared. */
     CHECK_HR(backup("store", "backups", LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL), LICBAK_S_OK);
     f = read_frames(BACKUP);
     CHECK(unlink(path_of("store", MANY / 2)) == 0);

@@ -1,5 +1,5 @@
-/* A repeated backup that is disturbed: by a store that moves under it, and by all that may end it. Whatever
- * happens, what stands there is the old backup or a new one that is right.
+/* A repeated backup that is disturbed: by a store that moves under it, and by all that may end it.
+ * Whatever happens, what stands there is the old backup or a new one that is right.
  */
 #include "../support/repeat.h"
 
@@ -30,8 +30,8 @@ static void to_folder(const char *path)
     write_text(inner, "a licence in a folder");
 }
 
-/* More links are told than may wait, so the first of them is told when the store has been listed as far as that,
- * and what stands behind the last of them has not been read. */
+/* More links are told than may wait, so the first of them is told when the store has been listed as
+ * far as that, and what stands behind the last of them has not been read. */
 static licbak_hresult change_once(recorder *rec, const event *e)
 {
     void (**change)(const char *) = rec->other;
@@ -73,8 +73,8 @@ static void deny(const char *path)
     write_text(path, "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>ZG9vbWVk</KID></DATA></LICENSORINFO></LICENSE>");
 }
 
-/* More links are told than may wait, and all stand behind the licence: when the first is told, it has been found
- * unchanged, and the store has not been read to its end. */
+/* More links are told than may wait, and all stand behind the licence: when the first is told, it
+ * has been found unchanged, and the store has not been read to its end. */
 static licbak_hresult doom_once(recorder *rec, const event *e)
 {
     void (**doom)(const char *) = rec->other;
@@ -85,8 +85,9 @@ static licbak_hresult doom_once(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* Its frame has to be made anew, since another licence in it is gone; and when it is read for that, it is gone
- * or denied, too, while an older version of it is in a frame that was to stay. So all is read afresh. */
+/* Its frame has to be made anew, since another licence in it is gone; and when it is read for that,
+ * it is gone or denied, too, while an older version of it is in a frame that was to stay. So all is
+ * read afresh. */
 static void going_with_an_older_version(void)
 {
     static void (*const dooms[])(const char *) = {vanish, deny};

@@ -1,5 +1,5 @@
-/* A host that stops the library from inside its store's functions, or blocks there. What else it may call is
- * reentry.c's. */
+/* A host that stops the library from inside its store's functions, or blocks there. What else it
+ * may call is reentry.c's. */
 #include "../support/host.h"
 
 #define CANCELED LICBAK_NS_E_DRM_OPERATION_CANCELED
@@ -237,7 +237,8 @@ static licbak_hresult hold_when_restricted(recorder *rec, const event *e)
     return LICBAK_S_OK;
 }
 
-/* A callback that fails, or is slow while its restorer is cancelled, ends an enumeration that would go on. */
+/* A callback that fails, or is slow while its restorer is cancelled, ends an enumeration that would
+ * go on. */
 static void callback_stops_the_store(void)
 {
     gate g;

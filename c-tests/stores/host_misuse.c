@@ -72,7 +72,8 @@ static licbak_hresult give_bad(host *h, const char *name, licbak_license_callbac
     return b->way == AT_ONCE ? hr : b->way == OTHER_FAILURE ? OWN_FAILURE : LICBAK_S_OK;
 }
 
-/* Whatever the host does after a licence was refused, that refusal is the outcome, and nothing is written. */
+/* Whatever the host does after a licence was refused, that refusal is the outcome, and nothing is
+ * written. */
 static void refused(host *h, const licbak_license *license, licbak_hresult expected, const char *words)
 {
     recorder rec = {0};

@@ -1,4 +1,5 @@
-/* A host whose licences are in memory: what its store gives to a backup, and gets from a restore. */
+/* A host whose licences are in memory: what its store gives to a backup, and gets from a
+ * restore. */
 #include "../support/host.h"
 
 #define OVERWRITE LICBAK_WM_BACKUP_OVERWRITE
@@ -30,7 +31,8 @@ static void round_trip(void)
         CHECK_INT(restored.licenses[i].format, LICBAK_FORMAT_OPAQUE);
     }
 
-    /* Into a directory, and from there to a host again: what a file does not have is read from it. */
+    /* Into a directory, and from there to a host again: what a file does not have is read from
+     * it. */
     CHECK_HR(restore("directory", "backups", 0), LICBAK_S_OK);
     make_dir("of-directory");
     CHECK_HR(backup("directory", "of-directory", 0), LICBAK_S_OK);

@@ -1,4 +1,5 @@
-"""A child that is forked while its parent uses a database may find SQLite locked for ever: there databases are refused.
+"""A child that is forked while its parent uses a database may find SQLite locked for ever: there
+databases are refused.
 
 The library is in this process, which therefore only makes databases, and opens none of them after.
 """
@@ -30,7 +31,8 @@ def back_up_here(store, backups):
 
 
 class Operation:
-    """One that this process has started; it is held at the first event of a kind until it is let go."""
+    """One that this process has started; it is held at the first event of a kind until it is let
+    go."""
 
     def __init__(self, operation, store, backups, flags=0, hold_at=None):
         self.reached, self.go = threading.Event(), threading.Event()

@@ -1,4 +1,5 @@
-"""Databases that are damaged, or made to do harm: an operation ends, with a code, in bounded memory; nothing runs."""
+"""Databases that are damaged, or made to do harm: an operation ends, with a code, in bounded
+memory; nothing runs."""
 
 import os
 import random
@@ -42,7 +43,8 @@ def damaged(data, choose):
 
 
 def damage():
-    """A backup that succeeds all the same has every licence, and a restore leaves what SQLite finds right."""
+    """A backup that succeeds all the same has every licence, and a restore leaves what SQLite finds
+    right."""
     choose = random.Random(1)
     with place() as root:
         good = make(root / "good.db", [("new", b"new", None, None), *ROWS])
@@ -102,7 +104,8 @@ def damaged_log():
 
 
 def exchange_index(store, fill):
-    """Gives the table `license` the index of the table `other` when that is filled, and that its own."""
+    """Gives the table `license` the index of the table `other` when that is filled, and that its
+    own."""
     with opened(store) as connection:
         connection.execute(fill)
         roots = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_{}_1'"
@@ -145,7 +148,8 @@ def lying_indexes():
 
 
 def lying_indexes_that_cannot_be_checked():
-    """The table needs a collation or a function of its host's too, and SQLite checks nothing of it without that."""
+    """The table needs a collation or a function of its host's too, and SQLite checks nothing of it
+    without that."""
     keyed = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, key_id, backup_right{})"
     needs = {
         "an index": (keyed.format(""), "CREATE INDEX of_host ON license(key_id COLLATE OF_HOST)"),
@@ -217,7 +221,8 @@ def endless():
 
 
 def large_values():
-    """What SQLite's sorter has mapped of its temporary file does not count, so the limit is one on data."""
+    """What SQLite's sorter has mapped of its temporary file does not count, so the limit is one on
+    data."""
     def little_memory():
         resource.setrlimit(resource.RLIMIT_DATA, (SORTED, SORTED))
 

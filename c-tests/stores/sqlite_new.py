@@ -167,7 +167,8 @@ def many_at_once():
 
 
 def damaged(root):
-    """A backup with a hole, of which SALVAGE restores the rest: (directory, name -> content of the rest, all names)."""
+    """A backup with a hole, of which SALVAGE restores the rest: (directory, name -> content of the
+    rest, all names)."""
     backups = root / "damaged"
     backups.mkdir()
     rows = [(f"{i:04}", random.randbytes(2000), None, None) for i in range(2000)]
@@ -184,7 +185,8 @@ def damaged(root):
 
 
 class Held:
-    """A restore of a damaged backup into `store`, held when all is read and nothing has its place yet."""
+    """A restore of a damaged backup into `store`, held when all is read and nothing has its place
+    yet."""
 
     def __init__(self, store, backups, **request):
         self.child = Child()
@@ -223,7 +225,8 @@ def out_of_sight(root, backups, rest):
 
 
 def left_behind(root, backups, whole):
-    """What a kill leaves goes with the next restore; what another restore uses stays, and what is not ours."""
+    """What a kill leaves goes with the next restore; what another restore uses stays, and what is
+    not ours."""
     strange = [f"{HIDDEN}0123", f"{HIDDEN}0123456789abcdefg", "licbak-restore.0123456789abcdef"]
     for name in strange:
         (root / name).mkdir()
@@ -256,7 +259,8 @@ def left_behind(root, backups, whole):
 
 
 def overtaken(root, backups, rest, names):
-    """Another database has come to the path: it is restored into, with all that its host has just done to it."""
+    """Another database has come to the path: it is restored into, with all that its host has just
+    done to it."""
     others = make(root / "others", [("0001", b"another version", None, None), ("other", b"o", None, None)])
     (root / "others backup").mkdir()
     check(back_up(others, root / "others backup").code, "S_OK")

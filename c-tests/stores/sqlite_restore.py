@@ -1,4 +1,5 @@
-"""A restore into a database: what it writes, what it leaves alone, and that it keeps all or nothing."""
+"""A restore into a database: what it writes, what it leaves alone, and that it keeps all or
+nothing."""
 
 import os
 import random
@@ -335,7 +336,8 @@ def canceled():
 
 
 def moved_away():
-    """What is restored into is not what is there in the end: nothing of it is said to be restored, or overwritten."""
+    """What is restored into is not what is there in the end: nothing of it is said to be restored,
+    or overwritten."""
     rows = [(f"{i:05}", b"new", None, None) for i in range(9000)]
     old = [(name, b"old", None, None) for name, *_ in rows]
     with place() as root:

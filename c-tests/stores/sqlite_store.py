@@ -235,7 +235,8 @@ def views():
 
 
 def what_only_the_host_knows():
-    """Other tables need collations, functions and modules that the library lacks: they are left alone."""
+    """Other tables need collations, functions and modules that the library lacks: they are left
+    alone."""
     with place() as root:
         path = root / "host.db"
         with opened(path) as connection:
@@ -263,7 +264,8 @@ def what_only_the_host_knows():
 
 
 def names():
-    """Every database has the same backup, whatever sorts its texts: by the bytes of the names in UTF-8."""
+    """Every database has the same backup, whatever sorts its texts: by the bytes of the names in
+    UTF-8."""
     names = ["B", "a", "C", "a b", "a.b", "c/b", "b'c", 'b"c', "~", "é", "ﬀ～", "\U0001f511 key", "\ud7ff", "\ue000"]
     names += ["Lieder/für Élise.lic", "x" * 255, "d/" * 1999 + "xy", "%s%n", "日本語/ライセンス", "a\u0301", "á"]
     ordered = sorted(names, key=str.encode)

@@ -1,4 +1,5 @@
-"""A database beside others that use it, and after kills: a backup holds one moment of it, a restore all or nothing."""
+"""A database beside others that use it, and after kills: a backup holds one moment of it, a restore
+all or nothing."""
 
 import os
 import pathlib
@@ -22,7 +23,8 @@ def names_in(directory):
 
 
 def write(path, told):
-    """A host at work until it is killed: every transaction changes all licences, and replaces one by another."""
+    """A host at work until it is killed: every transaction changes all licences, and replaces one
+    by another."""
     connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
     connection.execute("PRAGMA temp_store = MEMORY")  # a temporary file has a name for a moment, and a kill leaves it
     os.write(told, b".")
@@ -45,7 +47,8 @@ def commits_of(writer):
 
 
 def beside_a_writer(root, mode):
-    """Each backup holds one generation and every licence; gives how many generations were seen, and commits."""
+    """Each backup holds one generation and every licence; gives how many generations were seen, and
+    commits."""
     rows = [(f"{i:04}", b"%08d" % 0 + bytes(1000), None, None) for i in range(1, LICENSES)]
     rows.append(("moving 00000000", b"%08d" % 0, None, None))
     host, temporary = root / f"host {mode}", root / "temporary"
@@ -100,7 +103,8 @@ def snapshots():
 
 
 def writers_go_on():
-    """While a backup is held up in the middle a host commits at once, and the backup does not see it."""
+    """While a backup is held up in the middle a host commits at once, and the backup does not see
+    it."""
     denied = [(f"a {i:05}", b"old", None, 2) for i in range(HELD)]
     with place() as root:
         for mode in MODES:
@@ -121,7 +125,8 @@ def writers_go_on():
 
 
 def after_a_crash():
-    """What a host that died has committed is there, and nothing else, though its files beside it are old."""
+    """What a host that died has committed is there, and nothing else, though its files beside it
+    are old."""
     with place() as root:
         for mode in "WAL", "DELETE":
             store = make(root / "live.db", [("a", bytes(5000), None, None)], before=[f"PRAGMA journal_mode = {mode}"])
@@ -177,7 +182,8 @@ def same(path, rows):
 
 
 def killed(root, backups, make_old, old_rows, new_rows, times, what):
-    """`make_old` puts the old state in its place; afterwards there is that or the new one, and a restore completes."""
+    """`make_old` puts the old state in its place; afterwards there is that or the new one, and a
+    restore completes."""
     kills = Kills(root, backups)
     kills.measure(make_old())
     for number in range(times):

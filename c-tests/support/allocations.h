@@ -1,8 +1,9 @@
 /* An allocator that runs out of memory when a test wants it to.
  *
- * A program that includes this defines malloc and its kin for itself and for all that it is linked with: the
- * library with SQLite and zstd in it, and the C library. They pass on to glibc's own, but for the calls that are
- * to fail. Memory that is not given back is counted. Include it in one file of a program, after check.h.
+ * A program that includes this defines malloc and its kin for itself and for all that it is linked
+ * with: the library with SQLite and zstd in it, and the C library. They pass on to glibc's own, but
+ * for the calls that are to fail. Memory that is not given back is counted. Include it in one file
+ * of a program, after check.h.
  */
 #ifndef ALLOCATIONS_H
 #define ALLOCATIONS_H
@@ -125,7 +126,8 @@ void free(void *block)
     __libc_free(block);
 }
 
-/* Not the mappings of glibc itself: stacks, and what is behind a large malloc, which is counted above. */
+/* Not the mappings of glibc itself: stacks, and what is behind a large malloc, which is counted
+ * above. */
 void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset)
 {
     if (memory_refuses()) {

@@ -1,9 +1,9 @@
 /* What every test program shares: checks, and a directory of its own to work in.
  *
- * A program calls begin("name") first and returns finish() last. Between the two its working directory is
- * a new, empty one, so tests speak of "store" and "backups"; it is removed at the end. A check that fails
- * prints the place, the expression, what was expected and what came, and ends the process with 1. What a test
- * has counted it prints in between, with figure().
+ * A program calls begin("name") first and returns finish() last. Between the two its working
+ * directory is a new, empty one, so tests speak of "store" and "backups"; it is removed at the end.
+ * A check that fails prints the place, the expression, what was expected and what came, and ends
+ * the process with 1. What a test has counted it prints in between, with figure().
  *
  * Include this header (or one that includes it) before any other.
  */
@@ -189,7 +189,8 @@ static inline int finish(void)
     return 0;
 }
 
-/* Prints what a test has counted: "what: figures". A check that fails after it leaves it on the screen. */
+/* Prints what a test has counted: "what: figures". A check that fails after it leaves it on the
+ * screen. */
 static inline void figure(const char *format, ...)
 {
     va_list arguments;
@@ -212,8 +213,8 @@ static inline bool has_zstd(void)
     return system("command -v zstd >/dev/null") == 0;
 }
 
-/* Runs `body` in a forked child and demands that its checks pass: a resource limit, a user ID or a death
- * is then the child's alone. */
+/* Runs `body` in a forked child and demands that its checks pass: a resource limit, a user ID or a
+ * death is then the child's alone. */
 static inline void in_child(void (*body)(void *), void *argument)
 {
     fflush(NULL);

@@ -1,5 +1,5 @@
-# Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last line that it reads
-# is "exit status" with that of the tests, which becomes its own.
+# Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last
+# line that it reads is "exit status" with that of the tests, which becomes its own.
 
 BEGIN {
     status = 1 # of a log that was cut

@@ -1,7 +1,8 @@
 """What the tests of databases as stores share.
 
-Python's own sqlite3 makes the databases and looks at them; the library runs in processes of its own, since who
-closes a file takes away all locks that the process has on it. LICBAK_TOOL names the tool, LICBAK_SO the library.
+Python's own sqlite3 makes the databases and looks at them; the library runs in processes of its
+own, since who closes a file takes away all locks that the process has on it. LICBAK_TOOL names the
+tool, LICBAK_SO the library.
 """
 
 import contextlib
@@ -29,7 +30,8 @@ LIMIT = 120  # seconds after which a process of the library hangs
 NAME = pathlib.Path(sys.argv[0]).stem
 checks = 0
 
-# It is ignored where a shell has started the tests in the background, and so it would be in the processes of the tool.
+# It is ignored where a shell has started the tests in the background, and so it would be in the
+# processes of the tool.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -200,7 +202,8 @@ def opened(path, **options):
 
 
 def make(path, rows=(), *statements, table=TABLE, before=(), **options):
-    """A database: what sets it up, the table, more statements, and rows of name, content, key_id, right."""
+    """A database: what sets it up, the table, more statements, and rows of name, content, key_id,
+    right."""
     with opened(path, **options) as connection:
         for statement in [*before, table, *statements]:
             connection.execute(statement)

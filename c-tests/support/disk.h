@@ -1,5 +1,5 @@
-/* File systems of a test's own: mounted where nobody else sees them, and gone with the process that mounted
- * them. For a child of in_child(): however it ends, nothing stays mounted. */
+/* File systems of a test's own: mounted where nobody else sees them, and gone with the process that
+ * mounted them. For a child of in_child(): however it ends, nothing stays mounted. */
 #ifndef DISK_H
 #define DISK_H
 
@@ -22,8 +22,8 @@ static inline bool mount_tmpfs(const char *where, const char *options)
     return own_mounts() && mount("tmpfs", where, "tmpfs", 0, options) == 0;
 }
 
-/* A block device whose blocks are those of a file, gone when nobody has it open or mounted any more. Gives its
- * descriptor and its path; -1 where there is none to be had. */
+/* A block device whose blocks are those of a file, gone when nobody has it open or mounted any
+ * more. Gives its descriptor and its path; -1 where there is none to be had. */
 static inline int loop_device(const char *image, char path[32])
 {
     struct loop_info64 info = {.lo_flags = LO_FLAGS_AUTOCLEAR};
@@ -47,7 +47,8 @@ static inline int loop_device(const char *image, char path[32])
     return device;
 }
 
-/* Makes a file system in the file `image` by a command that takes its name; false where that does not work. */
+/* Makes a file system in the file `image` by a command that takes its name; false where that does
+ * not work. */
 static inline bool make_image(const char *make)
 {
     char command[128];
@@ -56,7 +57,8 @@ static inline bool make_image(const char *make)
     return system(command) == 0;
 }
 
-/* Mounts the file system in an image, by the kernel's own driver; false, with errno, where it has none. */
+/* Mounts the file system in an image, by the kernel's own driver; false, with errno, where it has
+ * none. */
 static inline bool mount_image(const char *image, const char *where, const char *type, const char *options)
 {
     char path[32];
@@ -68,8 +70,9 @@ static inline bool mount_image(const char *image, const char *where, const char 
     return mounted;
 }
 
-/* Mounts it by a program that serves it in user space, as `server -d device where` does; gives the program's
- * process, -1 where it does not work. It has to outlive the mount, or whoever ends last waits for it for ever. */
+/* Mounts it by a program that serves it in user space, as `server -d device where` does; gives the
+ * program's process, -1 where it does not work. It has to outlive the mount, or whoever ends last
+ * waits for it for ever. */
 static inline pid_t mount_image_by(const char *server, const char *image, const char *where)
 {
     char path[32];

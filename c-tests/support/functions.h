@@ -1,13 +1,15 @@
 /* Every function that takes a restorer, in one table: for tests that hold of all of them.
  *
- * A test of run.rs compares the table with the header, so that a new function is not forgotten here.
+ * A test of run.rs compares the table with the header, so that a new function is not forgotten
+ * here.
  */
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 
 #include "recorder.h"
 
-/* What the functions get beside the restorer. All zero it is what a careless host gives: NULL everywhere. */
+/* What the functions get beside the restorer. All zero it is what a careless host gives: NULL
+ * everywhere. */
 typedef struct arguments {
     const char *property, *text, *key_id;
     uint8_t *value;

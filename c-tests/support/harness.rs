@@ -156,7 +156,8 @@ pub fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Builds the library as the tests are built, and installs it: without `--release` there is little to wait for.
+/// Builds the library as the tests are built, and installs it: without `--release` there is little
+/// to wait for.
 pub fn install(prefix: &Path) -> Command {
     let mut install = Command::new("sh");
     install.args(["install.sh", "--prefix"]).arg(prefix);

@@ -1,7 +1,7 @@
 /* A host that keeps its licences in memory, in the order in which it got them.
  *
- * Its functions hold the library to what a store may expect: called one at a time, with the context and with
- * whole licences, and never after the store was taken away.
+ * Its functions hold the library to what a store may expect: called one at a time, with the context
+ * and with whole licences, and never after the store was taken away.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -14,7 +14,8 @@ enum { MIB = 1024 * 1024 };
 
 typedef struct host host;
 struct host {
-    /* The test's: done first in each function ("enumerate", "get", "put"), whose failure it may return. */
+    /* The test's: done first in each function ("enumerate", "get", "put"), whose failure it may
+     * return. */
     licbak_hresult (*inside)(host *, const char *function, const char *name);
     /* The test's: emits in the place of all licences, or of the one of that name. */
     licbak_hresult (*give)(host *, const char *name, licbak_license_callback emit, void *emit_context);
@@ -239,7 +240,8 @@ static inline licbak_store store_of(host *h)
     return (licbak_store){sizeof(licbak_store), h, host_enumerate, host_get, host_put};
 }
 
-/* A restorer with a host store, and no StorePath. The struct is copied: the one given here is spoiled. */
+/* A restorer with a host store, and no StorePath. The struct is copied: the one given here is
+ * spoiled. */
 static inline licbak_restorer *restorer_of(host *h, const char *backups)
 {
     licbak_store store = store_of(h);

@@ -1,5 +1,6 @@
-/* What the suites of faults, kills and power cuts do again and again: each operation on a small store, set up
- * anew in a moment, run as a child whose system calls are traced, and judged by what stands there afterwards.
+/* What the suites of faults, kills and power cuts do again and again: each operation on a small
+ * store, set up anew in a moment, run as a child whose system calls are traced, and judged by what
+ * stands there afterwards.
  */
 #ifndef JOBS_H
 #define JOBS_H
@@ -172,7 +173,8 @@ static void copy_database(const char *from, const char *to)
     }
 }
 
-/* Two bytes of a database's header say how it is written: 1 with a rollback journal, 2 with a write-ahead log. */
+/* Two bytes of a database's header say how it is written: 1 with a rollback journal, 2 with a
+ * write-ahead log. */
 static void put_in_rollback_mode(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -1,4 +1,5 @@
-/* What is done while memory runs out: every operation, on every kind of store, with licences of every format. */
+/* What is done while memory runs out: every operation, on every kind of store, with licences of
+ * every format. */
 #ifndef MEMORY_SCENES_H
 #define MEMORY_SCENES_H
 
@@ -89,7 +90,8 @@ static inline void write_large(const char *path, const char *head, const char *m
 #define XML2 "<LICENSE version='2.0.0.0'>"
 #define OMA "<rights xmlns='http://odrl.net/1.1/ODRL-EX' "
 
-/* Contents that make a reader of XML or JSON ask for as much memory as they have bytes, and more. */
+/* Contents that make a reader of XML or JSON ask for as much memory as they have bytes, and
+ * more. */
 static inline void make_hostile(const char *store)
 {
     make_dir(store);

@@ -1,10 +1,10 @@
-"""Runs operations of the library for a test that must not load it itself: a request in JSON a line on standard
-input, an answer in JSON a line on standard output.
+"""Runs operations of the library for a test that must not load it itself: a request in JSON a line
+on standard input, an answer in JSON a line on standard output.
 
-LICBAK_SO names the library. A request has the operation, its properties and flags, and may have threads; for
-restore_license the key_id; with host it has a store of the host's own, empty, and the answer tells what was put into
-it; with fail_at the callback fails at that status, with cancel_at it cancels there, with hold_at it says "held" there,
-once, and goes on when it gets a line.
+LICBAK_SO names the library. A request has the operation, its properties and flags, and may have
+threads; for restore_license the key_id; with host it has a store of the host's own, empty, and the
+answer tells what was put into it; with fail_at the callback fails at that status, with cancel_at it
+cancels there, with hold_at it says "held" there, once, and goes on when it gets a line.
 """
 
 import ctypes

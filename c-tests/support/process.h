@@ -52,8 +52,8 @@ static inline int threads(void)
     return count;
 }
 
-/* The threads, when there are `expected` or after a second: the kernel lists one that has been joined for a
- * moment still. */
+/* The threads, when there are `expected` or after a second: the kernel lists one that has been
+ * joined for a moment still. */
 static inline int threads_settled(int expected)
 {
     for (int i = 0; i < 1000 && threads() != expected; i++) {

@@ -6,7 +6,8 @@
 
 enum { RACERS = 4 };
 
-/* Starts the racers on a line and gives how many ended with `hr`; any other outcome but `also` is a failure. */
+/* Starts the racers on a line and gives how many ended with `hr`; any other outcome but `also` is a
+ * failure. */
 static inline int race(operation op, const char *store, const char *backups, uint32_t flags, licbak_hresult hr,
                        licbak_hresult also)
 {

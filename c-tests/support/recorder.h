@@ -1,8 +1,9 @@
 /* Running an operation to its end, and keeping what it told.
  *
- * The recorder is a status callback that holds the library to the rules that every operation must keep:
- * BEGIN first, END once and last, one event at a time and all on one thread, values as their status says,
- * figures that never fall, ERROR exactly where a failure wants it. So each run of any test checks them.
+ * The recorder is a status callback that holds the library to the rules that every operation must
+ * keep: BEGIN first, END once and last, one event at a time and all on one thread, values as their
+ * status says, figures that never fall, ERROR exactly where a failure wants it. So each run of any
+ * test checks them.
  */
 #ifndef RECORDER_H
 #define RECORDER_H

@@ -1,5 +1,5 @@
-/* Backups over backups: which licences are read for one, and all that the backup must be whatever was taken
- * over from the one before it.
+/* Backups over backups: which licences are read for one, and all that the backup must be whatever
+ * was taken over from the one before it.
  */
 #ifndef REPEAT_H
 #define REPEAT_H
@@ -12,13 +12,15 @@
 
 #define BACKUP "backups/licenses.tar.zst"
 
-/* What was written less than three seconds ago is not relied on: from here on all that is there may be. */
+/* What was written less than three seconds ago is not relied on: from here on all that is there may
+ * be. */
 static inline void settle(void)
 {
     sleep_ms(3100);
 }
 
-/* Goes where no sync waits for a disk, if this user can; the process that does gets a place of its own. */
+/* Goes where no sync waits for a disk, if this user can; the process that does gets a place of its
+ * own. */
 static inline bool enter_memory(void)
 {
     bool memory = mount_tmpfs("memory", "size=256m");
@@ -310,7 +312,8 @@ static inline void check_extracted(const char *backups, const char *store)
     }
 }
 
-/* Without its end the backup still gives the newest version of each licence, and none that is gone. */
+/* Without its end the backup still gives the newest version of each licence, and none that is
+ * gone. */
 static inline void check_salvaged(const char *backups, const char *store)
 {
     char path[PATH_MAX];
@@ -323,7 +326,8 @@ static inline void check_salvaged(const char *backups, const char *store)
                      store_text(store, false, true));
 }
 
-/* That the backup is right and holds what the store has: by its own word, its list and what comes out of it. */
+/* That the backup is right and holds what the store has: by its own word, its list and what comes
+ * out of it. */
 static inline void check_whole(const char *backups, const char *store)
 {
     CHECK_HR(verify(backups), LICBAK_S_OK);
@@ -396,7 +400,8 @@ static inline const char *path_of(const char *store, int number)
     return path;
 }
 
-/* Writes the licence of that number, of some size up to `size`, and the same with another `version`. */
+/* Writes the licence of that number, of some size up to `size`, and the same with another
+ * `version`. */
 static inline void write_license(const char *store, int number, size_t size, int version)
 {
     uint64_t seed = (uint64_t)number << 32 | (unsigned)version;

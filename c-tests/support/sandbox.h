@@ -1,4 +1,5 @@
-/* A sandbox: a system call of this process answers an error from now on, by a seccomp filter, which nobody takes back.
+/* A sandbox: a system call of this process answers an error from now on, by a seccomp filter, which
+ * nobody takes back.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -19,8 +20,8 @@
 #define LOW_HALF(argument) (offsetof(struct seccomp_data, args) + 8 * (argument) + 4)
 #endif
 
-/* Has `number` answer `error`, where all `bits` of its argument are set; 0: always. Error 0 is success, and nothing
- * done. False where there are no filters. */
+/* Has `number` answer `error`, where all `bits` of its argument are set; 0: always. Error 0 is
+ * success, and nothing done. False where there are no filters. */
 static inline bool deny(int number, int argument, unsigned bits, int error)
 {
     struct sock_filter filter[] = {

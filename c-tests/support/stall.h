@@ -1,8 +1,9 @@
 /* A store whose backup cannot reach its end while the callback is held.
  *
- * An operation runs ahead of its callback, so holding the callback at BEGIN does not hold the operation: a
- * small backup may be done before a test cancels it. But at most 4,096 events wait; this store has more links
- * than that, each told by LEFT_OUT, so the operation waits too, and a test knows that it comes in time.
+ * An operation runs ahead of its callback, so holding the callback at BEGIN does not hold the
+ * operation: a small backup may be done before a test cancels it. But at most 4,096 events wait;
+ * this store has more links than that, each told by LEFT_OUT, so the operation waits too, and a
+ * test knows that it comes in time.
  */
 #ifndef STALL_H
 #define STALL_H

@@ -1,8 +1,9 @@
-/* The system calls of a child, seen one by one: recorded, made to fail or to do less than was asked, or the
- * child's last. The child is this program, forked, with all its threads; nothing else is needed on the machine.
+/* The system calls of a child, seen one by one: recorded, made to fail or to do less than was
+ * asked, or the child's last. The child is this program, forked, with all its threads; nothing else
+ * is needed on the machine.
  *
- * Only calls on files below the working directory are seen, so that what the C library or a test does for
- * itself does not count.
+ * Only calls on files below the working directory are seen, so that what the C library or a test
+ * does for itself does not count.
  */
 #ifndef TRACER_H
 #define TRACER_H
@@ -349,8 +350,8 @@ static inline void answer(pid_t thread, struct user_regs_struct *regs, long resu
     CHECK(ptrace(PTRACE_SETREGS, thread, NULL, regs) == 0);
 }
 
-/* Sets how much is asked for. A call leaves the registers of its arguments as they are, so the caller's own count
- * is put back when it has been made. */
+/* Sets how much is asked for. A call leaves the registers of its arguments as they are, so the
+ * caller's own count is put back when it has been made. */
 static inline void ask_for(pid_t thread, struct user_regs_struct *regs, int argument, unsigned long long count)
 {
     *(argument == 2 ? &regs->rdx : &regs->r8) = count;

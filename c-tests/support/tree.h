@@ -1,4 +1,5 @@
-/* Files and directory trees: making them, and saying what is in them as text that CHECK_TEXT compares. */
+/* Files and directory trees: making them, and saying what is in them as text that CHECK_TEXT
+ * compares. */
 #ifndef TREE_H
 #define TREE_H
 
@@ -205,8 +206,9 @@ static inline void tree_below(FILE *text, const char *directory, size_t root_len
     free(names);
 }
 
-/* Everything below a directory, a line each: name, size, time to the nanosecond, digest. The caller frees it.
- * Equal texts mean equal trees; modes are not part of it, as a restore does not bring them back. */
+/* Everything below a directory, a line each: name, size, time to the nanosecond, digest. The caller
+ * frees it. Equal texts mean equal trees; modes are not part of it, as a restore does not bring
+ * them back. */
 static inline char *tree(const char *directory)
 {
     char *text = NULL;
