@@ -70,6 +70,7 @@ impl Property {
                 let levels = crate::archive::frames::levels();
                 format!("a DWORD from {} to {}", levels.start(), levels.end())
             }
+            Property::MachineId => "a STRING without a NUL".into(),
             Property::UnstatedRight => "a DWORD, 0 or 1".into(),
         }
     }
