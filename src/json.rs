@@ -18,8 +18,19 @@ const DEPTH_MAX: usize = 256;
 
 /// Gives the value that `json` stands for, or the error in it.
 pub fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, serde_json::Error> {
+    check(json)?;
+    serde_json::from_slice(json)
+}
+
+/// Does the same for a text, whose UTF-8 need not be checked again.
+pub fn parse_text<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, serde_json::Error> {
+    check(json.as_bytes())?;
+    serde_json::from_str(json)
+}
+
+fn check(json: &[u8]) -> Result<(), serde_json::Error> {
     match is_modest(json) {
-        true => serde_json::from_slice(json),
+        true => Ok(()),
         false => Err(serde_json::Error::custom(
             "a string or its depth is beyond all measure",
         )),
@@ -108,6 +119,8 @@ mod tests {
         assert!(!is_modest(nested(DEPTH_MAX + 1).as_bytes()));
         let many = format!("[{}0]", "[\"[\"],{},".repeat(1000));
         assert!(parse::<Vec<serde::de::IgnoredAny>>(many.as_bytes()).is_ok());
+        assert!(parse_text::<[&str; 1]>("[\"é\"]").is_ok());
+        assert!(parse_text::<serde::de::IgnoredAny>(&nested(DEPTH_MAX + 1)).is_err());
         let broken = [&b"\"\\\""[..], &[b' '; STRING_MAX]].concat();
         assert!(!is_modest(&broken));
     }

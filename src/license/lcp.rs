@@ -32,7 +32,7 @@ struct Encryption {
 }
 
 pub fn read(document: &str) -> Option<Said> {
-    let document: Document = json::parse(document.as_bytes()).ok()?;
+    let document: Document = json::parse_text(document).ok()?;
     Some(Said {
         format: Format::Lcp,
         key_id: (document.id.len() <= KEY_ID_MAX).then(|| document.id.into_owned()),
