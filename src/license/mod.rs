@@ -7,6 +7,7 @@ pub mod name;
 mod oma;
 #[cfg(any(test, fuzzing))]
 pub mod parsers;
+mod plain_xml;
 mod statement;
 mod text;
 mod wmdrm;
@@ -66,6 +67,9 @@ fn recognise(content: &[u8]) -> Result<Option<Said>> {
     let document = text::document(&text);
     if document.starts_with('{') {
         return Ok(lcp::read(document));
+    }
+    if let Some(said) = wmdrm::read_plain(document) {
+        return Ok(Some(said));
     }
     let Some(root) = xml::root(document) else {
         return Ok(None);

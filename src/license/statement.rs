@@ -70,6 +70,7 @@ pub struct Statement {
 }
 
 /// The findings of a recogniser in a content.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Said {
     pub format: Format,
     pub key_id: Option<String>,

@@ -4,10 +4,12 @@
 
 use super::name::KEY_ID_MAX;
 use super::statement::{BackupRight, Format, Said};
-use super::xml;
+use super::{plain_xml, xml};
 
 pub const ROOT: &str = "LICENSE";
 pub const VERSION: &str = "2.0.0.0";
+/// The beginning of a licence as nearly all are written.
+const PLAIN: &str = "<LICENSE version=\"2.0.0.0\">";
 
 /// The path of the key ID. [MS-DRM] 2.2.3.2.4.2 has the element in its schema.
 const KEY_ID: &str = "LICENSE/LICENSORINFO/DATA/KID";
@@ -79,41 +81,73 @@ impl Actions {
     }
 }
 
-pub fn read(document: &str) -> Option<Said> {
-    let (mut key_id, mut key_ids) = (xml::Gathered::new(KEY_ID_MAX), 0);
-    let mut actions = Actions::default();
-    xml::walk(document, &[], |path, node| {
+/// The findings in a licence so far.
+struct Reading {
+    key_id: xml::Gathered,
+    key_ids: usize,
+    actions: Actions,
+}
+
+impl Reading {
+    fn new() -> Reading {
+        Reading {
+            key_id: xml::Gathered::new(KEY_ID_MAX),
+            key_ids: 0,
+            actions: Actions::default(),
+        }
+    }
+
+    fn visit(&mut self, path: &str, node: xml::Node) -> xml::Next {
         match &node {
             xml::Node::Element(_) if path == GRANT.action => {
                 let action = node.attribute(GRANT.attribute).unwrap_or_default();
-                return match actions.begin(&action) {
+                return match self.actions.begin(&action) {
                     true => xml::Next::Into,
                     false => xml::Next::Past,
                 };
             }
-            xml::Node::Element(_) if path == GRANT.condition => actions.begin_condition(),
-            xml::Node::Element(_) if path == KEY_ID => key_ids += 1,
+            xml::Node::Element(_) if path == GRANT.condition => self.actions.begin_condition(),
+            xml::Node::Element(_) if path == KEY_ID => self.key_ids += 1,
             // Most of a licence is of no interest.
             xml::Node::Element(_) if !leads_to_what_is_read(path) => return xml::Next::Past,
-            xml::Node::Text(text) if path == KEY_ID && key_ids == 1 => key_id.push(text),
+            xml::Node::Text(text) if path == KEY_ID && self.key_ids == 1 => self.key_id.push(text),
             xml::Node::Text(text) if path == GRANT.condition => {
-                if let Some(condition) = &mut actions.condition {
+                if let Some(condition) = &mut self.actions.condition {
                     condition.push(text);
                 }
             }
             _ => {}
         }
         xml::Next::Into
-    })?;
-    actions.end_action();
-    Some(Said {
-        format: Format::Wmdrm,
-        key_id: key_id.get().map(str::to_owned),
-        right: match actions.is_granted {
-            true => BackupRight::Allowed,
-            false => BackupRight::Denied,
-        },
-    })
+    }
+
+    fn said(mut self) -> Said {
+        self.actions.end_action();
+        Said {
+            format: Format::Wmdrm,
+            key_id: self.key_id.get().map(str::to_owned),
+            right: match self.actions.is_granted {
+                true => BackupRight::Allowed,
+                false => BackupRight::Denied,
+            },
+        }
+    }
+}
+
+pub fn read(document: &str) -> Option<Said> {
+    let mut reading = Reading::new();
+    xml::walk(document, &[], |path, node| reading.visit(path, node))?;
+    Some(reading.said())
+}
+
+/// Reads a licence as nearly all are written; of any other None is given, and [`read`] reads it.
+pub fn read_plain(document: &str) -> Option<Said> {
+    if !document.starts_with(PLAIN) {
+        return None;
+    }
+    let mut reading = Reading::new();
+    plain_xml::walk(document, |path, node| reading.visit(path, node))?;
+    Some(reading.said())
 }
 
 /// Tells whether the element of this path, or one in it, is read.

@@ -58,7 +58,7 @@ impl Node<'_> {
 }
 
 /// A root element, as it is written.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Root {
     pub name: String,
     pub version: String,
