@@ -49,14 +49,16 @@ static int text_width(const char *text)
 
 static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void *context)
 {
-    const int padding = key_id_width - text_width(license->key_id);
+    static const char blanks[key_id_width + 1] = "                                        ";
+    const int width = text_width(license->key_id);
     (void)context;
     printf("%-6s  %-8s  %8zu  ", format_word(license->format),
            right_word(license->backup_right), license->content_size);
     put_safely(stdout, license->key_id);
-    printf("%*s  ", padding > 0 ? padding : 0, "");
+    fputs(blanks + (width < key_id_width ? width : key_id_width), stdout);
+    fputs("  ", stdout);
     put_safely(stdout, license->name);
-    putchar('\n');
+    putc('\n', stdout);
     return LICBAK_S_OK;
 }
 

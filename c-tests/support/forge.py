@@ -209,8 +209,9 @@ class Parts:
         restricted = do("restricted", self.restricted)
         counts = [sum(member.line is not None for member in frame) for frame in frames]
         counts = do("counts", [*counts, len(listed), len(listed), restricted.count(b"\n")])
-        hint = lambda member: sha256(str(member.line["key_id"]).encode("utf-8", "surrogatepass"))[:4]
-        records = sorted((hint(member), number) for number, member in enumerate(listed))
+        hint = lambda key_id: sha256(str(key_id).encode("utf-8", "surrogatepass"))[:4]
+        key_ids = lambda line: {hint(key_id) for key_id in (line["key_id"], *line.get("other_key_ids", []))}
+        records = sorted((hint, number) for number, m in enumerate(listed) for hint in key_ids(m.line))
         records = do("records", [struct.pack("<I", number) + hint[::-1] for hint, number in records])
         counts = b"".join(struct.pack("<I", count & 0xFFFFFFFF) for count in counts)
         contents = {"SHA256SUMS": b"".join(sums), "licenses.jsonl": b"".join(lines)}

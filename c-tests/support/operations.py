@@ -58,11 +58,12 @@ def outcome_of(restorer):
     return outcome.value
 
 
-def outcome(operation, flags=0, **properties):
-    """The outcome of one operation of a new restorer, whose host takes everything."""
+def outcome(operation, flags=0, key_id=None, **properties):
+    """The outcome of one operation of a new restorer, whose host takes everything; restore_license has a key ID."""
     on_status = c.StatusCallback(lambda *_: c.Hr.S_OK)
     restorer = new_restorer({name: os.fspath(path) for name, path in properties.items()})
-    check(getattr(c, operation)(restorer, flags, on_status, None))
+    arguments = (flags,) if key_id is None else (key_id.encode(), flags)
+    check(getattr(c, operation)(restorer, *arguments, on_status, None))
     code = outcome_of(restorer)
     check(c.destroy(restorer))
     return code

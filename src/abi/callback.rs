@@ -7,7 +7,7 @@ use super::hresult::{
     LICBAK_E_HANDLE, LICBAK_E_NOTIMPL, LICBAK_NS_E_DRM_BACKUP_CORRUPT, LICBAK_S_FALSE, LICBAK_S_OK,
     hresult,
 };
-use super::memory::{invalid, with_nul};
+use super::memory::{invalid, put_with_nul, with_nul};
 use super::types::*;
 use crate::engine::operation::events::{Event, Listener, Notice};
 use crate::engine::operation::progress::Progress;
@@ -195,16 +195,25 @@ pub fn figures(progress: &Progress) -> licbak_progress {
 pub struct LicenseCallback {
     function: unsafe extern "C" fn(*const licbak_license, *mut c_void) -> licbak_hresult,
     context: *mut c_void,
+    /// The name and the key ID of a licence, as C has them.
+    name: Vec<u8>,
+    key_id: Vec<u8>,
 }
 
 impl LicenseCallback {
     pub fn new(callback: licbak_license_callback, context: *mut c_void) -> Result<LicenseCallback> {
         let function = callback.ok_or_else(|| invalid("The licence callback is NULL."))?;
-        Ok(LicenseCallback { function, context })
+        Ok(LicenseCallback {
+            function,
+            context,
+            name: Vec::new(),
+            key_id: Vec::new(),
+        })
     }
 
-    pub fn call(&self, listed: &ListedLicense) -> Result<()> {
-        let (name, key_id) = (with_nul(listed.name), with_nul(listed.key_id));
+    pub fn call(&mut self, listed: &ListedLicense) -> Result<()> {
+        let name = put_with_nul(&mut self.name, listed.name)?;
+        let key_id = put_with_nul(&mut self.key_id, listed.key_id)?;
         let license = licbak_license {
             struct_size: size_of::<licbak_license>(),
             name: name.as_ptr().cast(),

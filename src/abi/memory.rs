@@ -198,6 +198,15 @@ pub fn give_beginning(buffer: Buffer, text: &str) -> Result<()> {
     give(&[(buffer, &with_nul(text))])
 }
 
+/// Gives `text` with the NUL that C wants, in the memory of `buffer`.
+pub fn put_with_nul<'b>(buffer: &'b mut Vec<u8>, text: &str) -> Result<&'b [u8]> {
+    buffer.clear();
+    buffer.try_reserve(text.len() + 1)?;
+    buffer.extend_from_slice(text.as_bytes());
+    buffer.push(0);
+    Ok(buffer)
+}
+
 /// `text` with the NUL that C wants.
 pub fn with_nul(text: &str) -> Vec<u8> {
     [text.as_bytes(), b"\0"].concat()

@@ -60,7 +60,7 @@ pub unsafe extern "C" fn licbak_list_backup(
     context: *mut c_void,
 ) -> licbak_hresult {
     attempt(restorer, |restorer| {
-        let callback = LicenseCallback::new(callback, context)?;
+        let mut callback = LicenseCallback::new(callback, context)?;
         restorer
             .list(|properties, check| list(properties, check, |license| callback.call(&license)))
     })

@@ -174,11 +174,8 @@ impl FrameBuilder {
         if size > license::SIZE_MAX {
             return Err(Fault::damaged("a licence is too large"));
         }
-        // The whole seconds of a directory's time, within what eleven octal digits hold.
-        let seconds = modified
-            .div_euclid(1_000_000_000)
-            .clamp(0, limits::TIME_MAX) as u64;
-        let header = header(name, size, seconds);
+        let modified = seconds(modified);
+        let header = header(name, size, modified);
         let (start, size) = (self.used, size as usize);
         let content = start + header.len();
         let buffer = sized(
@@ -198,21 +195,25 @@ impl FrameBuilder {
             start,
             content,
             size,
-            modified: seconds,
+            modified,
         });
         body.get_mut(..=size).ok_or(Fault::OutOfMemory)
     }
 
     /// Takes the first `size` bytes of the buffer as the content of the licence `name`: as many as
-    /// were announced, or fewer.
-    pub fn end(&mut self, name: &str, size: usize) -> Result<()> {
-        let Some(pending) = self.pending.as_mut().filter(|pending| size != pending.size) else {
+    /// were announced, or fewer. It was `modified` then.
+    pub fn end(&mut self, name: &str, size: usize, modified: i64) -> Result<()> {
+        let modified = seconds(modified);
+        let Some(pending) = &mut self.pending else {
             return Ok(());
         };
+        if (size, modified) == (pending.size, pending.modified) {
+            return Ok(());
+        }
         if size > pending.size {
             return Err(Fault::damaged("a licence is larger than announced"));
         }
-        pending.size = size;
+        (pending.size, pending.modified) = (size, modified);
         let header = header(name, size as u64, pending.modified);
         let member = self.members.get_mut(pending.start..).unwrap_or_default();
         let (head, body) = member
@@ -308,6 +309,13 @@ impl FrameBuilder {
             listed: std::mem::replace(&mut self.listed, next),
         })
     }
+}
+
+/// Gives the whole seconds of a time, within what eleven octal digits hold.
+fn seconds(modified: i64) -> u64 {
+    modified
+        .div_euclid(1_000_000_000)
+        .clamp(0, limits::TIME_MAX) as u64
 }
 
 fn header(name: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {

@@ -70,13 +70,15 @@ fn number(digits: &[u8]) -> u64 {
 /// Gives the nanoseconds since 1970 UTC of `YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ`, for the years in which
 /// all such times fit.
 pub fn time(text: &str) -> Option<i64> {
+    const FORM: &[u8; 30] = b"dddd-dd-ddTdd:dd:dd.dddddddddZ";
     let text: &[u8; 30] = text.as_bytes().try_into().ok()?;
-    let form = b"dddd-dd-ddTdd:dd:dd.dddddddddZ";
+    // This has no branch for each byte.
     let fits = |(byte, form): (&u8, &u8)| match form {
         b'd' => byte.is_ascii_digit(),
         form => byte == form,
     };
-    if !text.iter().zip(form).all(fits) {
+    let both = text.iter().zip(FORM);
+    if !both.fold(true, |all, pair| all & fits(pair)) {
         return None;
     }
     let field = |start, end| text.get(start..end).map_or(0, number) as i64;

@@ -163,7 +163,10 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
 
     /// Calls `visit` with the name of every licence that was appended, by reading the list of them
     /// again.
-    pub fn kept_names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    pub fn kept_names<E: From<Fault>>(
+        &self,
+        mut visit: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut sums = ListWalk::new()?;
         while let Some(line) = sums.line(&self.sums, &self.spool)? {
             visit(lines::parse_sum(line)?.1)?;
@@ -171,10 +174,11 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Calls `visit` with the name of every licence that was appended or left out, by reading the
-    /// lists of them again.
-    pub fn names(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        self.kept_names(&mut visit)?;
+    /// Does the same with the names of licences that were left out.
+    pub fn restricted_names<E: From<Fault>>(
+        &self,
+        mut visit: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut restricted = ListWalk::new()?;
         while let Some(line) = restricted.line(&self.restricted, &self.spool)? {
             visit(&lines::parse_json::<RestrictedLine>(line)?.name)?;

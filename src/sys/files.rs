@@ -374,6 +374,11 @@ impl File {
         fill(buffer, |rest, _| rustix::io::read(&self.0, rest))
     }
 
+    /// Reads from the beginning in one call, which may give less than there is.
+    pub fn read_once(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, 0))
+    }
+
     /// Reads as [`File::read_full`] does, from `offset`.
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
         fill(buffer, |rest, done| {

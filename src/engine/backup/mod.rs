@@ -1,6 +1,7 @@
 //! Backs a store up.
 
 mod attempts;
+mod gone;
 mod packer;
 mod plan;
 mod previous_backup;
@@ -537,28 +538,22 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         if let Some(old) = old {
             return Ok(old.gone());
         }
-        let names = before.map(|before| previous_backup::names(before, self.operation));
-        let Some(mut names) = names.transpose()?.flatten() else {
-            return Ok(u64::MAX);
-        };
-        let all = self.writer.names(|name| {
-            names.remove(name);
-            Ok(())
-        });
-        all.map_err(|fault| self.request.error(fault))?;
-        Ok(names.len() as u64)
+        let counted = before.map(|before| gone::count(before, self.writer, self.operation));
+        Ok(counted.transpose()?.flatten().unwrap_or(u64::MAX))
     }
 
     /// Checks that all names go together: they were listed at different times, and a file may have
     /// become a folder.
     fn check_names(&self, reader: &StoreReader) -> Result<()> {
         let (mut names, mut clashing) = (name::Set::default(), None);
-        let all = self.writer.names(|name| {
+        let mut visit = |name: &str| -> Result<(), Fault> {
             if let Err(clash) = names.insert(name)? {
                 clashing.get_or_insert_with(|| format!("of the licence '{name}', {clash}"));
             }
             Ok(())
-        });
+        };
+        let all = self.writer.kept_names(&mut visit);
+        let all = all.and_then(|()| self.writer.restricted_names(&mut visit));
         all.map_err(|fault| self.request.error(fault))?;
         clashing.map_or(Ok(()), |what| Err(reader.moves(&what)))
     }

@@ -146,16 +146,20 @@ impl Packing<'_> {
     }
 
     fn take_license(&mut self, license: &License) -> Result<()> {
-        let size = license.content.len();
-        let place = self.begin(license.name, size as u64, license.modified)?;
-        place
-            .get_mut(..size)
-            .ok_or_else(Error::out_of_memory)?
-            .copy_from_slice(license.content);
-        self.builder.end(license.name, size).map_err(packing)?;
+        self.put(license.name, license.content, license.modified)?;
         let mut statement = license::read(license.name, self.builder.content())?;
         license.correct(&mut statement);
         self.keep_or_restrict(license.name, license.modified, statement, None)
+    }
+
+    /// Begins a licence with a content that is known.
+    fn put(&mut self, name: &str, content: &[u8], modified: i64) -> Result<()> {
+        let place = self.begin(name, content.len() as u64, modified)?;
+        place
+            .get_mut(..content.len())
+            .ok_or_else(Error::out_of_memory)?
+            .copy_from_slice(content);
+        Ok(())
     }
 
     /// Takes a file as it is at one moment, unless it can be taken over.
@@ -172,6 +176,9 @@ impl Packing<'_> {
                 return Ok(());
             }
         };
+        if self.take_settled(name, &file)? {
+            return Ok(());
+        }
         let mut attempts = Attempts::default();
         loop {
             self.reader.operation.check()?;
@@ -200,6 +207,29 @@ impl Packing<'_> {
             }
             attempts.pause(name, seen.fresh.unwrap_or(TICK))?;
         }
+    }
+
+    /// Takes a file that has not changed for long, as most have not, with as few calls as possible.
+    /// Tells whether it was one.
+    fn take_settled(&mut self, name: &str, file: &OpenFile) -> Result<bool> {
+        /// Bytes to make room for: few licences are larger.
+        const ROOM: u64 = 32 << 10;
+        let place = self.builder.begin(name, ROOM, 0).map_err(packing)?;
+        let Some((read, seen)) = file.read_settled(place) else {
+            return Ok(false);
+        };
+        let (size, modified) = (read as usize, seen.facts.modified);
+        self.builder.end(name, size, modified).map_err(packing)?;
+        if self.builder.is_full(read) {
+            // Where a frame ends must not depend on how its licences were read.
+            let mut content = Vec::new();
+            content.try_reserve_exact(size)?;
+            content.extend_from_slice(self.builder.content());
+            self.send()?;
+            self.put(name, &content, modified)?;
+        }
+        self.end_file(name, read, &seen)?;
+        Ok(true)
     }
 
     /// Tells whether the licence need not be read, since it is in the old backup and its file has
@@ -232,7 +262,10 @@ impl Packing<'_> {
 
     /// Ends the licence whose file has been read whole, `size` bytes, unless that is a backup.
     fn end_file(&mut self, name: &str, size: u64, seen: &Seen) -> Result<()> {
-        self.builder.end(name, size as usize).map_err(packing)?;
+        let modified = seen.facts.modified;
+        self.builder
+            .end(name, size as usize, modified)
+            .map_err(packing)?;
         if is_backup(&self.builder.content()).map_err(packing)? {
             return self.leave_out_backup(name, seen);
         }

@@ -21,9 +21,9 @@ use crate::archive::{Digest, Fault, LICENSES, SUMS, digest};
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Backup;
 use crate::engine::stop::Stop;
-use crate::error::{Error, Outcome, Result};
+use crate::error::Result;
 use crate::license::{self, name};
-use crate::random::{self, HashMap, HashSet};
+use crate::random::{self, HashMap};
 
 /// The fate of a licence of the old backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,47 +90,6 @@ impl OldLicense {
     /// Tells whether every version of the licence in the old backup must stay out of the new one.
     pub fn must_go(&self) -> bool {
         self.is_barred || matches!(self.fate(), Fate::Unseen | Fate::Restricted)
-    }
-}
-
-/// Gives the names of the licences of a backup, if they can be read.
-pub fn names(backup: &Backup, operation: &Operation) -> Result<Option<NameHashes>> {
-    let read = || -> Result<NameHashes, Stop> {
-        let (mut names, mut sums) = (NameHashes::default(), backup.reader.framed_lines(SUMS)?);
-        while let Some(line) = sums.next()? {
-            operation.check()?;
-            names.insert(parse_sum(line)?.1)?;
-        }
-        Ok(names)
-    };
-    match read() {
-        Ok(names) => Ok(Some(names)),
-        Err(Stop::Fault(Fault::OutOfMemory)) => Err(Error::out_of_memory()),
-        Err(Stop::Error(error)) if error.outcome == Outcome::OutOfMemory => Err(error),
-        Err(_) => operation.check().map(|()| None),
-    }
-}
-
-/// A set of names, kept as hashes.
-#[derive(Default)]
-pub struct NameHashes {
-    keys: random::Key,
-    hashes: HashSet<u64>,
-}
-
-impl NameHashes {
-    fn insert(&mut self, name: &str) -> Result<(), Fault> {
-        self.hashes.try_reserve(1)?;
-        self.hashes.insert(self.keys.hash_one(name));
-        Ok(())
-    }
-
-    pub fn remove(&mut self, name: &str) {
-        self.hashes.remove(&self.keys.hash_one(name));
-    }
-
-    pub fn len(&self) -> usize {
-        self.hashes.len()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::listing::{Asked, Listing, freshness};
 use crate::error::{Access, Error, Result};
 use crate::license::name;
+use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts, File, Identity, Kind};
 
 pub(super) const IS_LINK: &str = "it is a symbolic link, and links are not followed";
@@ -91,6 +92,27 @@ impl<'b> FileEntry<'b> {
 }
 
 impl OpenFile<'_> {
+    /// Reads the file into `content` without looking at it before, if its times tell afterwards
+    /// that it had been as it was for long. Nothing where they don't, or where `content` has no
+    /// room for all of it and more: then the file is to be looked at first.
+    pub fn read_settled(&self, content: &mut [u8]) -> Option<(u64, Seen)> {
+        let before = clock::now();
+        let read = self.file.read_once(content).ok()?;
+        let mut asked = Asked::of(|| self.file.facts()).ok()?;
+        let (is_later, facts) = (asked.at >= before, asked.facts);
+        asked.at = before;
+        let is_whole = read < content.len() && facts.size == read as u64;
+        let is_license = facts.kind == Kind::File && !self.listing.backups.has(facts.identity);
+        // A clock that was set back may have stamped a change as if it were old.
+        let has_settled = is_later && self.listing.has_settled(&asked);
+        let seen = Seen {
+            facts,
+            fresh: None,
+            has_settled,
+        };
+        (is_whole && is_license && has_settled).then_some((read as u64, seen))
+    }
+
     /// Looks at the file before it is read.
     pub fn look(&self) -> Result<Sight> {
         let asked =
