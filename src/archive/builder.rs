@@ -9,6 +9,7 @@ use super::index::{self, Record};
 use super::lines::{hex, push_json, push_line, push_sum, time};
 use super::records::{LicenseLine, RestrictedLine};
 use super::state::{self, Proof, State};
+use super::tally::Tally;
 use super::{Digest, FOLDER, Fault, Result, limits, members};
 use crate::buffer::sized;
 use crate::digest;
@@ -24,7 +25,7 @@ pub struct LicenseFrame {
 /// The lines of the lists for the licences in a frame, and for those left out of it.
 #[derive(Debug, Default)]
 pub struct FrameLists {
-    pub licenses: u32,
+    pub tally: Tally,
     pub sums: Vec<u8>,
     pub lines: Vec<u8>,
     pub restricted: Vec<u8>,
@@ -32,17 +33,13 @@ pub struct FrameLists {
     pub states: Vec<u8>,
     /// The records for the index; they count from the frame's first licence.
     pub keys: Vec<Record>,
-    pub restricted_count: u64,
-    pub content_bytes: u64,
-    /// The number of licences that may also be in an earlier frame, in another version.
-    pub read_again: u64,
 }
 
 impl FrameLists {
     /// Takes a licence in whose digest is still to be [set](Self::set_digest), and gives the place
     /// of its line in the sums.
     fn push(&mut self, line: &LicenseLine, proof: Option<Proof>) -> Result<usize> {
-        let (license, place) = (self.licenses, self.sums.len());
+        let (license, place) = (self.tally.licenses, self.sums.len());
         index::each_hint(line, |hint| {
             self.keys.try_reserve(1)?;
             self.keys.push(Record { hint, license });
@@ -65,8 +62,8 @@ impl FrameLists {
         };
         self.states.try_reserve(state::RECORD)?;
         self.states.extend_from_slice(&state.to_bytes());
-        self.licenses += 1;
-        self.content_bytes += size;
+        self.tally.licenses += 1;
+        self.tally.content_bytes += size;
         Ok(())
     }
 
@@ -109,13 +106,12 @@ impl FrameLists {
         self.restricted.clear();
         self.states.clear();
         self.keys.clear();
-        self.licenses = 0;
-        (self.restricted_count, self.content_bytes, self.read_again) = (0, 0, 0);
+        self.tally = Tally::default();
     }
 
     /// Notes that a licence is left out.
     fn restrict(&mut self, line: &RestrictedLine) -> Result<()> {
-        self.restricted_count += 1;
+        self.tally.restricted += 1;
         self.restricted
             .try_reserve(line_size([line.name.as_ref(), &line.key_id]))?;
         push_json(&mut self.restricted, line)
@@ -159,7 +155,7 @@ impl FrameBuilder {
 
     /// Tells whether there is nothing to make a frame of, nor anything to tell.
     pub fn is_empty(&self) -> bool {
-        self.listed.licenses == 0 && self.listed.restricted_count == 0
+        self.listed.tally.licenses == 0 && self.listed.tally.restricted == 0
     }
 
     /// Tells whether the frame is better closed before a licence of `size` bytes.
@@ -262,7 +258,7 @@ impl FrameBuilder {
 
     /// Notes that the licence that was kept last may also be in an earlier frame.
     pub fn note_read_again(&mut self) {
-        self.listed.read_again += 1;
+        self.listed.tally.read_again += 1;
     }
 
     /// Forgets the licence, which another frame has as it is.

@@ -23,6 +23,7 @@ pub mod records;
 mod salvage;
 pub mod spool;
 pub mod state;
+pub mod tally;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
 pub mod trailer;

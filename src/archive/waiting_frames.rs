@@ -6,6 +6,7 @@ use super::builder::{FrameLists, LicenseFrame};
 use super::frames::{Compressor, Decompressor, Frame};
 use super::index::{RECORD, Record};
 use super::spool::{Scratch, Spool};
+use super::tally::Tally;
 use super::trailer::Entry;
 use super::{Digest, Fault, Result};
 use crate::buffer::sized;
@@ -28,10 +29,7 @@ struct Waiter {
     parts: [usize; 5],
     content_size: u32,
     digest: Digest,
-    licenses: u32,
-    restricted_count: u64,
-    content_bytes: u64,
-    read_again: u64,
+    tally: Tally,
 }
 
 impl<'s, S: Scratch> WaitingFrames<'s, S> {
@@ -47,7 +45,7 @@ impl<'s, S: Scratch> WaitingFrames<'s, S> {
 
     /// Tells whether licences wait, not only lines of licences that are left out.
     pub fn has_licenses(&self) -> bool {
-        self.frames.iter().any(|waiter| waiter.licenses > 0)
+        self.frames.iter().any(|waiter| waiter.tally.licenses > 0)
     }
 
     /// Tells whether the licences that are left out are those of this member of another backup.
@@ -83,10 +81,7 @@ impl<'s, S: Scratch> WaitingFrames<'s, S> {
             parts,
             content_size: frame.content_size,
             digest: frame.digest,
-            licenses: listed.licenses,
-            restricted_count: listed.restricted_count,
-            content_bytes: listed.content_bytes,
-            read_again: listed.read_again,
+            tally: listed.tally,
         });
         Ok(frame.bytes)
     }
@@ -128,15 +123,12 @@ impl<'s, S: Scratch> WaitingFrames<'s, S> {
         };
         let [sums, lines, restricted, states, keys] = waiter.parts;
         let mut listed = FrameLists {
-            licenses: waiter.licenses,
+            tally: waiter.tally,
             sums: next(sums)?,
             lines: next(lines)?,
             restricted: next(restricted)?,
             states: next(states)?,
             keys: Vec::new(),
-            restricted_count: waiter.restricted_count,
-            content_bytes: waiter.content_bytes,
-            read_again: waiter.read_again,
         };
         let keys = next(keys)?;
         let (keys, _) = keys.as_chunks();

@@ -10,10 +10,11 @@ use super::frames::{Compressor, Frame, Span};
 use super::index::{COUNT, RECORD, Record};
 use super::index_writer::IndexWriter;
 use super::list_writer::{ListWalk, ListWriter};
-use super::output::{Output, too_many};
+use super::output::Output;
 use super::records::RestrictedLine;
 use super::spool::{Scratch, Spool};
 use super::state::{self, Noted, OlderVersion};
+use super::tally::Tally;
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
 use super::{Digest, Fault, INDEX, LICENSES, RESTRICTED, Result, STATE, SUMS, limits, lines};
 use crate::random::{HashMap, HashSet};
@@ -30,11 +31,7 @@ pub struct Writer<'s, F, S> {
     noted: Option<Noted>,
     states: ListWriter,
     older: ListWriter,
-    licenses: u32,
-    restricted_count: u64,
-    content_bytes: u64,
-    /// The number of licences that may be listed twice.
-    read_again: u64,
+    tally: Tally,
 }
 
 /// What a backup says about itself besides its licences.
@@ -52,16 +49,6 @@ pub struct Stamp {
 pub enum LastLook {
     Kept,
     Restricted,
-}
-
-/// The figures of the licences written so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// The number of licences. Those that may be listed twice count only after the lists have been
-    /// [settled](Writer::keep_last).
-    pub licenses: u64,
-    pub restricted: u64,
-    pub content_bytes: u64,
 }
 
 impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
@@ -84,10 +71,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             noted,
             states: ListWriter::default(),
             older: ListWriter::default(),
-            licenses: 0,
-            restricted_count: 0,
-            content_bytes: 0,
-            read_again: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -95,7 +79,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     pub fn append(&mut self, licenses: LicenseFrame) -> Result<Vec<u8>> {
         let LicenseFrame { frame, listed } = licenses;
         if frame.content_size > 0 {
-            self.file.append(&frame, listed.licenses)?;
+            self.file.append(&frame, listed.tally.licenses)?;
         }
         self.list(&listed)?;
         Ok(frame.bytes)
@@ -104,8 +88,12 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     /// Takes in a frame that is already at the end of the file, and gives its number. The keys of
     /// its licences are to be [pushed](Self::push_key).
     pub fn adopt(&mut self, span: Span, digest: Digest, listed: &FrameLists) -> Result<u32> {
-        self.file
-            .adopt(span.length, span.content_size, digest, listed.licenses)?;
+        self.file.adopt(
+            span.length,
+            span.content_size,
+            digest,
+            listed.tally.licenses,
+        )?;
         self.list(listed)?;
         Ok(self.file.counts.len() as u32 - 1)
     }
@@ -126,34 +114,29 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
 
     /// Lists the licences of a frame.
     fn list(&mut self, listed: &FrameLists) -> Result<()> {
-        let first = self.licenses;
-        self.licenses = first.checked_add(listed.licenses).ok_or_else(too_many)?;
+        let first = self.tally.licenses;
+        self.tally.add(&listed.tally)?;
         let (compressor, spool) = (&mut self.compressor, &mut self.spool);
         for key in &listed.keys {
             let license = key.license + first;
             self.index.push(Record { license, ..*key }, spool)?;
         }
-        let count = listed.licenses;
+        let count = listed.tally.licenses;
         self.sums.append(&listed.sums, count, compressor, spool)?;
         self.lines.append(&listed.lines, count, compressor, spool)?;
-        let restricted = listed.restricted_count as u32;
+        let restricted = listed.tally.restricted;
         self.restricted
             .append(&listed.restricted, restricted, compressor, spool)?;
         if self.noted.is_some() {
             self.states.append(&listed.states, 0, compressor, spool)?;
         }
-        self.restricted_count += listed.restricted_count;
-        self.content_bytes += listed.content_bytes;
-        self.read_again += listed.read_again;
         Ok(())
     }
 
-    pub fn counts(&self) -> Counts {
-        Counts {
-            licenses: u64::from(self.licenses).saturating_sub(self.read_again),
-            restricted: self.restricted_count,
-            content_bytes: self.content_bytes,
-        }
+    /// Gives the figures of the licences so far. Those that may be listed twice count only after the
+    /// lists have been [settled](Self::keep_last).
+    pub fn counts(&self) -> Tally {
+        self.tally.settled()
     }
 
     /// Counts the bytes that the file was given so far; some may wait in memory.
@@ -189,7 +172,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     /// Drops from the lists all findings before the last look at each of these licences, which were
     /// read more than once. Gives the first that was left out in the end, while a frame has it.
     pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Option<String>> {
-        self.read_again = 0;
+        self.tally.read_again = 0;
         let mut left = HashMap::default();
         left.try_reserve(looks.len())?;
         let mut sums = ListWalk::new()?;
@@ -225,7 +208,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             if let Some(left) = more {
                 *left -= 1;
                 let size = lines::parse_license(line)?.size;
-                self.content_bytes -= size;
+                self.tally.content_bytes -= size;
                 older.try_reserve(1)?;
                 older.push((name.to_owned(), size as u32, frame));
                 dropped.try_reserve(1)?;
@@ -243,7 +226,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             }
         }
         self.index.drop_licenses(&dropped, &mut self.spool)?;
-        self.licenses -= dropped.len() as u32;
+        self.tally.licenses -= dropped.len() as u32;
         for (name, size, frame) in older {
             if let Some(count) = self.file.counts.get_mut(frame as usize) {
                 *count -= 1;
@@ -257,7 +240,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     fn keep_last_restricted(&mut self, looks: &HashMap<String, LastLook>) -> Result<()> {
         let (old, mut restricted) = (mem::take(&mut self.restricted), ListWalk::new()?);
         let (mut listed, mut whole) = (HashSet::default(), Vec::new());
-        self.restricted_count = 0;
+        self.tally.restricted = 0;
         while let Some(line) = restricted.line(&old, &self.spool)? {
             let of: RestrictedLine = lines::parse_json(line)?;
             let look = looks.get_key_value(of.name.as_ref());
@@ -268,7 +251,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
                 Some((name, LastLook::Restricted)) => listed.insert(name.as_str()),
             };
             if counts {
-                self.restricted_count += 1;
+                self.tally.restricted += 1;
                 whole.clear();
                 lines::push_line(&mut whole, line)?;
                 self.restricted
@@ -304,8 +287,8 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             id: lines::hex_text::<32>(&stamp.id),
             generation: stamp.generation,
             machine: stamp.machine.map(|machine| lines::hex_text::<64>(&machine)),
-            licenses: counts.licenses,
-            restricted: counts.restricted,
+            licenses: counts.licenses.into(),
+            restricted: counts.restricted.into(),
             content_bytes: counts.content_bytes,
             members,
             index,

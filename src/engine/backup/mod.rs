@@ -495,8 +495,8 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
             return;
         }
         let (counters, counts) = (&self.operation.counters, self.writer.counts());
-        counters.licenses_done.set(counts.licenses);
-        counters.licenses_restricted.set(counts.restricted);
+        counters.licenses_done.set(counts.licenses.into());
+        counters.licenses_restricted.set(counts.restricted.into());
         counters.content_bytes.set(counts.content_bytes);
         if !self.request.options.dry_run {
             counters.backup_bytes.set(self.writer.written());
@@ -567,10 +567,10 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         let counters = &self.operation.counters;
         counters
             .licenses_total
-            .set(counts.licenses + counts.restricted);
+            .set(u64::from(counts.licenses) + u64::from(counts.restricted));
         match counts.licenses > 0 || (counts.restricted > 0 && replaces_one) {
             true => Ok(()),
-            false => Err(self.request.nothing_to_save(counts.restricted)),
+            false => Err(self.request.nothing_to_save(counts.restricted.into())),
         }
     }
 }

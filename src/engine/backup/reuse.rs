@@ -194,11 +194,11 @@ impl Reuse<'_> {
     ) -> Result<(), Fault> {
         let reader = &self.old.backup.reader;
         let (span, mut changed) = (reader.span(frame)?, Vec::new());
-        let first = writer.counts().licenses as u32;
+        let first = writer.counts().licenses;
         listed.clear();
         for known in self.old.licenses_in(frame) {
             if known.fate() == Fate::Unchanged {
-                lists.take_over(known, first + listed.licenses, listed)?;
+                lists.take_over(known, first + listed.tally.licenses, listed)?;
                 continue;
             }
             changed.try_reserve(1)?;

@@ -205,7 +205,8 @@ impl<'g> StoreReader<'g> {
                         return Ok(());
                     };
                     let listed = &frame.listed;
-                    let read = u64::from(listed.licenses) + listed.restricted_count;
+                    let read =
+                        u64::from(listed.tally.licenses) + u64::from(listed.tally.restricted);
                     let memory = sink.take(frame)?;
                     let _ = give_back.try_send(memory);
                     counters.phase_done.add(read);
