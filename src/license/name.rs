@@ -132,6 +132,20 @@ pub enum Clash {
     Folder,
 }
 
+/// Hashes of names, and of the folders above them.
+#[derive(Default)]
+pub struct Hashes {
+    pub names: Vec<u128>,
+    pub folders: Vec<u128>,
+}
+
+impl Hashes {
+    pub fn clear(&mut self) {
+        self.names.clear();
+        self.folders.clear();
+    }
+}
+
 impl Set {
     /// Takes `name` in, if it clashes with none: else the inner error tells how, and the set stays
     /// as it was.
@@ -145,9 +159,7 @@ impl Set {
         }
         let (folder, _) = split(name);
         if folder != self.last_folder {
-            let slashes = name.match_indices('/');
-            let folders = slashes.filter_map(|(slash, _)| name.get(..slash));
-            let hashes = folders.map(|folder| self.hash.of(folder));
+            let hashes = folders(name).map(|folder| self.hash.of(folder));
             if hashes.clone().any(|folder| self.names.contains(&folder)) {
                 return Ok(Err(Clash::Folder));
             }
@@ -159,6 +171,35 @@ impl Set {
         self.names.insert(hash);
         Ok(Ok(()))
     }
+
+    /// Adds to `hashes` what the set would take in with `name`.
+    pub fn hash(&mut self, name: &str, hashes: &mut Hashes) -> Result<(), TryReserveError> {
+        hashes.names.try_reserve(1)?;
+        hashes.names.push(self.hash.of(name));
+        let (folder, _) = split(name);
+        if folder != self.last_folder {
+            hashes.folders.try_reserve(folders(name).count())?;
+            let all = folders(name).map(|folder| self.hash.of(folder));
+            hashes.folders.extend(all);
+            folder.clone_into(&mut self.last_folder);
+        }
+        Ok(())
+    }
+
+    /// Takes hashes in that are known not to clash.
+    pub fn extend(&mut self, hashes: &Hashes) -> Result<(), TryReserveError> {
+        self.names.try_reserve(hashes.names.len())?;
+        self.names.extend(hashes.names.iter().copied());
+        self.folders.try_reserve(hashes.folders.len())?;
+        self.folders.extend(hashes.folders.iter().copied());
+        Ok(())
+    }
+}
+
+/// Gives the folders above a name, from the store on.
+fn folders(name: &str) -> impl Iterator<Item = &str> + Clone {
+    let slashes = name.match_indices('/');
+    slashes.filter_map(|(slash, _)| name.get(..slash))
 }
 
 /// Checks the names of one store or backup in the order of their bytes. It finds the same clashes

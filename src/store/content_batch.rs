@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::license::License;
+use super::names::Names;
 use super::snapshot::{Batch, Entry, Feed};
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::{self, Clash};
@@ -19,7 +20,7 @@ pub struct ContentBatches<'f> {
     /// The owner of these licences, for sentences.
     owner: &'static str,
     feed: &'f mut dyn Feed,
-    names: name::Set,
+    names: Names,
     batch: Contents,
 }
 
@@ -27,8 +28,8 @@ impl<'f> ContentBatches<'f> {
     pub fn new(owner: &'static str, feed: &'f mut dyn Feed) -> ContentBatches<'f> {
         ContentBatches {
             owner,
+            names: Names::new(feed.scratch()),
             feed,
-            names: name::Set::default(),
             batch: Contents::default(),
         }
     }

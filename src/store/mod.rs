@@ -7,6 +7,7 @@ mod content_batch;
 pub mod directory;
 pub mod host;
 pub mod license;
+mod names;
 mod patience;
 mod placed;
 mod snapshot;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::directory::FileEntry;
 use super::license::License;
 use crate::error::Result;
-use crate::sys::files::{Identity, Kind};
+use crate::sys::files::{File, Identity, Kind};
 use crate::sys::origin::Origin;
 
 /// Takes the entries of a store, batch by batch.
@@ -18,6 +18,9 @@ pub trait Feed {
     fn takes_over(&self) -> bool;
 
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()>;
+
+    /// Gives an empty file for notes about the store, once, where one can be had.
+    fn scratch(&mut self) -> Option<File>;
 }
 
 /// A store as a backup reads it: one thread lists it in batches, many read them.

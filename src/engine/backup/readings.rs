@@ -97,6 +97,11 @@ impl<'s> Readings<'s> {
         }
     }
 
+    /// Gives the file away that readings would wait in, for a store that has none.
+    pub fn scratch(&mut self) -> Option<File> {
+        self.spool.take()?().ok()
+    }
+
     /// Takes in new readings; the last reading of a name counts.
     pub fn note(&mut self, new: &[Reading]) -> Result<(), Fault> {
         if let Some(table) = &mut self.table {

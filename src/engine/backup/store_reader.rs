@@ -21,7 +21,7 @@ use crate::error::{Error, Outcome, Result};
 use crate::random::{HashMap, HashSet};
 use crate::store::{self, Again, Batch, Feed, PATIENCE, Snapshot};
 use crate::sync::channel::{Receiver, Sender, bounded};
-use crate::sys::files::Kind;
+use crate::sys::files::{File, Kind};
 use crate::sys::origin::Origin;
 
 /// Takes frames as they come, in the order of the store.
@@ -231,11 +231,15 @@ impl<'g> StoreReader<'g> {
     }
 
     /// Lists the store on a thread of the pool.
-    fn start_listing(&self, look: Extent, takes_over: bool) -> Result<Batches> {
+    fn start_listing(&mut self, look: Extent, takes_over: bool) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead());
         if let Extent::These(names) = &look {
             count(&self.operation.counters, names.len() as u64);
         }
+        let scratch = match self.store.is_of_files() {
+            true => None,
+            false => self.readings.scratch(),
+        };
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
             let mut feed = ListFeed {
@@ -243,6 +247,7 @@ impl<'g> StoreReader<'g> {
                 sender: &sender,
                 takes_over,
                 listed: 0,
+                scratch,
             };
             let done = catch_unwind(AssertUnwindSafe(|| match &look {
                 Extent::All => store.list(&mut feed),
@@ -293,6 +298,7 @@ struct ListFeed<'l> {
     sender: &'l Sender<Result<Box<dyn Batch>>>,
     takes_over: bool,
     listed: u64,
+    scratch: Option<File>,
 }
 
 impl Feed for ListFeed<'_> {
@@ -309,5 +315,9 @@ impl Feed for ListFeed<'_> {
         self.listed += batch.len();
         // No receiver is left: the operation has failed elsewhere.
         self.sender.send(Ok(batch)).map_err(|_| Error::canceled())
+    }
+
+    fn scratch(&mut self) -> Option<File> {
+        self.scratch.take()
     }
 }
