@@ -123,6 +123,7 @@ static void without_permission(void *unused)
     CHECK(chmod("own/store", 0) == 0);
     check_backup("own/store", "own/backups", LICBAK_E_ACCESSDENIED, "own/store");
     CHECK(chmod("own/store", 0700) == 0);
+    write_text("own/store/new.lic", "a change: without one nothing is written");
     CHECK(chmod("own/backups", 0500) == 0);
     check_backup("own/store", "own/backups", LICBAK_E_ACCESSDENIED, "own/backups");
     CHECK(chmod("own/backups", 0700) == 0);
