@@ -39,7 +39,7 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names paths restore restore_license list
+    roundtrip backup names paths restore restore_license list info
     outcomes damage salvage rights
     events cancel lifetime reentry
     races crowd moving hygiene guest sandbox stick overtaken
@@ -82,6 +82,7 @@ fn sanitized() {
         "names",
         "restore",
         "list",
+        "info",
         "events",
         "lifetime",
         "reentry",

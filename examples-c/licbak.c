@@ -1,7 +1,8 @@
 /* licbak: back up licence files, restore, verify and list them, from the command line.
  *
  * A whole program that uses only the public header (C11 and POSIX). The commands and the command
- * line are here, the display of an operation is in licbak_show.c, and lists are in licbak_list.c.
+ * line are here, the display of an operation is in licbak_show.c, and what is read from a backup
+ * without an operation is in licbak_list.c.
  * The main thread starts an operation and waits. Only the status callback writes during an
  * operation, so that two threads never draw. Results go to stdout; progress, events and errors go
  * to stderr.
@@ -28,14 +29,14 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 
 enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
-    SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024,
-    WITH_VALUE = THREADS | LEVEL | KEY_ID
+    SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024, MACHINE_ID = 2048,
+    WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID
 };
 
 struct arguments {
     unsigned given; /* the options that were given */
     int32_t threads, level;
-    const char *key_id;
+    const char *key_id, *machine_id;
     const char *paths[2];
     int path_count;
 };
@@ -57,7 +58,7 @@ static void tell_failure(licbak_hresult hr, const char *about, const char *sente
     fprintf(stderr, " (%s%s0x%08" PRIX32 ")\n", name, *name != '\0' ? ", " : "", (uint32_t)hr);
 }
 
-/* The restorer keeps the sentence of a start, an operation or a list that failed. */
+/* The restorer keeps the sentence of a start, an operation or a reading that failed. */
 static void fail(struct errand *errand, licbak_hresult hr)
 {
     char sentence[16384];
@@ -105,14 +106,16 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
 
 typedef licbak_hresult (LICBAK_CALL *operation)(licbak_restorer *restorer, uint32_t flags,
                                                 licbak_status_callback callback, void *context);
+typedef licbak_hresult (*reading)(licbak_restorer *restorer);
 
 struct command {
     const char *name, *synopsis, *about, *help;
     unsigned options;
     const char *path_names[2]; /* the properties for its paths, in their order */
-    operation operation;       /* NULL: a list */
+    operation operation;       /* NULL: a reading */
     uint32_t overwrite_flag;
     const char *working, *done, *would_do;
+    reading columns, json;
 };
 
 static const struct command commands[] = {
@@ -120,9 +123,9 @@ static const struct command commands[] = {
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
      "there already stays, unless --overwrite is given.\n",
-     OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | QUIET,
+     OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | MACHINE_ID | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
-     "backing up", "Backed up", "Would back up"},
+     "backing up", "Backed up", "Would back up", NULL, NULL},
     {"restore", "[OPTION]... BACKUP_DIR STORE", "restore the licences of a backup into STORE",
      "Licences that STORE lacks are written; nothing is deleted. Where STORE has another version\n"
      "of a licence, it keeps its own, unless --overwrite is given. Of a damaged backup nothing is\n"
@@ -130,13 +133,22 @@ static const struct command commands[] = {
      "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3.\n",
      KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
-     "restoring", "Restored", "Would restore"},
+     "restoring", "Restored", "Would restore", NULL, NULL},
     {"verify", "[OPTION]... BACKUP_DIR", "check every byte of a backup",
      "Each damaged licence is named. Any damage is a failure.\n",
-     QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL},
+     QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
+     NULL, NULL},
     {"list", "[OPTION]... BACKUP_DIR", "print the licences of a backup",
-     "It prints one licence a line: format, backup right, size in bytes, key ID and name.\n",
-     JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL},
+     "It prints one licence a line: format, backup right, size in bytes, key ID and name. As JSON:\n"
+     "name, key_id, format, right, size and modified.\n",
+     JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
+    {"info", "[OPTION]... BACKUP_DIR", "print what a backup says about itself",
+     "It prints one fact a line: the ID, which the backups that replace it keep; the generation,\n"
+     "which counts them; the time; whether it is of the machine that --machine-id names; licences,\n"
+     "and those left out because their issuers deny backup; the sizes in bytes. As JSON: id,\n"
+     "generation, created, machine (same, other or unknown), licenses, restricted, content_bytes,\n"
+     "backup_bytes, encrypted and version. None of it is proof: who can write backups can forge it.\n",
+     MACHINE_ID | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, info_columns, info_json},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
@@ -211,12 +223,11 @@ static void run_operation(struct errand *errand, const struct command *command,
     }
 }
 
-static void list(struct errand *errand, bool as_json)
+static void run_reading(struct errand *errand, reading read)
 {
     if (errand->hr < 0)
         return;
-    const licbak_hresult hr =
-        as_json ? list_json(errand->restorer) : list_columns(errand->restorer);
+    const licbak_hresult hr = read(errand->restorer);
     if (hr < 0)
         fail(errand, hr);
 }
@@ -236,10 +247,14 @@ static int run_command(const struct command *command, const struct arguments *ar
     if (given & LEVEL)
         set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4,
                      "A level must be at least -131072 and at most 22.");
+    if (given & MACHINE_ID)
+        set_property(&errand, "MachineId", LICBAK_WMT_TYPE_STRING, arguments->machine_id,
+                     strlen(arguments->machine_id),
+                     "A word must be UTF-8 and have at most 32,768 bytes.");
     if (command->operation != NULL)
         run_operation(&errand, command, arguments);
     else
-        list(&errand, (given & JSON) != 0);
+        run_reading(&errand, given & JSON ? command->json : command->columns);
     if (given & VERIFY) {
         const struct arguments verify = {.given = given & QUIET};
         set_path(&errand, "RestorePath", arguments->paths[1]);
@@ -265,7 +280,8 @@ static const struct option {
     {THREADS, "--threads", "N", "workers, at most 256; 0: one for each core (the default)"},
     {LEVEL, "--level", "N", "zstd compression level, at most 22"},
     {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it"},
-    {JSON, "--json", "", "one object a line: name, key_id, format, right, size, modified"},
+    {MACHINE_ID, "--machine-id", "WORD", "which machine this is; the backup keeps a hash of it"},
+    {JSON, "--json", "", "JSON for scripts, one object a line"},
     {QUIET, "--quiet", "", "tell nothing but errors"},
     {HELP, "--help", "", "print this"},
 };
@@ -284,7 +300,7 @@ static int print_command_help(const struct command *command)
     printf("usage: licbak %s %s\n\n%s\n", command->name, command->synopsis, command->help);
     for (size_t i = 0; i < option_count; i++)
         if (options[i].bit & (command->options | HELP))
-            printf("  %s %-*s  %s\n", options[i].name, 11 - (int)strlen(options[i].name),
+            printf("  %s %-*s  %s\n", options[i].name, 16 - (int)strlen(options[i].name),
                    options[i].value, options[i].about);
     return EXIT_DONE;
 }
@@ -333,6 +349,9 @@ static const char *take_option(const struct command *command, char ***next,
     case KEY_ID:
         arguments->key_id = value;
         return *value == '\0' ? "needs a key ID" : NULL;
+    case MACHINE_ID:
+        arguments->machine_id = value;
+        return *value == '\0' ? "needs a word" : NULL;
     default: return NULL;
     }
 }

@@ -1,10 +1,11 @@
-/* The list of a backup, see licbak_list.h. Rows are printed as they come, however many there are.
- * The columns are as wide as most licences need; a longer key ID only moves the name to the
- * right. */
+/* The list of a backup and the facts about it, see licbak_list.h. Rows of a list are printed as they
+ * come, however many there are. Its columns are as wide as most licences need; a longer key ID only
+ * moves the name to the right. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "licbak_list.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -32,6 +33,23 @@ static const char *right_word(uint32_t right)
     case LICBAK_RIGHT_DENIED: return "denied";
     default: return "unstated";
     }
+}
+
+/* ---- Times ---------------------------------------------------------------------------- */
+
+struct moment {
+    struct tm utc;
+    int nanoseconds;
+};
+
+/* Takes nanoseconds since 1970 apart. Gives false for 0, which means that the time is not known. A
+ * time before 1970 is negative, but its nanoseconds still count forwards. */
+static bool find_moment(int64_t time, struct moment *at)
+{
+    enum { second = 1000000000 };
+    at->nanoseconds = (int)((time % second + second) % second);
+    const time_t seconds = (time_t)((time - at->nanoseconds) / second);
+    return time != 0 && gmtime_r(&seconds, &at->utc) != NULL;
 }
 
 /* ---- Columns -------------------------------------------------------------------------- */
@@ -86,20 +104,16 @@ static void put_json_text(const char *text)
     putchar('"');
 }
 
-/* RFC 3339, UTC. A time before 1970 is negative, but its nanoseconds still count forwards. */
-static void put_json_time(int64_t modified)
+static void put_json_time(int64_t nanoseconds)
 {
-    enum { second = 1000000000 };
-    const int nanoseconds = (int)((modified % second + second) % second);
-    const time_t seconds = (time_t)((modified - nanoseconds) / second);
-    struct tm utc;
+    struct moment at;
     char text[32];
-    if (modified == 0 || gmtime_r(&seconds, &utc) == NULL) {
+    if (!find_moment(nanoseconds, &at)) {
         fputs("null", stdout);
         return;
     }
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    printf("\"%s.%09dZ\"", text, nanoseconds);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &at.utc);
+    printf("\"%s.%09dZ\"", text, at.nanoseconds);
 }
 
 static licbak_hresult LICBAK_CALL print_object(const licbak_license *license, void *context)
@@ -120,4 +134,55 @@ static licbak_hresult LICBAK_CALL print_object(const licbak_license *license, vo
 licbak_hresult list_json(licbak_restorer *restorer)
 {
     return licbak_list_backup(restorer, print_object, NULL);
+}
+
+/* ---- The facts ------------------------------------------------------------------------ */
+
+static const char *machine_word(uint32_t machine)
+{
+    switch (machine) {
+    case LICBAK_MACHINE_SAME: return "same";
+    case LICBAK_MACHINE_OTHER: return "other";
+    default: return "unknown";
+    }
+}
+
+licbak_hresult info_columns(licbak_restorer *restorer)
+{
+    licbak_backup_info info = {.struct_size = sizeof info};
+    const licbak_hresult hr = licbak_get_backup_info(restorer, &info);
+    struct moment at;
+    char created[32] = "unknown";
+    if (hr < 0)
+        return hr;
+    if (find_moment(info.created, &at))
+        strftime(created, sizeof created, "%Y-%m-%d %H:%M:%S UTC", &at.utc);
+    printf("id          %s\n", info.id);
+    printf("generation  %" PRIu64 "\n", info.generation);
+    printf("created     %s\n", created);
+    printf("machine     %s\n", machine_word(info.machine));
+    printf("licences    %" PRIu64 "\n", info.licenses);
+    printf("restricted  %" PRIu64 "\n", info.restricted);
+    printf("content     %" PRIu64 " bytes\n", info.content_bytes);
+    printf("backup      %" PRIu64 " bytes\n", info.backup_bytes);
+    printf("encrypted   %s\n", info.encrypted ? "yes" : "no");
+    printf("version     %" PRIu32 ".%" PRIu32 "\n", info.version_major, info.version_minor);
+    return hr;
+}
+
+licbak_hresult info_json(licbak_restorer *restorer)
+{
+    licbak_backup_info info = {.struct_size = sizeof info};
+    const licbak_hresult hr = licbak_get_backup_info(restorer, &info);
+    if (hr < 0)
+        return hr;
+    printf("{\"id\":\"%s\",\"generation\":%" PRIu64 ",\"created\":", info.id, info.generation);
+    put_json_time(info.created);
+    printf(",\"machine\":\"%s\",\"licenses\":%" PRIu64 ",\"restricted\":%" PRIu64,
+           machine_word(info.machine), info.licenses, info.restricted);
+    printf(",\"content_bytes\":%" PRIu64 ",\"backup_bytes\":%" PRIu64, info.content_bytes,
+           info.backup_bytes);
+    printf(",\"encrypted\":%s,\"version\":[%" PRIu32 ",%" PRIu32 "]}\n",
+           info.encrypted ? "true" : "false", info.version_major, info.version_minor);
+    return hr;
 }

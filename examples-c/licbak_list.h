@@ -1,4 +1,4 @@
-/* The list of a backup, on stdout. */
+/* The list of a backup and the facts about it, on stdout. */
 #ifndef LICBAK_LIST_H
 #define LICBAK_LIST_H
 
@@ -10,5 +10,11 @@ licbak_hresult list_columns(licbak_restorer *restorer);
 
 /* Prints JSON Lines for scripts: one object for each licence. */
 licbak_hresult list_json(licbak_restorer *restorer);
+
+/* Prints the facts about the backup, one a line. Returns what licbak_get_backup_info returns. */
+licbak_hresult info_columns(licbak_restorer *restorer);
+
+/* Prints the facts as one object of JSON. */
+licbak_hresult info_json(licbak_restorer *restorer);
 
 #endif

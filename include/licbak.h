@@ -232,6 +232,25 @@
 /** @} */
 
 /**
+ * @addtogroup reading Looking at a backup
+ * @{
+ */
+
+/**
+ * It is not known which machine the backup is of: MachineId is not set, or was not set for the
+ * backup.
+ */
+#define LICBAK_MACHINE_UNKNOWN 0u
+
+/** The backup is of the machine that MachineId names. */
+#define LICBAK_MACHINE_SAME 1u
+
+/** The backup is of another machine than the one that MachineId names. */
+#define LICBAK_MACHINE_OTHER 2u
+
+/** @} */
+
+/**
  * @addtogroup version The version of the library
  * @{
  */
@@ -359,6 +378,39 @@ typedef struct licbak_license {
  */
 typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_license *license,
         void *context);
+
+/** What a backup says about itself. None of it is proof: whoever can write backups can forge it. */
+typedef struct licbak_backup_info {
+    /** The caller's sizeof of this struct. */
+    size_t struct_size;
+    /** The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known. */
+    int64_t created;
+    /** The number of backups so far that replaced each other, this one included: 1 and up. */
+    uint64_t generation;
+    /** Licences in the backup. */
+    uint64_t licenses;
+    /** Licences that were left out because their issuers deny backup. */
+    uint64_t restricted;
+    /** Bytes of the licences in the backup. */
+    uint64_t content_bytes;
+    /** Bytes of the backup file. */
+    uint64_t backup_bytes;
+    /** The major version of the backup's format. */
+    uint32_t version_major;
+    /** The minor version of the backup's format. */
+    uint32_t version_minor;
+    /** LICBAK_MACHINE_*. */
+    uint32_t machine;
+    /** 1 if the backup is encrypted, else 0. This version makes and reads none that is. */
+    uint32_t encrypted;
+    /**
+     * The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
+     * and a NUL.
+     */
+    char id[33];
+    /** 0. */
+    char reserved[7];
+} licbak_backup_info;
 
 /**
  * A store of the host's own. Each function gets the context. It returns LICBAK_S_OK or a failure,
@@ -736,8 +788,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *resto
         licbak_progress *progress);
 
 /**
- * The sentence about the last start, list or operation of this restorer that failed. It is kept
- * until the next start or list; "" if nothing has failed.
+ * The sentence about the last start, operation or reading (licbak_list_backup,
+ * licbak_get_backup_info) of this restorer that failed. It is kept until the next start or reading;
+ * "" if nothing has failed.
  *
  * @param buffer Receives the text with its NUL; NULL to ask for its size.
  * @param size The buffer's size in bytes; receives the size of the text, NUL included.
@@ -765,11 +818,14 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * | name             | type   | meaning                                                        |
  * |------------------|--------|----------------------------------------------------------------|
  * | BackupPath       | STRING | the directory that a backup is saved in                        |
- * | RestorePath      | STRING | the directory in which restore, verify and list find a backup  |
+ * | RestorePath      | STRING | the directory in which restore, verify, list and info find a   |
+ * |                  |        | backup                                                         |
  * | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
  * |                  |        | or an SQLite database, see below                               |
  * | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |
  * | CompressionLevel | DWORD  | a zstd level, an int32; not set: the level that measured best  |
+ * | MachineId        | STRING | which machine this is, in the host's own words (a serial       |
+ * |                  |        | number, a hash); not set or empty: not told                    |
  * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
  * |                  |        | up; 1: leave it out                                            |
  *
@@ -791,6 +847,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * operation on a database ran, operations on databases end with
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED. Call exec in the child, or fork before or after such
  * operations. Directories and licbak_set_store work there as always.
+ *
+ * A backup keeps of MachineId only an HMAC-SHA-256 that is keyed with the backup's ID. Two backups
+ * do not show that they are of one machine, but a person who guesses MachineId can check the
+ * guess. licbak_get_backup_info compares it with MachineId as it is then.
  *
  * A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
  *
@@ -1081,6 +1141,30 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *rest
 LICBAK_API licbak_hresult LICBAK_CALL licbak_list_backup(licbak_restorer *restorer,
         licbak_license_callback callback,
         void *context);
+
+/**
+ * Tells what the backup in RestorePath says about itself: when it was made, its ID and generation,
+ * its machine, and how much it holds. It reads only the end of the file, and is quick; what else
+ * is in the file, licbak_verify_backup checks.
+ *
+ * Each backup has a random ID, which the backups that replace it keep, and a generation one above
+ * that of the backup that it replaces. If that one can't be read, the new backup has a new ID and
+ * generation 1. A backup that finds nothing changed writes nothing, and both stay. So a host
+ * that remembers the highest generation of an ID notices an older backup.
+ *
+ * The call is not an operation: it is allowed at any time, also while an operation runs and inside
+ * callbacks. It works on the calling thread.
+ *
+ * @param restorer The restorer; RestorePath must be set. The machine is told beside MachineId as
+ * it is set now.
+ * @param info Receives the facts; struct_size must be set.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE, also when the restorer is destroyed meanwhile;
+ * LICBAK_E_POINTER; LICBAK_E_INVALIDARG if struct_size is too small or too large;
+ * LICBAK_NS_E_DRM_INVALID_PROPERTY; and the failures of licbak_verify_backup, but for those of a
+ * callback.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_backup_info(licbak_restorer *restorer,
+        licbak_backup_info *info);
 
 /** @} */
 

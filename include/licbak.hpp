@@ -25,8 +25,8 @@
  *   destructor never blocks. When the future is ready, the operation has released them.
  * - Threads. A listener's functions are called on one thread of the library and a store's functions
  *   on another, each one call at a time. A restorer may be used from any thread, also inside those
- *   functions, but by one thread at a time, as any object of the standard library; cancel, progress
- *   and list are allowed at any time. A function of the host must not wait for the future of the
+ *   functions, but by one thread at a time, as any object of the standard library; cancel, progress,
+ *   list and info are allowed at any time. A function of the host must not wait for the future of the
  *   operation that calls it.
  *
  * Link with -llicbak, and also with -pthread if the C library has no threads (glibc before 2.34).
@@ -217,6 +217,30 @@ public:
     virtual void get(std::string_view name, const license_function &emit) = 0;
     /** For a restore: keeps the licence, in place of the one of that name. */
     virtual void put(const license &given) = 0;
+};
+
+// -- backups --------------------------------------------------------------------------------------
+
+/** Whether a backup is of the machine that set_machine_id names, LICBAK_MACHINE_*. */
+enum class machine : std::uint32_t {
+    unknown, ///< set_machine_id was not called, or not for the backup
+    same,
+    other,
+};
+
+/** What a backup says about itself, see licbak_backup_info. None of it is proof. */
+struct backup_info {
+    std::string id;               ///< 32 hexadecimal digits; the backups that replace it keep them
+    std::uint64_t generation = 0; ///< how many backups have replaced each other so far, this one included
+    std::chrono::nanoseconds created{0}; ///< since 1970 UTC; 0: not known
+    licbak::machine machine = licbak::machine::unknown; ///< whether it is of this machine
+    bool encrypted = false;          ///< always false in this version
+    std::uint64_t licenses = 0;      ///< in the backup
+    std::uint64_t restricted = 0;    ///< left out because their issuers deny backup
+    std::uint64_t content_bytes = 0; ///< of the licences in the backup
+    std::uint64_t backup_bytes = 0;  ///< of the backup file
+    std::uint32_t version_major = 0; ///< of the backup's format
+    std::uint32_t version_minor = 0; ///< of the backup's format
 };
 
 // -- operations -----------------------------------------------------------------------------------
@@ -502,7 +526,7 @@ public:
     /** The directory that a backup is saved in. */
     void set_backup_path(const std::filesystem::path &path) { set_path("BackupPath", path); }
 
-    /** The directory in which restore, verify and list find a backup. */
+    /** The directory in which restore, verify, list and info find a backup. */
     void set_restore_path(const std::filesystem::path &path) { set_path("RestorePath", path); }
 
     /** How many workers, 256 at most; 0: one for each core. */
@@ -512,6 +536,12 @@ public:
     void set_compression_level(std::int32_t level)
     {
         set_number("CompressionLevel", static_cast<std::uint32_t>(level));
+    }
+
+    /** Which machine this is, in the host's own words. A backup keeps a keyed hash of it. */
+    void set_machine_id(const std::string &id)
+    {
+        set("MachineId", LICBAK_WMT_TYPE_STRING, id.c_str(), id.size());
     }
 
     /** Whether a licence that states no backup right is left out; else it is backed up. */
@@ -600,6 +630,29 @@ public:
             throw error(static_cast<errc>(hr), detail::last_sentence(asked));
     }
 
+    /** What the backup says about itself, see licbak_get_backup_info. */
+    backup_info info() const
+    {
+        licbak_backup_info c{};
+        c.struct_size = sizeof c;
+        const licbak_hresult hr = licbak_get_backup_info(handle(), &c);
+        if (LICBAK_FAILED(hr))
+            throw error(static_cast<errc>(hr), detail::last_sentence(handle()));
+        backup_info told;
+        told.id = c.id;
+        told.generation = c.generation;
+        told.created = std::chrono::nanoseconds(c.created);
+        told.machine = static_cast<machine>(c.machine);
+        told.encrypted = c.encrypted != 0;
+        told.licenses = c.licenses;
+        told.restricted = c.restricted;
+        told.content_bytes = c.content_bytes;
+        told.backup_bytes = c.backup_bytes;
+        told.version_major = c.version_major;
+        told.version_minor = c.version_minor;
+        return told;
+    }
+
     /** The restorer for licbak.h, for properties that are not here. Do not destroy it. */
     licbak_restorer *handle() const noexcept { return handle_.get(); }
 
@@ -608,15 +661,17 @@ private:
     {
         // The system's own bytes: a name need not be text.
         const auto &native = path.native();
-        detail::check(licbak_set_prop(handle(), name, LICBAK_WMT_TYPE_BINARY,
-                                      reinterpret_cast<const std::uint8_t *>(native.c_str()),
-                                      native.size() * sizeof(std::filesystem::path::value_type)));
+        set(name, LICBAK_WMT_TYPE_BINARY, native.c_str(), native.size() * sizeof(std::filesystem::path::value_type));
     }
 
     void set_number(const char *name, std::uint32_t number)
     {
-        detail::check(licbak_set_prop(handle(), name, LICBAK_WMT_TYPE_DWORD,
-                                      reinterpret_cast<const std::uint8_t *>(&number), sizeof number));
+        set(name, LICBAK_WMT_TYPE_DWORD, &number, sizeof number);
+    }
+
+    void set(const char *name, licbak_datatype type, const void *value, std::size_t size)
+    {
+        detail::check(licbak_set_prop(handle(), name, type, static_cast<const std::uint8_t *>(value), size));
     }
 
     template <class Function>

@@ -69,6 +69,7 @@ fn check_members(layout: &str) {
                 Some((_, rest)) => rest.split(')').next().unwrap(),
                 None => line
                     .trim_end_matches(';')
+                    .trim_end_matches(|c: char| c == '[' || c == ']' || c.is_ascii_digit())
                     .rsplit([' ', '*'])
                     .next()
                     .unwrap(),

@@ -42,6 +42,7 @@ static void handle_first(void)
         CHECK_HR(operations[i].start(NULL, 0xFFFFFFFF, NULL, NULL), LICBAK_E_HANDLE);
     }
     CHECK_HR(licbak_list_backup(NULL, NULL, NULL), LICBAK_E_HANDLE);
+    CHECK_HR(licbak_get_backup_info(NULL, NULL), LICBAK_E_HANDLE);
     CHECK_HR(licbak_set_prop(NULL, NULL, 99, NULL, 0), LICBAK_E_HANDLE);
     CHECK_HR(licbak_wait(NULL, 0, NULL), LICBAK_E_HANDLE);
     CHECK_HR(licbak_get_progress(NULL, NULL), LICBAK_E_HANDLE);
@@ -55,6 +56,7 @@ static void null_pointers(void)
     CHECK_HR(licbak_create(NULL), LICBAK_E_POINTER);
     CHECK_HR(licbak_wait(r, 0, NULL), LICBAK_S_OK); /* the outcome need not be of interest */
     CHECK_HR(licbak_get_progress(r, NULL), LICBAK_E_POINTER);
+    CHECK_HR(licbak_get_backup_info(r, NULL), LICBAK_E_POINTER);
     CHECK_HR(licbak_get_error_message(r, NULL, NULL), LICBAK_E_POINTER);
     CHECK_HR(licbak_get_prop_count(r, NULL), LICBAK_E_POINTER);
     CHECK_HR(licbak_set_prop(r, NULL, LICBAK_WMT_TYPE_STRING, (const uint8_t *)"x", 1), LICBAK_E_POINTER);
@@ -163,6 +165,9 @@ static void missing_properties(void)
             CHECK_HR(run(licbak_restore_licenses, r, LICBAK_DRY_RUN, &rec),
                      store && from ? LICBAK_S_OK : missing);
             CHECK_HR(run(licbak_verify_backup, r, 0, &rec), from ? LICBAK_S_OK : missing);
+            licbak_backup_info info = {.struct_size = sizeof info};
+            CHECK_HR(licbak_get_backup_info(r, &info), from ? LICBAK_S_OK : missing);
+            CHECK((error_message(r)[0] != '\0') == !from);
             if (!from) {
                 CHECK_HR(licbak_list_backup(r, never_listed, NULL), missing);
                 CHECK(error_message(r)[0] != '\0');

@@ -119,6 +119,10 @@ const GROUPS: &[(&str, &str)] = &[
         "licenses What a licence says of itself",
     ),
     (
+        "#define LICBAK_MACHINE_UNKNOWN ",
+        "reading Looking at a backup",
+    ),
+    (
         "#define LICBAK_ABI_VERSION ",
         "version The version of the library",
     ),

@@ -44,6 +44,12 @@ static size_t count(licbak_restorer *r)
     return n;
 }
 
+/* All of them, in the order in which they are counted. */
+static const char *const in_order[] = {
+    "BackupPath", "RestorePath", "StorePath", "Threads", "CompressionLevel", "MachineId", "UnstatedRight",
+};
+enum { ALL = sizeof in_order / sizeof in_order[0] };
+
 static void names(void)
 {
     licbak_restorer *r = bare();
@@ -54,9 +60,8 @@ static void names(void)
         CHECK_HR(licbak_set_prop_string(r, unknown[i], "x"), LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY);
         CHECK_HR(licbak_get_prop_by_name(r, unknown[i], &type, NULL, &size), LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY);
     }
-    for (int i = 0; i < 3; i++) {
-        CHECK_HR(licbak_get_prop_by_name(r, paths[i], &type, NULL, &size), LICBAK_NS_E_DRM_INVALID_PROPERTY);
-        CHECK_HR(licbak_get_prop_by_name(r, numbers[i], &type, NULL, &size), LICBAK_NS_E_DRM_INVALID_PROPERTY);
+    for (int i = 0; i < ALL; i++) {
+        CHECK_HR(licbak_get_prop_by_name(r, in_order[i], &type, NULL, &size), LICBAK_NS_E_DRM_INVALID_PROPERTY);
     }
     CHECK_INT(count(r), 0);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
@@ -84,6 +89,28 @@ static void types(void)
         check_property(r, paths[i], STRING, "kept", 5);
         check_property(r, numbers[i], DWORD, &(uint32_t){1}, 4);
     }
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* Which machine this is may be any text, also one that is no path; bytes are none. */
+static void machine(void)
+{
+    licbak_restorer *r = bare();
+    CHECK_HR(licbak_set_prop_string(r, "MachineId", "sn://\xC3\xA9 7"), LICBAK_S_OK);
+    for (licbak_datatype type = 0; type < 9; type++) {
+        if (type != STRING) {
+            CHECK_HR(set(r, "MachineId", type, "seat", 4), LICBAK_E_INVALIDARG);
+        }
+    }
+    CHECK_HR(set(r, "MachineId", STRING, "a\0b", 3), LICBAK_E_INVALIDARG);
+    CHECK_HR(set(r, "MachineId", STRING, "ab\0", 4), LICBAK_E_INVALIDARG);
+    CHECK_HR(set(r, "MachineId", STRING, "\xFF", 1), LICBAK_E_INVALIDARG);
+    check_property(r, "MachineId", STRING, "sn://\xC3\xA9 7", 10);
+    CHECK_HR(set(r, "MachineId", STRING, "seat\0", 5), LICBAK_S_OK); /* one at the end is dropped */
+    check_property(r, "MachineId", STRING, "seat", 5);
+    CHECK_HR(licbak_set_prop_string(r, "MachineId", ""), LICBAK_S_OK); /* set, and as if it were not: info.c */
+    check_property(r, "MachineId", STRING, "", 1);
+    CHECK_INT(count(r), 1);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
@@ -257,44 +284,54 @@ static void buffers(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* Each property that is set comes up under exactly one index. */
+/* Checks the name and value of a property that has an index. */
+static void check_index(licbak_restorer *r, size_t index, const char *expected)
+{
+    char name[32];
+    uint8_t value[32];
+    size_t name_size = sizeof name, size = sizeof value;
+    licbak_datatype type;
+    CHECK_HR(licbak_get_prop_by_index(r, index, name, &name_size, &type, value, &size), LICBAK_S_OK);
+    CHECK_TEXT(name, expected);
+    CHECK_INT(name_size, strlen(name) + 1);
+    check_property(r, name, type, value, size);
+}
+
+static bool is_number(const char *name)
+{
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, numbers[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each property that is set comes up under exactly one index, in an order that does not depend on
+ * when it was set. */
 static void enumeration(void)
 {
     licbak_restorer *r = bare();
-    size_t expected = 0;
-    for (int i = 0; i < 3; i++) {
-        CHECK_HR(licbak_set_prop_string(r, paths[i], paths[i]), LICBAK_S_OK);
-        CHECK_HR(set_number(r, numbers[i], 1), LICBAK_S_OK);
-        expected += 2;
-        CHECK_INT(count(r), expected);
+    for (int i = ALL; i-- > 0;) {
+        CHECK_HR(is_number(in_order[i]) ? set_number(r, in_order[i], 1)
+                                        : licbak_set_prop_string(r, in_order[i], in_order[i]), LICBAK_S_OK);
+        CHECK_INT(count(r), ALL - i);
+        check_index(r, 0, in_order[i]);
     }
     CHECK_HR(licbak_set_prop_string(r, "StorePath", "again"), LICBAK_S_OK);
-    CHECK_INT(count(r), 6);
-    int seen[6] = {0};
-    for (size_t index = 0; index < 6; index++) {
-        char name[32];
-        uint8_t value[32];
-        size_t name_size = sizeof name, size = sizeof value;
-        licbak_datatype type;
-        CHECK_HR(licbak_get_prop_by_index(r, index, name, &name_size, &type, value, &size), LICBAK_S_OK);
-        CHECK_INT(name_size, strlen(name) + 1);
-        check_property(r, name, type, value, size);
-        for (int i = 0; i < 3; i++) {
-            seen[i] += strcmp(name, paths[i]) == 0;
-            seen[3 + i] += strcmp(name, numbers[i]) == 0;
-        }
-    }
-    for (int i = 0; i < 6; i++) {
-        CHECK_INT(seen[i], 1);
+    CHECK_INT(count(r), ALL);
+    for (size_t index = 0; index < ALL; index++) {
+        check_index(r, index, in_order[index]);
     }
     size_t name_size = 0, size = 0;
     licbak_datatype type;
-    CHECK_HR(licbak_get_prop_by_index(r, 6, NULL, &name_size, &type, NULL, &size), LICBAK_E_INVALIDARG);
+    CHECK_HR(licbak_get_prop_by_index(r, ALL, NULL, &name_size, &type, NULL, &size), LICBAK_E_INVALIDARG);
     CHECK_HR(licbak_get_prop_by_index(r, SIZE_MAX, NULL, &name_size, &type, NULL, &size), LICBAK_E_INVALIDARG);
 
     CHECK_HR(licbak_remove_prop(r, "Threads"), LICBAK_S_OK);
     CHECK_HR(licbak_remove_prop(r, "Threads"), LICBAK_S_OK); /* absent now */
-    CHECK_INT(count(r), 5);
+    CHECK_INT(count(r), ALL - 1);
+    check_index(r, 3, "CompressionLevel");
     CHECK_HR(licbak_get_prop_by_name(r, "Threads", &type, NULL, &size), LICBAK_NS_E_DRM_INVALID_PROPERTY);
     CHECK_HR(licbak_remove_all_props(r), LICBAK_S_OK);
     CHECK_HR(licbak_remove_all_props(r), LICBAK_S_OK);
@@ -325,6 +362,7 @@ int main(void)
     begin("props");
     names();
     types();
+    machine();
     strings();
     dwords();
     ranges();

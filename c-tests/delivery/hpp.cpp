@@ -195,6 +195,37 @@ void one_license_and_what_is_left()
     CHECK(read(p.path / "restored/a.lic") == "one" && r.progress().licenses_done == 3);
 }
 
+void facts_about_a_backup()
+{
+    const place p("facts");
+    licbak::restorer r = p.restorer();
+    CHECK_FAILS(r.info(), file_not_found);
+    r.set_machine_id("seat 7");
+    const auto earliest = std::chrono::system_clock::now() - std::chrono::seconds(1);
+    const licbak::result saved = r.backup().get();
+    const licbak::backup_info first = r.info();
+    CHECK(first.id.size() == 32 && first.generation == 1 && !first.encrypted);
+    CHECK(first.created >= earliest.time_since_epoch() && first.machine == licbak::machine::same);
+    CHECK(first.licenses == 3 && first.restricted == 0 && first.content_bytes == 11);
+    CHECK(first.backup_bytes == fs::file_size(p.backups / "licenses.tar.zst"));
+    CHECK(first.version_major == 1 && first.version_minor == 1);
+
+    r.set_machine_id("seat 8");
+    CHECK(r.info().machine == licbak::machine::other);
+    r.set_machine_id("");
+    CHECK(r.info().machine == licbak::machine::unknown);
+    CHECK_FAILS(r.set_machine_id(std::string("a\0b", 3)), invalid_argument);
+    (void)r.backup(licbak::backup_flags::overwrite | licbak::backup_flags::full).get();
+    CHECK(r.info().id == first.id && r.info().generation == 2);
+
+    licbak::restorer other = std::move(r);
+    CHECK_FAILS(r.info(), handle);
+    other.set_restore_path(p.path / "nowhere");
+    const auto missing = CAUGHT(licbak::error, other.info());
+    CHECK(missing.code() == licbak::errc::path_not_found);
+    CHECK(std::string_view(missing.what()).find("nowhere") != std::string_view::npos);
+}
+
 // -- failures
 
 void failures_are_errors()
@@ -638,6 +669,7 @@ int main()
         round_trip();
         a_name_that_is_no_text();
         one_license_and_what_is_left();
+        facts_about_a_backup();
         failures_are_errors();
         errors_and_conditions();
         exceptions_leave_no_callback();

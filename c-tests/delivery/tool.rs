@@ -179,7 +179,7 @@ fn options() {
     let known = [
         (
             "backup",
-            "--overwrite --full --dry-run --verify --threads --level --quiet",
+            "--overwrite --full --dry-run --verify --threads --level --machine-id --quiet",
         ),
         (
             "restore",
@@ -187,6 +187,7 @@ fn options() {
         ),
         ("verify", "--quiet"),
         ("list", "--json"),
+        ("info", "--machine-id --json"),
     ];
     for (command, own) in known {
         let help = expect(&mut tool(&[command, "--help"], &place));
@@ -207,6 +208,7 @@ fn options() {
         ("backup --threads many store backups", "needs a number"),
         ("restore backups store --key-id", "needs a key ID"),
         ("restore --key-id backups store", "a path is missing"),
+        ("info backups --machine-id", "needs a word"),
         ("restore --key-id=k backups store", "no such option"),
         ("frobnicate", "no such command"),
     ] {
@@ -409,6 +411,58 @@ fn list_in_columns() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// `info`: one fact a line, or one object, and the machine beside --machine-id.
+#[test]
+fn info() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    write(&place.join("store/b.lic"), "licence");
+    write(
+        &place.join("store/denied.xml"),
+        "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>k</KID></DATA></LICENSORINFO></LICENSE>",
+    );
+    fs::create_dir(place.join("backups")).unwrap();
+    let backup = |options: &[&str]| {
+        let arguments = [&["backup", "--full", "--overwrite"], options].concat();
+        let mut command = tool(&[&arguments[..], &["store", "backups"]].concat(), &place);
+        expect(command.env("SOURCE_DATE_EPOCH", "1600000000"));
+    };
+    let json = |options: &[&str]| -> Value {
+        let arguments = [&["info", "--json"], options, &["backups"]].concat();
+        let text = expect(&mut tool(&arguments, &place));
+        assert_eq!(text.lines().count(), 1);
+        serde_json::from_str(&text).unwrap()
+    };
+    check(&["info", "backups"], &place, 1, &["ERROR_FILE_NOT_FOUND"]);
+    backup(&["--machine-id", "seat 7"]);
+    let first = json(&[]);
+    let id = first.get("id").and_then(Value::as_str).unwrap();
+    backup(&["--machine-id", "seat 7"]);
+    let size = fs::metadata(place.join("backups/licenses.tar.zst"))
+        .unwrap()
+        .len();
+    let expected = json!({"id": id, "generation": 2, "created": "2020-09-13T12:26:40.000000000Z",
+        "machine": "unknown", "licenses": 2, "restricted": 1, "content_bytes": 11, "backup_bytes": size,
+        "encrypted": false, "version": [1, 1]});
+    assert_eq!(json(&[]), expected);
+    for (word, machine) in [("seat 7", "same"), ("seat 8", "other")] {
+        let told = json(&["--machine-id", word]);
+        assert_eq!(told.get("machine").unwrap(), machine);
+    }
+
+    let text = expect(&mut tool(
+        &["info", "--machine-id", "seat 7", "backups"],
+        &place,
+    ));
+    let expected = format!(
+        "id          {id}\ngeneration  2\ncreated     2020-09-13 12:26:40 UTC\nmachine     same\n\
+         licences    2\nrestricted  1\ncontent     11 bytes\nbackup      {size} bytes\n\
+         encrypted   no\nversion     1.1\n"
+    );
+    assert_eq!(text, expected);
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// A list that can't be written is an error, and no word of the tool gets into a backup.
 #[test]
 fn output_that_is_no_output() {
@@ -427,9 +481,9 @@ fn output_that_is_no_output() {
         assert_eq!(status.code(), Some(code), "{streams}: {text}");
         check(&["verify", "backups"], &place, 0, &["Verified 30"]);
     }
-    for option in ["", "--json"] {
+    for command in ["list", "list --json", "info", "info --json"] {
         for output in [">/dev/full", ">&-"] {
-            let line = format!("exec licbak list {option} backups {output}");
+            let line = format!("exec licbak {command} backups {output}");
             let (status, text) = run(&mut shell(&line, &place));
             assert_eq!(status.code(), Some(1), "{line}: {text}");
             assert!(text.contains("can't write the output"), "{line}: {text}");

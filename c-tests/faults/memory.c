@@ -38,14 +38,6 @@ static licbak_hresult LICBAK_CALL shelve(void *context, const licbak_license *li
     return answer;
 }
 
-static licbak_hresult LICBAK_CALL list_one(const licbak_license *license, void *context)
-{
-    memory_is_mine++;
-    licbak_hresult answer = host_list_one(license, context);
-    memory_is_mine--;
-    return answer;
-}
-
 /* -- one case ---------------------------------------------------------------------------------------------- */
 
 static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t workers)
@@ -62,7 +54,7 @@ static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t work
 }
 
 /* All that a host does, from create to destroy; gives the first failure, or how it ended. */
-static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, FILE *list)
+static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, FILE *told)
 {
     licbak_restorer *r = NULL;
     licbak_hresult hr = licbak_create(&r);
@@ -72,7 +64,7 @@ static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, FILE 
     }
     hr = settings(r, s, workers);
     if (hr >= 0 && s->start == NULL) {
-        hr = licbak_list_backup(r, list_one, list);
+        hr = read_backup(r, s->flags, told);
     } else if (hr >= 0) {
         rec->restorer = r;
         hr = s->start(r, s->flags, hear, rec);

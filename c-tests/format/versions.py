@@ -1,15 +1,18 @@
 """A backup of another version: a later major one, and the one that was never released, are refused as such, never as
-damage; a later minor one is read. A licence with several key IDs is found by each.
+damage; a later minor one is read. A licence with several key IDs is found by each. What a backup says about itself is
+told, also what this version does not write.
 
 LICBAK_SO names the library. The later backup is one of today's, put together again with another backup.json.
 """
 
+import ctypes
 import pathlib
 import sys
 import tempfile
 
 import forge
 import operations
+from operations import c
 
 S_OK, HRESULT_ERROR_REVISION_MISMATCH = 0, 0x8007051A
 
@@ -21,6 +24,32 @@ def check(value, expected, what):
     checks += 1
     if value != expected:
         sys.exit(f"{__file__}: {what}: expected {expected!r}, got {value!r}")
+
+
+def info(root):
+    """The outcome of licbak_get_backup_info, and what it told."""
+    told = c.BackupInfo(struct_size=ctypes.sizeof(c.BackupInfo))
+    restorer = operations.new_restorer({"RestorePath": str(root)})
+    code = c.get_backup_info(restorer, ctypes.byref(told))
+    operations.check(c.destroy(restorer))
+    return code, told
+
+
+def times(root, today):
+    """The time of a backup, in any shape; 0 is told of what is none."""
+    for created, expected in (
+        ("1970-01-01T00:00:01Z", 10**9),
+        ("2026-02-03T04:05:06.000000007+01:00", 1770087906 * 10**9 + 7),
+        ("1969-12-31T23:59:59Z", -(10**9)),
+        ("yesterday", 0),
+        ("", 0),
+        ("9999-12-31T23:59:59Z", 0),
+    ):
+        backup = today.build(trailer=lambda trailer: trailer | {"created": created})
+        (root / "licenses.tar.zst").write_bytes(backup)
+        code, told = info(root)
+        check((code, told.created), (S_OK, expected), f"the time of a backup of {created!r}")
+        check(operations.outcome("verify_backup", RestorePath=root), S_OK, f"verify of a backup of {created!r}")
 
 
 def main():
@@ -41,11 +70,16 @@ def main():
             (root / "licenses.tar.zst").write_bytes(backup)
             what = f"a backup of version {version}"
             check(operations.outcome("verify_backup", RestorePath=root), expected, f"verify of {what}")
+            code, told = info(root)
+            check(code, expected, f"what is told about {what}")
+            stated = version if code == S_OK else (0, 0)
+            check((told.version_major, told.version_minor), stated, f"the version that is told of {what}")
             target = root / f"target-{version[0]}-{version[1]}"
             outcome = operations.outcome("restore_licenses", RestorePath=root, StorePath=target)
             check(outcome, expected, f"restore of {what}")
             check(target.exists(), expected == S_OK, f"existence of the store restored from {what}")
         several_key_ids(root, today)
+        times(root, today)
     print(f"versions: {checks} checks passed")
 
 

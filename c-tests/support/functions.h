@@ -22,6 +22,7 @@ typedef struct arguments {
     void *context;
     licbak_hresult *outcome;
     licbak_progress *progress;
+    licbak_backup_info *info;
     const licbak_store *store;
 } arguments;
 
@@ -45,6 +46,7 @@ typedef struct arguments {
     X(licbak_restore_license, (r, a->key_id, 0, a->status, a->context)) \
     X(licbak_verify_backup, (r, 0, a->status, a->context)) \
     X(licbak_list_backup, (r, a->license, a->context)) \
+    X(licbak_get_backup_info, (r, a->info)) \
     X(licbak_set_store, (r, a->store))
 
 #define DEFINE_CALL(function, list) \

@@ -124,10 +124,12 @@ static inline void make_hostile(const char *store)
 
 /* -- scenes ------------------------------------------------------------------------------------------------ */
 
+enum { FACTS = 1 };
+
 typedef struct scene scene;
 struct scene {
     const char *name;
-    operation start; /* NULL: a list */
+    operation start; /* NULL: a list, or with FACTS what the backup says about itself */
     uint32_t flags;
     const char *store, *backups; /* no store: a host's own */
     licbak_hresult outcome; /* where there is memory */
@@ -256,6 +258,32 @@ static inline char *what_was_told(void)
     return copy_of(listing);
 }
 
+static inline licbak_hresult LICBAK_CALL list_one(const licbak_license *license, void *context)
+{
+    memory_is_mine++;
+    licbak_hresult answer = host_list_one(license, context);
+    memory_is_mine--;
+    return answer;
+}
+
+/* What a scene without an operation does. */
+static inline licbak_hresult read_backup(licbak_restorer *r, uint32_t flags, FILE *told)
+{
+    if (flags != FACTS) {
+        return licbak_list_backup(r, list_one, told);
+    }
+    licbak_backup_info info = {.struct_size = sizeof info};
+    licbak_hresult hr = licbak_set_prop_string(r, "MachineId", "seat 7");
+    hr = hr < 0 ? hr : licbak_get_backup_info(r, &info);
+    if (hr >= 0) {
+        memory_is_mine++;
+        fprintf(told, "%s %llu: %llu licences\n", info.id, (unsigned long long)info.generation,
+                (unsigned long long)info.licenses);
+        memory_is_mine--;
+    }
+    return hr;
+}
+
 static inline licbak_hresult LICBAK_CALL restore_key(licbak_restorer *r, uint32_t flags, licbak_status_callback callback,
                                                      void *context)
 {
@@ -299,6 +327,7 @@ static const scene scenes[] = {
      what_is_in_the_store},
     {"verify", VERIFY, 0, "store", "full", 0, false, false, nothing_told, what_was_told},
     {"list", NULL, 0, "store", "full", 0, false, false, nothing_told, what_was_told},
+    {"info", NULL, FACTS, "store", "full", 0, false, false, nothing_told, what_was_told},
 };
 
 enum { SCENES = sizeof scenes / sizeof scenes[0] };

@@ -25,6 +25,7 @@ def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
                 await restorer.backup()
             assert (await restorer.verify()).licenses == 2
             assert [license.size async for license in restorer.licenses()] == [9, 7]
+            assert (await restorer.info()).licenses == 2
         async with AsyncRestorer(store=tmp_path / "other", backup=backup) as restorer:
             assert (await restorer.restore()).licenses == 2
 

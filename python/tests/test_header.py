@@ -29,6 +29,7 @@ with open(PROJECT / "c-tests" / "calls" / "constants.csv") as file:
         (_c.Datatype, ""),
         (licbak.Right, "RIGHT_"),
         (licbak.Format, "FORMAT_"),
+        (licbak.Machine, "MACHINE_"),
         (licbak.Phase, "PHASE_"),
     ],
 )
@@ -50,24 +51,34 @@ C_TYPES = {
     "const char *": ctypes.c_char_p,
     "const uint8_t *": ctypes.c_void_p,
     "void *": ctypes.c_void_p,
+    "char [33]": ctypes.c_char * 33,
+    "char [7]": ctypes.c_char * 7,
+}
+STRUCTS = {
+    "progress": _c.Progress,
+    "license": _c.License,
+    "backup_info": _c.BackupInfo,
+    "store": _c.Store,
 }
 FUNCTIONS = {"enumerate": _c.Enumerate, "get": _c.Get, "put": _c.Put}
 
 
-@pytest.mark.parametrize("name", ["progress", "license", "store"])
+@pytest.mark.parametrize("name", STRUCTS)
 def test_structs(name: str) -> None:
     body = re.search(rf"typedef struct licbak_{name} {{(.*?)\n}} licbak_{name};", HEADER, re.DOTALL)
     assert body is not None
     text = re.sub(r"/\*.*?\*/", "", body[1], flags=re.DOTALL)
     members = [" ".join(member.split()) for member in text.split(";") if member.strip()]
-    fields = {"progress": _c.Progress, "license": _c.License, "store": _c.Store}[name]._fields_
+    fields = STRUCTS[name]._fields_
     assert len(members) == len(fields)
     for member, (field, kind, *_) in zip(members, fields):
         if function := re.match(r"licbak_hresult \(LICBAK_CALL \*(\w+)\)", member):
             assert (function[1], FUNCTIONS[field]) == (field, kind)
         else:
-            c_type, declared = re.match(r"(.*?)(\w+)$", member).groups()  # type: ignore[union-attr]
-            assert (declared, C_TYPES[c_type.strip()]) == (field, kind)
+            found = re.match(r"(.*?)(\w+)(\[\d+\])?$", member)
+            assert found is not None
+            c_type = found[1].strip() + (f" {found[3]}" if found[3] else "")
+            assert (found[2], C_TYPES[c_type]) == (field, kind)
 
 
 def test_the_version_is_the_crates() -> None:

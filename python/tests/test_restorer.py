@@ -10,7 +10,7 @@ import random
 import signal
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Optional
 
@@ -87,6 +87,32 @@ def test_the_list_of_a_backup(store: Path, backup: Path) -> None:
     )
     assert first.modified == datetime(2020, 9, 13, 12, 26, 40, 123456, timezone.utc)
     assert second.name == "music/Lied für Élise.lic" and second.content is None
+
+
+def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
+    with licbak.Restorer(store=store, backup=backup, machine_id="seat 7") as restorer:
+        with pytest.raises(licbak.NoBackup):
+            restorer.info()
+        earliest = datetime.now(timezone.utc) - timedelta(seconds=1)
+        result = restorer.backup()
+        first = restorer.info()
+        assert (len(first.id), first.generation, first.machine) == (32, 1, licbak.Machine.SAME)
+        assert first.created is not None and earliest < first.created < datetime.now(timezone.utc)
+        assert (first.licenses, first.restricted) == (result.licenses, len(result.restricted))
+        assert first.content_bytes == result.content_bytes
+        assert first.backup_bytes == (backup / "licenses.tar.zst").stat().st_size
+        assert (first.version, first.encrypted) == ((1, 1), False)
+        assert licbak.info(backup, machine_id="seat 7") == first
+        assert licbak.info(backup, machine_id="seat 8").machine is licbak.Machine.OTHER
+        assert licbak.info(os.fspath(backup)).machine is licbak.Machine.UNKNOWN
+        restorer.backup(overwrite=True, full=True)
+        assert (restorer.info().id, restorer.info().generation) == (first.id, 2)
+    with pytest.raises(licbak.Closed):
+        restorer.info()
+    with pytest.raises(licbak.NoDirectory, match="nowhere"):
+        licbak.info(backup / "nowhere")
+    with pytest.raises(licbak.InvalidArgument, match=r"MachineId can't be 'a.*b'"):
+        licbak.info(backup, machine_id="a\0b")
 
 
 def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,15 +84,19 @@ pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
 }
 
 /// Fills the struct at `pointer`, which begins with its size as the caller knows it. `value` makes
-/// the struct for that size; the rest that only the caller knows is zeroed.
+/// the struct for that size, or fails, and then nothing is written; the rest that only the caller
+/// knows is zeroed.
 ///
 /// # Safety
 /// As many bytes as the struct says that it has can be read and written at `pointer`, which is not
 /// NULL.
-pub unsafe fn write_struct<T: Copy>(pointer: *mut T, value: impl FnOnce(usize) -> T) -> Result<()> {
+pub unsafe fn write_struct<T: Copy>(
+    pointer: *mut T,
+    value: impl FnOnce(usize) -> Result<T>,
+) -> Result<()> {
     // SAFETY: the caller's promise.
     let size = unsafe { struct_size(pointer) }?;
-    let (value, rest) = (value(size), size - size_of::<T>());
+    let (value, rest) = (value(size)?, size - size_of::<T>());
     // SAFETY: the struct has at least this size, and the rest beyond it.
     unsafe {
         pointer.write_unaligned(value);

@@ -16,11 +16,14 @@ use crate::error::{Error, Outcome, Result};
 /// | name             | type   | meaning                                                        |
 /// |------------------|--------|----------------------------------------------------------------|
 /// | BackupPath       | STRING | the directory that a backup is saved in                        |
-/// | RestorePath      | STRING | the directory in which restore, verify and list find a backup  |
+/// | RestorePath      | STRING | the directory in which restore, verify, list and info find a   |
+/// |                  |        | backup                                                         |
 /// | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
 /// |                  |        | or an SQLite database, see below                               |
 /// | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |
 /// | CompressionLevel | DWORD  | a zstd level, an int32; not set: the level that measured best  |
+/// | MachineId        | STRING | which machine this is, in the host's own words (a serial       |
+/// |                  |        | number, a hash); not set or empty: not told                    |
 /// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
 /// |                  |        | up; 1: leave it out                                            |
 ///
@@ -42,6 +45,10 @@ use crate::error::{Error, Outcome, Result};
 /// operation on a database ran, operations on databases end with
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED. Call exec in the child, or fork before or after such
 /// operations. Directories and licbak_set_store work there as always.
+///
+/// A backup keeps of MachineId only an HMAC-SHA-256 that is keyed with the backup's ID. Two backups
+/// do not show that they are of one machine, but a person who guesses MachineId can check the
+/// guess. licbak_get_backup_info compares it with MachineId as it is then.
 ///
 /// A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
 ///

@@ -140,17 +140,20 @@ pub unsafe extern "C" fn licbak_get_progress(
 ) -> licbak_hresult {
     on(restorer, |restorer| {
         not_null(progress)?;
-        let of_size = |struct_size| licbak_progress {
-            struct_size,
-            ..figures(&restorer.progress())
+        let of_size = |struct_size| {
+            Ok(licbak_progress {
+                struct_size,
+                ..figures(&restorer.progress())
+            })
         };
         // SAFETY: the host's struct, not NULL.
         unsafe { write_struct(progress, of_size) }
     })
 }
 
-/// The sentence about the last start, list or operation of this restorer that failed. It is kept
-/// until the next start or list; "" if nothing has failed.
+/// The sentence about the last start, operation or reading (licbak_list_backup,
+/// licbak_get_backup_info) of this restorer that failed. It is kept until the next start or reading;
+/// "" if nothing has failed.
 ///
 /// @param buffer Receives the text with its NUL; NULL to ask for its size.
 /// @param size The buffer's size in bytes; receives the size of the text, NUL included.

@@ -112,6 +112,14 @@ pub const LICBAK_FORMAT_LCP: u32 = 3;
 /// OMA DRM rights object.
 pub const LICBAK_FORMAT_OMA: u32 = 4;
 
+/// It is not known which machine the backup is of: MachineId is not set, or was not set for the
+/// backup.
+pub const LICBAK_MACHINE_UNKNOWN: u32 = 0;
+/// The backup is of the machine that MachineId names.
+pub const LICBAK_MACHINE_SAME: u32 = 1;
+/// The backup is of another machine than the one that MachineId names.
+pub const LICBAK_MACHINE_OTHER: u32 = 2;
+
 /// The figures of an operation.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,6 +180,39 @@ pub struct licbak_license {
     pub backup_right: u32,
     /// LICBAK_FORMAT_*; ignored from a host.
     pub format: u32,
+}
+
+/// What a backup says about itself. None of it is proof: whoever can write backups can forge it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct licbak_backup_info {
+    /// The caller's sizeof of this struct.
+    pub struct_size: usize,
+    /// The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known.
+    pub created: i64,
+    /// The number of backups so far that replaced each other, this one included: 1 and up.
+    pub generation: u64,
+    /// Licences in the backup.
+    pub licenses: u64,
+    /// Licences that were left out because their issuers deny backup.
+    pub restricted: u64,
+    /// Bytes of the licences in the backup.
+    pub content_bytes: u64,
+    /// Bytes of the backup file.
+    pub backup_bytes: u64,
+    /// The major version of the backup's format.
+    pub version_major: u32,
+    /// The minor version of the backup's format.
+    pub version_minor: u32,
+    /// LICBAK_MACHINE_*.
+    pub machine: u32,
+    /// 1 if the backup is encrypted, else 0. This version makes and reads none that is.
+    pub encrypted: u32,
+    /// The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
+    /// and a NUL.
+    pub id: [c_char; 33],
+    /// 0.
+    pub reserved: [c_char; 7],
 }
 
 /// The host's function that is told the events of an operation. The original's

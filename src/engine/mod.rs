@@ -3,7 +3,8 @@
 //! - `restorer`: the backup restorer, idle or busy; `properties`: its settings.
 //! - `operation`: the parts of any operation: start, events, cancel, wait, end.
 //! - `backup`: a store into a backup; `restore`: a backup into a store.
-//! - `reading`: a backup opened, checked, verified, listed; `stop`: why work on one stops.
+//! - `reading`: a backup opened, checked, verified, listed, asked about itself; `stop`: why work on
+//!   one stops.
 //! - `machine`: how a backup tells which machine it is of.
 
 #![forbid(unsafe_code)]

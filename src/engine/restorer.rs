@@ -33,8 +33,8 @@ struct Inner {
     running: Option<Arc<Operation>>,
     /// The operation before.
     last: Option<Arc<Operation>>,
-    /// The number of lists that run on threads of the host.
-    lists: usize,
+    /// The number of readings that run on threads of the host.
+    readings: usize,
     closed: bool,
 }
 
@@ -117,25 +117,25 @@ impl Restorer {
         Ok((starting, inner.settings.clone()))
     }
 
-    /// Runs `list` on this thread, and gives it a function that tells whether to go on.
-    pub fn list(
+    /// Runs `reading` on this thread, and gives it a function that tells whether to go on.
+    pub fn read<T>(
         &self,
-        list: impl FnOnce(&Properties, &dyn Fn() -> Result<()>) -> Result<()>,
-    ) -> Result<()> {
+        reading: impl FnOnce(&Properties, &dyn Fn() -> Result<()>) -> Result<T>,
+    ) -> Result<T> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(closed());
         }
-        inner.lists += 1;
+        inner.readings += 1;
         let properties = inner.settings.properties.clone();
         drop(inner);
-        let _listing = RunningList(self, home());
+        let _running = RunningReading(self, home());
         let memory = Memory::now();
         let check = || match self.inner.lock().closed {
             true => Err(closed()),
             false => memory.check(),
         };
-        list(&properties, &check).map_err(|error| match error.outcome {
+        reading(&properties, &check).map_err(|error| match error.outcome {
             Outcome::Handle => error,
             _ => memory.explain(error),
         })
@@ -189,7 +189,7 @@ impl Restorer {
             return;
         }
         let mut inner = self.inner.lock();
-        while inner.starting || inner.running.is_some() || inner.lists > 0 {
+        while inner.starting || inner.running.is_some() || inner.readings > 0 {
             inner = self.idle.wait(inner);
         }
         let last = inner.last.clone();
@@ -314,13 +314,13 @@ impl Ending for Owner {
     }
 }
 
-/// A list that is under way in a process.
-struct RunningList<'r>(&'r Restorer, &'static HomeMark);
+/// A reading that is under way in a process.
+struct RunningReading<'r>(&'r Restorer, &'static HomeMark);
 
-impl Drop for RunningList<'_> {
+impl Drop for RunningReading<'_> {
     fn drop(&mut self) {
         if self.1.is_home() {
-            self.0.inner.lock().lists -= 1;
+            self.0.inner.lock().readings -= 1;
             self.0.idle.notify_all();
         }
     }
@@ -343,9 +343,10 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_restorer_usable() {
         let restorer = Arc::new(Restorer::default());
-        let listing =
-            AssertUnwindSafe(|| restorer.list(|_, _| resume_unwind(Box::new("on purpose"))));
-        assert!(catch_unwind(listing).is_err());
+        let reading = AssertUnwindSafe(|| {
+            restorer.read(|_, _| -> Result<()> { resume_unwind(Box::new("on purpose")) })
+        });
+        assert!(catch_unwind(reading).is_err());
         let starting = AssertUnwindSafe(|| {
             restorer.start(OperationKind::Verify, Box::new(Silent), |_| {
                 resume_unwind(Box::new("on purpose"))

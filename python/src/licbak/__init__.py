@@ -6,6 +6,8 @@
 `Restorer` waits for its operations, `AsyncRestorer` awaits them. Every failure is an `Error`.
 """
 
+from types import FunctionType
+
 from . import _c
 from ._aio import AsyncRestorer
 from ._errors import (
@@ -24,10 +26,11 @@ from ._errors import (
     NotFound,
     NothingBackedUp,
 )
+from ._info import Info, Machine
 from ._licenses import Format, License, Right, Source, Store, Target
 from ._operation import ProgressCallback
 from ._report import LeftOut, Phase, Progress, Result
-from ._restorer import Restorer
+from ._restorer import Restorer, info
 
 __version__: str = _c.version().decode()
 """The version of the library, which is also the package's."""
@@ -43,9 +46,11 @@ __all__ = [
     "DiskFull",
     "Error",
     "Format",
+    "Info",
     "InvalidArgument",
     "LeftOut",
     "License",
+    "Machine",
     "NoBackup",
     "NoDirectory",
     "NotADirectory",
@@ -60,8 +65,9 @@ __all__ = [
     "Source",
     "Store",
     "Target",
+    "info",
 ]
 
 for _name in __all__:  # so that tracebacks name them as programs do
-    if isinstance(globals()[_name], type):
+    if isinstance(globals()[_name], (type, FunctionType)):
         globals()[_name].__module__ = __name__

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _c
+from ._info import Info, info_of
 from ._licenses import License
 from ._listing import Listing
 from ._operation import Operation, ProgressCallback
@@ -79,6 +80,10 @@ class AsyncRestorer(BaseRestorer):
                     yield license
         finally:
             listing.stop()
+
+    async def info(self) -> Info:
+        """As `Restorer.info`."""
+        return await asyncio.to_thread(info_of, self._handle)
 
     async def aclose(self) -> None:
         """As `Restorer.close`: cancels an operation, waits for its end, and frees the restorer."""

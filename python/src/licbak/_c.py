@@ -72,6 +72,7 @@ class Datatype(enum.IntEnum):
     """The types of properties."""
 
     WMT_TYPE_DWORD = 0
+    WMT_TYPE_STRING = 1
     WMT_TYPE_BINARY = 2
 
 
@@ -112,6 +113,26 @@ class License(ctypes.Structure):
         ("modified", ctypes.c_int64),
         ("backup_right", ctypes.c_uint32),
         ("format", ctypes.c_uint32),
+    )
+
+
+class BackupInfo(ctypes.Structure):
+    """`licbak_backup_info`."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("created", ctypes.c_int64),
+        ("generation", ctypes.c_uint64),
+        ("licenses", ctypes.c_uint64),
+        ("restricted", ctypes.c_uint64),
+        ("content_bytes", ctypes.c_uint64),
+        ("backup_bytes", ctypes.c_uint64),
+        ("version_major", ctypes.c_uint32),
+        ("version_minor", ctypes.c_uint32),
+        ("machine", ctypes.c_uint32),
+        ("encrypted", ctypes.c_uint32),
+        ("id", ctypes.c_char * 33),
+        ("reserved", ctypes.c_char * 7),
     )
 
 
@@ -193,6 +214,7 @@ verify_backup = _declare("verify_backup", *_OPERATION)
 cancel = _declare("cancel", HANDLE)
 _wait = _declare("wait", HANDLE, ctypes.c_uint32, ctypes.POINTER(HRESULT))
 list_backup = _declare("list_backup", HANDLE, LicenseCallback, CONTEXT)
+get_backup_info = _declare("get_backup_info", HANDLE, ctypes.POINTER(BackupInfo))
 _get_error_message = _declare(
     "get_error_message", HANDLE, ctypes.c_char_p, ctypes.POINTER(ctypes.c_size_t)
 )

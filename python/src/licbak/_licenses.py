@@ -11,6 +11,13 @@ from typing import Optional, Protocol
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
+def utc(nanoseconds: int) -> Optional[datetime]:
+    """The time so many nanoseconds after 1970 in UTC, to the microsecond; None for 0."""
+    if nanoseconds == 0:
+        return None
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
 class Right(enum.IntEnum):
     """Whether the issuer allows a licence to be backed up."""
 
@@ -69,9 +76,7 @@ class License:
     @property
     def modified(self) -> Optional[datetime]:
         """The time of the last modification in UTC, to the microsecond; None if not known."""
-        if self.modified_ns == 0:
-            return None
-        return _EPOCH + timedelta(microseconds=self.modified_ns // 1000)
+        return utc(self.modified_ns)
 
 
 class Source(Protocol):

@@ -17,6 +17,7 @@ from . import _c
 from ._c import Datatype, Flag
 from ._errors import check_call, error_of
 from ._host import HostStore, c_text
+from ._info import Info, info_of
 from ._licenses import License, Source, Target
 from ._listing import Listing, closing, is_listing, stop_all
 from ._operation import Operation, ProgressCallback, is_running
@@ -38,6 +39,7 @@ class BaseRestorer:
         backup: Optional[Path] = None,
         threads: Optional[int] = None,
         compression_level: Optional[int] = None,
+        machine_id: Optional[str] = None,
         leave_out_unstated: bool = False,
     ) -> None:
         """Makes a restorer. A setting that an operation needs and lacks is told at its call.
@@ -49,6 +51,8 @@ class BaseRestorer:
             backup: The directory that a backup is saved in, and found in.
             threads: How many workers, 256 at most; None: one for each core.
             compression_level: A level of zstd; None: the level that measured best.
+            machine_id: Which machine this is, in the program's own words, such as a serial number.
+                A backup keeps a keyed hash of it, and `info` compares it.
             leave_out_unstated: Whether to leave out licences that state no backup right.
 
         Raises:
@@ -70,6 +74,8 @@ class BaseRestorer:
             self._set_number("Threads", threads)
         if compression_level is not None:
             self._set_number("CompressionLevel", compression_level)
+        if machine_id is not None:
+            self._set("MachineId", Datatype.WMT_TYPE_STRING, machine_id.encode(), machine_id)
         if leave_out_unstated:
             self._set_number("UnstatedRight", 1)
 
@@ -124,8 +130,12 @@ class BaseRestorer:
 
 def range_of(name: str) -> str:
     """The values that a property may have, for a sentence."""
-    numbers = {"Threads": "0 to 256", "CompressionLevel": "-131072 to 22"}
-    return numbers.get(name, "a path without '://' and without a NUL")
+    ranges = {
+        "Threads": "0 to 256",
+        "CompressionLevel": "-131072 to 22",
+        "MachineId": "a text of at most 32,768 bytes without a NUL",
+    }
+    return ranges.get(name, "a path without '://' and without a NUL")
 
 
 def _close(handle: int) -> None:
@@ -288,6 +298,16 @@ class Restorer(BaseRestorer):
         finally:
             listing.stop()
 
+    def info(self) -> Info:
+        """What the backup says about itself. Little of it is read, and an operation may run.
+
+        Raises:
+            NoBackup: There is no backup.
+            BackupCorrupt: The end of the backup is damaged.
+            Error: Any other failure, in its own class where there is one.
+        """
+        return info_of(self._handle)
+
     def close(self) -> None:
         """Cancels a running operation, waits for its end, and frees the restorer.
 
@@ -322,3 +342,9 @@ class Restorer(BaseRestorer):
             operation.abandon()
             raise
         return operation.result()
+
+
+def info(path: Path, *, machine_id: Optional[str] = None) -> Info:
+    """What the backup in the directory `path` says about itself, as `Restorer.info` tells it."""
+    with Restorer(backup=path, machine_id=machine_id) as restorer:
+        return restorer.info()

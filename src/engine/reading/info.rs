@@ -1,0 +1,60 @@
+//! Tells what a backup says about itself, on the caller's thread.
+
+use super::backup_file::Backup;
+use crate::archive::lines::{hex, parse_time};
+use crate::engine::machine;
+use crate::engine::properties::{Properties, Property};
+use crate::error::Result;
+
+/// The facts that a backup states about itself.
+#[derive(Debug)]
+pub struct Info {
+    /// The time of creation in nanoseconds since 1970 UTC; 0 where the backup states none.
+    pub created: i64,
+    /// The backup and its successors, in hexadecimal.
+    pub id: [u8; 32],
+    pub generation: u64,
+    pub machine: Machine,
+    pub licenses: u64,
+    pub restricted: u64,
+    pub content_bytes: u64,
+    pub backup_bytes: u64,
+    /// The major and minor version of the format.
+    pub version: [u64; 2],
+}
+
+/// The machine of a backup, beside the host's word for this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// The backup or the host does not say which machine it is.
+    Unknown,
+    Same,
+    Other,
+}
+
+/// Reads the end of the backup, and no licence or list; `check` allows the result.
+pub fn info(properties: &Properties, check: &dyn Fn() -> Result<()>) -> Result<Info> {
+    let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
+    let trailer = backup.reader.trailer();
+    let (id, stated) = trailer.identity().map_err(|fault| backup.error(fault))?;
+    let ours = properties
+        .machine()
+        .map(|machine| machine::of_backup(machine, &id));
+    let info = Info {
+        created: parse_time(Some(&trailer.created)).unwrap_or(0),
+        id: hex(&id),
+        generation: trailer.generation,
+        machine: match (stated, ours) {
+            (Some(stated), Some(ours)) if stated == ours => Machine::Same,
+            (Some(_), Some(_)) => Machine::Other,
+            _ => Machine::Unknown,
+        },
+        licenses: trailer.licenses,
+        restricted: trailer.restricted,
+        content_bytes: trailer.content_bytes,
+        backup_bytes: backup.reader.file_size(),
+        version: trailer.version,
+    };
+    check()?;
+    Ok(info)
+}
