@@ -126,7 +126,7 @@ static const struct command commands[] = {
      OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | MACHINE_ID | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up", NULL, NULL},
-    {"restore", "[OPTION]... BACKUP_DIR STORE", "restore the licences of a backup into STORE",
+    {"restore", "[OPTION]... BACKUP STORE", "restore the licences of a backup into STORE",
      "Licences that STORE lacks are written; nothing is deleted. Where STORE has another version\n"
      "of a licence, it keeps its own, unless --overwrite is given. Of a damaged backup nothing is\n"
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
@@ -134,15 +134,15 @@ static const struct command commands[] = {
      KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
-    {"verify", "[OPTION]... BACKUP_DIR", "check every byte of a backup",
+    {"verify", "[OPTION]... BACKUP", "check every byte of a backup",
      "Each damaged licence is named. Any damage is a failure.\n",
      QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
      NULL, NULL},
-    {"list", "[OPTION]... BACKUP_DIR", "print the licences of a backup",
+    {"list", "[OPTION]... BACKUP", "print the licences of a backup",
      "It prints one licence a line: format, backup right, size in bytes, key ID and name. As JSON:\n"
      "name, key_id, format, right, size and modified.\n",
      JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
-    {"info", "[OPTION]... BACKUP_DIR", "print what a backup says about itself",
+    {"info", "[OPTION]... BACKUP", "print what a backup says about itself",
      "It prints one fact a line: the ID, which the backups that replace it keep; the generation,\n"
      "which counts them; the time; whether it is of the machine that --machine-id names; licences,\n"
      "and those left out because their issuers deny backup; the sizes in bytes. As JSON: id,\n"
@@ -297,7 +297,10 @@ static unsigned find_option(const char *name)
 
 static int print_command_help(const struct command *command)
 {
-    printf("usage: licbak %s %s\n\n%s\n", command->name, command->synopsis, command->help);
+    printf("usage: licbak %s %s\n\n%s", command->name, command->synopsis, command->help);
+    if (strcmp(command->path_names[0], "RestorePath") == 0)
+        puts("BACKUP is the directory of a backup, or the backup file itself, whatever its name.");
+    putchar('\n');
     for (size_t i = 0; i < option_count; i++)
         if (options[i].bit & (command->options | HELP))
             printf("  %s %-*s  %s\n", options[i].name, 16 - (int)strlen(options[i].name),

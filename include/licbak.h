@@ -819,7 +819,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * |------------------|--------|----------------------------------------------------------------|
  * | BackupPath       | STRING | the directory that a backup is saved in                        |
  * | RestorePath      | STRING | the directory in which restore, verify, list and info find a   |
- * |                  |        | backup                                                         |
+ * |                  |        | backup, or the backup file itself, whatever its name           |
  * | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
  * |                  |        | or an SQLite database, see below                               |
  * | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |

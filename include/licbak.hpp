@@ -526,7 +526,7 @@ public:
     /** The directory that a backup is saved in. */
     void set_backup_path(const std::filesystem::path &path) { set_path("BackupPath", path); }
 
-    /** The directory in which restore, verify, list and info find a backup. */
+    /** The directory in which restore, verify, list and info find a backup, or the file itself. */
     void set_restore_path(const std::filesystem::path &path) { set_path("RestorePath", path); }
 
     /** How many workers, 256 at most; 0: one for each core. */

@@ -46,11 +46,13 @@ static void directories(void)
     check_backup("store", "absent-place", missing, "absent-place");
     check_backup("store", "file", none, "file");
     check_restore("target", "absent-place", missing, "absent-place");
-    check_restore("target", "file", none, "file");
+    check_restore("target", "file", LICBAK_NS_E_DRM_BACKUP_CORRUPT, "file"); /* a backup by its own path, and none */
     check_restore("absent-parent/store", "backups", missing, "absent-parent");
     check_restore("target", "empty", LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, "empty");
     check_verify("absent-place", missing, "absent-place");
-    check_verify("file", none, "file");
+    check_verify("file", LICBAK_NS_E_DRM_BACKUP_CORRUPT, "file");
+    check_verify("file/", none, "file/");
+    check_verify("file/inside", none, "file/inside");
     check_verify("empty", LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, "empty");
     CHECK(!exists("target") && !exists("absent-place") && !exists("absent-parent"));
 
@@ -58,6 +60,7 @@ static void directories(void)
     check_backup("pipe", "backups", none, "pipe");
     check_backup("store", "pipe", none, "pipe");
     check_verify("pipe", none, "pipe");
+    check_verify("/dev/null", none, "/dev/null");
 }
 
 static void foreign_backups(void)

@@ -460,6 +460,14 @@ fn info() {
          encrypted   no\nversion     1.1\n"
     );
     assert_eq!(text, expected);
+
+    // The file itself, under another name.
+    fs::rename(place.join("backups/licenses.tar.zst"), place.join("copy")).unwrap();
+    let copy = |command: &[&str], words: &str| check(command, &place, 0, &[words]);
+    copy(&["info", "copy"], id);
+    copy(&["list", "copy"], "b.lic");
+    copy(&["verify", "copy"], "Verified 2");
+    copy(&["restore", "copy", "restored"], "Restored 2");
     fs::remove_dir_all(place).unwrap();
 }
 

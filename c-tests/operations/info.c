@@ -324,6 +324,9 @@ static void outcomes(void)
     check_path("missing", LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
     CHECK(mkfifo("pipe", 0600) == 0); /* opened without care it blocks for ever */
     check_path("pipe", LICBAK_HRESULT_ERROR_DIRECTORY);
+    CHECK_TEXT(info_of(BACKUP, NULL).id, info_of("backups", NULL).id); /* the file by its own path */
+    write_text("text", "no backup");
+    check_path("text", LICBAK_NS_E_DRM_BACKUP_CORRUPT);
     make_dir("special");
     CHECK(mkfifo("special/licenses.tar.zst", 0600) == 0);
     check_path("special", LICBAK_NS_E_DRM_BACKUP_CORRUPT);

@@ -1,5 +1,5 @@
 /* Relative paths: they mean the directory that was current in the call that started the operation,
- * wherever the process goes after it.
+ * wherever the process goes after it. And a backup by the path of its file.
  */
 #include "../support/recorder.h"
 
@@ -103,6 +103,83 @@ static void swapped_database(void)
     }
 }
 
+static licbak_hresult LICBAK_CALL count_license(const licbak_license *license, void *context)
+{
+    (void)license;
+    ++*(int *)context;
+    return LICBAK_S_OK;
+}
+
+/* All that reads a backup takes the file itself, whatever its name, as it takes the directory. */
+static void the_file_itself(void)
+{
+    static const char copy[] = "mail/backup of monday.bin";
+    size_t size;
+    make_store("many", 10);
+    make_dir("many-backups");
+    CHECK_HR(backup("many", "many-backups", 0), LICBAK_S_OK);
+    uint8_t *bytes = read_file("many-backups/licenses.tar.zst", &size);
+    write_file(copy, bytes, size);
+    CHECK(symlink(copy, "link to it") == 0);
+    static const char *const files[] = {"many-backups/licenses.tar.zst", copy, "link to it"};
+    for (int i = 0; i < 3; i++) {
+        char restored[32], one[32];
+        int listed = 0;
+        snprintf(restored, sizeof restored, "from-file-%d", i);
+        snprintf(one, sizeof one, "one-from-file-%d", i);
+        CHECK_HR(verify(files[i]), LICBAK_S_OK);
+        CHECK_HR(restore(restored, files[i], 0), LICBAK_S_OK);
+        CHECK_SAME_TREE(restored, "many");
+        recorder rec = {0};
+        licbak_restorer *r = restorer_for(one, files[i]);
+        rec.restorer = r;
+        CHECK_HR(licbak_restore_license(r, "key-0007", 0, record, &rec), LICBAK_S_OK);
+        CHECK_HR(end(r, &rec), LICBAK_S_OK);
+        CHECK_TEXT(entries(one), "music");
+        CHECK_HR(licbak_list_backup(r, count_license, &listed), LICBAK_S_OK);
+        CHECK_INT(listed, 10);
+        forget(&rec);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    }
+    /* It is a place to read from, and none to write to. */
+    CHECK_HR(backup("many", copy, LICBAK_WM_BACKUP_OVERWRITE), LICBAK_HRESULT_ERROR_DIRECTORY);
+    /* From another directory than the one that the process goes to. */
+    make_dir("here/mail");
+    write_file("here/mail/licenses", bytes, size);
+    CHECK(chdir("here") == 0);
+    recorder rec = {.react = go_elsewhere, .other = "../there"};
+    licbak_restorer *r = restorer_for("from-mail", "mail/licenses");
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    CHECK(chdir("..") == 0);
+    CHECK_SAME_TREE("here/from-mail", "many");
+
+    /* In the store it is no licence. */
+    write_file("many/copy", bytes, size);
+    r = restorer_for("many", "many/copy");
+    CHECK_HR(licbak_set_prop_string(r, "BackupPath", "many-backups"), LICBAK_S_OK);
+    rec.react = NULL;
+    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), LICBAK_S_OK);
+    CHECK_INT(final_figures(&rec).licenses_done, 10);
+    CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "copy: "), 1);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    CHECK(unlink("many/copy") == 0);
+
+    /* Damaged: what is intact comes back. */
+    write_file(copy, bytes, size - 1);
+    CHECK_HR(verify(copy), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+    r = restorer_for("salvaged", copy);
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+    CHECK_HAS(error_message(r), "'mail/backup of monday.bin'");
+    CHECK_HR(run(licbak_restore_licenses, r, LICBAK_RESTORE_SALVAGE, &rec), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+    CHECK_INT(final_figures(&rec).licenses_done, 10);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    free(bytes);
+}
+
 /* A directory whose own path this user may not walk: what is in it is reached from it all the
  * same. */
 static void in_private(void *unused)
@@ -125,6 +202,7 @@ int main(void)
     begin("paths");
     elsewhere();
     swapped_database();
+    the_file_itself();
     if (geteuid() == 0) {
         in_child(in_private, NULL);
     } else {

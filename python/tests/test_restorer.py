@@ -107,6 +107,7 @@ def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
         assert licbak.info(os.fspath(backup)).machine is licbak.Machine.UNKNOWN
         restorer.backup(overwrite=True, full=True)
         assert (restorer.info().id, restorer.info().generation) == (first.id, 2)
+        assert licbak.info(backup / "licenses.tar.zst") == licbak.info(backup)
     with pytest.raises(licbak.Closed):
         restorer.info()
     with pytest.raises(licbak.NoDirectory, match="nowhere"):

@@ -14,7 +14,7 @@ use super::FILE;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::random::{hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, is_unavailable, user};
+use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, facts_at, is_unavailable, user};
 
 /// The time that is waited for another backup that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -56,37 +56,52 @@ pub fn hold(path: &AnchoredPath, follow: bool) -> Result<Option<Held>> {
     }
 }
 
-/// Opens the backup in the directory at `path`.
-pub fn open(path: &AnchoredPath) -> Result<File> {
-    let directory =
-        Dir::open(path).map_err(|errno| Error::directory("RestorePath", path, errno))?;
+/// Opens the backup at `path`, which is its directory or the file itself, and gives the file's path.
+pub fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
+    let (file, path) = match Dir::open(path) {
+        Ok(directory) => (open_in(&directory, path)?, path.join(FILE)),
+        // Nothing else is opened: that may have effects.
+        Err(Errno::NOTDIR) if facts_at(path).is_ok_and(|facts| facts.kind == Kind::File) => {
+            let file = File::open(path).map_err(|errno| unopened(path, errno))?;
+            (file, path.clone())
+        }
+        Err(errno) => return Err(Error::directory("RestorePath", path, errno)),
+    };
     let shown = path.display();
-    let file = directory.linked_file(FILE).map_err(|errno| match errno {
-        Errno::NOENT => Error::new(
-            Outcome::FileNotFound,
-            format!("There is no backup ({FILE}) in '{shown}'. Name the directory that has one."),
-        ),
-        _ => Error::system(
-            Access::Read,
-            format_args!("open the backup '{shown}/{FILE}'"),
-            errno,
-        ),
-    })?;
     let facts = file.facts();
     let facts = facts.map_err(|errno| {
         Error::system(
             Access::Read,
-            format_args!("read the backup '{shown}/{FILE}'"),
+            format_args!("read the backup '{shown}'"),
             errno,
         )
     })?;
     match facts.kind {
-        Kind::File => Ok(file),
+        Kind::File => Ok((file, path)),
         _ => Err(Error::new(
             Outcome::BackupCorrupt,
-            format!("'{shown}/{FILE}' is not a file, and so not a backup. Name another directory."),
+            format!("'{shown}' is not a file, and so not a backup. Name another directory."),
         )),
     }
+}
+
+fn open_in(directory: &Dir, path: &AnchoredPath) -> Result<File> {
+    directory.linked_file(FILE).map_err(|errno| match errno {
+        Errno::NOENT => Error::new(
+            Outcome::FileNotFound,
+            format!(
+                "There is no backup ({FILE}) in '{}'. Name the directory that has one.",
+                path.display()
+            ),
+        ),
+        _ => unopened(&path.join(FILE), errno),
+    })
+}
+
+/// Makes the error of a backup file that could not be opened.
+fn unopened(path: &AnchoredPath, errno: Errno) -> Error {
+    let doing = format_args!("open the backup '{}'", path.display());
+    Error::system(Access::Read, doing, errno)
 }
 
 /// The directory that a new backup goes to.

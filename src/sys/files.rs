@@ -365,6 +365,13 @@ impl Dir {
 pub struct File(OwnedFd);
 
 impl File {
+    /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
+    /// does.
+    pub fn open(path: &AnchoredPath) -> Result<File, Errno> {
+        let flags = READ | OFlags::NONBLOCK;
+        open(path.anchor()?, path.as_given(), flags, Mode::empty()).map(File)
+    }
+
     pub fn facts(&self) -> Result<Facts, Errno> {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }

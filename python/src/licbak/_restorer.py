@@ -48,7 +48,8 @@ class BaseRestorer:
             store: Where the licences are: a directory that holds nothing else, an SQLite database
                 with a table `license`, or an object with the methods of `Source`, of `Target`, or
                 of both.
-            backup: The directory that a backup is saved in, and found in.
+            backup: The directory that a backup is saved in, and found in. A backup that is only
+                read may also be named by its file, whatever that is called.
             threads: How many workers, 256 at most; None: one for each core.
             compression_level: A level of zstd; None: the level that measured best.
             machine_id: Which machine this is, in the program's own words, such as a serial number.
@@ -345,6 +346,6 @@ class Restorer(BaseRestorer):
 
 
 def info(path: Path, *, machine_id: Optional[str] = None) -> Info:
-    """What the backup in the directory `path` says about itself, as `Restorer.info` tells it."""
+    """What the backup at `path`, its directory or file, says about itself; see `Restorer.info`."""
     with Restorer(backup=path, machine_id=machine_id) as restorer:
         return restorer.info()

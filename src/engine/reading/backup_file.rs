@@ -12,7 +12,7 @@ use crate::archive::trailer::VERSION;
 use crate::archive::{Fault, ReadAt};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::{self, local};
+use crate::location::local;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Errno, File};
 
@@ -64,21 +64,19 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Opens the backup in the directory at `path`.
+    /// Opens the backup at `path`, its directory or the file itself.
     pub fn open(path: &AnchoredPath) -> Result<Arc<Backup>> {
-        let file = local::open(path)?;
-        let path = path.join(location::FILE);
+        let (file, path) = local::open(path)?;
         let reader = Reader::open(Stored(file)).map_err(|fault| read_error(&path, fault))?;
         Ok(Arc::new(Backup { reader, path }))
     }
 
-    /// Opens what is left of the backup in the directory at `path`; `go_on` may end it.
+    /// Opens what is left of the backup at `path`; `go_on` may end it.
     pub fn open_damaged(
         path: &AnchoredPath,
         go_on: impl Fn() -> Result<()>,
     ) -> Result<Arc<Backup>> {
-        let file = local::open(path)?;
-        let path = path.join(location::FILE);
+        let (file, path) = local::open(path)?;
         let reader = Reader::open_damaged(Stored(file), || go_on().map_err(Stop::Error));
         let reader = reader.map_err(|stop| stop.into_error(|fault| read_error(&path, fault)))?;
         Ok(Arc::new(Backup { reader, path }))
