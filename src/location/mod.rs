@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-pub mod local;
+pub mod directory;
 
 /// The name of a backup in its directory.
 pub const FILE: &str = "licenses.tar.zst";

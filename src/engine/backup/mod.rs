@@ -23,7 +23,7 @@ use crate::archive::spool::{Scratch, Spool};
 use crate::archive::state::Noted;
 use crate::archive::waiting_frames::WaitingFrames;
 use crate::archive::writer::{Stamp, Writer};
-use crate::archive::{Fault, RESTRICTED, lines};
+use crate::archive::{Digest, Fault, RESTRICTED, lines};
 use crate::engine::machine;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
@@ -35,7 +35,9 @@ use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
 use crate::location;
-use crate::location::local::{self, Destination, Draft, Replaces};
+use crate::location::directory::destination::{Destination, Replaces};
+use crate::location::directory::draft::Draft;
+use crate::location::directory::existing;
 use crate::random;
 use crate::store::{Backups, Place};
 use crate::sys;
@@ -98,13 +100,13 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     if let Some(path) = &request.backup
         && !options.overwrite
         && !options.dry_run
-        && local::is_taken(path)
+        && existing::is_taken(path)
     {
-        return Err(local::already_exists(path));
+        return Err(existing::already_exists(path));
     }
     // Looked at within this call: a backup that appears from now on is not replaced.
     let replaces = match &request.backup {
-        Some(path) if options.overwrite => local::hold(path, false).map(Replaces::Seen),
+        Some(path) if options.overwrite => existing::hold(path, false).map(Replaces::Seen),
         _ => Ok(Replaces::None),
     };
     // One thread more, to list the store.
@@ -134,7 +136,7 @@ fn back_up(
     operation.counters.enter(Phase::Listing, 0);
     let mut backups = Backups::default();
     for path in &request.backups {
-        backups.0.extend(local::hold(path, true)?);
+        backups.0.extend(existing::hold(path, true)?);
     }
     if request.options.dry_run {
         return rehearse(operation, pool, &request, backups, &replaces);
@@ -155,7 +157,7 @@ fn back_up(
         }
         changes = Some((old, new));
     }
-    let draft = target.draft()?;
+    let draft = Draft::begin(&target)?;
     let new_writer = || -> Result<_> {
         let (file, spool) = (Uncached::new(&draft.file)?, spool(&target));
         Ok(Writer::new(
@@ -236,12 +238,17 @@ fn stays(
     reader: &StoreReader,
 ) -> Result<bool> {
     let trailer = old.backup.reader.trailer();
+    let has_same_machine = || {
+        let identity = trailer.identity();
+        identity.is_ok_and(|(id, machine)| machine == request.machine_hash(&id))
+    };
     let has_same = || {
         let restricted = trailer.entry(RESTRICTED);
         old.is_whole()
             && trailer.licenses + trailer.restricted > 0
             && !new.has_licenses()
             && restricted.is_ok_and(|restricted| new.restricts_as(restricted))
+            && has_same_machine()
             && !reader.has_moved
     };
     Ok(has_same() && is_intact(old, reader.operation()).map_err(|stop| request.stopped(stop))?)
@@ -369,13 +376,18 @@ impl Request {
             Some((id, trailer.generation.checked_add(1)?))
         });
         let (id, generation) = succession.unwrap_or_else(|| (random::bytes(), 1));
-        let machine = self.machine.as_deref();
         Stamp {
             created: self.created.clone(),
             id,
             generation,
-            machine: machine.map(|machine| machine::of_backup(machine, &id)),
+            machine: self.machine_hash(&id),
         }
+    }
+
+    /// Gives the hash of the machine for the backup with that ID, if the host has a word for it.
+    fn machine_hash(&self, id: &[u8; 16]) -> Option<Digest> {
+        let machine = self.machine.as_deref();
+        machine.map(|machine| machine::of_backup(machine, id))
     }
 
     fn nothing_to_save(&self, restricted: u64) -> Error {

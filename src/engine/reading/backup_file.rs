@@ -12,7 +12,7 @@ use crate::archive::trailer::VERSION;
 use crate::archive::{Fault, ReadAt};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::local;
+use crate::location::directory::existing;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Errno, File};
 
@@ -66,7 +66,7 @@ pub struct Backup {
 impl Backup {
     /// Opens the backup at `path`, its directory or the file itself.
     pub fn open(path: &AnchoredPath) -> Result<Arc<Backup>> {
-        let (file, path) = local::open(path)?;
+        let (file, path) = existing::open(path)?;
         let reader = Reader::open(Stored(file)).map_err(|fault| read_error(&path, fault))?;
         Ok(Arc::new(Backup { reader, path }))
     }
@@ -76,7 +76,7 @@ impl Backup {
         path: &AnchoredPath,
         go_on: impl Fn() -> Result<()>,
     ) -> Result<Arc<Backup>> {
-        let (file, path) = local::open(path)?;
+        let (file, path) = existing::open(path)?;
         let reader = Reader::open_damaged(Stored(file), || go_on().map_err(Stop::Error));
         let reader = reader.map_err(|stop| stop.into_error(|fault| read_error(&path, fault)))?;
         Ok(Arc::new(Backup { reader, path }))
