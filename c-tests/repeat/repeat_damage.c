@@ -91,6 +91,8 @@ static void something_else(const frames *f, size_t licenses)
     write_file("elsewhere", f->bytes, f->size);
     CHECK(unlink(BACKUP) == 0 && symlink("../elsewhere", BACKUP) == 0);
     CHECK_INT(check_repeated(), 0);
+    struct stat st;
+    CHECK(lstat(BACKUP, &st) == 0 && S_ISREG(st.st_mode));
     size_t size;
     uint8_t *bytes = read_file("elsewhere", &size);
     CHECK(size == f->size && memcmp(bytes, f->bytes, size) == 0);

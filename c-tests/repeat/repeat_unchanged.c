@@ -92,6 +92,16 @@ static void each_thing_counts(void)
     CHECK(stays(0));
 }
 
+/* Whoever copied the backup back may have let others read it. */
+static void private_again(void)
+{
+    struct stat before, after;
+    CHECK(chmod(BACKUP, 0644) == 0 && stat(BACKUP, &before) == 0);
+    CHECK_HR(backup("store", "backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    CHECK(stat(BACKUP, &after) == 0 && before.st_ino == after.st_ino);
+    CHECK_INT(mode_of(BACKUP), 0600);
+}
+
 /* A licence is younger than what its file's times tell, and is read; once they tell it, that is noted. */
 static void young(void)
 {
@@ -149,6 +159,7 @@ int main(void)
     begin("repeat_unchanged");
     make_the_store();
     each_thing_counts();
+    private_again();
     young();
     damaged();
     if (own_mounts()) {

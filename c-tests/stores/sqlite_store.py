@@ -72,6 +72,37 @@ def rows_win_over_contents():
         check(saved(root / "new.db", root / "second"), expected, "a backup of what was restored")
 
 
+def unchanged():
+    """A backup of a database that has not changed leaves the old one as it is."""
+    rows = [(f"{number}.lic", b"licence %d" % number, None, None) for number in range(3000)]
+    with place() as root:
+        store = make(root / "all.db", [*rows, ("denied.xml", wmdrm("a2lk", DENIES), None, None)])
+        file = root / "backups" / "licenses.tar.zst"
+
+        def stays(flags=WM_BACKUP_OVERWRITE):
+            before = file.stat()
+            told = operate("backup_licenses", store, root / "backups", flags=flags)
+            check(told["code"], "S_OK")
+            check(texts(told, RESTRICTED), ["a2lk"], "the key ID that is told")
+            check(told["figures"]["restricted"], 1, "what is left out")
+            after = file.stat()
+            return (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+        check(operate("backup_licenses", store, root / "backups")["code"], "S_OK")
+        check(stays(), True, "nothing has changed")
+        check(stays(WM_BACKUP_OVERWRITE | BACKUP_FULL), False, "a full backup")
+        query(store, "UPDATE license SET content = x'00' WHERE name = '7.lic'")
+        check(stays(), False, "a content has changed")
+        check(stays(), True, "nothing has changed again")
+        query(store, "UPDATE license SET key_id = 'another' WHERE name = '7.lic'")
+        check(stays(), False, "a key ID has changed")
+        data = bytearray(file.read_bytes())
+        data[len(data) // 3] ^= 1
+        file.write_bytes(data)
+        check(stays(), False, "the backup is damaged")
+        check(stays(), True, "the backup is whole again")
+
+
 def columns_that_are_not_there():
     """A restore keeps what the columns can hold, and leaves alone what else there is."""
     rows = [("a.lic", b"one", "urn:a", ALLOWED), ("b/c.lcpl", lcp("urn:loan"), None, None)]
@@ -317,6 +348,7 @@ def paths():
 def main():
     for test in (
         rows_win_over_contents,
+        unchanged,
         columns_that_are_not_there,
         columns_that_are_computed,
         columns_named_like_row_numbers,

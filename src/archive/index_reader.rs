@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::index::{COUNT, Counts, RECORD, Record};
 use super::reader::{MemberReader, Reader};
-use super::{Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS};
+use super::{Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, members};
 
 fn bad() -> Fault {
     Fault::damaged("the index is not what it should be")
@@ -85,6 +85,15 @@ impl<R: ReadAt> IndexReader<'_, R> {
                 return Err(bad());
             }
             for count in counts {
+                // So many can't be in the frame; whoever believed it would make room for them.
+                let span = reader.span(starts.len())?;
+                let least = match starts.len() < licenses.end {
+                    true => members::BLOCK as u32,
+                    false => 1,
+                };
+                if u32::from_le_bytes(*count) > span.content_size / least {
+                    return Err(bad());
+                }
                 // Each member counts from its beginning, and has as many as the trailer says.
                 let ends = [licenses.end, sums.end, lines.end];
                 if ends.contains(&starts.len()) {
@@ -116,8 +125,7 @@ impl<R: ReadAt> IndexReader<'_, R> {
         self.member.skip(frames);
     }
 
-    /// Gives the next record. Records are checked one by one: a list that is not sorted may be
-    /// endless.
+    /// Gives the next record. No record may come twice: so each is checked against the one before.
     pub fn next(&mut self) -> Result<Option<Record>> {
         if self.part.is_empty() {
             let Some(part) = self.member.next()? else {

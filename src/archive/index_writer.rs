@@ -177,7 +177,7 @@ mod tests {
             SORTED_AT_ONCE as u32,
             3 * SORTED_AT_ONCE as u32 + 7,
         ] {
-            let mut spool = Spool::new(|| Ok(Vec::new()));
+            let mut spool = Spool::new(0, || Ok(Vec::new()));
             let mut index = IndexWriter::default();
             for license in 0..count {
                 index.push(record(license), &mut spool).unwrap();

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest as _, Sha256};
 
 use super::frames::{Compressor, Decompressor};
@@ -33,8 +33,34 @@ struct Spooled {
 }
 
 impl ListWriter {
-    /// Takes in `count` whole lines or records.
+    /// Tells whether the list has the content of that member so far.
+    pub fn is_as(&self, member: &Entry) -> bool {
+        let digest: Digest = self.sha256.clone().finalize().into();
+        self.size == member.size && member.digest().is_ok_and(|other| other == digest)
+    }
+
+    /// Takes in `count` whole lines or records. Lines may be more than a frame holds, records never
+    /// are.
     pub fn append<S: Scratch>(
+        &mut self,
+        mut lines: &[u8],
+        mut count: u32,
+        compressor: &mut Compressor,
+        spool: &mut Spool<'_, S>,
+    ) -> Result<()> {
+        while lines.len() > limits::LIST_TARGET
+            && let Some(end) = last_line_end(lines)
+        {
+            let (first, rest) = lines.split_at_checked(end).unwrap_or((lines, &[]));
+            let of_first = memchr_iter(b'\n', first).count() as u32;
+            self.append_frame(first, of_first, compressor, spool)?;
+            (lines, count) = (rest, count.saturating_sub(of_first));
+        }
+        self.append_frame(lines, count, compressor, spool)
+    }
+
+    /// Takes in lines or records that fit a frame.
+    fn append_frame<S: Scratch>(
         &mut self,
         lines: &[u8],
         count: u32,
@@ -93,6 +119,12 @@ impl ListWriter {
         file.append(&compressor.compress(&content)?, self.count)?;
         Ok(output::entry(name, offset, self.size, self.sha256))
     }
+}
+
+/// Finds the end of the last line that fits a frame.
+fn last_line_end(lines: &[u8]) -> Option<usize> {
+    let frame = lines.get(..limits::LIST_TARGET).unwrap_or(lines);
+    memrchr(b'\n', frame).map(|newline| newline + 1)
 }
 
 /// Walks over a list that is not finished.

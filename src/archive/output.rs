@@ -58,6 +58,9 @@ impl<F: Write> Output<F> {
         digest: Digest,
         count: u32,
     ) -> Result<()> {
+        if content_size as usize > limits::FRAME_MAX {
+            return Err(Fault::damaged("a frame is larger than a reader takes"));
+        }
         self.digests.try_reserve(1)?;
         self.counts.try_reserve(1)?;
         self.table.push(length, content_size)?;

@@ -20,23 +20,25 @@ impl Scratch for Vec<u8> {
 pub type MakeScratch<'s, S> = Box<dyn FnOnce() -> Result<S> + 's>;
 
 /// Bytes that wait in memory, where no more wait than these.
-const IN_MEMORY: usize = 1 << 20;
+pub const IN_MEMORY: usize = 1 << 20;
 
 pub struct Spool<'s, S> {
     make: Option<MakeScratch<'s, S>>,
     file: Option<S>,
     /// The bytes that wait, where there is no file.
     memory: Vec<u8>,
+    in_memory: usize,
     size: u64,
 }
 
 impl<'s, S: Scratch> Spool<'s, S> {
-    /// Makes an empty spool; `make` is called for a file when much waits.
-    pub fn new(make: impl FnOnce() -> Result<S> + 's) -> Spool<'s, S> {
+    /// Makes an empty spool; `make` is called for a file when more than `in_memory` bytes wait.
+    pub fn new(in_memory: usize, make: impl FnOnce() -> Result<S> + 's) -> Spool<'s, S> {
         Spool {
             make: Some(Box::new(make)),
             file: None,
             memory: Vec::new(),
+            in_memory,
             size: 0,
         }
     }
@@ -47,7 +49,7 @@ impl<'s, S: Scratch> Spool<'s, S> {
             self.size,
             parts.iter().map(|part| part.len()).sum::<usize>(),
         );
-        if self.memory.len() + length > IN_MEMORY
+        if self.memory.len() + length > self.in_memory
             && let Some(make) = self.make.take()
         {
             let mut file = make()?;
@@ -94,7 +96,7 @@ mod tests {
     #[test]
     fn only_much_waits_in_a_file() {
         let made = Cell::new(false);
-        let mut spool = Spool::new(|| {
+        let mut spool = Spool::new(IN_MEMORY, || {
             made.set(true);
             Ok(Vec::new())
         });

@@ -139,6 +139,17 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         self.tally.settled()
     }
 
+    /// Tells whether the lists so far are those of another backup.
+    pub fn lists_as(&self, other: &Trailer) -> bool {
+        let lists = [
+            (SUMS, &self.sums),
+            (LICENSES, &self.lines),
+            (RESTRICTED, &self.restricted),
+        ];
+        let mut both = lists.iter().map(|(name, list)| (other.entry(name), list));
+        both.all(|(entry, list)| entry.is_ok_and(|entry| list.is_as(entry)))
+    }
+
     /// Counts the bytes that the file was given so far; some may wait in memory.
     pub fn written(&self) -> u64 {
         self.file.written()

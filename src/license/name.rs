@@ -178,9 +178,16 @@ impl Set {
         hashes.names.push(self.hash.of(name));
         let (folder, _) = split(name);
         if folder != self.last_folder {
-            hashes.folders.try_reserve(folders(name).count())?;
-            let all = folders(name).map(|folder| self.hash.of(folder));
-            hashes.folders.extend(all);
+            let before = self.last_folder.as_str();
+            let is_new = |folder: &&str| match before.strip_prefix(folder) {
+                Some(rest) => !(rest.is_empty() || rest.starts_with('/')),
+                None => true,
+            };
+            let new = folders(name).filter(is_new);
+            hashes.folders.try_reserve(new.clone().count())?;
+            hashes
+                .folders
+                .extend(new.map(|folder| self.hash.of(folder)));
             folder.clone_into(&mut self.last_folder);
         }
         Ok(())

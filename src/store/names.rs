@@ -43,7 +43,7 @@ impl Names {
             Some(Err(clash)) => Ok(Err(clash)),
             Some(Ok(true)) => {
                 self.set.hash(name, &mut self.recent)?;
-                if self.recent.names.len() >= KEPT {
+                if self.recent.names.len() + self.recent.folders.len() >= KEPT {
                     self.spill()?;
                 }
                 Ok(Ok(()))

@@ -1,4 +1,4 @@
-//! The time of day, in nanoseconds since 1970 UTC.
+//! The time of day, in nanoseconds since 1970 UTC, and the time that the machine runs.
 
 /// Gives the present moment.
 pub fn now() -> i64 {
@@ -8,6 +8,11 @@ pub fn now() -> i64 {
 /// Gives the moment as the kernel stamps files with it: the beginning of its present tick.
 pub fn tick() -> i64 {
     read(libc::CLOCK_REALTIME_COARSE)
+}
+
+/// Gives the time since the machine started, which nobody sets.
+pub fn since_boot() -> i64 {
+    read(libc::CLOCK_BOOTTIME)
 }
 
 fn read(clock: libc::clockid_t) -> i64 {

@@ -17,7 +17,10 @@ use super::writer::{Stamp, Writer};
 
 /// Makes a writer whose lists wait in memory.
 pub fn new_writer<F: Write>(out: F, noted: Option<Noted>) -> Result<Writer<'static, F, Vec<u8>>> {
-    let (spool, compressor) = (Spool::new(|| Ok(Vec::new())), Compressor::of_lists(None)?);
+    let (spool, compressor) = (
+        Spool::new(0, || Ok(Vec::new())),
+        Compressor::of_lists(None)?,
+    );
     Ok(Writer::new(out, spool, compressor, noted))
 }
 

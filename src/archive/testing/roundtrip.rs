@@ -5,7 +5,7 @@ use super::{new_writer, stamp};
 use crate::archive::builder::FrameBuilder;
 use crate::archive::frames::Compressor;
 use crate::archive::reader::Reader;
-use crate::archive::{Fault, LICENSES};
+use crate::archive::{Fault, LICENSES, limits};
 use crate::license;
 
 /// Gives the name and content of a licence.
@@ -82,6 +82,26 @@ fn what_is_written_is_read() {
             (0..count).filter(|number| restricted(*number)).count()
         );
     }
+}
+
+#[test]
+fn a_list_that_grows_at_once_has_no_frame_that_a_reader_refuses() {
+    // One batch, of which everything is left out: no frame of licences is closed meanwhile.
+    let (mut file, count) = (Vec::new(), 6000);
+    let mut writer = new_writer(&mut file, None).unwrap();
+    let mut builder = FrameBuilder::new().unwrap();
+    let name = |number: usize| format!("{number}{}", "/\"".repeat(1900));
+    for number in 0..count {
+        let name = name(number);
+        let statement = license::read(&name, b"x").unwrap();
+        builder.restrict(&name, &statement).unwrap();
+    }
+    let mut packer = Compressor::of_licenses(None).unwrap();
+    let frame = builder.close(&mut packer, Vec::new()).unwrap();
+    assert!(frame.listed.restricted.len() > limits::FRAME_MAX);
+    writer.append(frame).unwrap();
+    writer.finish(&stamp()).unwrap();
+    assert_eq!(read(&file).unwrap().1, count);
 }
 
 #[test]

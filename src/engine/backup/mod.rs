@@ -19,7 +19,7 @@ use self::reuse::{Reuse, is_intact};
 use self::store_reader::{Extent, Sink, StoreReader};
 use crate::archive::builder::LicenseFrame;
 use crate::archive::frames::Compressor;
-use crate::archive::spool::{Scratch, Spool};
+use crate::archive::spool::{IN_MEMORY, Scratch, Spool};
 use crate::archive::state::Noted;
 use crate::archive::waiting_frames::WaitingFrames;
 use crate::archive::writer::{Stamp, Writer};
@@ -152,14 +152,14 @@ fn back_up(
     let mut changes = None;
     if let Some(old) = &old {
         let new = request.changes(old, &mut reader, &target)?;
-        if stays(&request, old, &new, &reader)? && target.keeps(old.backup.file())? {
+        if is_same(old, &new, &reader) && request.keeps(&old.backup, &target, operation)? {
             return keep(operation, &old.backup);
         }
         changes = Some((old, new));
     }
     let draft = Draft::begin(&target)?;
     let new_writer = || -> Result<_> {
-        let (file, spool) = (Uncached::new(&draft.file)?, spool(&target));
+        let (file, spool) = (Uncached::new(&draft.file)?, spool(&target, IN_MEMORY));
         Ok(Writer::new(
             file,
             spool,
@@ -192,6 +192,13 @@ fn back_up(
     }
     let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
     saving.finish(&reader, before.as_deref(), &target.replaces, old)?;
+    // Nothing but its lists tells whether such a store is as it was.
+    if let Some(before) = before.as_ref().filter(|_| !reader.is_of_files())
+        && writer.lists_as(before.reader.trailer())
+        && request.keeps(before, &target, operation)?
+    {
+        return keep(operation, before);
+    }
     operation.counters.enter(Phase::Committing, 0);
     let written = writer
         .finish(&request.stamp(before.as_deref()))
@@ -211,7 +218,7 @@ fn rehearse(
     replaces: &Replaces,
 ) -> Result<()> {
     let mut reader = request.reader(operation, pool, backups, None)?;
-    let waiting: Spool<Vec<u8>> = Spool::new(|| Ok(Vec::new()));
+    let waiting: Spool<Vec<u8>> = Spool::new(0, || Ok(Vec::new()));
     let mut writer = Writer::new(io::sink(), waiting, request.compressor()?, None);
     let mut saving = Saving {
         operation,
@@ -225,33 +232,25 @@ fn rehearse(
     saving.finish(&reader, before.as_deref(), replaces, None)
 }
 
-/// Makes a spool on the disk of the backup.
-fn spool<'t>(target: &'t Destination) -> Spool<'t, Stored<File>> {
-    Spool::new(|| Ok(Stored(target.scratch().map_err(io::Error::from)?)))
+/// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
+fn spool<'t>(target: &'t Destination, in_memory: usize) -> Spool<'t, Stored<File>> {
+    let make = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
+    Spool::new(in_memory, make)
 }
 
-/// Tells whether the old backup is what a new one would be, once it is sure that it is not damaged.
-fn stays(
-    request: &Request,
-    old: &PreviousBackup,
-    new: &WaitingFrames<Stored<File>>,
-    reader: &StoreReader,
-) -> Result<bool> {
-    let trailer = old.backup.reader.trailer();
-    let has_same_machine = || {
-        let identity = trailer.identity();
-        identity.is_ok_and(|(id, machine)| machine == request.machine_hash(&id))
-    };
-    let has_same = || {
-        let restricted = trailer.entry(RESTRICTED);
-        old.is_whole()
-            && trailer.licenses + trailer.restricted > 0
-            && !new.has_licenses()
-            && restricted.is_ok_and(|restricted| new.restricts_as(restricted))
-            && has_same_machine()
-            && !reader.has_moved
-    };
-    Ok(has_same() && is_intact(old, reader.operation()).map_err(|stop| request.stopped(stop))?)
+/// Tells whether the store is as it was when the old backup was made.
+fn is_same(old: &PreviousBackup, new: &WaitingFrames<Stored<File>>, reader: &StoreReader) -> bool {
+    let restricted = old.backup.reader.trailer().entry(RESTRICTED);
+    old.is_whole()
+        && !new.has_licenses()
+        && restricted.is_ok_and(|restricted| new.restricts_as(restricted))
+        && !reader.has_moved
+}
+
+/// Tells whether the backup is of this user.
+fn is_own(backup: &Backup) -> bool {
+    let facts = backup.file().facts();
+    facts.is_ok_and(|facts| facts.owner.0 == user())
 }
 
 /// Ends a backup that has found nothing to write.
@@ -315,6 +314,21 @@ impl Request {
         stop.into_error(|fault| self.error(fault))
     }
 
+    /// Tells whether the backup of the same licences that is there may stay: it says of itself what
+    /// the new one would say, is of this user, and whole. If others may read it they can't then.
+    fn keeps(&self, backup: &Backup, target: &Destination, operation: &Operation) -> Result<bool> {
+        let trailer = backup.reader.trailer();
+        let is_of_machine = trailer
+            .identity()
+            .is_ok_and(|(id, machine)| machine == self.machine_hash(&id));
+        let may_stay = !self.options.full
+            && is_of_machine
+            && is_own(backup)
+            && trailer.licenses + trailer.restricted > 0
+            && is_intact(backup, operation).map_err(|stop| self.stopped(stop))?;
+        Ok(may_stay && target.keeps(backup.file())?)
+    }
+
     /// Opens the backup that is replaced, if it can be read.
     fn before(&self, replaces: &Replaces) -> Result<Option<Arc<Backup>>> {
         if !replaces.has_one() {
@@ -347,8 +361,7 @@ impl Request {
         let (Some(before), Some(noted), false) = (before, noted, self.options.full) else {
             return Ok(None);
         };
-        let facts = before.file().facts();
-        match facts.is_ok_and(|facts| facts.owner.0 == user()) {
+        match is_own(before) {
             true => PreviousBackup::of(before, noted.clone(), operation),
             false => Ok(None),
         }
@@ -361,7 +374,9 @@ impl Request {
         reader: &mut StoreReader,
         target: &'t Destination,
     ) -> Result<WaitingFrames<'t, Stored<File>>> {
-        let new = WaitingFrames::new(spool(target));
+        // The lines of all licences that are denied, as a rule: where nothing has changed no room
+        // is needed.
+        let new = WaitingFrames::new(spool(target, 8 * IN_MEMORY));
         let mut new = new.map_err(|fault| self.error(fault))?;
         let read = reader.read(Extent::All, Some(old), &mut new);
         read.map_err(|stop| self.stopped(stop))?;

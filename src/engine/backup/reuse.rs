@@ -15,7 +15,7 @@ use crate::archive::{Digest, Fault, LICENSES, SUMS, digest, digests, limits, rea
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
 use crate::engine::operation::progress::Counting;
-use crate::engine::reading::backup_file::Stored;
+use crate::engine::reading::backup_file::{Backup, Stored};
 use crate::engine::stop::Stop;
 use crate::error::Result;
 use crate::license::name;
@@ -145,13 +145,13 @@ impl Reuse<'_> {
         numbers: &[Option<u32>],
     ) -> Result<(), Stop> {
         let mut index = self.old.backup.reader.index()?;
-        index.counts()?;
+        index.counts().map_err(unreadable)?;
         let (mut read, mut found) = (0_u64, Vec::new());
         found
             .try_reserve_exact(numbers.len())
             .map_err(Fault::from)?;
         found.resize(numbers.len(), false);
-        while let Some(Record { hint, license }) = index.next()? {
+        while let Some(Record { hint, license }) = index.next().map_err(unreadable)? {
             read += 1;
             if read.is_multiple_of(1 << 16) {
                 operation.check()?;
@@ -274,17 +274,23 @@ fn names(line: &[u8], name: &str) -> Result<bool, Fault> {
 }
 
 fn next<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], Fault> {
-    lines
-        .next()?
-        .ok_or_else(|| Fault::damaged("a list ends too early"))
+    let next = lines.next().map_err(unreadable)?;
+    next.ok_or_else(|| Fault::damaged("a list ends too early"))
+}
+
+/// Makes damage of an old backup of its part that the disk does not give any more.
+fn unreadable(fault: Fault) -> Fault {
+    match fault {
+        Fault::System(error) => Fault::Damaged(format!("it can't be read: {error}")),
+        fault => fault,
+    }
 }
 
 /// Tells whether each frame of the old backup is still as its digest says.
-pub fn is_intact(old: &PreviousBackup, operation: &Operation) -> Result<bool, Stop> {
+pub fn is_intact(old: &Backup, operation: &Operation) -> Result<bool, Stop> {
     /// Bytes that are read at once.
     const PART: u64 = 4 << 20;
-    let reader = &old.backup.reader;
-    let (file, mut buffer) = (&reader.source().0, Vec::new());
+    let (reader, file, mut buffer) = (&old.reader, old.file(), Vec::new());
     let mut frames = reader.digested().peekable();
     while let Some((first, expected)) = frames.next() {
         operation.check()?;

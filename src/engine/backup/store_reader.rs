@@ -79,10 +79,6 @@ impl<'g> StoreReader<'g> {
         }
     }
 
-    pub fn operation(&self) -> &Operation {
-        self.operation
-    }
-
     /// Tells whether the licences are files, which may move while they are read.
     pub fn is_of_files(&self) -> bool {
         self.store.is_of_files()

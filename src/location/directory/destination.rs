@@ -115,17 +115,21 @@ impl Destination {
         Ok(())
     }
 
-    /// Tells whether the backup that was seen, `file`, is still there, once that is on the disk;
-    /// false where there is none any more.
+    /// Brings the backup `file` to the disk as it is, for this user alone, and tells whether it still
+    /// has the backup's name. False: the name is that of a link, or of nothing.
     pub fn keeps(&self, file: &File) -> Result<bool> {
         let failed = |errno| self.error("keep the backup", errno);
+        file.keep_private().map_err(failed)?;
         file.sync().map_err(failed)?;
         let _lock = self.lock()?;
-        match (self.directory.facts_of(FILE), &self.replaces) {
+        let there = match (self.directory.facts_of(FILE), &self.replaces) {
             (Err(Errno::NOENT), _) => return Ok(false),
-            (Ok(there), Replaces::Seen(Some(seen))) if there.identity == seen.identity => {}
+            (Ok(there), Replaces::Seen(Some(seen))) if there.identity == seen.identity => there,
             (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
             (Err(errno), _) => return Err(failed(errno)),
+        };
+        if there.identity != file.facts().map_err(failed)?.identity {
+            return Ok(false);
         }
         self.directory
             .sync()

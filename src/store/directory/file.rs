@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::listing::{Asked, Listing, freshness};
+use super::listing::{Asked, Listing, SECOND, freshness};
 use crate::error::{Access, Error, Result};
 use crate::license::name;
 use crate::sys::clock;
@@ -96,15 +96,17 @@ impl OpenFile<'_> {
     /// that it had been as it was for long. Nothing where they don't, or where `content` has no
     /// room for all of it and more: then the file is to be looked at first.
     pub fn read_settled(&self, content: &mut [u8]) -> Option<(u64, Seen)> {
-        let before = clock::now();
+        let (before, begun) = (clock::now(), clock::since_boot());
         let read = self.file.read_once(content).ok()?;
         let mut asked = Asked::of(|| self.file.facts()).ok()?;
-        let (is_later, facts) = (asked.at >= before, asked.facts);
+        // A clock that was set back meanwhile may have stamped a change as if it were old. In so
+        // short a time it can't have caught up.
+        let has_run = clock::since_boot() - begun < SECOND && asked.at >= before;
         asked.at = before;
+        let facts = asked.facts;
         let is_whole = read < content.len() && facts.size == read as u64;
         let is_license = facts.kind == Kind::File && !self.listing.backups.has(facts.identity);
-        // A clock that was set back may have stamped a change as if it were old.
-        let has_settled = is_later && self.listing.has_settled(&asked);
+        let has_settled = has_run && self.listing.has_settled(&asked);
         let seen = Seen {
             facts,
             fresh: None,

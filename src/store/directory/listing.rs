@@ -13,7 +13,7 @@ use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts};
 use crate::sys::origin::{Origin, Stamps};
 
-const SECOND: i64 = 1_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 /// The pause between two looks at a store that moves.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
