@@ -54,29 +54,51 @@ static bool find_moment(int64_t time, struct moment *at)
 
 /* ---- Columns -------------------------------------------------------------------------- */
 
-enum { key_id_width = 40 };
+enum {
+    key_id_width = 40,
+    row_max = 64 + 1024 + key_id_width + 4000 /* columns, and the longest key ID and name */
+};
 
-/* The approximate width on a terminal: one column for each character of UTF-8. */
-static int text_width(const char *text)
+/* Puts blanks up to the width of a column, which some texts exceed, and two more. The width on a
+ * terminal is about one column for each character of UTF-8. */
+static char *end_column(const char *start, char *end, int width)
 {
-    int width = 0;
-    for (; *text != '\0'; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
-    return width;
+    for (const char *at = start; at < end; at++)
+        width -= ((unsigned char)*at & 0xC0) != 0x80;
+    for (int blanks = 2 + (width > 0 ? width : 0); blanks > 0; blanks--)
+        *end++ = ' ';
+    return end;
 }
 
+static char *put_column(char *to, const char *text, int width)
+{
+    return end_column(to, copy_safely(to, text), width);
+}
+
+static char *put_size(char *to, size_t size)
+{
+    char digits[] = "                    ";
+    size_t first = sizeof digits - 1;
+    do
+        digits[--first] = (char)('0' + size % 10);
+    while ((size /= 10) > 0);
+    if (first > sizeof digits - 1 - 8)
+        first = sizeof digits - 1 - 8;
+    return put_column(to, digits + first, 0);
+}
+
+/* A row is put together before it is printed: a list may have millions. */
 static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void *context)
 {
-    static const char blanks[key_id_width + 1] = "                                        ";
-    const int width = text_width(license->key_id);
+    char row[row_max], *end = row;
     (void)context;
-    printf("%-6s  %-8s  %8zu  ", format_word(license->format),
-           right_word(license->backup_right), license->content_size);
-    put_safely(stdout, license->key_id);
-    fputs(blanks + (width < key_id_width ? width : key_id_width), stdout);
-    fputs("  ", stdout);
-    put_safely(stdout, license->name);
-    putc('\n', stdout);
+    end = put_column(end, format_word(license->format), 6);
+    end = put_column(end, right_word(license->backup_right), 8);
+    end = put_size(end, license->content_size);
+    end = put_column(end, license->key_id, key_id_width);
+    end = copy_safely(end, license->name);
+    *end++ = '\n';
+    fwrite(row, 1, (size_t)(end - row), stdout);
     return LICBAK_S_OK;
 }
 

@@ -17,18 +17,40 @@ static bool is_control(const unsigned char *at)
     return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
 }
 
-void put_safely(FILE *stream, const char *text)
+/* Gives how much of the text can be shown as it is; the NUL at its end is a control character, too. */
+static size_t safe_length(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
-    for (;;) {
-        const unsigned char *const start = at;
-        while (!is_control(at)) /* the NUL at the end is one, too */
-            at++;
-        fwrite(start, 1, (size_t)(at - start), stream);
-        if (*at == '\0')
+    while (!is_control(at))
+        at++;
+    return (size_t)(at - (const unsigned char *)text);
+}
+
+static const char *behind_control(const char *text)
+{
+    return text + ((unsigned char)*text == 0xC2 ? 2 : 1);
+}
+
+void put_safely(FILE *stream, const char *text)
+{
+    for (;; text = behind_control(text), fputc('?', stream)) {
+        const size_t length = safe_length(text);
+        fwrite(text, 1, length, stream);
+        text += length;
+        if (*text == '\0')
             return;
-        fputc('?', stream);
-        at += *at == 0xC2 ? 2 : 1;
+    }
+}
+
+char *copy_safely(char *to, const char *text)
+{
+    for (;; text = behind_control(text), *to++ = '?') {
+        const size_t length = safe_length(text);
+        memcpy(to, text, length);
+        to += length;
+        text += length;
+        if (*text == '\0')
+            return to;
     }
 }
 

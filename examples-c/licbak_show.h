@@ -29,4 +29,7 @@ void tell_summary(const struct show *show, const char *done, bool is_whole);
 /* Prints a text that may have any characters, with ? for those that would control a terminal. */
 void put_safely(FILE *stream, const char *text);
 
+/* Does the same to a buffer, and gives the end of what it put there; no NUL. */
+char *copy_safely(char *to, const char *text);
+
 #endif
