@@ -1,6 +1,7 @@
 //! Checks licences that come one by one with their contents, and gathers them into batches.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::license::License;
 use super::names::Names;
@@ -8,6 +9,7 @@ use super::snapshot::{Batch, Entry, Feed};
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::{self, Clash};
 use crate::license::{self, BackupRight, Format};
+use crate::sync::locks::Mutex;
 
 /// Licences and bytes that a worker takes at a time.
 const BATCH: usize = 512;
@@ -41,7 +43,9 @@ impl<'f> ContentBatches<'f> {
         let clash = self.names.insert(license.name)?;
         clash.map_err(|clash| self.clashes(license.name, clash))?;
         if self.batch.licenses.len() == BATCH || self.batch.contents.len() > BATCH_BYTES {
-            self.feed.emit(Box::new(std::mem::take(&mut self.batch)))?;
+            let next = Contents::in_memory_of(&self.batch);
+            self.feed
+                .emit(Box::new(std::mem::replace(&mut self.batch, next)))?;
         }
         self.batch.push(license)
     }
@@ -92,6 +96,20 @@ struct Contents {
     contents: Vec<u8>,
     /// The number of licences given.
     given: usize,
+    /// Memory of batches that have been read, for contents of the next ones: the system gives new
+    /// memory page by page.
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        let mut contents = std::mem::take(&mut self.contents);
+        contents.clear();
+        let mut spare = self.spare.lock();
+        if contents.capacity() <= 2 * BATCH_BYTES && spare.try_reserve(1).is_ok() {
+            spare.push(contents);
+        }
+    }
 }
 
 struct Owned {
@@ -103,6 +121,16 @@ struct Owned {
 }
 
 impl Contents {
+    /// Makes an empty batch, in memory that `earlier` ones have left, if there is any.
+    fn in_memory_of(earlier: &Contents) -> Contents {
+        Contents {
+            licenses: Vec::new(),
+            contents: earlier.spare.lock().pop().unwrap_or_default(),
+            given: 0,
+            spare: Arc::clone(&earlier.spare),
+        }
+    }
+
     fn push(&mut self, license: &License) -> Result<()> {
         let start = self.contents.len();
         self.contents.try_reserve(license.content.len())?;
