@@ -337,6 +337,9 @@ def full_disks():
             run = back_up(root / "rows.db", backups, env={**os.environ, "SQLITE_TMPDIR": str(disk)})
             check(run.code, full, f"backup: {run.text}")
             check_words(run.text, "temporary copy")
+            small = make(root / "small.db", [("a", b"a", None, None)])  # it is copied into memory
+            run = back_up(small, backups, env={**os.environ, "SQLITE_TMPDIR": str(disk)})
+            check(run.code, "S_OK", f"backup of a small database: {run.text}")
             check(list(disk.iterdir()), [], "what is left behind")
 
         with_own_disk(root / "disk", b"size=512k", "full disks", restores_and_a_copy)

@@ -1,6 +1,7 @@
 """A database beside others that use it, and after kills: a backup holds one moment of it, a restore
 all or nothing."""
 
+import itertools
 import os
 import pathlib
 import random
@@ -11,6 +12,7 @@ import time
 from databases import *
 
 LICENSES, BACKUPS = 300, 12
+SIZES = 1000, 5000  # bytes: small databases are copied into memory, others into a file
 MODES = ["WAL", "DELETE", "TRUNCATE", "PERSIST"]
 HELD = 5000  # denied licences: more events than wait for a callback
 
@@ -46,12 +48,12 @@ def commits_of(writer):
         return 0
 
 
-def beside_a_writer(root, mode):
+def beside_a_writer(root, mode, size):
     """Each backup holds one generation and every licence; gives how many generations were seen, and
     commits."""
-    rows = [(f"{i:04}", b"%08d" % 0 + bytes(1000), None, None) for i in range(1, LICENSES)]
+    rows = [(f"{i:04}", b"%08d" % 0 + bytes(size), None, None) for i in range(1, LICENSES)]
     rows.append(("moving 00000000", b"%08d" % 0, None, None))
-    host, temporary = root / f"host {mode}", root / "temporary"
+    host, temporary = root / f"host {mode} {size}", root / "temporary"
     host.mkdir()
     store = make(host / "store.db", rows, before=[f"PRAGMA journal_mode = {mode}"])
     environment = {**os.environ, "TMPDIR": str(temporary), "SQLITE_TMPDIR": str(temporary)}
@@ -97,9 +99,10 @@ def beside_a_writer(root, mode):
 def snapshots():
     with place() as root:
         (root / "temporary").mkdir()
-        for mode in MODES:
-            generations, commits = beside_a_writer(root, mode)
-            tell(f"beside a writer in {mode}", f"{BACKUPS} backups, of {generations} generations; {commits} commits")
+        for mode, size in itertools.product(MODES, SIZES):
+            generations, commits = beside_a_writer(root, mode, size)
+            told = f"{BACKUPS} backups, of {generations} generations; {commits} commits"
+            tell(f"beside a writer in {mode}, {size} bytes a licence", told)
 
 
 def writers_go_on():
@@ -108,7 +111,7 @@ def writers_go_on():
     denied = [(f"a {i:05}", b"old", None, 2) for i in range(HELD)]
     with place() as root:
         for mode in MODES:
-            rows = [*denied, ("z", b"old", None, None)]
+            rows = [*denied, ("z", b"old", None, None), ("z large", bytes(2 << 20), None, None)]
             store = make(root / f"{mode}.db", rows, before=[f"PRAGMA journal_mode = {mode}"])
             child = Child()
             child.ask("backup_licenses", store, root / "backups", flags=WM_BACKUP_OVERWRITE, hold_at=RESTRICTED)
@@ -121,15 +124,16 @@ def writers_go_on():
             child.end()
             check(answer["code"], "S_OK", answer["sentence"])
             check(len(texts(answer, RESTRICTED)), HELD, "what is denied")
-            check(restored(root / "backups"), {"z": b"old"}, f"the moment that it began, in {mode}")
+            expected = {"z": b"old", "z large": bytes(2 << 20)}
+            check(restored(root / "backups"), expected, f"the moment that it began, in {mode}")
 
 
 def after_a_crash():
     """What a host that died has committed is there, and nothing else, though its files beside it
     are old."""
     with place() as root:
-        for mode in "WAL", "DELETE":
-            store = make(root / "live.db", [("a", bytes(5000), None, None)], before=[f"PRAGMA journal_mode = {mode}"])
+        for mode, size in itertools.product(["WAL", "DELETE"], [5000, 2 << 20]):
+            store = make(root / "live.db", [("a", bytes(size), None, None)], before=[f"PRAGMA journal_mode = {mode}"])
             host = sqlite3.connect(store, isolation_level=None)
             host.execute("PRAGMA cache_size = 2")
             host.execute("INSERT INTO license VALUES ('committed', x'', NULL, NULL)")

@@ -8,6 +8,8 @@ pub mod cancelling;
 #[allow(unsafe_code)]
 pub mod clock;
 #[allow(unsafe_code)]
+pub mod database_copy;
+#[allow(unsafe_code)]
 pub mod descriptors;
 pub mod direct_io;
 pub mod files;

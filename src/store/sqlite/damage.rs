@@ -22,22 +22,24 @@ impl Database {
         if found.as_ref().is_err_and(is_unknown) && self.table()?.is_some() {
             found = self.ask("quick_check", &"license");
         }
-        self.judge(found)
+        self.judge(found).map(drop)
     }
 
     /// Refuses a database that is damaged in what `query` reads: its tables, and their indexes,
-    /// which must lead to every row. The rest may be as large and as damaged as it likes.
-    pub fn check_what_is_read(&mut self, query: &str) -> Result<()> {
+    /// which must lead to every row. The rest may be as large and as damaged as it likes. Returns
+    /// false where SQLite can't check all of it.
+    pub fn check_what_is_read(&mut self, query: &str) -> Result<bool> {
+        let mut is_checked = true;
         for table in self.tables_read(query)? {
-            self.judge(self.ask("integrity_check", &table))?;
+            is_checked &= self.judge(self.ask("integrity_check", &table))?;
         }
-        Ok(())
+        Ok(is_checked)
     }
 
     /// Refuses a database that is damaged in the table `license` or its indexes, each of which must
     /// have as many entries as the table has rows. Whether an entry leads to the right row is not
-    /// checked.
-    pub fn check_table(&self) -> Result<()> {
+    /// checked. Returns false where SQLite can't check the table.
+    pub fn check_table(&self) -> Result<bool> {
         self.judge(self.ask("quick_check", &"license"))
     }
 
@@ -106,16 +108,17 @@ impl Database {
         Ok(found.unwrap_or_else(|| "ok".to_owned()))
     }
 
-    fn judge(&self, found: rusqlite::Result<String>) -> Result<()> {
+    /// Returns false where SQLite refused the check.
+    fn judge(&self, found: rusqlite::Result<String>) -> Result<bool> {
         match found.as_deref() {
-            Ok("ok") => Ok(()),
+            Ok("ok") => Ok(true),
             // SQLite goes on past what it can't read, and then the system's last error says why.
             Ok(found) if found.contains("get page") || found.contains("get the page") => {
                 let doing = format!("read the database '{}' (StorePath)", self.path.display());
                 Err(Error::reasoned(read_fault(system_outcome()), doing, found))
             }
             Ok(found) => Err(self.unfit(format_args!("it is damaged ({found})"))),
-            Err(error) if is_unknown(error) => Ok(()),
+            Err(error) if is_unknown(error) => Ok(false),
             Err(error) => Err(self.failure("check", error)),
         }
     }

@@ -4,6 +4,7 @@
 //! The file may come from anybody: the schema is not trusted, sizes are bounded, and SQLite is told
 //! to look closely at what it reads.
 
+mod copy;
 mod damage;
 mod new;
 pub mod restore;

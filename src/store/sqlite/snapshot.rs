@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rusqlite::backup::{Backup, StepResult};
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
 
 use super::{Column, Database, Table};
 use crate::error::Result;
@@ -34,32 +33,42 @@ impl Snapshot {
     /// Opens the database at `path` and takes the snapshot.
     pub fn open(path: &AnchoredPath, go_on: GoOn) -> Result<Snapshot> {
         let mut database = Database::open(path, path, go_on)?;
-        if !database.is_in_wal_mode()? {
+        let is_copy = !database.is_in_wal_mode()?;
+        database.begin_to_read()?;
+        // In the moment between, another process may have put it in WAL mode.
+        let is_copy = is_copy && !database.is_in_wal_mode()?;
+        if is_copy {
             database = database.copy()?;
         }
-        database.begin_to_read()?;
         let table = database
             .table()?
             .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
-        let reading = match table.row_number {
+        let (reading, is_checked) = match table.row_number {
             Some(number) => {
-                database.check_table()?;
-                RowReading {
+                let is_checked = database.check_table()?;
+                let reading = RowReading {
                     query: database.query_by_number(table, number)?,
                     is_by_number: true,
                     is_of_view: false,
-                }
+                };
+                (reading, is_checked)
             }
             None => {
                 let query = database.query(table)?;
-                database.check_what_is_read(&query)?;
-                RowReading {
+                let is_checked = database.check_what_is_read(&query)?;
+                let reading = RowReading {
                     query,
                     is_by_number: false,
                     is_of_view: table.is_view,
-                }
+                };
+                (reading, is_checked)
             }
         };
+        // What was right stays so in a file that nobody else has. A page that is mapped would be
+        // looked at again for each row below it.
+        if is_copy && is_checked {
+            database.trust_pages()?;
+        }
         Ok(Snapshot {
             database: Unshared::new(database),
             reading,
@@ -91,37 +100,11 @@ impl Database {
     }
 
     /// Starts a transaction, which SQLite does at the first read.
-    fn begin_to_read(&self) -> Result<()> {
+    pub fn begin_to_read(&self) -> Result<()> {
         let begun = self
             .connection
             .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema");
         begun.map_err(|error| self.failure("read", &error))
-    }
-
-    /// Makes a copy in a temporary file of SQLite's, which has no name. In other modes than WAL a
-    /// reader keeps writers out; so they wait for the copy, and not for the backup.
-    fn copy(self) -> Result<Database> {
-        /// Pages copied at a time.
-        const PART: i32 = 1024;
-        self.begin_to_read()?;
-        let failed = |error: rusqlite::Error| self.failure("make a temporary copy of", &error);
-        let mut copy = Connection::open("").map_err(failed)?;
-        {
-            let backup = Backup::new(&self.connection, &mut copy).map_err(failed)?;
-            while backup.step(PART).map_err(failed)? != StepResult::Done {
-                (self.go_on)()?;
-            }
-        }
-        // The connection is closed before the use ends, so that SQLite is never called without one.
-        let Database {
-            connection,
-            held,
-            path,
-            file,
-            go_on,
-        } = self;
-        drop(connection);
-        Database::new(copy, held, &path, &file, go_on)
     }
 
     /// Makes the query for every licence, sorted by the bytes of its name.

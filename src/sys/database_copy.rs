@@ -1,0 +1,265 @@
+//! Copies of databases in files without names, which SQLite reads as any database.
+//!
+//! Both files are reached through SQLite's own handles: POSIX takes all locks of a process on a
+//! file away when any descriptor of it is closed, so a database must not be opened once more.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char, c_int};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Once;
+
+use rusqlite::{Connection, Error, OpenFlags, ffi};
+use rustix::mm::Advice;
+
+/// The name of the system interface below, and of each database that is opened with it.
+const NAME: &CStr = c"licbak-copy";
+
+/// Opens an empty database in a new file that has no name, in SQLite's folder for such files. It
+/// can be read only, and is filled with [`write`] before that.
+pub fn open() -> rusqlite::Result<Connection> {
+    register();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags_and_vfs(NAME.to_string_lossy().as_ref(), flags, NAME)
+}
+
+/// Reads from the file of a database, which holds what the database does while a transaction reads
+/// it in any mode but WAL.
+pub fn read(database: &Connection, block: &mut [u8], offset: i64) -> rusqlite::Result<()> {
+    let length = length(block)?;
+    with_file(database, |file, methods| {
+        let read = methods.xRead?;
+        // SAFETY: the file is open, and the block has this length.
+        Some(unsafe { read(file, block.as_mut_ptr().cast(), length, offset) })
+    })
+}
+
+/// Writes to the file of a database that [`open`] has made.
+pub fn write(copy: &Connection, block: &[u8], offset: i64) -> rusqlite::Result<()> {
+    let length = length(block)?;
+    with_file(copy, |file, methods| {
+        let write = methods.xWrite?;
+        // SAFETY: the file is open, and the block has this length.
+        Some(unsafe { write(file, block.as_ptr().cast(), length, offset) })
+    })
+}
+
+/// Maps the file of a copy that [`open`] has made, which is cheaper than to read it page by page.
+/// `stops` is asked whether SQLite is to end, every `steps` of its own or more often.
+///
+/// Whoever reads behind the end of a file that is mapped is killed. So no file may be mapped that
+/// another process could make shorter, and this one has no name.
+pub fn map(
+    copy: &mut Connection,
+    steps: c_int,
+    mut stops: impl FnMut() -> bool + Send + 'static,
+) -> rusqlite::Result<()> {
+    /// What SQLite maps at most.
+    const MOST: i64 = 0x7fff_0000;
+    /// Bytes of pages that stay in the memory of the process, which would seem to grow with the
+    /// database; a step of SQLite's takes a page at most, but for long values.
+    const KEPT: c_int = 128 << 20;
+    let page: c_int = copy.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let limit = copy.pragma_update_and_check(None, "mmap_size", MOST, |row| row.get(0))?;
+    let mapping = Mapping::of(copy, limit)?;
+    let kept = KEPT / page.max(1);
+    let steps = steps.min(kept);
+    let mut taken = 0;
+    copy.progress_handler(
+        steps,
+        Some(move || {
+            taken += steps;
+            if taken >= kept {
+                mapping.give_back();
+                taken = 0;
+            }
+            stops()
+        }),
+    )
+}
+
+/// The mapping of an open file of SQLite's.
+struct Mapping {
+    file: *mut ffi::sqlite3_file,
+    length: c_int,
+}
+
+// SAFETY: whoever has the connection uses it.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Describes the mapping of a copy's file, of which SQLite maps no more than `limit` bytes.
+    fn of(copy: &Connection, limit: i64) -> rusqlite::Result<Mapping> {
+        /// Bytes that SQLite keeps free behind what it lends.
+        const SPARE: i64 = 256;
+        let mut mapping = Mapping {
+            file: ptr::null_mut(),
+            length: 0,
+        };
+        with_file(copy, |file, methods| {
+            let size = methods.xFileSize?;
+            let mut bytes = 0;
+            // SAFETY: the file is open.
+            let code = unsafe { size(file, &raw mut bytes) };
+            let length = (bytes.min(limit) - SPARE).max(0);
+            mapping = Mapping {
+                file,
+                length: c_int::try_from(length).unwrap_or(0),
+            };
+            Some(code)
+        })?;
+        Ok(mapping)
+    }
+
+    /// Gives the memory back to the system, which fills it from the file when it is used next.
+    fn give_back(&self) {
+        // SAFETY: only the connection that has the file calls this. SQLite lends so many bytes only
+        // where they are mapped, and they are the file's, before and after.
+        unsafe {
+            let Some(methods) = self.file.as_ref().and_then(|file| file.pMethods.as_ref()) else {
+                return;
+            };
+            let (Some(fetch), Some(unfetch)) = (methods.xFetch, methods.xUnfetch) else {
+                return;
+            };
+            let mut start = ptr::null_mut();
+            let code = fetch(self.file, 0, self.length, &raw mut start);
+            if let (ffi::SQLITE_OK, Ok(length), false) =
+                (code, usize::try_from(self.length), start.is_null())
+            {
+                let _ = rustix::mm::madvise(start, length, Advice::LinuxDontNeed);
+                unfetch(self.file, 0, start);
+            }
+        }
+    }
+}
+
+fn length(block: &[u8]) -> rusqlite::Result<c_int> {
+    c_int::try_from(block.len()).map_err(|_| failure(ffi::SQLITE_TOOBIG))
+}
+
+/// Calls `call` with the open file of a database and its functions; None, where it lacks one.
+fn with_file(
+    database: &Connection,
+    call: impl FnOnce(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods) -> Option<c_int>,
+) -> rusqlite::Result<()> {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    // SAFETY: the connection is open, and lends its file until it is closed; a file that is open
+    // has functions.
+    let code = unsafe {
+        let place = ptr::from_mut(&mut file).cast();
+        let found = ffi::sqlite3_file_control(
+            database.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_FILE_POINTER,
+            place,
+        );
+        match (found, file.as_ref().and_then(|file| file.pMethods.as_ref())) {
+            (ffi::SQLITE_OK, Some(methods)) => call(file, methods),
+            _ => None,
+        }
+    };
+    match code {
+        Some(ffi::SQLITE_OK) => Ok(()),
+        code => Err(failure(code.unwrap_or(ffi::SQLITE_MISUSE))),
+    }
+}
+
+fn failure(code: c_int) -> Error {
+    let words = match code {
+        ffi::SQLITE_IOERR_SHORT_READ => "its file is shorter than it says",
+        code => ffi::code_to_str(code),
+    };
+    Error::SqliteFailure(ffi::Error::new(code), Some(words.to_owned()))
+}
+
+/// SQLite's system interface, changed so that the file of every database is new and has no name.
+struct Interface(UnsafeCell<MaybeUninit<ffi::sqlite3_vfs>>);
+
+// SAFETY: it is written once, before SQLite knows it, and from then on SQLite's.
+unsafe impl Sync for Interface {}
+
+static INTERFACE: Interface = Interface(UnsafeCell::new(MaybeUninit::uninit()));
+static REGISTER: Once = Once::new();
+
+/// Makes the interface known to SQLite. Without it, no such database can be opened.
+fn register() {
+    // SAFETY: SQLite never frees its own interface, and both stay where they are.
+    REGISTER.call_once(|| unsafe {
+        if let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_ref() {
+            let interface = (*INTERFACE.0.get()).write(ffi::sqlite3_vfs {
+                zName: NAME.as_ptr(),
+                pNext: ptr::null_mut(),
+                xOpen: Some(open_file),
+                xAccess: Some(find_none),
+                xFullPathname: Some(keep_name),
+                ..*system
+            });
+            ffi::sqlite3_vfs_register(interface, 0);
+        }
+    });
+}
+
+/// Opens a file: for a database one without a name, which is never written by SQLite itself. Other
+/// files are those to which a sort gives what it can't hold.
+unsafe extern "C" fn open_file(
+    _: *mut ffi::sqlite3_vfs,
+    name: ffi::sqlite3_filename,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    given: *mut c_int,
+) -> c_int {
+    const UNNAMED: c_int = ffi::SQLITE_OPEN_TEMP_DB
+        | ffi::SQLITE_OPEN_READWRITE
+        | ffi::SQLITE_OPEN_CREATE
+        | ffi::SQLITE_OPEN_EXCLUSIVE
+        | ffi::SQLITE_OPEN_DELETEONCLOSE;
+    let is_database = flags & ffi::SQLITE_OPEN_MAIN_DB != 0;
+    let (name, flags) = match is_database {
+        true => (ptr::null(), UNNAMED),
+        false => (name, flags),
+    };
+    // SAFETY: SQLite's own arguments for this very call, but for a name and flags that it uses
+    // itself.
+    unsafe {
+        let system = ffi::sqlite3_vfs_find(ptr::null());
+        let Some(open) = system.as_ref().and_then(|system| system.xOpen) else {
+            return ffi::SQLITE_CANTOPEN;
+        };
+        let code = open(system, name, file, flags, given);
+        if let (true, Some(given)) = (is_database, given.as_mut()) {
+            *given = ffi::SQLITE_OPEN_READONLY;
+        }
+        code
+    }
+}
+
+/// Finds nothing beside a database: no journal and no log.
+unsafe extern "C" fn find_none(
+    _: *mut ffi::sqlite3_vfs,
+    _: *const c_char,
+    _: c_int,
+    found: *mut c_int,
+) -> c_int {
+    // SAFETY: SQLite's own place for the answer.
+    if let Some(found) = unsafe { found.as_mut() } {
+        *found = 0;
+    }
+    ffi::SQLITE_OK
+}
+
+/// Leaves the name of a database as it is: no folder is asked about it.
+unsafe extern "C" fn keep_name(
+    _: *mut ffi::sqlite3_vfs,
+    _: *const c_char,
+    room: c_int,
+    place: *mut c_char,
+) -> c_int {
+    let bytes = NAME.to_bytes_with_nul();
+    if usize::try_from(room).is_ok_and(|room| room >= bytes.len()) && !place.is_null() {
+        // SAFETY: the place has that much room.
+        unsafe { ptr::copy_nonoverlapping(NAME.as_ptr(), place, bytes.len()) };
+        return ffi::SQLITE_OK;
+    }
+    ffi::SQLITE_CANTOPEN
+}
