@@ -58,6 +58,11 @@ impl Place {
         }
     }
 
+    /// Tells whether the store is a directory that can be opened.
+    pub fn is_directory(&self) -> bool {
+        matches!(self, Place::Path(path) if Dir::open(path).is_ok())
+    }
+
     /// Opens the store for a restore, and makes it where it does not exist.
     pub fn open_for_restore(
         &self,

@@ -143,6 +143,12 @@ fn back_up(
     }
     let target = Destination::open(request.path()?, replaces)?;
     let before = request.before(&target.replaces)?;
+    // Where nothing may have to be written, nothing is: else what can't be is found before the work.
+    let may_stay = before.is_some() && !request.options.full && request.store.is_directory();
+    let early = match may_stay {
+        true => None,
+        false => Some(Draft::begin(&target)?),
+    };
     let scratch: MakeScratch = Box::new(|| target.scratch());
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
     let mut noted = reader.is_of_files().then(|| request.noted(reader.origin()));
@@ -157,7 +163,7 @@ fn back_up(
         }
         changes = Some((old, new));
     }
-    let draft = Draft::begin(&target)?;
+    let draft = early.map_or_else(|| Draft::begin(&target), Ok)?;
     let new_writer = || -> Result<_> {
         let (file, spool) = (Uncached::new(&draft.file)?, spool(&target, IN_MEMORY));
         Ok(Writer::new(

@@ -98,8 +98,9 @@ impl<'s> Readings<'s> {
     }
 
     /// Gives the file away that readings would wait in, for a store that has none.
-    pub fn scratch(&mut self) -> Option<File> {
-        self.spool.take()?().ok()
+    pub fn scratch(&mut self) -> Result<Option<File>, Fault> {
+        let made = self.spool.take().map(|make| make());
+        Ok(made.transpose().map_err(io::Error::from)?)
     }
 
     /// Takes in new readings; the last reading of a name counts.

@@ -181,7 +181,11 @@ impl<'g> StoreReader<'g> {
             keys: self.readings.keys.clone(),
             buffers,
         });
-        let batches = self.start_listing(look, old.is_some())?;
+        let scratch = match self.store.is_of_files() {
+            true => None,
+            false => self.readings.scratch()?,
+        };
+        let batches = self.start_listing(look, old.is_some(), scratch)?;
         let mut fault = None;
         let done = ordered(
             self.pool,
@@ -227,15 +231,16 @@ impl<'g> StoreReader<'g> {
     }
 
     /// Lists the store on a thread of the pool.
-    fn start_listing(&mut self, look: Extent, takes_over: bool) -> Result<Batches> {
+    fn start_listing(
+        &self,
+        look: Extent,
+        takes_over: bool,
+        scratch: Option<File>,
+    ) -> Result<Batches> {
         let (sender, batches) = bounded(self.store.batches_ahead());
         if let Extent::These(names) = &look {
             count(&self.operation.counters, names.len() as u64);
         }
-        let scratch = match self.store.is_of_files() {
-            true => None,
-            false => self.readings.scratch(),
-        };
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
         self.pool.run(move || {
             let mut feed = ListFeed {
