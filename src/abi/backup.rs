@@ -24,9 +24,9 @@ use crate::error::Result;
 /// too (LICBAK_STATUS_LICENSE_LEFT_OUT).
 ///
 /// LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
-/// later. If nothing in the store has changed since that backup, and the backup is whole, nothing
-/// is written and the backup stays as it is. licenses_gone of the last figures tells how many licences of the old backup are not in
-/// the store any more.
+/// later. If nothing in the store has changed since that backup, and the backup is whole, the
+/// backup stays as it is. licenses_gone of the last figures tells how many licences of the old
+/// backup are not in the store any more.
 ///
 /// A relative path means the directory that is current in this call.
 ///

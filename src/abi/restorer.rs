@@ -152,8 +152,8 @@ pub unsafe extern "C" fn licbak_get_progress(
 }
 
 /// The sentence about the last start, operation or reading (licbak_list_backup,
-/// licbak_get_backup_info) of this restorer that failed. It is kept until the next start or reading;
-/// "" if nothing has failed.
+/// licbak_get_backup_info) of this restorer that failed. It is kept until the next start or
+/// reading; "" if nothing has failed.
 ///
 /// @param buffer Receives the text with its NUL; NULL to ask for its size.
 /// @param size The buffer's size in bytes; receives the size of the text, NUL included.

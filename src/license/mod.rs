@@ -40,6 +40,9 @@ const PARSED_MAX: usize = 1 << 20;
 
 /// Reads the statements of the licence `name` about itself. A licence that says nothing known, or
 /// is broken, is opaque and gets its file's stem as key ID; the only error is lack of memory.
+///
+/// What it finds in a content changes only with the library's version: a repeated backup does not
+/// look into unchanged licences again.
 pub fn read(name: &str, content: &[u8]) -> Result<Statement> {
     let said = match content.len() <= PARSED_MAX {
         true => recognise(content)?,

@@ -17,7 +17,8 @@ const BATCH_BYTES: usize = 2 << 20;
 /// Batches that may wait to be read: they are large.
 pub const AHEAD: usize = 4;
 
-/// Gathers the licences of a store, and feeds them on.
+/// Gathers the licences of a store, and feeds them on. It gives licences only: it leaves nothing
+/// out, and does not look for backups among them.
 pub struct ContentBatches<'f> {
     /// The owner of these licences, for sentences.
     owner: &'static str,

@@ -38,7 +38,8 @@ pub trait Snapshot: Send + Sync {
         None
     }
 
-    /// Gives everything in the store to `feed`, in order.
+    /// Gives everything in the store to `feed`: sorted by the bytes of the names where the store can,
+    /// else always in the same order, since equal stores make equal backups.
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 
     /// Looks again for entries that the listings so far may have missed, until all are seen as they

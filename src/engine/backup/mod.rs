@@ -3,11 +3,11 @@
 mod attempts;
 mod gone;
 mod packer;
-mod plan;
 mod previous_backup;
 mod readings;
 mod reuse;
 mod store_reader;
+mod surviving_frames;
 
 use std::io::{self, Write};
 use std::sync::Arc;

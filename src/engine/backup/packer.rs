@@ -21,7 +21,8 @@ use crate::store::license::License;
 use crate::store::{Batch, Entry};
 use crate::sys::files::{Facts, Identity};
 
-/// The rules for reading licences.
+/// The rules for reading licences. A rule that decides which licences are in a backup is noted with
+/// the states, too (`Noted`), or a repeated backup takes over what the rule leaves out.
 #[derive(Clone, Copy)]
 pub struct Rules {
     pub workers: usize,

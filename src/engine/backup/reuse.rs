@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use super::plan::{self, FrameFate};
 use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
+use super::surviving_frames::{FrameFate, kept};
 use crate::archive::builder::FrameLists;
 use crate::archive::frames::Span;
 use crate::archive::index::Record;
@@ -84,7 +84,7 @@ impl Reuse<'_> {
     /// Makes the plan; none where too little of the old backup is left. `has_new` says that the
     /// backup gets new licences.
     pub fn of(old: &PreviousBackup, has_new: bool) -> Result<Option<Reuse<'_>>> {
-        let kept = plan::kept(&fates(old)?, has_new);
+        let kept = kept(&fates(old)?, has_new);
         let any = kept.iter().any(|kept| *kept);
         Ok(any.then_some(Reuse { old, kept }))
     }

@@ -22,14 +22,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
-use crate::store::patience::GoOn;
+use crate::store::patience::{GoOn, PATIENCE};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors;
 use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
 
-/// The time that another's lock is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The number of SQLite's own steps after which it is asked whether to go on.
 const STEPS: i32 = 10_000;
 /// Bytes of a row or a value: a licence with the values that may stand beside it.
