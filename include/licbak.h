@@ -789,8 +789,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_progress(licbak_restorer *resto
 
 /**
  * The sentence about the last start, operation or reading (licbak_list_backup,
- * licbak_get_backup_info) of this restorer that failed. It is kept until the next start or reading;
- * "" if nothing has failed.
+ * licbak_get_backup_info) of this restorer that failed. It is kept until the next start or
+ * reading; "" if nothing has failed.
  *
  * @param buffer Receives the text with its NUL; NULL to ask for its size.
  * @param size The buffer's size in bytes; receives the size of the text, NUL included.
@@ -964,9 +964,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * too (LICBAK_STATUS_LICENSE_LEFT_OUT).
  *
  * LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
- * later. If nothing in the store has changed since that backup, and the backup is whole, nothing
- * is written and the backup stays as it is. licenses_gone of the last figures tells how many licences of the old backup are not in
- * the store any more.
+ * later. If nothing in the store has changed since that backup, and the backup is whole, the
+ * backup stays as it is. licenses_gone of the last figures tells how many licences of the old
+ * backup are not in the store any more.
  *
  * A relative path means the directory that is current in this call.
  *

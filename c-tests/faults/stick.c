@@ -149,6 +149,9 @@ static void raced(const struct file_system *fs)
     }
 }
 
+/* A backup that takes something over is written only when all of the store has been looked at. */
+#define WRITES_AT_ONCE (LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL)
+
 /* What is being written, while it is: beside the backup, under a hidden name. */
 static void check_hidden(void)
 {
@@ -182,7 +185,7 @@ static void canceled(void)
     uint64_t before = digest(BACKUP);
     recorder rec = {.react = cancel_when_left_out};
     licbak_restorer *r = restorer_for(STALLING, STICK);
-    CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE, &rec), CANCELED);
+    CHECK_HR(run(licbak_backup_licenses, r, WRITES_AT_ONCE, &rec), CANCELED);
     CHECK(rec.other != NULL);
     CHECK_TEXT(entries(STICK), "licenses.tar.zst");
     CHECK(digest(BACKUP) == before);
@@ -204,7 +207,7 @@ static void killed(void)
     CHECK(child >= 0);
     if (child == 0) {
         recorder rec = {.react = die_when_left_out};
-        run(licbak_backup_licenses, restorer_for(STALLING, STICK), LICBAK_WM_BACKUP_OVERWRITE, &rec);
+        run(licbak_backup_licenses, restorer_for(STALLING, STICK), WRITES_AT_ONCE, &rec);
         _exit(1);
     }
     int status;
