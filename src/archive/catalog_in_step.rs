@@ -126,14 +126,13 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
         }
         self.sums.finish()?;
         self.lines.finish()?;
-        let (mut index, mut keys) = (
+        let ((_, mut index), mut keys) = (
             self.reader.index()?,
             KeySum {
                 sum: 0,
                 ..self.keys.clone()
             },
         );
-        index.counts()?;
         while let Some(record) = index.next()? {
             keys.add(record);
         }

@@ -13,41 +13,19 @@ fn bad() -> Fault {
 impl<R: ReadAt> Reader<R> {
     /// Reads the numbers of licences and lines in frames.
     pub fn counts(&self) -> Result<Counts> {
-        let mut index = self.index()?;
-        index.counts()
+        self.index().map(|(counts, _)| counts)
     }
 
-    /// Reads the index from its beginning.
-    pub fn index(&self) -> Result<IndexReader<'_, R>> {
-        Ok(IndexReader {
+    /// Reads the numbers of licences and lines in frames; then the records can be read.
+    pub fn index(&self) -> Result<(Counts, IndexReader<'_, R>)> {
+        let mut index = IndexReader {
             reader: self,
             member: self.member(INDEX)?,
             part: 0..0,
             last: None,
             frames: 0,
-        })
-    }
-
-    /// Gives the numbers of the licences for which the index has `hint`, of which there may be any
-    /// number, and of other licences seldom.
-    pub fn licenses_at(&self, hint: u32) -> Result<Vec<u32>> {
-        let mut index = self.index()?;
-        index.counts()?;
-        let first = &self.trailer().index;
-        // The first record with the hint may be in the last frame that begins before it.
-        let start = first.partition_point(|first| *first < hint);
-        index.skip_frames(start.saturating_sub(1));
-        let mut found = Vec::new();
-        while let Some(record) = index.next()? {
-            if record.hint > hint {
-                break;
-            }
-            if record.hint == hint {
-                found.try_reserve(1)?;
-                found.push(record.license);
-            }
-        }
-        Ok(found)
+        };
+        Ok((index.counts()?, index))
     }
 
     /// Gives the frames of the member `name`.
@@ -57,7 +35,7 @@ impl<R: ReadAt> Reader<R> {
     }
 }
 
-/// Reads the index part by part: the numbers for frames, then the records.
+/// Reads the records of the index.
 pub struct IndexReader<'r, R> {
     reader: &'r Reader<R>,
     member: MemberReader<'r, R>,
@@ -69,8 +47,8 @@ pub struct IndexReader<'r, R> {
 }
 
 impl<R: ReadAt> IndexReader<'_, R> {
-    /// Reads the numbers, which are frames of their own.
-    pub fn counts(&mut self) -> Result<Counts> {
+    /// Reads the numbers, which are frames of their own and come first.
+    fn counts(&mut self) -> Result<Counts> {
         let reader = self.reader;
         let frames = reader.frame_at(reader.trailer().entry(INDEX)?.offset)?;
         let (licenses, sums) = (0..reader.license_frames(), reader.frames_of(SUMS)?);
@@ -119,10 +97,25 @@ impl<R: ReadAt> IndexReader<'_, R> {
         }
     }
 
-    /// Passes over frames of records.
-    fn skip_frames(&mut self, frames: usize) {
-        self.frames += frames;
-        self.member.skip(frames);
+    /// Gives the numbers of the licences for which the index has `hint`, of which there may be any
+    /// number, and of other licences seldom.
+    pub fn licenses_at(mut self, hint: u32) -> Result<Vec<u32>> {
+        let first = &self.reader.trailer().index;
+        // The first record with the hint may be in the last frame that begins before it.
+        let start = first.partition_point(|first| *first < hint);
+        self.frames = start.saturating_sub(1);
+        self.member.skip(self.frames);
+        let mut found = Vec::new();
+        while let Some(record) = self.next()? {
+            if record.hint > hint {
+                break;
+            }
+            if record.hint == hint {
+                found.try_reserve(1)?;
+                found.push(record.license);
+            }
+        }
+        Ok(found)
     }
 
     /// Gives the next record. No record may come twice: so each is checked against the one before.

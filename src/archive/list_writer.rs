@@ -35,8 +35,7 @@ struct Spooled {
 impl ListWriter {
     /// Tells whether the list has the content of that member so far.
     pub fn is_as(&self, member: &Entry) -> bool {
-        let digest: Digest = self.sha256.clone().finalize().into();
-        self.size == member.size && member.digest().is_ok_and(|other| other == digest)
+        self.size == member.size && member.is_of(&self.sha256)
     }
 
     /// Takes in `count` whole lines or records. Lines may be more than a frame holds, records never

@@ -2,7 +2,7 @@
 
 use super::catalog_in_step::{Expected, agreed};
 use super::frames::FrameReader;
-use super::index;
+use super::index::hint;
 use super::reader::{Reader, line_length};
 use super::{Fault, LICENSES, ReadAt, Result, SUMS};
 
@@ -15,12 +15,12 @@ impl<R: ReadAt> Reader<R> {
         key_id: &str,
         mut go_on: impl FnMut() -> Result<(), E>,
     ) -> Result<Vec<Expected>, E> {
-        let (counts, mut found) = (self.counts()?, Vec::new());
+        let ((counts, index), mut found) = (self.index()?, Vec::new());
         let (mut sums, mut lines) = (
             ListReader::new(self, SUMS)?,
             ListReader::new(self, LICENSES)?,
         );
-        for license in self.licenses_at(index::hint(key_id))? {
+        for license in index.licenses_at(hint(key_id))? {
             go_on()?;
             let sum = sums.line(counts.sums_of(license), license)?;
             let line = lines.line(counts.lines_of(license), license)?;

@@ -357,9 +357,9 @@ impl<R: ReadAt> MemberReader<'_, R> {
 
 /// Reads a member line by line; no line is in two frames.
 pub struct Lines<'r, R> {
-    member: MemberReader<'r, R>,
+    pub(super) member: MemberReader<'r, R>,
     /// The rest of the member's present part.
-    rest: Range<usize>,
+    pub(super) rest: Range<usize>,
 }
 
 impl<R: ReadAt> Lines<'_, R> {

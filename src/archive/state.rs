@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::reader::{MemberReader, Reader, line_length};
+use super::reader::{Lines, MemberReader, Reader};
 use super::{Fault, ReadAt, Result, STATE, lines};
 use crate::random;
 
@@ -67,7 +67,8 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     /// The version of the library.
-    pub library: String,
+    #[serde(rename = "library")]
+    pub version: String,
     /// Licences whose backup right is unstated were left out.
     pub leaves_out_unstated: bool,
     /// The run of the machine, in the system's own words; empty where states can't be relied on.
@@ -78,15 +79,9 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// Tells whether states that were noted here and now say something of files seen there and
-    /// then.
-    pub fn counts_at(&self, other: &Noted) -> bool {
-        !self.boot.is_empty() && (&self.boot, self.mount) == (&other.boot, other.mount)
-    }
-
-    /// Tells whether licences were looked into by the same rules.
-    pub fn has_rules_of(&self, other: &Noted) -> bool {
-        (&self.library, self.leaves_out_unstated) == (&other.library, other.leaves_out_unstated)
+    /// Tells whether states were noted in the same run of the machine, on the same mount.
+    pub fn has_origin_of(&self, other: &Noted) -> bool {
+        (&self.boot, self.mount) == (&other.boot, other.mount)
     }
 
     pub fn prover(&self) -> Option<Prover> {
@@ -124,33 +119,25 @@ impl<R: ReadAt> Reader<R> {
     }
 }
 
-impl<R: ReadAt> StateReader<'_, R> {
+impl<'r, R: ReadAt> StateReader<'r, R> {
     /// Gives the state of the next licence.
     pub fn state(&mut self) -> Result<State> {
-        let record = self.rest()?.first_chunk().copied();
+        if self.rest.is_empty() {
+            self.rest = 0..self.member.next()?.map_or(0, <[u8]>::len);
+        }
+        let rest = self.member.part().get(self.rest.clone());
+        let record = rest.and_then(|rest| rest.first_chunk()).copied();
         self.rest.start += RECORD;
         let record = record.ok_or_else(|| Fault::damaged("its states end too early"))?;
         Ok(State::from_bytes(record))
     }
 
-    /// Gives the next line, once all states were read.
-    pub fn line(&mut self) -> Result<Option<&[u8]>> {
-        let rest = self.rest()?;
-        if rest.is_empty() {
-            return Ok(None);
+    /// Gives the lines, once all states were read.
+    pub fn into_lines(self) -> Lines<'r, R> {
+        Lines {
+            member: self.member,
+            rest: self.rest,
         }
-        let length = line_length(rest).ok_or_else(|| Fault::damaged("a line has no end"))?;
-        let start = self.rest.start;
-        self.rest.start += length + 1;
-        Ok(self.member.part().get(start..start + length))
-    }
-
-    fn rest(&mut self) -> Result<&[u8]> {
-        if self.rest.is_empty() {
-            self.rest = 0..self.member.next()?.map_or(0, <[u8]>::len);
-        }
-        let part = self.member.part();
-        Ok(part.get(self.rest.clone()).unwrap_or_default())
     }
 }
 

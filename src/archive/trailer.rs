@@ -2,6 +2,7 @@
 //! other members.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Fault, Result, lines, members};
 use crate::json;
@@ -65,6 +66,12 @@ impl Entry {
         self.content_end()
             .checked_next_multiple_of(members::BLOCK as u64)
             .unwrap_or(u64::MAX)
+    }
+
+    /// Tells whether the member has the content of which `sha256` was given all.
+    pub fn is_of(&self, sha256: &Sha256) -> bool {
+        let digest: super::Digest = sha256.clone().finalize().into();
+        self.digest().is_ok_and(|own| own == digest)
     }
 
     pub fn digest(&self) -> Result<super::Digest> {

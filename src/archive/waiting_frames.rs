@@ -50,8 +50,7 @@ impl<'s, S: Scratch> WaitingFrames<'s, S> {
 
     /// Tells whether the licences that are left out are those of this member of another backup.
     pub fn restricts_as(&self, restricted: &Entry) -> bool {
-        let digest: Digest = self.restricted.clone().finalize().into();
-        restricted.digest().is_ok_and(|other| other == digest)
+        restricted.is_of(&self.restricted)
     }
 
     /// Takes a frame, and returns its memory.

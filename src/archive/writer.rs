@@ -180,6 +180,15 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         Ok(())
     }
 
+    /// Does the same with both.
+    pub fn names<E: From<Fault>>(
+        &self,
+        mut visit: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.kept_names(&mut visit)?;
+        self.restricted_names(visit)
+    }
+
     /// Drops from the lists all findings before the last look at each of these licences, which were
     /// read more than once. Gives the first that was left out in the end, while a frame has it.
     pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Option<String>> {

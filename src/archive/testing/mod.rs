@@ -37,7 +37,7 @@ pub fn stamp() -> Stamp {
 /// Tells where and when states are noted.
 pub fn noted() -> Noted {
     Noted {
-        library: "0.1.0".into(),
+        version: "0.1.0".into(),
         leaves_out_unstated: false,
         boot: "this run".into(),
         mount: 7,

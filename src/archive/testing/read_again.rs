@@ -96,8 +96,7 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
         assert_eq!(Some(name), names.next().as_deref());
         Ok::<(), crate::archive::Fault>(())
     };
-    writer.kept_names(&mut visit).unwrap();
-    writer.restricted_names(&mut visit).unwrap();
+    writer.names(&mut visit).unwrap();
     assert_eq!(names.next(), None);
     writer.finish(&stamp()).unwrap();
     Ok(file)

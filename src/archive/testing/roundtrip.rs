@@ -49,8 +49,7 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
         named.push(name.to_owned());
         Ok::<(), Fault>(())
     };
-    writer.kept_names(&mut visit).unwrap();
-    writer.restricted_names(&mut visit).unwrap();
+    writer.names(&mut visit).unwrap();
     let (left_out, kept): (Vec<_>, Vec<_>) = (0..count).partition(|number| restricted(*number));
     let all = kept
         .iter()

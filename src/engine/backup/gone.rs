@@ -114,12 +114,10 @@ fn by_hash<F: Write, S: Scratch>(
         left.try_reserve(1).map_err(Fault::from)?;
         left.insert(key.hash_one(parse_sum(line)?.1));
     }
-    let mut visit = |name: &str| -> Result<(), Stop> {
+    writer.names(|name| -> Result<(), Stop> {
         operation.check()?;
         left.remove(&key.hash_one(name));
         Ok(())
-    };
-    writer.kept_names(&mut visit)?;
-    writer.restricted_names(&mut visit)?;
+    })?;
     Ok(Some(left.len() as u64))
 }

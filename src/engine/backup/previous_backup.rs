@@ -200,22 +200,20 @@ impl PreviousBackup {
         if content_bytes != reader.trailer().content_bytes {
             return Ok(None);
         }
-        let noted_then: Noted = parse_json(states.line()?.ok_or_else(ends)?)?;
-        if noted_then.library != noted.library {
+        let mut lines = states.into_lines();
+        let noted_then: Noted = parse_json(lines.next()?.ok_or_else(ends)?)?;
+        if noted_then.version != noted.version {
             return Ok(None);
         }
-        let (counts_still, has_same_rules) = (
-            noted_then.counts_at(&noted),
-            noted_then.has_rules_of(&noted),
-        );
-        let has_same_origin = (&noted_then.boot, noted_then.mount) == (&noted.boot, noted.mount);
-        if counts_still {
+        let has_same_rules = noted_then.leaves_out_unstated == noted.leaves_out_unstated;
+        let has_same_origin = noted_then.has_origin_of(&noted);
+        if has_same_origin && !noted.boot.is_empty() {
             noted.key = noted_then.key;
         } else {
             known.iter().for_each(|license| license.set_proof(0, false));
         }
         let mut superseded: HashMap<u32, Vec<Superseded>> = HashMap::default();
-        while let Some(line) = states.line()? {
+        while let Some(line) = lines.next()? {
             let OlderVersion { name, size, frame } = parse_json(line)?;
             if u64::from(size) > license::SIZE_MAX {
                 return Err(Fault::damaged("an old version is too large").into());

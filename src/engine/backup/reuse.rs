@@ -144,8 +144,7 @@ impl Reuse<'_> {
         writer: &mut Writer<'_, Uncached<'_>, S>,
         numbers: &[Option<u32>],
     ) -> Result<(), Stop> {
-        let mut index = self.old.backup.reader.index()?;
-        index.counts().map_err(unreadable)?;
+        let (_, mut index) = self.old.backup.reader.index().map_err(unreadable)?;
         let (mut read, mut found) = (0_u64, Vec::new());
         found
             .try_reserve_exact(numbers.len())

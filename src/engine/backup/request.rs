@@ -1,0 +1,221 @@
+//! What a backup was asked for, and what follows from that.
+
+use std::io;
+use std::sync::Arc;
+
+use super::packer::Rules;
+use super::previous_backup::PreviousBackup;
+use super::readings::MakeScratch;
+use super::reuse::is_intact;
+use super::store_reader::{Extent, StoreReader};
+use crate::archive::frames::Compressor;
+use crate::archive::spool::{IN_MEMORY, Spool};
+use crate::archive::state::Noted;
+use crate::archive::waiting_frames::WaitingFrames;
+use crate::archive::writer::Stamp;
+use crate::archive::{Digest, Fault, lines};
+use crate::engine::machine;
+use crate::engine::operation::Operation;
+use crate::engine::operation::pool::Pool;
+use crate::engine::reading::backup_file::{Backup, Stored, errno};
+use crate::engine::stop::Stop;
+use crate::error::{Access, Error, Outcome, Result};
+use crate::location;
+use crate::location::directory::destination::{Destination, Replaces};
+use crate::random;
+use crate::store::{Backups, Place};
+use crate::sys;
+use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::files::{File, user};
+
+/// The host's choices for a backup.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// An existing backup is replaced.
+    pub overwrite: bool,
+    pub dry_run: bool,
+    /// Nothing is taken over from the existing backup.
+    pub full: bool,
+}
+
+/// All that the story of a backup needs.
+pub struct Request {
+    pub options: Options,
+    pub store: Place,
+    /// The directory of the backup; not needed where nothing is to be written.
+    pub backup: Option<AnchoredPath>,
+    /// Places where backups may lie, which are no licences should the store have them.
+    pub backups: Vec<AnchoredPath>,
+    pub rules: Rules,
+    pub created: String,
+    /// The machine, in the host's words.
+    pub machine: Option<String>,
+}
+
+/// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
+pub fn spool<'t>(target: &'t Destination, in_memory: usize) -> Spool<'t, Stored<File>> {
+    let make = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
+    Spool::new(in_memory, make)
+}
+
+impl Request {
+    pub fn reader<'r>(
+        &self,
+        operation: &'r Arc<Operation>,
+        pool: &'r Pool,
+        backups: Backups,
+        scratch: Option<MakeScratch<'r>>,
+    ) -> Result<StoreReader<'r>> {
+        let store = self.store.open(backups, operation.go_on())?;
+        let shown = self.store.to_string();
+        Ok(StoreReader::new(
+            operation, pool, store, shown, self.rules, scratch,
+        ))
+    }
+
+    pub fn compressor(&self) -> Result<Compressor> {
+        Compressor::of_lists(self.rules.level).map_err(|fault| self.error(fault))
+    }
+
+    /// Gives the directory of the backup, where one is to be written.
+    pub fn path(&self) -> Result<&AnchoredPath> {
+        let path = self.backup.as_ref();
+        path.ok_or_else(|| Error::panicked(&"a backup without a path"))
+    }
+
+    /// Makes the error of an operation that met `fault` while it wrote.
+    pub fn error(&self, fault: Fault) -> Error {
+        match fault {
+            Fault::System(error) => {
+                let file = self.backup.as_ref().map(|path| path.join(location::FILE));
+                let shown = file.map_or_else(String::new, |file| format!(" '{}'", file.display()));
+                let doing = format_args!("write the backup{shown}");
+                Error::system(Access::Write, doing, errno(&error))
+            }
+            Fault::OutOfMemory => Error::out_of_memory(),
+            Fault::Damaged(_) | Fault::OtherVersion { .. } => {
+                Error::new(Outcome::Fail, format!("Cannot write the backup: {fault}."))
+            }
+        }
+    }
+
+    /// Makes the error of work on the backup that stopped early.
+    pub fn stopped(&self, stop: Stop) -> Error {
+        stop.into_error(|fault| self.error(fault))
+    }
+
+    /// Tells whether the backup of the same licences that is there may stay: it says of itself what
+    /// the new one would say, is of this user, and whole. If others may read it they can't then.
+    pub fn keeps(
+        &self,
+        backup: &Backup,
+        target: &Destination,
+        operation: &Operation,
+    ) -> Result<bool> {
+        let trailer = backup.reader.trailer();
+        let is_of_machine = trailer
+            .identity()
+            .is_ok_and(|(id, machine)| machine == self.machine_hash(&id));
+        let may_stay = !self.options.full
+            && is_of_machine
+            && is_own(backup)
+            && trailer.licenses + trailer.restricted > 0
+            && is_intact(backup, operation).map_err(|stop| self.stopped(stop))?;
+        Ok(may_stay && target.keeps(backup.file())?)
+    }
+
+    /// Opens the backup that is replaced, if it can be read.
+    pub fn before(&self, replaces: &Replaces) -> Result<Option<Arc<Backup>>> {
+        if !replaces.has_one() {
+            return Ok(None);
+        }
+        match Backup::open(self.path()?) {
+            Err(error) if error.outcome == Outcome::OutOfMemory => Err(error),
+            opened => Ok(opened.ok()),
+        }
+    }
+
+    /// Tells where and when, and by which rules, the states of files are noted.
+    pub fn noted(&self, origin: Option<&sys::origin::Origin>) -> Noted {
+        Noted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            leaves_out_unstated: self.rules.leave_out_unstated,
+            boot: origin.map_or_else(String::new, |origin| origin.boot.clone()),
+            mount: origin.map_or(0, |origin| origin.mount),
+            key: lines::hex_text::<32>(&random::bytes()),
+        }
+    }
+
+    /// Reads the names and states of the backup whose licences can be taken over.
+    pub fn old(
+        &self,
+        before: Option<&Arc<Backup>>,
+        noted: Option<&Noted>,
+        operation: &Operation,
+    ) -> Result<Option<Arc<PreviousBackup>>> {
+        let (Some(before), Some(noted), false) = (before, noted, self.options.full) else {
+            return Ok(None);
+        };
+        match is_own(before) {
+            true => PreviousBackup::of(before, noted.clone(), operation),
+            false => Ok(None),
+        }
+    }
+
+    /// Reads what has changed in the store since the `old` backup.
+    pub fn changes<'t>(
+        &self,
+        old: &Arc<PreviousBackup>,
+        reader: &mut StoreReader,
+        target: &'t Destination,
+    ) -> Result<WaitingFrames<'t, Stored<File>>> {
+        // The lines of all licences that are denied, as a rule: where nothing has changed no room
+        // is needed.
+        let new = WaitingFrames::new(spool(target, 8 * IN_MEMORY));
+        let mut new = new.map_err(|fault| self.error(fault))?;
+        let read = reader.read(Extent::All, Some(old), &mut new);
+        read.map_err(|stop| self.stopped(stop))?;
+        Ok(new)
+    }
+
+    /// Gives what the new backup says about itself, as the successor of the one `before`.
+    pub fn stamp(&self, before: Option<&Backup>) -> Stamp {
+        let trailer = before.map(|before| before.reader.trailer());
+        let succession = trailer.and_then(|trailer| {
+            let (id, _) = trailer.identity().ok()?;
+            Some((id, trailer.generation.checked_add(1)?))
+        });
+        let (id, generation) = succession.unwrap_or_else(|| (random::bytes(), 1));
+        Stamp {
+            created: self.created.clone(),
+            id,
+            generation,
+            machine: self.machine_hash(&id),
+        }
+    }
+
+    /// Gives the hash of the machine for the backup with that ID, if the host has a word for it.
+    fn machine_hash(&self, id: &[u8; 16]) -> Option<Digest> {
+        let machine = self.machine.as_deref();
+        machine.map(|machine| machine::of_backup(machine, id))
+    }
+
+    pub fn nothing_to_save(&self, restricted: u64) -> Error {
+        let store = &self.store;
+        let sentence = match restricted {
+            0 => format!(
+                "There is no licence in the store {store}, and nothing was written. Look whether its disk is mounted."
+            ),
+            _ => format!(
+                "None of the {restricted} licences in the store {store} may be backed up, and nothing was written."
+            ),
+        };
+        Error::new(Outcome::Empty, sentence)
+    }
+}
+
+/// Tells whether the backup is of this user.
+fn is_own(backup: &Backup) -> bool {
+    let facts = backup.file().facts();
+    facts.is_ok_and(|facts| facts.owner.0 == user())
+}
