@@ -35,6 +35,15 @@ static const char *right_word(uint32_t right)
     }
 }
 
+/* A list may have millions of rows, so a file or a pipe gets many at a time. To be called before
+ * anything is printed. */
+static void gather_rows(void)
+{
+    static char rows[1 << 16];
+    if (!isatty(STDOUT_FILENO))
+        setvbuf(stdout, rows, _IOFBF, sizeof rows);
+}
+
 /* ---- Times ---------------------------------------------------------------------------- */
 
 struct moment {
@@ -104,6 +113,7 @@ static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void 
 
 licbak_hresult list_columns(licbak_restorer *restorer)
 {
+    gather_rows();
     if (isatty(STDOUT_FILENO)) /* a pipe gets only licences */
         printf("%-6s  %-8s  %8s  %-*s  %s\n", "FORMAT", "RIGHT", "SIZE", key_id_width, "KEY ID",
                "NAME");
@@ -155,6 +165,7 @@ static licbak_hresult LICBAK_CALL print_object(const licbak_license *license, vo
 
 licbak_hresult list_json(licbak_restorer *restorer)
 {
+    gather_rows();
     return licbak_list_backup(restorer, print_object, NULL);
 }
 

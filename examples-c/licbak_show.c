@@ -17,11 +17,12 @@ static bool is_control(const unsigned char *at)
     return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
 }
 
-/* Gives how much of the text can be shown as it is; the NUL at its end is a control character, too. */
+/* Gives how much of the text can be shown as it is; the NUL at its end is a control character, too.
+ * Most of it is of ASCII, which takes one comparison. */
 static size_t safe_length(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
-    while (!is_control(at))
+    while ((unsigned char)(*at - 0x20) < 0x7F - 0x20 || !is_control(at))
         at++;
     return (size_t)(at - (const unsigned char *)text);
 }

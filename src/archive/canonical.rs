@@ -10,6 +10,11 @@ use super::records::LicenseLine;
 
 /// Reads a line of `licenses.jsonl`, if it is written as this library does and without an escape.
 pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
+    // This has no branch for each byte.
+    let is_special = |byte: &u8| (*byte == b'\\') | (*byte < b' ');
+    if line.iter().fold(false, |any, byte| any | is_special(byte)) {
+        return None;
+    }
     let mut text = Text(std::str::from_utf8(line).ok()?);
     let line = LicenseLine {
         name: text.after(r#"{"name":"#)?.string()?,
@@ -26,7 +31,7 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
     text.ends_with("}").then_some(line)
 }
 
-/// The rest of a line.
+/// The rest of a line that has no escape.
 struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
@@ -39,17 +44,12 @@ impl<'a> Text<'a> {
         self.0 == end
     }
 
-    /// Reads a string without an escape.
+    /// Reads a string.
     fn string(&mut self) -> Option<Cow<'a, str>> {
         let text = self.0.strip_prefix('"')?;
         let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
         self.0 = rest.strip_prefix('"')?;
-        // This has no branch for each byte.
-        let is_special = |byte| byte == b'\\' || byte < b' ';
-        let special = string
-            .bytes()
-            .fold(false, |any, byte| any | is_special(byte));
-        (!special).then(|| string.into())
+        Some(string.into())
     }
 
     /// Reads a number of at most nineteen digits, so that it fits.

@@ -35,7 +35,7 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
         Some(line) => line,
         None => parse_json(line)?,
     };
-    let allowed = name::check(line.name.as_bytes()).is_ok() && line.key_ids().all(name::is_key_id);
+    let allowed = name::is_allowed(&line.name) && line.key_ids().all(name::is_key_id);
     if !allowed || line.size > license::SIZE_MAX {
         let shown = name::shown(&line.name);
         return Err(Fault::Damaged(format!(

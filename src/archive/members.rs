@@ -96,7 +96,7 @@ fn block(prefix: &[u8], name: &[u8], size: u64, modified: u64, kind: u8) -> [u8;
     put(257, b"ustar\x0000");
     put(329, b"0000000\x000000000\0"); // device numbers, of no file of ours
     put(345, prefix);
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = sum_of(&block);
     if let Some(field) = block.get_mut(148..156) {
         field.copy_from_slice(&checksum_field(sum));
     }
@@ -112,10 +112,23 @@ pub fn repair(block: &mut [u8; BLOCK]) {
     let (_, version) = fields.split_at_mut(257 - 156);
     let (version, _) = version.split_at_mut(8);
     version.copy_from_slice(b"ustar\x0000");
-    let sum = block.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = sum_of(block);
     let (_, fields) = block.split_at_mut(148);
     let (checksum, _) = fields.split_at_mut(8);
     checksum.copy_from_slice(&checksum_field(sum));
+}
+
+/// Sums up the bytes of a block. Two bytes of a word at a time are summed in each of its quarters,
+/// which hold the sum of twice as many as there are words.
+fn sum_of(block: &[u8; BLOCK]) -> u32 {
+    const LOW: u64 = 0x00FF_00FF_00FF_00FF;
+    let words = block.as_chunks().0.iter();
+    let sums = words.fold(0, |sums, word| {
+        let word = u64::from_le_bytes(*word);
+        sums + (word & LOW) + (word >> 8 & LOW)
+    });
+    let quarters = [0, 16, 32, 48].map(|shift| sums >> shift & 0xFFFF);
+    quarters.iter().sum::<u64>() as u32
 }
 
 /// Writes six octal digits, a NUL and a space.
@@ -215,7 +228,7 @@ fn header_block(bytes: &[u8], at: usize) -> Result<Header<'_>> {
     let block = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>());
     let block = block.ok_or_else(|| Fault::damaged("a member's header is cut off"))?;
     let field = |at: usize, size: usize| block.get(at..at + size).unwrap_or_default();
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = sum_of(block);
     let stated = field(148, 8);
     let sum = sum - stated.iter().map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
     if parse_octal(stated) != Some(sum.into()) || field(257, 8) != b"ustar\x0000" {
@@ -319,6 +332,16 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_counts_every_byte() {
+        assert_eq!(sum_of(&[0xFF; BLOCK]), 512 * 0xFF);
+        for at in 0..BLOCK {
+            let mut block = [0; BLOCK];
+            block[at] = 0x81;
+            assert_eq!(sum_of(&block), 0x81);
+        }
+    }
 
     #[test]
     fn every_length_of_path_comes_back() {

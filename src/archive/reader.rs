@@ -235,7 +235,7 @@ fn check_layout(trailer: &Trailer, table: &SeekTable) -> Result<usize> {
     }
     // A member that a later version adds is a plain file beside these: not a licence, nor in
     // another folder, or any tar would take it for such.
-    let is_plain = |name: &str| name::check(name.as_bytes()).is_ok() && !name.contains('/');
+    let is_plain = |name: &str| name::is_allowed(name) && !name.contains('/');
     let mut names = HashSet::default();
     names.try_reserve(trailer.members.len() + 1)?;
     names.insert(TRAILER);
@@ -420,7 +420,7 @@ pub fn licenses_in<'c, E: From<Fault>>(
             Cow::Borrowed(path) => path.strip_prefix(FOLDER).map(Cow::Borrowed),
             Cow::Owned(path) => path.strip_prefix(FOLDER).map(|name| name.to_owned().into()),
         };
-        let name = name.filter(|name| name::check(name.as_bytes()).is_ok());
+        let name = name.filter(|name| name::is_allowed(name));
         let (Some(name), Some(content)) = (name, content) else {
             let shown = name::shown(&member.path);
             return Err(Fault::Damaged(format!("a member is no licence: {shown}")).into());

@@ -37,6 +37,11 @@ pub fn check(name: &[u8]) -> Result<&str, BadName> {
     }
 }
 
+/// Tells whether `name` keeps the rule.
+pub fn is_allowed(name: &str) -> bool {
+    is_plain(name.as_bytes()) || check_slowly(name.as_bytes()).is_ok()
+}
+
 fn check_slowly(name: &[u8]) -> Result<&str, BadName> {
     if name.is_empty() || name.len() > NAME_MAX {
         return Err(BadName::Length);
@@ -56,17 +61,23 @@ fn check_slowly(name: &[u8]) -> Result<&str, BadName> {
     Ok(name)
 }
 
-/// Tells of most names that they keep the rule: every name is checked again and again.
+/// Tells of most names that they keep the rule: every name is checked again and again, so no loop
+/// here has a branch for each byte.
 fn is_plain(name: &[u8]) -> bool {
-    let (mut keeps, mut before) = (name.len() <= PART_MAX, b'/');
-    for byte in name.iter().copied() {
-        let is_ascii = (b' '..0x7F).contains(&byte) && byte != b'\\';
-        let begins_badly = before == b'/' && (byte == b'/' || byte == b'.');
-        keeps &= is_ascii & !begins_badly;
-        before = byte;
-    }
-    // An empty name ends with the slash that stands before it.
-    keeps && before != b'/'
+    let characters = name.iter().fold(true, |all, byte| {
+        all & (b' '..0x7F).contains(byte) & (*byte != b'\\')
+    });
+    // A name without its first byte, beside it, shows what follows each byte.
+    let following = name.iter().zip(name.iter().skip(1));
+    let parts = following.fold(true, |all, (byte, next)| {
+        all & ((*byte != b'/') | (*next != b'/') & (*next != b'.'))
+    });
+    let ends = match name {
+        [first, .., last] => !matches!(first, b'/' | b'.') && *last != b'/',
+        [only] => !matches!(only, b'/' | b'.'),
+        [] => false,
+    };
+    characters && parts && ends && name.len() <= PART_MAX
 }
 
 /// Tells whether there is a control character in `text`. Most text is ASCII, and quick to search.
@@ -280,6 +291,25 @@ mod tests {
             &("d/".repeat(1999) + "xy"),
         ] {
             assert_eq!(check(name.as_bytes()), Ok(name));
+        }
+    }
+
+    #[test]
+    fn what_is_plain_keeps_the_rule_and_nearly_all_that_keeps_it_is_plain() {
+        let alphabet = [b'/', b'.', b'\\', b' ', b'~', 0x7F, 0x1F, 0x80];
+        let mut all = vec![Vec::new()];
+        for length in 0..6 {
+            let longer = all.iter().filter(|name| name.len() == length);
+            let longer: Vec<Vec<u8>> = longer
+                .flat_map(|name| alphabet.map(|byte| [name.as_slice(), &[byte]].concat()))
+                .collect();
+            all.extend(longer);
+        }
+        for name in &all {
+            assert_eq!(is_plain(name), check_slowly(name).is_ok(), "{name:?}");
+            if let Ok(text) = std::str::from_utf8(name) {
+                assert_eq!(is_allowed(text), check(name).is_ok());
+            }
         }
     }
 
