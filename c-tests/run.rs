@@ -41,7 +41,7 @@ c_programs! {
     calls props handles
     roundtrip backup names paths restore restore_license list info
     outcomes damage salvage rights
-    events cancel lifetime reentry
+    events cancel lifetime reentry in_wait
     races crowd moving hygiene guest sandbox stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
@@ -93,6 +93,18 @@ fn sanitized() {
     ] {
         let program = build("cc", &format!("{name}.c"), &flags);
         expect_passed_as("sanitized ", name, &mut Command::new(&program));
+        remove_built(&program);
+    }
+}
+
+/// The same programs once more, with the host called by the threads that wait.
+#[test]
+fn called_in_wait() {
+    let names = ["restore", "events", "cancel", "host_store", "host_misuse"];
+    for name in names {
+        let program = build("cc", &format!("{name}.c"), &["-std=c11"]);
+        let mut command = Command::new(&program);
+        expect_passed_as("in wait ", name, command.env("CALL_IN_WAIT", "1"));
         remove_built(&program);
     }
 }

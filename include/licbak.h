@@ -176,6 +176,17 @@
 /** For a backup or a restore: tell everything, write nothing. */
 #define LICBAK_DRY_RUN 0x00000100u
 
+/**
+ * For every operation: the host's functions (status, store) are called inside licbak_wait, on the
+ * thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
+ * thread has its own thread called, and an event loop decides when.
+ *
+ * The operation waits for the host where it has to: without a licbak_wait now and then it does not
+ * end. A store's emit tells events, too. The status callback may be NULL; then nothing is told,
+ * and an operation without a store of the host's ends by itself.
+ */
+#define LICBAK_CALL_IN_WAIT 0x00001000u
+
 /** @} */
 
 /**
@@ -325,7 +336,8 @@ typedef uint32_t licbak_status;
  * The host's function that is told the events of an operation. The original's
  * IWMStatusCallback::OnStatus.
  *
- * It is called on one thread of the library, one call at a time, in order. The first call may come
+ * It is called on one thread of the library, or with LICBAK_CALL_IN_WAIT on the one that is in
+ * licbak_wait: one call at a time, in order. On a thread of the library the first call may come
  * before the function that started the operation has returned. value is never NULL, is aligned for
  * its type, and lives until the callback returns. size is the size of value in bytes; for a STRING
  * it does not count the final NUL. context is what the host gave with the function.
@@ -726,6 +738,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_create(licbak_restorer **restorer);
  * this restorer have returned. Inside a function of the host the call returns at once; the end of
  * the operation is still told, and then everything is freed.
  *
+ * With LICBAK_CALL_IN_WAIT the call itself calls nothing, and the end is not told, so that a
+ * finalizer may make it on any thread: to be told, cancel and wait first. A licbak_wait whose
+ * function of the host makes this call lasts until the end has been told.
+ *
  * @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_destroy(licbak_restorer *restorer);
@@ -766,7 +782,12 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_resto
  * gives LICBAK_S_OK. The caller must not hold what the host's functions need, such as an
  * interpreter's lock, because these functions run on other threads during the wait.
  *
- * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
+ * An operation that was started with LICBAK_CALL_IN_WAIT calls the host's functions here, on this
+ * thread; where several threads wait, one at a time does. What is due when the time runs out waits
+ * for the next licbak_wait; a function of the host that is running then is not cut short.
+ *
+ * @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes. 0
+ * calls what was due at the call, and does not wait.
  * @param outcome Receives the operation's outcome, which is the hr of its
  * LICBAK_WMT_BACKUPRESTORE_END; may be NULL.
  * @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and then *outcome is not changed;
@@ -776,6 +797,23 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_cancel_license_restore(licbak_resto
 LICBAK_API licbak_hresult LICBAK_CALL licbak_wait(licbak_restorer *restorer,
         uint32_t timeout_ms,
         licbak_hresult *outcome);
+
+/**
+ * Gives a descriptor that a host's event loop polls beside others. It can be read while an
+ * operation with LICBAK_CALL_IN_WAIT has something due and nobody is calling the host: then
+ * licbak_wait with 0 calls what is due, and gives the outcome once the end is told. With a NULL
+ * status callback the end is due until a licbak_wait has given the outcome.
+ *
+ * The host only polls it: it neither reads, writes nor closes it. It is the end of a pipe, is
+ * closed when the process becomes another program, is made at the first call, and stays the same
+ * until the restorer is destroyed.
+ *
+ * @param descriptor Receives the descriptor.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER;
+ * LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES; LICBAK_E_FAIL.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_get_wait_descriptor(licbak_restorer *restorer,
+        ptrdiff_t *descriptor);
 
 /**
  * Tells the figures of the operation that runs; if none runs, those of the last one.
@@ -972,8 +1010,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  *
  * @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
  * except with LICBAK_DRY_RUN.
- * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
- * @param callback Is told the events of the operation.
+ * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN,
+ * LICBAK_CALL_IN_WAIT, or 0.
+ * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
  * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
@@ -1109,8 +1148,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *re
  * elsewhere.
  *
  * @param restorer The restorer; RestorePath must be set.
- * @param flags 0.
- * @param callback Is told the events of the operation.
+ * @param flags LICBAK_CALL_IN_WAIT, or 0.
+ * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return As licbak_restore_licenses.
  *

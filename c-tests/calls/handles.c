@@ -32,11 +32,12 @@ static struct output {
     size_t count, name_size, size;
     licbak_datatype type;
     licbak_hresult outcome;
+    intptr_t descriptor;
     licbak_progress progress;
     licbak_backup_info info;
 } output, fresh_output = {
     .name = "untouched", .value = "untouched", .count = 77, .name_size = 64, .size = 64, .type = 77,
-    .outcome = 77, .progress = {.struct_size = sizeof(licbak_progress), .licenses_total = 77},
+    .outcome = 77, .descriptor = 77, .progress = {.struct_size = sizeof(licbak_progress), .licenses_total = 77},
     .info = {.struct_size = sizeof(licbak_backup_info), .generation = 77},
 };
 static const licbak_store no_store = {.struct_size = sizeof no_store};
@@ -44,7 +45,7 @@ static const arguments nothing, suitable = {
     .property = "StorePath", .text = "x", .key_id = "x", .value = output.value, .name = output.name,
     .count = &output.count, .name_size = &output.name_size, .size = &output.size, .type = &output.type,
     .status = count_status, .license = count_license, .outcome = &output.outcome, .progress = &output.progress,
-    .info = &output.info, .store = &no_store,
+    .info = &output.info, .descriptor = &output.descriptor, .store = &no_store,
 };
 
 /* Whether every function refuses such a handle; if not, `function` is the one that does not. */

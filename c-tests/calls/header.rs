@@ -214,7 +214,7 @@ fn constant(name: &str, value: &str) -> Option<String> {
     let is_hresult = ["S_", "E_", "NS_E_", "HRESULT_"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
-    let is_flag = ["WM_", "BACKUP_", "RESTORE_", "DRY_"]
+    let is_flag = ["WM_", "BACKUP_", "RESTORE_", "DRY_", "CALL_"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
     let value = match number {

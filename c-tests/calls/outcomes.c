@@ -170,7 +170,7 @@ static void without_threads(void *unused)
         CHECK(setrlimit(RLIMIT_NPROC, &few) == 0);
         forget(&rec);
         rec.restorer = r;
-        licbak_hresult hr = licbak_backup_licenses(r, 0, record, &rec);
+        licbak_hresult hr = start_by(licbak_backup_licenses, r, 0, record, &rec);
         CHECK_HR(hr, to_be_had < NEEDED ? LICBAK_E_OUTOFMEMORY : LICBAK_S_OK);
         if (hr != LICBAK_S_OK) {
             CHECK(error_message(r)[0] != '\0');

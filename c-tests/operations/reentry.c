@@ -179,12 +179,13 @@ static void act(reentry *c)
     licbak_hresult outcome;
     licbak_progress progress = {.struct_size = sizeof progress};
     licbak_backup_info info = {.struct_size = sizeof info};
+    intptr_t descriptor = -1;
     licbak_store store = store_of(&c->host);
     const arguments a = {
         .property = "RestorePath", .text = "x", .key_id = "0", .value = (uint8_t *)value, .name = name,
         .count = &count, .name_size = &name_size, .size = &size, .type = &type, .backup_flags = LICBAK_DRY_RUN, .status = on_status,
         .license = take, .context = &c->started, .outcome = &outcome, .progress = &progress, .info = &info,
-        .store = &store,
+        .descriptor = &descriptor, .store = &store,
     };
     licbak_restorer *r = c->state < IDLE ? c->self.r : c->other.r, *made = NULL;
     c->acted = true;

@@ -21,6 +21,7 @@ typedef struct arguments {
     licbak_license_callback license;
     void *context;
     licbak_hresult *outcome;
+    intptr_t *descriptor;
     licbak_progress *progress;
     licbak_backup_info *info;
     const licbak_store *store;
@@ -32,6 +33,7 @@ typedef struct arguments {
     X(licbak_cancel_license_backup, (r)) \
     X(licbak_cancel_license_restore, (r)) \
     X(licbak_wait, (r, LICBAK_WAIT_FOREVER, a->outcome)) \
+    X(licbak_get_wait_descriptor, (r, a->descriptor)) \
     X(licbak_get_progress, (r, a->progress)) \
     X(licbak_get_error_message, (r, a->name, a->name_size)) \
     X(licbak_set_prop, (r, a->property, LICBAK_WMT_TYPE_STRING, (const uint8_t *)a->text, a->text != NULL)) \

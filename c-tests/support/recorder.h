@@ -37,6 +37,7 @@ struct recorder {
     gate *gate;
     void *other;
     bool may_roll_back;   /* a restore into a database, which in the end may have done nothing */
+    bool on_any_thread;   /* that waits: one after the other tells */
     bool may_begin_again; /* once: into a new one, which another makes meanwhile */
 
     /* The recorder's own. A test reads them when the operation is over. */
@@ -81,6 +82,47 @@ static inline void forget(recorder *rec)
     rec->count = rec->room = 0;
     rec->failed = false;
     atomic_store(&rec->ended, false);
+}
+
+/* -- calls in wait --------------------------------------------------------------------------------------- */
+
+/* With CALL_IN_WAIT=1 in its environment a program starts each operation with LICBAK_CALL_IN_WAIT.
+ * A thread of the host's own is then in licbak_wait as long as the operation runs, beside those of
+ * the test. */
+static inline bool calls_in_wait(void)
+{
+    return getenv("CALL_IN_WAIT") != NULL;
+}
+
+/* This thread is in licbak_wait. */
+static _Thread_local bool waits;
+
+static inline licbak_hresult wait_in(licbak_restorer *r, uint32_t timeout, licbak_hresult *outcome)
+{
+    waits = true;
+    licbak_hresult hr = licbak_wait(r, timeout, outcome);
+    waits = false;
+    return hr;
+}
+
+#define licbak_wait(restorer, timeout, outcome) wait_in(restorer, timeout, outcome)
+
+static inline void *wait_beside(void *restorer)
+{
+    wait_in(restorer, FOREVER, NULL);
+    return NULL;
+}
+
+/* Starts an operation in the way that the environment wants. */
+static inline licbak_hresult start_by(operation op, licbak_restorer *r, uint32_t flags, licbak_status_callback callback,
+                                      void *context)
+{
+    pthread_t thread;
+    licbak_hresult hr = op(r, flags | (calls_in_wait() ? LICBAK_CALL_IN_WAIT : 0), callback, context);
+    if (hr == LICBAK_S_OK && calls_in_wait()) {
+        CHECK(pthread_create(&thread, NULL, wait_beside, r) == 0 && pthread_detach(thread) == 0);
+    }
+    return hr;
 }
 
 static inline void check_value(const event *e, licbak_datatype type, const uint8_t *value, size_t size)
@@ -141,11 +183,12 @@ static inline licbak_hresult LICBAK_CALL record(licbak_status status, licbak_hre
     recorder *rec = context;
     CHECK(!atomic_exchange(&rec->inside, true)); /* one at a time */
     CHECK(!atomic_load(&rec->ended));            /* nothing after END */
-    if (rec->count == 0) {
-        CHECK_INT(status, LICBAK_WMT_BACKUPRESTORE_BEGIN);
+    CHECK((rec->count == 0) == (status == LICBAK_WMT_BACKUPRESTORE_BEGIN));
+    if (calls_in_wait()) {
+        CHECK(waits);
+    } else if (rec->count == 0) {
         rec->thread = pthread_self();
-    } else {
-        CHECK(status != LICBAK_WMT_BACKUPRESTORE_BEGIN);
+    } else if (!rec->on_any_thread) {
         CHECK(pthread_equal(rec->thread, pthread_self()));
     }
     if (rec->failed) {
@@ -231,14 +274,14 @@ static inline void start(operation op, licbak_restorer *r, uint32_t flags, recor
 {
     forget(rec);
     rec->restorer = r;
-    CHECK_HR(op(r, flags, record, rec), LICBAK_S_OK);
+    CHECK_HR(start_by(op, r, flags, record, rec), LICBAK_S_OK);
 }
 
 /* Waits for an operation's end, gives its outcome, and checks what an end must look like. */
 static inline licbak_hresult end(licbak_restorer *r, recorder *rec)
 {
     licbak_hresult outcome = LICBAK_E_UNEXPECTED;
-    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+    CHECK_HR(wait_in(r, FOREVER, &outcome), LICBAK_S_OK);
     CHECK(atomic_load(&rec->ended) && !atomic_load(&rec->inside));
     const event *last = &rec->events[rec->count - 1];
     CHECK_INT(last->status, LICBAK_WMT_BACKUPRESTORE_END);
@@ -262,7 +305,7 @@ static inline licbak_hresult run(operation op, licbak_restorer *r, uint32_t flag
 {
     forget(rec);
     rec->restorer = r;
-    licbak_hresult hr = op(r, flags, record, rec);
+    licbak_hresult hr = start_by(op, r, flags, record, rec);
     if (hr != LICBAK_S_OK) {
         CHECK(hr < 0);
         CHECK_INT(rec->count, 0);

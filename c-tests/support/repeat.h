@@ -371,7 +371,7 @@ static inline licbak_hresult restore_one(const char *target, const char *backups
     recorder rec = {0};
     licbak_restorer *r = restorer_for(target, backups);
     rec.restorer = r;
-    CHECK_HR(licbak_restore_license(r, key_id, 0, record, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_restore_license(r, key_id, calls_in_wait() ? LICBAK_CALL_IN_WAIT : 0, record, &rec), LICBAK_S_OK);
     outcome = end(r, &rec);
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);

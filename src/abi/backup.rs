@@ -32,8 +32,9 @@ use crate::error::Result;
 ///
 /// @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
 /// except with LICBAK_DRY_RUN.
-/// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, or 0.
-/// @param callback Is told the events of the operation.
+/// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN,
+/// LICBAK_CALL_IN_WAIT, or 0.
+/// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
 /// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
@@ -69,16 +70,18 @@ pub unsafe extern "C" fn licbak_backup_licenses(
 ) -> licbak_hresult {
     attempt(restorer, |restorer| {
         let options = options(flags)?;
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(OperationKind::Backup, listener, |settings| {
+        let listening = StatusCallback::listening(flags, callback, context)?;
+        restorer.start(OperationKind::Backup, listening, |settings| {
             plan(settings, options)
         })
     })
 }
 
 fn options(flags: u32) -> Result<Options> {
-    const KNOWN: u32 = LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN;
-    const NAMES: &str = "LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL and LICBAK_DRY_RUN";
+    const KNOWN: u32 =
+        LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN | LICBAK_CALL_IN_WAIT;
+    const NAMES: &str = "LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN and \
+                         LICBAK_CALL_IN_WAIT";
     check_flags(flags, KNOWN, "a backup", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_WM_BACKUP_OVERWRITE != 0,

@@ -9,7 +9,8 @@ use super::hresult::{
 };
 use super::memory::{invalid, put_with_nul, with_nul};
 use super::types::*;
-use crate::engine::operation::events::{Event, Listener, Notice};
+use crate::engine::operation::events::{Caller, Listening};
+use crate::engine::operation::listener::{Event, Listener, Notice};
 use crate::engine::operation::progress::Progress;
 use crate::engine::reading::list::ListedLicense;
 use crate::error::{Error, Outcome, Result};
@@ -60,16 +61,33 @@ pub struct StatusCallback {
 }
 
 // SAFETY: the host promises that the function may be called with the context on a thread of the
-// library.
+// library, or on those that wait.
 unsafe impl Send for StatusCallback {}
 
 impl StatusCallback {
-    pub fn new(
+    /// Gives how the host wants to be told.
+    pub fn listening(
+        flags: u32,
         callback: licbak_status_callback,
         context: *mut c_void,
-    ) -> Result<Box<StatusCallback>> {
-        let function = callback.ok_or_else(|| invalid("The status callback is NULL."))?;
-        Ok(Box::new(StatusCallback { function, context }))
+    ) -> Result<Listening> {
+        let in_wait = flags & LICBAK_CALL_IN_WAIT != 0;
+        let caller = match callback {
+            None if in_wait => Caller::WaitingDeaf,
+            None => {
+                return Err(invalid(
+                    "The status callback is NULL, which only LICBAK_CALL_IN_WAIT allows.",
+                ));
+            }
+            Some(_) if in_wait => Caller::Waiting,
+            Some(_) => Caller::Own,
+        };
+        let listener =
+            |function| -> Box<dyn Listener> { Box::new(StatusCallback { function, context }) };
+        Ok(Listening {
+            caller,
+            listener: callback.map(listener),
+        })
     }
 
     fn call(

@@ -19,8 +19,8 @@ use crate::engine::reading::verify::plan;
 /// elsewhere.
 ///
 /// @param restorer The restorer; RestorePath must be set.
-/// @param flags 0.
-/// @param callback Is told the events of the operation.
+/// @param flags LICBAK_CALL_IN_WAIT, or 0.
+/// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return As licbak_restore_licenses.
 ///
@@ -37,9 +37,14 @@ pub unsafe extern "C" fn licbak_verify_backup(
     context: *mut c_void,
 ) -> licbak_hresult {
     attempt(restorer, |restorer| {
-        check_flags(flags, 0, "a verification", "none")?;
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(OperationKind::Verify, listener, plan)
+        check_flags(
+            flags,
+            LICBAK_CALL_IN_WAIT,
+            "a verification",
+            "LICBAK_CALL_IN_WAIT",
+        )?;
+        let listening = StatusCallback::listening(flags, callback, context)?;
+        restorer.start(OperationKind::Verify, listening, plan)
     })
 }
 

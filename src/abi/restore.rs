@@ -72,8 +72,8 @@ pub unsafe extern "C" fn licbak_restore_licenses(
 ) -> licbak_hresult {
     attempt(restorer, |restorer| {
         let options = options(flags)?;
-        let listener = StatusCallback::new(callback, context)?;
-        restorer.start(OperationKind::Restore, listener, |settings| {
+        let listening = StatusCallback::listening(flags, callback, context)?;
+        restorer.start(OperationKind::Restore, listening, |settings| {
             plan(settings, None, options)
         })
     })
@@ -104,14 +104,14 @@ pub unsafe extern "C" fn licbak_restore_license(
         // SAFETY: the host gives a text.
         let key_id = unsafe { text(key_id) }?;
         let options = options(flags)?;
-        let listener = StatusCallback::new(callback, context)?;
+        let listening = StatusCallback::listening(flags, callback, context)?;
         let key_id = utf8(key_id)?;
         if !is_key_id(key_id) {
             return Err(invalid(
                 "No licence can have this key ID. A key ID has 1 to 1,024 bytes and no control characters.",
             ));
         }
-        restorer.start(OperationKind::Restore, listener, |settings| {
+        restorer.start(OperationKind::Restore, listening, |settings| {
             plan(settings, Some(key_id.to_owned()), options)
         })
     })
@@ -121,9 +121,10 @@ fn options(flags: u32) -> Result<Options> {
     const KNOWN: u32 = LICBAK_WM_RESTORE_INDIVIDUALIZE
         | LICBAK_RESTORE_OVERWRITE
         | LICBAK_RESTORE_SALVAGE
-        | LICBAK_DRY_RUN;
-    const NAMES: &str = "LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN and \
-                         LICBAK_WM_RESTORE_INDIVIDUALIZE";
+        | LICBAK_DRY_RUN
+        | LICBAK_CALL_IN_WAIT;
+    const NAMES: &str = "LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN, \
+                         LICBAK_WM_RESTORE_INDIVIDUALIZE and LICBAK_CALL_IN_WAIT";
     check_flags(flags, KNOWN, "a restore", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,

@@ -38,6 +38,10 @@ pub unsafe extern "C" fn licbak_create(restorer: *mut *mut licbak_restorer) -> l
 /// this restorer have returned. Inside a function of the host the call returns at once; the end of
 /// the operation is still told, and then everything is freed.
 ///
+/// With LICBAK_CALL_IN_WAIT the call itself calls nothing, and the end is not told, so that a
+/// finalizer may make it on any thread: to be told, cancel and wait first. A licbak_wait whose
+/// function of the host makes this call lasts until the end has been told.
+///
 /// @return LICBAK_S_OK; LICBAK_E_HANDLE, also for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_destroy(restorer: *mut licbak_restorer) -> licbak_hresult {
@@ -99,7 +103,12 @@ fn cancel(restorer: *mut licbak_restorer, kind: Option<OperationKind>) -> licbak
 /// gives LICBAK_S_OK. The caller must not hold what the host's functions need, such as an
 /// interpreter's lock, because these functions run on other threads during the wait.
 ///
-/// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes.
+/// An operation that was started with LICBAK_CALL_IN_WAIT calls the host's functions here, on this
+/// thread; where several threads wait, one at a time does. What is due when the time runs out waits
+/// for the next licbak_wait; a function of the host that is running then is not cut short.
+///
+/// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes. 0
+/// calls what was due at the call, and does not wait.
 /// @param outcome Receives the operation's outcome, which is the hr of its
 /// LICBAK_WMT_BACKUPRESTORE_END; may be NULL.
 /// @return LICBAK_S_OK; LICBAK_S_FALSE if the time ran out, and then *outcome is not changed;
@@ -125,6 +134,32 @@ pub unsafe extern "C" fn licbak_wait(
             unsafe { outcome.write_unaligned(ended.map_or_else(hresult, |()| LICBAK_S_OK)) };
         }
         Ok(LICBAK_S_OK)
+    })
+}
+
+/// Gives a descriptor that a host's event loop polls beside others. It can be read while an
+/// operation with LICBAK_CALL_IN_WAIT has something due and nobody is calling the host: then
+/// licbak_wait with 0 calls what is due, and gives the outcome once the end is told. With a NULL
+/// status callback the end is due until a licbak_wait has given the outcome.
+///
+/// The host only polls it: it neither reads, writes nor closes it. It is the end of a pipe, is
+/// closed when the process becomes another program, is made at the first call, and stays the same
+/// until the restorer is destroyed.
+///
+/// @param descriptor Receives the descriptor.
+/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER;
+/// LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES; LICBAK_E_FAIL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn licbak_get_wait_descriptor(
+    restorer: *mut licbak_restorer,
+    descriptor: *mut isize,
+) -> licbak_hresult {
+    on(restorer, |restorer| {
+        not_null(descriptor)?;
+        let number = restorer.wait_descriptor()?;
+        // SAFETY: not NULL, and so the host's to be written.
+        unsafe { descriptor.write_unaligned(number) };
+        Ok(())
     })
 }
 

@@ -33,6 +33,14 @@ pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
+/// For every operation: the host's functions (status, store) are called inside licbak_wait, on the
+/// thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
+/// thread has its own thread called, and an event loop decides when.
+///
+/// The operation waits for the host where it has to: without a licbak_wait now and then it does not
+/// end. A store's emit tells events, too. The status callback may be NULL; then nothing is told,
+/// and an operation without a store of the host's ends by itself.
+pub const LICBAK_CALL_IN_WAIT: u32 = 0x1000;
 
 /// Something failed. hr is the failure. value is a sentence for people (STRING): what failed, on
 /// what, why and what to do. Told once, just before the end, unless the host ended the operation.
@@ -218,7 +226,8 @@ pub struct licbak_backup_info {
 /// The host's function that is told the events of an operation. The original's
 /// IWMStatusCallback::OnStatus.
 ///
-/// It is called on one thread of the library, one call at a time, in order. The first call may come
+/// It is called on one thread of the library, or with LICBAK_CALL_IN_WAIT on the one that is in
+/// licbak_wait: one call at a time, in order. On a thread of the library the first call may come
 /// before the function that started the operation has returned. value is never NULL, is aligned for
 /// its type, and lives until the callback returns. size is the size of value in bytes; for a STRING
 /// it does not count the final NUL. context is what the host gave with the function.

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operation::events::Listener;
+use super::operation::events::Listening;
 use super::operation::out_of_memory::Memory;
 use super::operation::progress::Progress;
-use super::operation::{Ending, Operation, OperationKind, Story};
+use super::operation::teller::Ending;
+use super::operation::{Operation, OperationKind, Story};
 use super::properties::{Properties, Property, Value};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Access, Error, Outcome, Result};
 use crate::store::Place;
 use crate::store::host::Host;
 use crate::sync::locks::{Condvar, Mutex};
 use crate::sys::fork::{HomeMark, home};
+use crate::sys::wait_descriptor::WaitDescriptor;
 
 #[derive(Default)]
 pub struct Restorer {
@@ -23,6 +25,7 @@ pub struct Restorer {
     /// The signal that something has ended for which a destroying host waits.
     idle: Condvar,
     message: Mutex<String>,
+    descriptor: Arc<WaitDescriptor>,
 }
 
 #[derive(Default)]
@@ -90,13 +93,14 @@ impl Restorer {
     pub fn start(
         self: &Arc<Self>,
         kind: OperationKind,
-        listener: Box<dyn Listener>,
+        listening: Listening,
         plan: impl FnOnce(&Settings) -> Result<Plan>,
     ) -> Result<()> {
         let (starting, settings) = self.begin()?;
         let plan = plan(&settings)?;
-        let operation = Arc::new(Operation::new(kind)?);
-        starting.run(operation, plan, listener)
+        let descriptor = Arc::clone(&self.descriptor);
+        let operation = Arc::new(Operation::new(kind, listening.caller, descriptor)?);
+        starting.run(operation, plan, listening)
     }
 
     /// Makes the restorer busy.
@@ -166,7 +170,7 @@ impl Restorer {
             let inner = self.inner.lock();
             inner.running.as_ref().or(inner.last.as_ref()).cloned()
         };
-        let outcome = operation.map_or(Some(Ok(())), |operation| operation.wait(timeout));
+        let outcome = operation.map_or(Ok(Some(Ok(()))), |operation| operation.wait(timeout))?;
         if self.inner.lock().closed {
             Err(closed())
         } else {
@@ -184,6 +188,7 @@ impl Restorer {
         drop(inner);
         if let Some(running) = running {
             running.stop(Outcome::Canceled);
+            running.leave(inside_host);
         }
         if inside_host {
             return;
@@ -195,8 +200,16 @@ impl Restorer {
         let last = inner.last.clone();
         drop(inner);
         if let Some(last) = last {
-            last.wait(None);
+            last.wait_until_gone();
         }
+    }
+
+    /// Gives the descriptor that shows whether a wait would call the host.
+    pub fn wait_descriptor(&self) -> Result<isize> {
+        let opened = self.descriptor.open();
+        opened.map_err(|errno| {
+            Error::system(Access::Write, "make a pipe that tells of events", errno)
+        })
     }
 
     pub fn progress(&self) -> Progress {
@@ -255,12 +268,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn run(
-        mut self,
-        operation: Arc<Operation>,
-        plan: Plan,
-        listener: Box<dyn Listener>,
-    ) -> Result<()> {
+    fn run(mut self, operation: Arc<Operation>, plan: Plan, listening: Listening) -> Result<()> {
         let restorer = Arc::clone(&self.restorer);
         let mut inner = restorer.inner.lock();
         if inner.closed {
@@ -278,9 +286,9 @@ impl Starting {
             .launch(
                 plan.threads,
                 plan.story,
-                listener,
+                listening.listener,
                 self.before.take(),
-                owner,
+                Box::new(owner),
             )
             .inspect_err(|error| {
                 restorer.leave(None);
@@ -309,7 +317,7 @@ impl Ending for Owner {
         self.restorer.set_message(error);
     }
 
-    fn tells_end(self) {
+    fn tells_end(self: Box<Self>) {
         self.restorer.leave(Some(self.operation));
     }
 }
@@ -329,14 +337,13 @@ impl Drop for RunningReading<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::operation::events::Event;
+    use crate::engine::operation::events::Caller;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind}; // this panics without a word
 
-    struct Silent;
-
-    impl Listener for Silent {
-        fn tell(&self, _: Event) -> Result<(), i32> {
-            Ok(())
+    fn deaf() -> Listening {
+        Listening {
+            caller: Caller::Own,
+            listener: None,
         }
     }
 
@@ -348,7 +355,7 @@ mod tests {
         });
         assert!(catch_unwind(reading).is_err());
         let starting = AssertUnwindSafe(|| {
-            restorer.start(OperationKind::Verify, Box::new(Silent), |_| {
+            restorer.start(OperationKind::Verify, deaf(), |_| {
                 resume_unwind(Box::new("on purpose"))
             })
         });
@@ -359,9 +366,7 @@ mod tests {
                 story: Box::new(|_, _| Ok(())),
             })
         };
-        restorer
-            .start(OperationKind::Verify, Box::new(Silent), plan)
-            .unwrap();
+        restorer.start(OperationKind::Verify, deaf(), plan).unwrap();
         assert_eq!(restorer.wait(None).unwrap(), Some(Ok(())));
         restorer.close(false);
     }

@@ -41,7 +41,8 @@ fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<O
     retry_on_intr(open).and_then(lift)
 }
 
-fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+/// Moves a descriptor above the standard streams.
+pub fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
     if descriptor.as_raw_fd() >= FIRST {
         return Ok(descriptor);
     }

@@ -26,3 +26,4 @@ pub mod static_tls;
 mod streams;
 #[allow(unsafe_code)]
 pub mod threads;
+pub mod wait_descriptor;

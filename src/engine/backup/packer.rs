@@ -11,7 +11,7 @@ use crate::archive::reader::is_backup;
 use crate::archive::state::{FileState, Proof, Prover};
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
-use crate::engine::operation::events::Notice;
+use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Outlet, Work};
 use crate::engine::reading::backup_file::Stored;
 use crate::error::{Error, Outcome, Result};

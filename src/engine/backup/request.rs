@@ -66,7 +66,8 @@ impl Request {
         backups: Backups,
         scratch: Option<MakeScratch<'r>>,
     ) -> Result<StoreReader<'r>> {
-        let store = self.store.open(backups, operation.go_on())?;
+        let store = operation.place(&self.store);
+        let store = store.open(backups, operation.go_on())?;
         let shown = self.store.to_string();
         Ok(StoreReader::new(
             operation, pool, store, shown, self.rules, scratch,

@@ -13,7 +13,7 @@ use crate::archive::builder::LicenseFrame;
 use crate::archive::state::Prover;
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
-use crate::engine::operation::events::Notice;
+use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Pool, ordered};
 use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::stop::Stop;

@@ -1,160 +1,407 @@
-//! Tells the host of an operation: in order, one event at a time, on one thread.
+//! What the host is to be told, and where its functions are to be called.
 //!
-//! The operation's threads post notices; the operation's event thread takes them and calls the
-//! listener, with no lock held. Progress is not posted: the event thread reads the counters when it
-//! has nothing else to tell. So progress costs the workers nothing, and only the newest figures are
-//! told.
+//! The operation's threads post notices; whoever calls the host takes them and calls the listener,
+//! with no lock held. That is a thread of the operation's own or, where the host wants it so, the
+//! one that waits for the operation: this one also makes the calls of the host's other functions.
+//! Progress is not posted: the counters are read when it is due. So progress costs the workers
+//! nothing, and only the newest figures are told.
 
 use std::collections::{TryReserveError, VecDeque};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::progress::Progress;
-use crate::error::Outcome;
+use super::listener::{Listener, Notice};
+use super::teller::Teller;
+use crate::error::Result;
 use crate::sync::locks::{Condvar, Mutex};
-
-/// An event that the host's function is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    Notice(&'a Notice),
-    Progress(Progress),
-    Error {
-        outcome: Outcome,
-        sentence: &'a str,
-    },
-    End {
-        outcome: Result<(), Outcome>,
-        progress: Progress,
-    },
-}
-
-/// An event that is never dropped while the operation goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    Begin,
-    Restricted { key_id: String },
-    Kept { name: String },
-    Damaged { name: String },
-    LeftOut { name: String, reason: String },
-}
-
-/// The host's function. It is called on one thread at a time, and may call any function of the
-/// library.
-pub trait Listener: Send {
-    /// Tells the host of an event; a failure ends the operation with that code.
-    fn tell(&self, event: Event) -> Result<(), i32>;
-}
+use crate::sys::wait_descriptor::WaitDescriptor;
 
 /// Notices that wait for a slow listener before the operation waits too.
 const WAITING_MAX: usize = 4096;
 /// The interval at which progress is told.
 pub const TICK: Duration = Duration::from_millis(40);
 
-#[derive(Default)]
-pub struct Events {
-    queue: Mutex<Queue>,
-    changed: Condvar,
+/// A host's wish to be told.
+pub struct Listening {
+    pub caller: Caller,
+    pub listener: Option<Box<dyn Listener>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Notice>,
-    /// The listener is being told the last event taken.
-    telling: bool,
-    /// Nothing will be posted any more.
-    closed: bool,
-    /// The listener is told nothing any more.
-    muted: bool,
+/// The thread that calls the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// One of the operation's own.
+    Own,
+    /// The one that waits for the operation.
+    Waiting,
+    /// The one that waits, of a host that listens to nothing: only its other functions are called
+    /// there.
+    WaitingDeaf,
 }
 
-/// The next task of the event thread.
-#[derive(Debug, PartialEq, Eq)]
+/// The next task of a thread that calls the host.
 pub enum Due {
     Tell(Notice),
     /// Progress is due.
     Tick,
-    /// All has been told.
-    Closed,
+    /// A function of the host other than the listener is to be called.
+    Call(Call),
+    /// The story has ended so, and only that is still to be told.
+    End(Result<()>),
+}
+
+/// Calls the host, and can have it told what is due meanwhile.
+pub type Call = Box<dyn FnOnce(&mut dyn FnMut(Due)) + Send>;
+
+/// What a waiting thread takes of what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// All until that time, or without an end.
+    Until(Option<Instant>),
+    /// So much of what is there.
+    Now(usize),
+}
+
+pub struct Events {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// The signal that the operation is over.
+    ended: Condvar,
+    /// Shows a host that polls whether something is due.
+    descriptor: Arc<WaitDescriptor>,
+}
+
+struct Queue {
+    caller: Caller,
+    /// Tells the host: none before the begin, while the host is called, and after the end.
+    teller: Option<Teller>,
+    /// The host is being called.
+    calling: bool,
+    /// The begin is still to be told, which not even a cancel takes back.
+    begin: bool,
+    /// Progress is due.
+    tick: bool,
+    /// Notices and calls.
+    waiting: VecDeque<Due>,
+    end: Option<Result<()>>,
+    /// Nothing but the end will be told any more.
+    muted: bool,
+    /// The thread that calls the host lasts until the end has been told.
+    lasting: bool,
+    over: bool,
+    /// The host has not asked for the outcome yet, and is told nothing by itself.
+    unasked: bool,
+}
+
+impl Queue {
+    /// Counts what is due for the thread that waits.
+    fn due_in_wait(&self) -> usize {
+        let notices = usize::from(self.begin) + usize::from(self.tick);
+        match self.caller {
+            Caller::Own => 0,
+            Caller::Waiting => notices + self.waiting.len() + usize::from(self.end.is_some()),
+            Caller::WaitingDeaf => self.waiting.len() + usize::from(self.unasked),
+        }
+    }
+
+    /// Gives what is due for the thread that waits, or for the operation's own.
+    fn take(&mut self, is_waiting: bool) -> Option<Due> {
+        let is_told = match self.caller {
+            Caller::Own | Caller::WaitingDeaf => !is_waiting,
+            Caller::Waiting => is_waiting,
+        };
+        match self.waiting.front() {
+            _ if is_told && std::mem::take(&mut self.begin) => Some(Due::Tell(Notice::Begin)),
+            _ if is_told && std::mem::take(&mut self.tick) => Some(Due::Tick),
+            Some(Due::Call(_)) if is_waiting => self.waiting.pop_front(),
+            Some(_) if is_told => self.waiting.pop_front(),
+            None if is_told => self.end.take().map(Due::End),
+            _ => None,
+        }
+    }
+
+    fn mute(&mut self) {
+        self.muted = true;
+        self.tick = false;
+        self.waiting.clear();
+    }
 }
 
 impl Events {
     /// Makes a queue with room for all that may wait, so that leaving a notice needs no large
     /// memory.
-    pub fn new() -> Result<Events, TryReserveError> {
-        let events = Events::default();
-        events.queue.lock().waiting.try_reserve_exact(WAITING_MAX)?;
-        Ok(events)
+    pub fn new(caller: Caller, descriptor: Arc<WaitDescriptor>) -> Result<Events, TryReserveError> {
+        let mut waiting = VecDeque::new();
+        waiting.try_reserve_exact(WAITING_MAX)?;
+        Ok(Events {
+            queue: Mutex::new(Queue {
+                caller,
+                teller: None,
+                calling: false,
+                begin: false,
+                tick: false,
+                waiting,
+                end: None,
+                muted: false,
+                lasting: false,
+                over: false,
+                unasked: false,
+            }),
+            changed: Condvar::default(),
+            ended: Condvar::default(),
+            descriptor,
+        })
     }
 
-    /// Leaves a notice for the event thread; waits while too many are left.
+    /// Shows a change of the queue to everybody who waits for one.
+    fn show(&self, queue: &mut Queue) {
+        if queue.caller != Caller::Own {
+            self.descriptor
+                .show(!queue.calling && queue.due_in_wait() > 0);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Lets the begin be told, and all that follows it.
+    pub fn begin(&self, teller: Teller) {
+        let mut queue = self.queue.lock();
+        queue.teller = Some(teller);
+        queue.begin = true;
+        self.show(&mut queue);
+    }
+
+    /// Leaves a notice for the listener; waits while too many are left.
     pub fn post(&self, notice: Notice) {
         let mut queue = self.queue.lock();
         while queue.waiting.len() >= WAITING_MAX && !queue.muted {
             queue = self.changed.wait(queue);
         }
-        if !queue.muted {
-            queue.waiting.push_back(notice);
-            self.changed.notify_all();
+        if !queue.muted && queue.caller != Caller::WaitingDeaf {
+            queue.waiting.push_back(Due::Tell(notice));
+            self.show(&mut queue);
         }
     }
 
-    /// Waits until all that was posted has been told, and the listener has returned.
+    /// Leaves a call for the thread that waits; gives it back where nothing is called any more.
+    pub fn call(&self, call: Call) -> Result<(), Call> {
+        let mut queue = self.queue.lock();
+        if queue.muted {
+            return Err(call);
+        }
+        queue.waiting.push_back(Due::Call(call));
+        self.show(&mut queue);
+        Ok(())
+    }
+
+    /// Lets progress be due.
+    pub fn tick(&self) {
+        let mut queue = self.queue.lock();
+        if !queue.muted && !queue.tick && queue.caller != Caller::WaitingDeaf {
+            queue.tick = true;
+            self.show(&mut queue);
+        }
+    }
+
+    /// Lets the end be told when all else has been.
+    pub fn end(&self, result: Result<()>) {
+        let mut queue = self.queue.lock();
+        queue.end = Some(result);
+        self.show(&mut queue);
+    }
+
+    /// Drops all notices and calls, also later ones, and wakes the threads that wait here.
+    pub fn mute(&self) {
+        let mut queue = self.queue.lock();
+        queue.mute();
+        self.show(&mut queue);
+    }
+
+    /// Lets no waiting thread call the host any more, but for one that is doing it inside a
+    /// function of the host, where that has asked for this: it lasts until the end has been told.
+    pub fn leave(&self, is_inside_host: bool) {
+        let mut queue = self.queue.lock();
+        if queue.caller == Caller::Own {
+            return;
+        }
+        if is_inside_host && queue.calling {
+            queue.lasting = true;
+        } else {
+            queue.mute();
+            queue.unasked = false;
+            queue.caller = Caller::Own;
+            self.descriptor.show(false);
+        }
+        self.show(&mut queue);
+    }
+
+    /// Waits until all that was posted has been told, and the host's function has returned.
     pub fn flush(&self) {
         let mut queue = self.queue.lock();
-        while (queue.telling || !queue.waiting.is_empty()) && !queue.muted {
+        while (queue.calling || !queue.waiting.is_empty()) && !queue.muted {
             queue = self.changed.wait(queue);
         }
     }
 
-    /// Says that nothing will be posted any more.
-    pub fn close(&self) {
-        self.queue.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Drops all notices, also later ones, and wakes the threads that wait here.
-    pub fn mute(&self) {
+    /// Takes the next task for the operation's own thread, and the teller with it; waits for one
+    /// until `tick`. The teller is brought [back](Self::told).
+    pub fn next(&self, tick: Instant) -> Option<(Due, Teller)> {
         let mut queue = self.queue.lock();
-        queue.muted = true;
-        queue.waiting.clear();
-        self.changed.notify_all();
-    }
-
-    /// Gives the event thread its next task; the task before has been done. Progress is due at
-    /// `tick`, however much else there is to tell.
-    pub fn next(&self, tick: &mut Instant) -> Due {
-        let mut queue = self.queue.lock();
-        queue.telling = false;
-        self.changed.notify_all();
         loop {
-            if queue.closed && queue.waiting.is_empty() {
-                return Due::Closed;
+            if let Some(taken) = self.take(&mut queue, false) {
+                return Some(taken);
             }
             let left = tick.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                *tick = Instant::now() + TICK;
-                queue.telling = true;
-                return Due::Tick;
-            }
-            if let Some(notice) = queue.waiting.pop_front() {
-                queue.telling = true;
-                return Due::Tell(notice);
+            if left.is_zero() || queue.over {
+                return None;
             }
             queue = self.changed.wait_for(queue, left);
         }
+    }
+
+    /// Takes the next task for a thread that waits in the same way, as far as it has patience.
+    pub fn next_in_wait(&self, patience: &mut Patience) -> Option<(Due, Teller)> {
+        let mut queue = self.queue.lock();
+        loop {
+            let is_out = matches!(patience, Patience::Now(0));
+            if (!is_out || queue.lasting)
+                && let Some(taken) = self.take(&mut queue, true)
+            {
+                if let Patience::Now(count) = patience {
+                    *count = count.saturating_sub(1);
+                }
+                return Some(taken);
+            }
+            if queue.over || queue.caller == Caller::Own {
+                return None;
+            }
+            queue = match *patience {
+                _ if queue.lasting => self.changed.wait(queue),
+                Patience::Now(_) => return None,
+                Patience::Until(None) => self.changed.wait(queue),
+                Patience::Until(Some(end)) => match end.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => return None,
+                    left => self.changed.wait_for(queue, left),
+                },
+            };
+        }
+    }
+
+    fn take(&self, queue: &mut MutexGuard<'_, Queue>, is_waiting: bool) -> Option<(Due, Teller)> {
+        let teller = queue.teller.take()?;
+        match queue.take(is_waiting) {
+            Some(due) => {
+                queue.calling = true;
+                self.show(queue);
+                Some((due, teller))
+            }
+            None => {
+                queue.teller = Some(teller);
+                None
+            }
+        }
+    }
+
+    /// Takes the next task of a thread that is inside a function of the host, until `is_ready`.
+    pub fn next_inside(&self, is_ready: impl Fn() -> bool) -> Option<Due> {
+        let mut queue = self.queue.lock();
+        loop {
+            if is_ready() {
+                return None;
+            }
+            if let Some(due) = queue.take(true) {
+                self.show(&mut queue);
+                return Some(due);
+            }
+            queue = self.changed.wait(queue);
+        }
+    }
+
+    /// Brings the teller back, when the host's function has returned.
+    pub fn told(&self, teller: Teller) {
+        let mut queue = self.queue.lock();
+        queue.calling = false;
+        queue.teller = Some(teller).filter(|_| !queue.over);
+        self.show(&mut queue);
+    }
+
+    /// Waits until `take` gives something, which [`ring`](Self::ring) says.
+    pub fn wait_until<T>(&self, take: impl Fn() -> Option<T>) -> T {
+        let mut queue = self.queue.lock();
+        loop {
+            match take() {
+                Some(taken) => return taken,
+                None => queue = self.changed.wait(queue),
+            }
+        }
+    }
+
+    /// Wakes the threads that wait here. The lock keeps them from missing it.
+    pub fn ring(&self) {
+        let _queue = self.queue.lock();
+        self.changed.notify_all();
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.queue.lock().over
+    }
+
+    /// Counts what is due for a thread that waits.
+    pub fn count(&self) -> usize {
+        self.queue.lock().due_in_wait()
+    }
+
+    /// Says that the end has been told.
+    pub fn finish(&self) {
+        let mut queue = self.queue.lock();
+        queue.over = true;
+        queue.calling = false;
+        queue.unasked = queue.caller == Caller::WaitingDeaf;
+        self.show(&mut queue);
+        self.ended.notify_all();
+    }
+
+    /// Waits until the end has been told, or until that time; tells whether it has.
+    pub fn wait_for_end(&self, end: Option<Instant>) -> bool {
+        let mut queue = self.queue.lock();
+        while !queue.over {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            queue = match left {
+                None => self.ended.wait(queue),
+                Some(Duration::ZERO) => return false,
+                Some(left) => self.ended.wait_for(queue, left),
+            };
+        }
+        if queue.unasked {
+            queue.unasked = false;
+            self.show(&mut queue);
+        }
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::sys::threads::Thread;
 
-    /// Gives the next task other than progress.
-    fn next(events: &Events) -> Due {
-        let mut never = Instant::now() + Duration::from_secs(3600);
-        events.next(&mut never)
+    fn events(caller: Caller) -> Arc<Events> {
+        let events = Events::new(caller, Arc::default()).unwrap();
+        events.queue.lock().teller = Some(Teller::silent());
+        Arc::new(events)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    /// Gives the next notice, and has told it.
+    fn next(events: &Events) -> Option<Notice> {
+        let (due, teller) = events.next(soon())?;
+        events.told(teller);
+        match due {
+            Due::Tell(notice) => Some(notice),
+            _ => None,
+        }
     }
 
     fn kept(number: usize) -> Notice {
@@ -165,41 +412,41 @@ mod tests {
 
     #[test]
     fn notices_come_in_order_and_the_poster_waits_for_a_slow_listener() {
-        let events = Arc::new(Events::default());
+        let events = events(Caller::Own);
         let count = 3 * WAITING_MAX;
         let posting = Arc::clone(&events);
         let thread = Thread::start(move || {
             (0..count).for_each(|number| posting.post(kept(number)));
-            posting.close();
+            posting.end(Ok(()));
         });
         for number in 0..count {
-            assert_eq!(next(&events), Due::Tell(kept(number)));
+            assert_eq!(next(&events), Some(kept(number)));
             assert!(events.queue.lock().waiting.len() <= WAITING_MAX);
         }
-        assert_eq!(next(&events), Due::Closed);
+        assert_eq!(next(&events), None);
         thread.unwrap().join();
     }
 
     #[test]
     fn muting_lets_everybody_go_on() {
-        let events = Arc::new(Events::default());
+        let events = events(Caller::Own);
         (0..WAITING_MAX).for_each(|number| events.post(kept(number)));
         let posting = Arc::clone(&events);
         let thread = Thread::start(move || {
             posting.post(kept(WAITING_MAX));
             posting.flush();
-            posting.close();
+            posting.end(Ok(()));
         });
         events.mute();
-        assert_eq!(next(&events), Due::Closed);
+        assert_eq!(next(&events), None);
         thread.unwrap().join();
     }
 
     #[test]
     fn a_flush_waits_for_the_listener_to_return() {
-        let events = Arc::new(Events::default());
+        let events = events(Caller::Own);
         events.post(kept(1));
-        assert_eq!(next(&events), Due::Tell(kept(1)));
+        let (_, teller) = events.next(soon()).unwrap();
         let (sender, flushed) = std::sync::mpsc::channel();
         let flushing = Arc::clone(&events);
         let thread = Thread::start(move || {
@@ -207,19 +454,45 @@ mod tests {
             sender.send(()).unwrap();
         });
         assert!(flushed.recv_timeout(Duration::from_millis(50)).is_err());
-        events.close();
-        assert_eq!(next(&events), Due::Closed);
+        events.told(teller);
         flushed.recv().unwrap();
         thread.unwrap().join();
     }
 
     #[test]
     fn progress_is_due_however_much_else_there_is_to_tell() {
-        let events = Events::default();
+        let events = events(Caller::Own);
         (0..WAITING_MAX).for_each(|number| events.post(kept(number)));
-        let mut tick = Instant::now();
-        assert_eq!(events.next(&mut tick), Due::Tick);
-        assert!(tick > Instant::now());
-        assert_eq!(events.next(&mut (tick + TICK)), Due::Tell(kept(0)));
+        events.tick();
+        let (due, teller) = events.next(soon()).unwrap();
+        assert!(matches!(due, Due::Tick));
+        events.told(teller);
+        assert_eq!(next(&events), Some(kept(0)));
+    }
+
+    #[test]
+    fn who_has_no_time_takes_what_was_due() {
+        let events = events(Caller::Waiting);
+        (0..3).for_each(|number| events.post(kept(number)));
+        let mut patience = Patience::Now(events.count());
+        for number in 0..3 {
+            let (due, teller) = events.next_in_wait(&mut patience).unwrap();
+            assert!(matches!(due, Due::Tell(notice) if notice == kept(number)));
+            events.post(kept(number + 3));
+            events.told(teller);
+        }
+        assert!(events.next_in_wait(&mut patience).is_none());
+        assert_eq!(events.count(), 3);
+    }
+
+    #[test]
+    fn one_thread_at_a_time_calls_the_host() {
+        let events = events(Caller::Waiting);
+        (0..2).for_each(|number| events.post(kept(number)));
+        let now = || Patience::Now(events.count());
+        let (_, teller) = events.next_in_wait(&mut now()).unwrap();
+        assert!(events.next_in_wait(&mut now()).is_none());
+        events.told(teller);
+        assert!(events.next_in_wait(&mut now()).is_some());
     }
 }

@@ -1,26 +1,33 @@
 //! One operation: from its start to exactly one end.
 
+pub mod calls;
 pub mod events;
+pub mod listener;
 pub mod out_of_memory;
 pub mod pool;
 pub mod progress;
 mod state;
+pub mod teller;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use self::events::{Due, Event, Events, Listener, Notice, TICK};
+use self::events::{Caller, Due, Events, Patience, TICK};
+use self::listener::{Event, Listener, Notice, Silent};
 use self::out_of_memory::Memory;
 use self::pool::Pool;
 use self::progress::{Counters, Progress};
 use self::state::State;
+use self::teller::{Answer, Ending, Teller};
 use crate::error::{Error, Outcome, Result};
 use crate::store::GoOn;
 use crate::sync::channel::bounded;
-use crate::sync::locks::{Condvar, Mutex};
+use crate::sync::locks::Mutex;
+use crate::sys::fork::{HomeMark, home};
 use crate::sys::threads::Thread;
+use crate::sys::wait_descriptor::WaitDescriptor;
 
 /// The kind of an operation, for hosts that cancel only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,58 +40,56 @@ pub enum OperationKind {
 pub struct Operation {
     pub kind: OperationKind,
     pub counters: Counters,
+    /// The thread that calls the host, unless the restorer is destroyed.
+    caller: Caller,
     events: Events,
     state: Mutex<State>,
     /// A copy of what `state` says about stopping, for checks at every licence.
     stopping: AtomicBool,
-    over: Mutex<bool>,
-    over_changed: Condvar,
     /// The event thread, until its end has been waited for.
     thread: Mutex<Option<Thread>>,
     memory: Memory,
-}
-
-/// Learns of an operation's end, on the thread that tells it.
-pub trait Ending: Send + 'static {
-    /// Learns of an error that the host will be told, unless it caused it.
-    fn failed(&self, error: &Error);
-
-    /// Learns that only the end is still to be told.
-    fn tells_end(self);
+    /// The process that it runs in.
+    home: &'static HomeMark,
 }
 
 /// The work of an operation, on its conductor's thread.
 pub type Story = Box<dyn FnOnce(&Arc<Operation>, &Pool) -> Result<()> + Send>;
 
 impl Operation {
-    pub fn new(kind: OperationKind) -> Result<Operation> {
+    /// Makes an operation whose host is called by `caller`; `descriptor` shows what is due.
+    pub fn new(
+        kind: OperationKind,
+        caller: Caller,
+        descriptor: Arc<WaitDescriptor>,
+    ) -> Result<Operation> {
         Ok(Operation {
             kind,
             counters: Counters::default(),
-            events: Events::new()?,
+            caller,
+            events: Events::new(caller, descriptor)?,
             state: Mutex::new(State::Running),
             stopping: AtomicBool::new(false),
-            over: Mutex::default(),
-            over_changed: Condvar::default(),
             thread: Mutex::default(),
             memory: Memory::now(),
+            home: home(),
         })
     }
 
-    /// Starts the threads: `workers` of them for the story, one that conducts it, and one that
-    /// tells `listener`. That one waits until the operation `before` has told all of its events.
-    /// After the end has been told, all waiting threads are woken.
+    /// Starts the threads: `workers` of them for the story, one that conducts it, and the event
+    /// thread, which tells `listener`, or lets progress be due where others tell it. Nothing is
+    /// told until the operation `before` has told all of its events. After the end has been told,
+    /// all waiting threads are woken.
     pub fn launch(
         self: &Arc<Self>,
         workers: usize,
         story: Story,
-        listener: Box<dyn Listener>,
+        listener: Option<Box<dyn Listener>>,
         before: Option<Arc<Operation>>,
-        ending: impl Ending,
+        ending: Box<dyn Ending>,
     ) -> Result<()> {
         let pool = Pool::start(workers)?;
         let (go, ready) = bounded::<()>(1);
-        let (verdict, ended) = bounded::<Result<()>>(1);
         // The event thread comes first: until it is given the conductor it can still be sent home.
         let (begin, begun) = bounded::<Thread>(1);
         let mut thread = self.thread.lock();
@@ -95,21 +100,16 @@ impl Operation {
                     return;
                 };
                 if let Some(before) = before {
-                    before.wait(None);
+                    before.events.wait_for_end(None);
                 }
-                // This notice is told first and alone: if the host objects, or cancels in it,
-                // nothing is done.
-                if let Err(code) = listener.tell(Event::Notice(&Notice::Begin)) {
-                    operation.stop(Outcome::Host(code));
-                }
-                let _ = go.send(());
-                let told = operation.tell_events(listener.as_ref());
-                conductor.join();
-                let gone = || Err(Error::panicked(&"the conductor is gone"));
-                let result = ended.recv().unwrap_or_else(gone);
-                operation.tell_end(result, told, listener.as_ref(), ending);
-                *operation.over.lock() = true;
-                operation.over_changed.notify_all();
+                operation.events.begin(Teller {
+                    listener: listener.unwrap_or_else(|| Box::new(Silent)),
+                    ending: Some(ending),
+                    go: Some(go),
+                    conductor: Some(conductor),
+                    told: Progress::default(),
+                });
+                operation.tell_events();
             }
         })?;
         let conductor = Thread::start({
@@ -118,8 +118,7 @@ impl Operation {
                 if ready.recv().is_some() {
                     let result = operation.conduct(story, &pool);
                     drop(pool);
-                    let _ = verdict.send(result);
-                    operation.events.close();
+                    operation.events.end(result);
                 }
             }
         });
@@ -142,8 +141,7 @@ impl Operation {
         let mut state = self.state.lock();
         (*state, _) = state.conclude(Err(outcome));
         drop(state);
-        *self.over.lock() = true;
-        self.over_changed.notify_all();
+        self.events.finish();
     }
 
     fn conduct(self: &Arc<Self>, story: Story, pool: &Pool) -> Result<()> {
@@ -156,41 +154,73 @@ impl Operation {
         told.map_err(|error| self.memory.explain(error))
     }
 
-    /// Tells the listener the notices, and progress in between, until nothing will be posted any
-    /// more. Returns the progress told last.
-    fn tell_events(&self, listener: &dyn Listener) -> Progress {
-        let (mut told, mut tick) = (Progress::default(), Instant::now() + TICK);
+    /// Lets progress be due now and then, and tells what is due, on the event thread, until the end
+    /// has been told. Where a waiting thread tells, that is nothing, unless the restorer is
+    /// destroyed: then nothing is told.
+    fn tell_events(&self) {
+        let (mut noted, mut tick) = (Progress::default(), Instant::now() + TICK);
         loop {
-            let event = match self.events.next(&mut tick) {
-                Due::Closed => return told,
-                Due::Tell(ref notice) => listener.tell(Event::Notice(notice)),
-                Due::Tick if self.counters.read() == told || self.is_stopping() => continue,
-                Due::Tick => {
-                    told = self.counters.read();
-                    listener.tell(Event::Progress(told))
+            match self.events.next(tick) {
+                Some((due, mut teller)) => {
+                    if self.caller != Caller::Own {
+                        teller.listener = Box::new(Silent);
+                    }
+                    self.handle(due, &mut teller);
+                    self.events.told(teller);
                 }
-            };
-            if let Err(code) = event {
-                self.stop(Outcome::Host(code));
+                None if self.events.is_over() => return,
+                None => {}
+            }
+            if Instant::now() >= tick {
+                let progress = self.counters.read();
+                if progress != noted {
+                    noted = progress;
+                    self.events.tick();
+                }
+                tick = Instant::now() + TICK;
             }
         }
     }
 
-    fn tell_end(
-        &self,
-        result: Result<()>,
-        told: Progress,
-        listener: &dyn Listener,
-        ending: impl Ending,
-    ) {
+    /// Calls the host for what is due. In a child that was forked by the host nothing is touched
+    /// any more.
+    fn handle(&self, due: Due, teller: &mut Teller) {
+        let answer = match due {
+            Due::Call(call) => return call(&mut |due| self.handle(due, teller)),
+            Due::End(result) => return self.tell_end(result, teller),
+            Due::Tick => {
+                let progress = self.counters.read();
+                if progress == teller.told || self.is_stopping() {
+                    return;
+                }
+                teller.told = progress;
+                teller.tell(self.home, Event::Progress(progress))
+            }
+            Due::Tell(ref notice) => teller.tell(self.home, Event::Notice(notice)),
+        };
+        match answer {
+            Answer::GoesOn => {}
+            Answer::Objects(code) => drop(self.stop(Outcome::Host(code))),
+            Answer::IsForked => return,
+        }
+        // The begin is told first and alone: if the host objects, or cancels in it, nothing is done.
+        if let (Due::Tell(Notice::Begin), Some(go)) = (due, teller.go.take()) {
+            let _ = go.send(());
+        }
+    }
+
+    fn tell_end(&self, result: Result<()>, teller: &mut Teller) {
+        if let Some(conductor) = teller.conductor.take() {
+            conductor.join();
+        }
         let mut state = self.state.lock();
         let stopped = matches!(*state, State::Stopping(_));
         let (next, outcome) =
             state.conclude(result.as_ref().map_err(|error| error.outcome).copied());
         *state = next;
         drop(state);
-        let Some(outcome) = outcome else {
-            return ending.tells_end();
+        let (Some(ending), Some(outcome)) = (teller.ending.take(), outcome) else {
+            return self.events.finish();
         };
         let progress = self.counters.read();
         let error = match (&result, outcome) {
@@ -203,16 +233,25 @@ impl Operation {
         }
         // The host's answers from here on are ignored: nothing can be stopped any more.
         let host_wanted_it = stopped || outcome == Err(Outcome::Canceled);
-        if let Some(error) = error.filter(|_| !host_wanted_it) {
-            let _ = listener.tell(Event::Error {
+        let before = match &error {
+            Some(error) if !host_wanted_it => Some(Event::Error {
                 outcome: error.outcome,
                 sentence: error.sentence(),
-            });
-        } else if outcome.is_ok() && progress != told {
-            let _ = listener.tell(Event::Progress(progress));
+            }),
+            None if progress != teller.told => Some(Event::Progress(progress)),
+            _ => None,
+        };
+        if let Some(before) = before
+            && let Answer::IsForked = teller.tell(self.home, before)
+        {
+            // What it holds is the parent's.
+            return std::mem::forget(ending);
         }
         ending.tells_end();
-        let _ = listener.tell(Event::End { outcome, progress });
+        if let Answer::IsForked = teller.tell(self.home, Event::End { outcome, progress }) {
+            return;
+        }
+        self.events.finish();
     }
 
     /// Leaves a notice for the host; waits for a slow one.
@@ -277,28 +316,54 @@ impl Operation {
     }
 
     /// Waits until the operation is over, for `timeout` at most, without a limit if there is none.
-    /// Gives its outcome, if it is over.
-    pub fn wait(&self, timeout: Option<Duration>) -> Option<Result<(), Outcome>> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut over = self.over.lock();
-        while !*over {
-            over = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-            {
-                None => self.over_changed.wait(over),
-                Some(Duration::ZERO) => return None,
-                Some(left) => self.over_changed.wait_for(over, left),
-            };
+    /// Gives its outcome, if it is over. Where the host is called by the thread that waits, it is
+    /// called meanwhile.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<(), Outcome>>> {
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if self.caller != Caller::Own {
+            self.call_host(match timeout {
+                Some(Duration::ZERO) => Patience::Now(self.events.count()),
+                _ => Patience::Until(end),
+            })?;
         }
-        drop(over);
+        if !self.events.wait_for_end(end) {
+            return Ok(None);
+        }
         self.join();
         match *self.state.lock() {
-            State::Concluded(outcome) => Some(outcome),
-            _ => None,
+            State::Concluded(outcome) => Ok(Some(outcome)),
+            _ => Ok(None),
         }
     }
 
+    /// Calls the host on this thread for what is due, and for what becomes due in its patience.
+    fn call_host(&self, mut patience: Patience) -> Result<()> {
+        while let Some((due, mut teller)) = self.events.next_in_wait(&mut patience) {
+            self.handle(due, &mut teller);
+            if !self.home.is_home() {
+                // What it holds is the parent's.
+                std::mem::forget(teller);
+                return Err(Error::new(Outcome::Handle, ""));
+            }
+            self.events.told(teller);
+        }
+        Ok(())
+    }
+
+    /// Lets no thread that waits call the host any more, but for the one that is doing it, if the
+    /// caller is a function of the host.
+    pub fn leave(&self, is_inside_host: bool) {
+        self.events.leave(is_inside_host);
+    }
+
+    /// Waits until the end has been told and no thread is left, without calling the host.
+    pub fn wait_until_gone(&self) {
+        self.events.wait_for_end(None);
+        self.join();
+    }
+
     /// Waits for the event thread to leave; the operation must be over.
-    pub fn join(&self) {
+    fn join(&self) {
         // The lock is held meanwhile: no caller may think that the thread is gone before it is.
         let mut thread = self.thread.lock();
         if let Some(thread) = thread.take() {
@@ -327,17 +392,14 @@ mod tests {
     use super::*;
     use crate::sync::channel::Sender;
 
-    struct Silent;
-
-    impl Listener for Silent {
-        fn tell(&self, _: Event) -> Result<(), i32> {
-            Ok(())
-        }
+    fn operation() -> Arc<Operation> {
+        let operation = Operation::new(OperationKind::Backup, Caller::Own, Arc::default());
+        Arc::new(operation.unwrap())
     }
 
     impl Ending for () {
         fn failed(&self, _: &Error) {}
-        fn tells_end(self) {}
+        fn tells_end(self: Box<Self>) {}
     }
 
     struct Sentences(Sender<String>);
@@ -346,18 +408,21 @@ mod tests {
         fn failed(&self, error: &Error) {
             self.0.send(error.sentence().to_owned()).unwrap();
         }
-        fn tells_end(self) {}
+        fn tells_end(self: Box<Self>) {}
     }
 
     #[test]
     fn a_panic_of_the_story_is_an_outcome() {
-        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
+        let operation = operation();
         let (sender, told) = bounded(1);
         let story: Story = Box::new(|_, _| resume_unwind(Box::new("on purpose")));
         operation
-            .launch(1, story, Box::new(Silent), None, Sentences(sender))
+            .launch(1, story, None, None, Box::new(Sentences(sender)))
             .unwrap();
-        assert_eq!(operation.wait(None), Some(Err(Outcome::Unexpected)));
+        assert_eq!(
+            operation.wait(None).unwrap(),
+            Some(Err(Outcome::Unexpected))
+        );
         assert!(told.recv().unwrap().contains("on purpose"));
     }
 
@@ -407,7 +472,7 @@ mod tests {
             result
         });
         let (_, expected) = state.conclude(result);
-        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
+        let operation = operation();
         let story: Story = Box::new(move |operation, _| {
             steps.into_iter().try_for_each(|step| match step {
                 Step::Cancel => {
@@ -424,9 +489,9 @@ mod tests {
         });
         let (sender, ends) = bounded(8);
         operation
-            .launch(1, story, Box::new(Ends(sender)), None, ())
+            .launch(1, story, Some(Box::new(Ends(sender))), None, Box::new(()))
             .unwrap();
-        assert_eq!(operation.wait(None), expected, "{shown}");
+        assert_eq!(operation.wait(None).unwrap(), expected, "{shown}");
         // The listener is gone, so that no more ends can come.
         assert_eq!(
             ends.collect::<Vec<_>>(),
@@ -465,15 +530,15 @@ mod tests {
 
     #[test]
     fn nothing_is_committed_while_the_host_looks_at_the_progress() {
-        let operation = Arc::new(Operation::new(OperationKind::Backup).unwrap());
+        let operation = operation();
         let story: Story = Box::new(|operation, _| {
             operation.counters.enter(progress::Phase::Working, 7);
             std::thread::sleep(TICK + TICK / 2);
             operation.commit()
         });
         operation
-            .launch(1, story, Box::new(Slow), None, ())
+            .launch(1, story, Some(Box::new(Slow)), None, Box::new(()))
             .unwrap();
-        assert_eq!(operation.wait(None), Some(Err(Outcome::Host(-5))));
+        assert_eq!(operation.wait(None).unwrap(), Some(Err(Outcome::Host(-5))));
     }
 }

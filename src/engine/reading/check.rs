@@ -13,7 +13,7 @@ use crate::archive::frames::FrameReader;
 use crate::archive::reader::licenses_in;
 use crate::archive::{Fault, digests};
 use crate::engine::operation::Operation;
-use crate::engine::operation::events::Notice;
+use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::error::{Error, Result};

@@ -44,6 +44,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             is_again: false,
         };
         let selection = &choice.selection;
+        let place = operation.place(&place);
         let store =
             place.open_for_restore(options.overwrite, options.dry_run, operation.go_on())?;
         let damage = match store {

@@ -2,7 +2,7 @@
 
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
-use crate::engine::operation::events::Notice;
+use crate::engine::operation::listener::Notice;
 use crate::engine::operation::progress::Counting as _;
 use crate::store::Placed;
 

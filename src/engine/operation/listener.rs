@@ -1,0 +1,45 @@
+//! The events of an operation, and the host's function that is told them.
+
+use super::progress::Progress;
+use crate::error::Outcome;
+
+/// An event that the host's function is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    Notice(&'a Notice),
+    Progress(Progress),
+    Error {
+        outcome: Outcome,
+        sentence: &'a str,
+    },
+    End {
+        outcome: Result<(), Outcome>,
+        progress: Progress,
+    },
+}
+
+/// An event that is never dropped while the operation goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Begin,
+    Restricted { key_id: String },
+    Kept { name: String },
+    Damaged { name: String },
+    LeftOut { name: String, reason: String },
+}
+
+/// The host's function. It is called on one thread at a time, and may call any function of the
+/// library.
+pub trait Listener: Send {
+    /// Tells the host of an event; a failure ends the operation with that code.
+    fn tell(&self, event: Event) -> Result<(), i32>;
+}
+
+/// The listener of a host that is told nothing.
+pub struct Silent;
+
+impl Listener for Silent {
+    fn tell(&self, _: Event) -> Result<(), i32> {
+        Ok(())
+    }
+}
