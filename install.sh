@@ -21,7 +21,7 @@ Builds the library (cargo build --release) and installs below the prefix:
   lib/liblicbak.a
   lib/pkgconfig/licbak.pc    for pkg-config
   lib/cmake/licbak/          for CMake: find_package(licbak)
-  include/licbak.h, and licbak.hpp for C++17
+  include/licbak.h, and licbak.hpp and licbak_wm.hpp for C++17
   bin/licbak                 the command-line tool
   share/licenses/licbak/     the terms, also those of the parts inside
 
@@ -242,7 +242,7 @@ install_library() {
     enclose "$built/liblicbak.a" "$work/liblicbak.a" ||
         die "liblicbak.a can't be made into one object; see the messages above"
     put 644 "$work/liblicbak.a" "$to_lib" liblicbak.a
-    for header in licbak.h licbak.hpp; do
+    for header in licbak.h licbak.hpp licbak_wm.hpp; do
         put 644 "include/$header" "$to_include" "$header"
     done
     for file in LICENSE-MIT LICENSE-APACHE LICENSE-THIRD-PARTY; do

@@ -224,7 +224,7 @@ fn header() {
     fs::remove_dir_all(&place).unwrap();
 }
 
-/// Doxygen makes pages of both headers, and has nothing to warn of.
+/// Doxygen makes pages of the headers, and has nothing to warn of.
 #[test]
 fn doxygen() {
     if !has("doxygen") {

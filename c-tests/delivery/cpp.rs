@@ -1,5 +1,6 @@
-//! C++: the header of C in it, and `licbak.hpp`.
+//! C++: the header of C in it, `licbak.hpp`, and `licbak_wm.hpp`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,30 +19,37 @@ fn cxx() {
     }
 }
 
-/// Builds and runs the program of two translation units.
-fn hpp_program(compiler: &str, flags: &[&str]) {
-    let other = source("hpp_other.cpp");
+/// Builds and runs the program of two translation units, `name` and `name_other`.
+fn program_of_two(name: &str, compiler: &str, flags: &[&str]) {
+    let other = source(&format!("{name}_other.cpp"));
     let all = [
         flags,
         &["-Wconversion", "-Wshadow", other.to_str().unwrap()],
     ]
     .concat();
-    let program = build(compiler, "hpp.cpp", &all);
-    expect_passed("hpp", &mut Command::new(&program));
+    let program = build(compiler, &format!("{name}.cpp"), &all);
+    expect_passed(name, &mut Command::new(&program));
     remove_built(&program);
+}
+
+/// Calls `test` with each compiler that is here, and each standard of the wrappers.
+fn with_each_compiler(header: &str, test: impl Fn(&str, &str)) {
+    for compiler in ["c++", "clang++"] {
+        if !has(compiler) {
+            skip(&format!("{header} in {compiler}"), "not installed");
+            continue;
+        }
+        for standard in ["-std=c++17", "-std=c++20"] {
+            test(compiler, standard);
+        }
+    }
 }
 
 #[test]
 fn hpp() {
-    for compiler in ["c++", "clang++"] {
-        if !has(compiler) {
-            skip(&format!("licbak.hpp in {compiler}"), "not installed");
-            continue;
-        }
-        for standard in ["-std=c++17", "-std=c++20"] {
-            hpp_program(compiler, &[standard]);
-        }
-    }
+    with_each_compiler("licbak.hpp", |compiler, standard| {
+        program_of_two("hpp", compiler, &[standard]);
+    });
 }
 
 #[test]
@@ -49,7 +57,7 @@ fn hpp_sanitized() {
     if !can_sanitize("c++") {
         return skip("licbak.hpp sanitized", "no c++, or one without sanitizers");
     }
-    hpp_program("c++", &[&["-std=c++17"], SANITIZE].concat());
+    program_of_two("hpp", "c++", &[&["-std=c++17"], SANITIZE].concat());
 }
 
 /// `errc` has every failure that the library returns.
@@ -78,4 +86,134 @@ fn hpp_knows_every_failure() {
     for name in names {
         assert!(wrapper.contains(&format!(" = {name},")), "{name}");
     }
+}
+
+#[test]
+fn wm() {
+    with_each_compiler("licbak_wm.hpp", |compiler, standard| {
+        program_of_two("wm", compiler, &[standard]);
+    });
+}
+
+#[test]
+fn wm_sanitized() {
+    if !can_sanitize("c++") {
+        return skip(
+            "licbak_wm.hpp sanitized",
+            "no c++, or one without sanitizers",
+        );
+    }
+    // A callback that is not of C++ has no type for the sanitizer to look at.
+    let flags = [&["-std=c++17"], SANITIZE, &["-fno-sanitize=vptr"]].concat();
+    program_of_two("wm", "c++", &flags);
+}
+
+/// A client of the original, unchanged.
+#[test]
+fn wm_client() {
+    with_each_compiler("a client of the original", |compiler, standard| {
+        let flags = [
+            standard,
+            "-fshort-wchar",
+            "-fno-exceptions",
+            "-fno-rtti",
+            "-Wconversion",
+        ];
+        let program = build(compiler, "wm_client.cpp", &flags);
+        let mut client = Command::new(&program);
+        expect_passed("wm_client", client.env("LICBAK_STORE_PATH", "store"));
+        remove_built(&program);
+    });
+}
+
+/// `licbak_wm.hpp` defines no macro but those of the original's headers.
+#[test]
+fn wm_macros() {
+    if !has("c++") {
+        return skip("the macros of licbak_wm.hpp", "no c++");
+    }
+    let header = read(&stage().join("include/licbak_wm.hpp"));
+    let includes = header.lines().filter(|line| line.starts_with("#include <"));
+    let bare: String = includes.map(|line| format!("{line}\n")).collect();
+    let place = scratch();
+    let macros = |text: &str| -> BTreeSet<String> {
+        fs::write(place.join("macros.cpp"), text).unwrap();
+        let mut compiler = Command::new("c++");
+        compiler.args(["-std=c++17", "-dM", "-E", "macros.cpp"]);
+        compiler.args(pkg_config(stage(), &["--cflags"]));
+        let text = expect(compiler.current_dir(&place));
+        let names = text.lines().map(|line| line.split(' ').nth(1).unwrap());
+        names.map(|name| name.replace("(x)", "")).collect()
+    };
+    let before = macros(&bare.replace("#include <unknwn.h>\n#include <nserror.h>\n", ""));
+    let added = macros("#include <licbak_wm.hpp>\n");
+    let families = [
+        "STDMETHOD",
+        "SUCCEEDED(",
+        "FAILED(",
+        "S_",
+        "E_",
+        "NS_E_DRM_",
+        "WM_",
+        "__IWM",
+    ];
+    let leaked: Vec<_> = added
+        .difference(&before)
+        .filter(|name| *name != "LICBAK_WM_HPP")
+        .filter(|name| !families.iter().any(|family| name.starts_with(family)))
+        .collect();
+    assert!(leaked.is_empty(), "{leaked:?}");
+    assert!(added.contains("E_NOINTERFACE") && added.contains("WM_BACKUP_OVERWRITE"));
+    fs::remove_dir_all(&place).unwrap();
+}
+
+/// What a program that runs elsewhere than on Windows has of its own, it keeps.
+#[test]
+fn wm_own_types() {
+    if !has("c++") {
+        return skip("licbak_wm.hpp with types of the host's own", "no c++");
+    }
+    let place = scratch();
+    let program = r#"
+#include <licbak.h>
+#include <uchar.h>
+typedef int HRESULT;
+typedef unsigned char BYTE;
+typedef unsigned short WORD;
+typedef unsigned DWORD, ULONG;
+typedef char16_t WCHAR, *LPWSTR;
+typedef const WCHAR *LPCWSTR;
+typedef struct { unsigned Data1; unsigned short Data2, Data3; unsigned char Data4[8]; } GUID, IID;
+typedef const IID &REFIID;
+#define STDMETHODCALLTYPE
+enum : HRESULT { S_OK, S_FALSE };
+#define HRESULT_OF(value) ((HRESULT)(value))
+#define FAILED(hr) ((hr) < 0)
+#define SUCCEEDED(hr) ((hr) >= 0)
+#define E_NOTIMPL HRESULT_OF(0x80004001)
+#define E_NOINTERFACE HRESULT_OF(0x80004002)
+#define E_POINTER HRESULT_OF(0x80004003)
+#define E_OUTOFMEMORY HRESULT_OF(0x8007000E)
+#define E_INVALIDARG HRESULT_OF(0x80070057)
+struct IUnknown {
+    virtual HRESULT QueryInterface(REFIID, void **) = 0;
+    virtual ULONG AddRef() = 0;
+    virtual ULONG Release() = 0;
+};
+#define LICBAK_NO_WINDOWS_TYPES
+#include <licbak_wm.hpp>
+int main()
+{
+    IWMLicenseBackup *backup;
+    return WMCreateBackupRestorer(nullptr, &backup) == S_OK ? (int)backup->Release() : 1;
+}
+"#;
+    fs::write(place.join("own.cpp"), program).unwrap();
+    let mut compiler = Command::new("c++");
+    compiler
+        .args(STRICT)
+        .args(["-std=c++17", "-fsyntax-only", "own.cpp"]);
+    compiler.args(pkg_config(stage(), &["--cflags"]));
+    expect(compiler.current_dir(&place));
+    fs::remove_dir_all(&place).unwrap();
 }

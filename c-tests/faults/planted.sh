@@ -23,13 +23,22 @@ build() {
     }
 }
 
+# Compiles a suite in C, or one in C++ of two translation units.
+compile_suite() {
+    case $1 in
+    *.cpp) set -- c++ -std=c++17 "$1" "${1%.cpp}_other.cpp" ;;
+    *) set -- cc -std=c11 "$1" ;;
+    esac
+    "$@" -pthread -o "$work/suite" -I "$work/install/include" -L "$work/install/lib" -llicbak
+}
+
 # Runs a suite in a directory of its own.
 passes() {
     suite_file=$(echo "$work"/source/c-tests/*/"$1".[cp]*)
     if [ "${suite_file%.py}" != "$suite_file" ]; then
         (cd "$work/run" && PYTHONPATH=$work/source/c-tests/support timeout 600 python3 "$suite_file") >"$work/log" 2>&1
     else
-        cc -std=c11 -pthread -o "$work/suite" "$suite_file" -I "$work/install/include" -L "$work/install/lib" -llicbak
+        compile_suite "$suite_file" || exit 1
         (cd "$work/run" && timeout 600 "$work/suite") >"$work/log" 2>&1
     fi
 }
