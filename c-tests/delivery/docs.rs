@@ -204,14 +204,17 @@ fn samples() {
 #[test]
 fn windows_media_format_sdk() {
     let page = fs::read_to_string(project().join("docs/windows-media-format-sdk.md")).unwrap();
-    let header = fs::read_to_string(project().join("include/licbak.h")).unwrap();
-    let is_comment = |line: &&str| line.trim_start().starts_with(['*', '/']);
-    let code: String = header
-        .split_inclusive('\n')
-        .filter(|l| !is_comment(l))
-        .collect();
-    for name in names(&page) {
-        assert!(names(&code).any(|known| known == name), "no {name} here");
+    let code_of = |header: &str| -> String {
+        let header = fs::read_to_string(project().join("include").join(header)).unwrap();
+        let is_comment = |line: &&str| line.trim_start().starts_with(['*', '/']);
+        let lines = header.split_inclusive('\n');
+        lines.filter(|line| !is_comment(line)).collect()
+    };
+    let code = code_of("licbak.h");
+    let all_code = code.clone() + &code_of("licbak_wm.hpp");
+    for name in names(&page).filter(|name| *name != "licbak_wm") {
+        let is_known = names(&all_code).any(|known| known == name);
+        assert!(is_known, "no {name} here");
     }
     for line in code.lines().filter(|line| line.starts_with("LICBAK_API ")) {
         let function = names(line).find(|name| line.contains(&format!("{name}(")));
@@ -240,6 +243,42 @@ fn windows_media_format_sdk() {
         assert_eq!(denied.matches("not backed up: ").count(), DENIED.len());
         assert!(place.join("licenses.tar.zst").is_file());
     }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The client on that page which keeps its source, built as the page says.
+#[test]
+fn windows_media_format_sdk_client() {
+    if !has("c++") {
+        return skip("the client of the original", "no c++");
+    }
+    let place = scratch();
+    let page = read(&project().join("docs/windows-media-format-sdk.md"));
+    fs::write(place.join("backup.cpp"), quoted(&page, "cpp")).unwrap();
+    let command = page
+        .lines()
+        .find_map(|line| line.strip_prefix("    c++ "))
+        .unwrap();
+    let command = command.split_once(" $(pkg-config").unwrap().0;
+    let mut compiler = Command::new("c++");
+    compiler.args(STRICT).args(command.split(' '));
+    compiler.args(pkg_config(stage(), &["--cflags", "--libs"]));
+    compiler.arg(format!("-Wl,-rpath,{}", stage().join("lib").display()));
+    expect(compiler.current_dir(&place));
+    fs::create_dir(place.join("backups")).unwrap();
+    let client = |store: &Path| {
+        let mut client = Command::new(place.join("backup"));
+        run(client.env("LICBAK_STORE_PATH", store).current_dir(&place))
+    };
+    let restricted = "The content owner does not allow to back up a licence.\n";
+    let (status, text) = client(&licenses());
+    assert!(status.success(), "{text}");
+    assert_eq!(text, restricted.repeat(DENIED.len()) + "Saved.\n");
+    let (status, text) = client(&licenses());
+    assert!(!status.success() && text == "There is a backup already.\n");
+    fs::remove_file(place.join("backups/licenses.tar.zst")).unwrap();
+    let (status, text) = client(&place.join("nowhere"));
+    assert!(!status.success() && text == "Failed.\n", "{text}");
     fs::remove_dir_all(place).unwrap();
 }
 
