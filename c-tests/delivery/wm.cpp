@@ -3,6 +3,7 @@
 // program.
 #include <licbak_wm.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -49,6 +50,17 @@ void check_hr(HRESULT hr, HRESULT expected, int line, const char *expression)
 }
 
 #define CHECK_HR(call, expected) check_hr((call), (expected), __LINE__, #call)
+
+// Waits for what must come soon; the limit is for what never comes.
+template <class Condition>
+void await(Condition &&has_come, int line, const char *expression)
+{
+    for (int i = 0; i < 20000 && !has_come(); i++)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    check(has_come(), line, expression);
+}
+
+#define AWAIT(condition) await([&] { return condition; }, __LINE__, #condition)
 
 void write(const fs::path &path, const std::string &text)
 {
@@ -270,8 +282,7 @@ void order_of_functions()
         callback.told = 0;
         callback.ended = false;
         CHECK_HR(call(of, 3, std::uint32_t{1} /* WM_BACKUP_OVERWRITE */, as_callback), S_OK);
-        while (callback.references > 0)
-            std::this_thread::yield();
+        AWAIT(callback.references == 0);
         CHECK(callback.ended);
     };
 
@@ -311,12 +322,13 @@ void order_of_functions()
     callback.told = 0;
     callback.ended = false;
     CHECK_HR(call(restore, 3, std::uint32_t{2} /* WM_RESTORE_INDIVIDUALIZE */, as_callback), S_OK);
-    while (callback.references > 0)
-        std::this_thread::yield();
+    AWAIT(callback.references == 0);
     CHECK(callback.ended && fs::exists("store/song.lic") && call(restore, 4) == S_FALSE);
 
     CHECK_HR(call(props, 7, asked), S_OK);
     CHECK_HR(call(props, 5, asked, &type, static_cast<void *>(found), &length), NS_E_DRM_INVALID_PROPERTY);
+    CHECK_HR(call(props, 3, &after), S_OK);
+    CHECK(after == before && before == 2); // and no other
     CHECK_HR(call(props, 8), S_OK);
     CHECK_HR(call(props, 3, &after), S_OK);
     CHECK(after == 0);
@@ -390,8 +402,7 @@ void references_of_an_operation()
     };
     CHECK_HR(o.backup->BackupLicenses(0, &c), S_OK);
     CHECK_HR(c.end(), S_OK);
-    while (c.references() > 1) // given back when OnStatus has returned
-        std::this_thread::yield();
+    AWAIT(c.references() == 1); // given back when OnStatus has returned
 
     // The operation's is the only one.
     bool deleted = false;
@@ -641,8 +652,7 @@ void last_release_inside(WMT_STATUS moment, bool waits)
     std::atomic<bool> started{false};
     c.on_status = [&](WMT_STATUS status) {
         if (status == moment) {
-            while (waits && !started)
-                std::this_thread::yield();
+            AWAIT(!waits || started);
             const ULONG left = o.backup->Release();
             CHECK(left == 0 || (left == 1 && !waits));
         }
@@ -653,8 +663,7 @@ void last_release_inside(WMT_STATUS moment, bool waits)
     const HRESULT hr = c.end();
     CHECK(moment != WMT_BACKUPRESTORE_BEGIN || !waits || hr == NS_E_DRM_OPERATION_CANCELED);
     CHECK(moment != WMT_BACKUPRESTORE_END || hr == S_OK);
-    while (c.references() > 1)
-        std::this_thread::yield();
+    AWAIT(c.references() == 1);
 }
 
 // Beside OnStatus, which takes references meanwhile.
@@ -675,8 +684,7 @@ void last_release_beside()
                 begun = true;
             }
             changed.notify_all();
-            while (o.backup->CancelLicenseBackup() != E_HANDLE) // until the release waits
-                std::this_thread::yield();
+            AWAIT(o.backup->CancelLicenseBackup() == E_HANDLE); // the release waits
             void *found = nullptr;
             CHECK_HR(o.backup->QueryInterface(IID_IWMBackupRestoreProps, &found), S_OK);
             CHECK_HR(o.backup->BackupLicenses(0, &c), E_HANDLE);
@@ -709,8 +717,7 @@ void one_after_the_other()
         return S_OK;
     };
     CHECK_HR(o.backup->BackupLicenses(0, &c), S_OK);
-    while (ends < 2 || c.references() > 1)
-        std::this_thread::yield();
+    AWAIT(ends == 2 && c.references() == 1);
 }
 
 } // namespace
