@@ -39,7 +39,7 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names paths restore restore_license list info
+    roundtrip backup names paths restore restore_license list info transfer
     outcomes damage salvage rights
     events cancel lifetime reentry in_wait
     races crowd moving hygiene guest sandbox stick overtaken
@@ -83,6 +83,7 @@ fn sanitized() {
         "restore",
         "list",
         "info",
+        "transfer",
         "events",
         "lifetime",
         "reentry",

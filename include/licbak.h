@@ -76,16 +76,21 @@
  *
  * What a status callback is told. LICBAK_ stands before each name:
  *
- * | status                  | value   | hr                      | type   | what value is                    |
- * | ----------------------- | ------- | ----------------------- | ------ | -------------------------------- |
- * | WMT_BACKUPRESTORE_BEGIN | 21      | S_OK                    | DWORD  | 0; first, and once               |
- * | STATUS_PROGRESS         | 0x10001 | S_OK                    | BINARY | licbak_progress                  |
- * | WMT_RESTRICTED_LICENSE  | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup |
- * | STATUS_LICENSE_KEPT     | 0x10002 | S_FALSE                 | STRING | name; the store's version stays  |
- * | STATUS_LICENSE_DAMAGED  | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup      |
- * | STATUS_LICENSE_LEFT_OUT | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up    |
- * | WMT_ERROR               | 0       | the failure             | STRING | a sentence; once, before the end |
- * | WMT_BACKUPRESTORE_END   | 27      | the outcome             | BINARY | licbak_progress; last, and once  |
+ * | status                          | value   | hr                      | type   | what value is                        |
+ * | ------------------------------- | ------- | ----------------------- | ------ | ------------------------------------ |
+ * | WMT_BACKUPRESTORE_BEGIN         | 21      | S_OK                    | DWORD  | 0; first, and once                   |
+ * | WMT_INDIVIDUALIZE               | 24      | S_OK                    | DWORD  | 0; the user consents to this machine |
+ * | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent lacks                |
+ * | WMT_BACKUPRESTORE_CONNECTING    | 28      | S_OK                    | DWORD  | 0; the authorizer is called          |
+ * | WMT_ERROR_WITHURL               | 30      | the authorizer's        | STRING | the address that it gives            |
+ * | WMT_BACKUPRESTORE_DISCONNECTING | 29      | S_OK                    | DWORD  | 0; it has answered                   |
+ * | STATUS_PROGRESS                 | 0x10001 | S_OK                    | BINARY | licbak_progress                      |
+ * | WMT_RESTRICTED_LICENSE          | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup     |
+ * | STATUS_LICENSE_KEPT             | 0x10002 | S_FALSE                 | STRING | name; the store's version stays      |
+ * | STATUS_LICENSE_DAMAGED          | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup          |
+ * | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up        |
+ * | WMT_ERROR                       | 0       | the failure             | STRING | a sentence; once, before the end     |
+ * | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
  *
  * The flags of the functions that start an operation. licbak_restore_license takes the flags of a
  * restore; licbak_verify_backup takes none:
@@ -93,7 +98,7 @@
  * | flag                     | value | backup | restore | what it asks for                           |
  * | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
  * | WM_BACKUP_OVERWRITE      | 0x1   | yes    |         | replace the backup that is there           |
- * | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | accepted, and changes nothing              |
+ * | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | the user consents to another machine       |
  * | DRY_RUN                  | 0x100 | yes    | yes     | tell everything, write nothing             |
  * | RESTORE_OVERWRITE        | 0x200 |        | yes     | replace the store's version of a licence   |
  * | RESTORE_SALVAGE          | 0x400 |        | yes     | restore what is intact of a damaged backup |
@@ -158,8 +163,9 @@
 #define LICBAK_BACKUP_FULL 0x00000800u
 
 /**
- * For a restore: the user consents to individualizing this machine, which the original may have to
- * do before a restore. The flag is accepted, and changes nothing in this version.
+ * For a restore: the user consents to binding the licences to this machine, if the backup is of
+ * another one (LICBAK_MACHINE_OTHER). Without the consent such a backup is not restored. In the
+ * original, the user permits that this machine be individualized.
  */
 #define LICBAK_WM_RESTORE_INDIVIDUALIZE 0x00000002u
 
@@ -354,6 +360,59 @@ typedef licbak_hresult (LICBAK_CALL *licbak_status_callback)(licbak_status statu
         size_t size,
         void *context);
 
+/** What a backup says about itself. None of it is proof: whoever can write backups can forge it. */
+typedef struct licbak_backup_info {
+    /** The caller's sizeof of this struct. */
+    size_t struct_size;
+    /** The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known. */
+    int64_t created;
+    /** The number of backups so far that replaced each other, this one included: 1 and up. */
+    uint64_t generation;
+    /** Licences in the backup. */
+    uint64_t licenses;
+    /** Licences that were left out because their issuers deny backup. */
+    uint64_t restricted;
+    /** Bytes of the licences in the backup. */
+    uint64_t content_bytes;
+    /** Bytes of the backup file. */
+    uint64_t backup_bytes;
+    /** The major version of the backup's format. */
+    uint32_t version_major;
+    /** The minor version of the backup's format. */
+    uint32_t version_minor;
+    /** LICBAK_MACHINE_*. */
+    uint32_t machine;
+    /** 1 if the backup is encrypted, else 0. This version makes and reads none that is. */
+    uint32_t encrypted;
+    /**
+     * The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
+     * and a NUL.
+     */
+    char id[33];
+    /** 0. */
+    char reserved[7];
+} licbak_backup_info;
+
+/**
+ * The host's function that allows or refuses a restore, see licbak_set_authorizer.
+ *
+ * It is called on a thread of the library, possibly while the status callback runs. info is what
+ * the backup says about itself, beside MachineId as it was set at the start; it lives until the
+ * function returns. A backup whose end is lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is
+ * "", machine is LICBAK_MACHINE_UNKNOWN, and of the figures only backup_bytes is not 0. None of the
+ * facts is proof. url is url_size bytes of zeros, at present 2,084. A function that refuses may
+ * write the address of a page about it there, as UTF-8 with a NUL; anything else is not told.
+ * context is what the host gave with the function.
+ *
+ * @return LICBAK_S_OK allows the restore. A failure ends it with that code:
+ * LICBAK_NS_E_DRM_RESTORE_FRAUD, LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE, or any other. Any
+ * other success ends it with LICBAK_E_ACCESSDENIED.
+ */
+typedef licbak_hresult (LICBAK_CALL *licbak_authorize_callback)(const licbak_backup_info *info,
+        char *url,
+        size_t url_size,
+        void *context);
+
 /** A licence, on its way to the host or from it. */
 typedef struct licbak_license {
     /** The sizeof of this struct, as the side that fills it knows it. */
@@ -390,39 +449,6 @@ typedef struct licbak_license {
  */
 typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_license *license,
         void *context);
-
-/** What a backup says about itself. None of it is proof: whoever can write backups can forge it. */
-typedef struct licbak_backup_info {
-    /** The caller's sizeof of this struct. */
-    size_t struct_size;
-    /** The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known. */
-    int64_t created;
-    /** The number of backups so far that replaced each other, this one included: 1 and up. */
-    uint64_t generation;
-    /** Licences in the backup. */
-    uint64_t licenses;
-    /** Licences that were left out because their issuers deny backup. */
-    uint64_t restricted;
-    /** Bytes of the licences in the backup. */
-    uint64_t content_bytes;
-    /** Bytes of the backup file. */
-    uint64_t backup_bytes;
-    /** The major version of the backup's format. */
-    uint32_t version_major;
-    /** The minor version of the backup's format. */
-    uint32_t version_minor;
-    /** LICBAK_MACHINE_*. */
-    uint32_t machine;
-    /** 1 if the backup is encrypted, else 0. This version makes and reads none that is. */
-    uint32_t encrypted;
-    /**
-     * The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
-     * and a NUL.
-     */
-    char id[33];
-    /** 0. */
-    char reserved[7];
-} licbak_backup_info;
 
 /**
  * A store of the host's own. Each function gets the context. It returns LICBAK_S_OK or a failure,
@@ -465,6 +491,30 @@ typedef struct licbak_store {
 #define LICBAK_WMT_BACKUPRESTORE_BEGIN 21u
 
 /**
+ * The backup is of another machine, and the user consents to binding its licences to this one
+ * (LICBAK_WM_RESTORE_INDIVIDUALIZE). value is 0 (DWORD).
+ */
+#define LICBAK_WMT_INDIVIDUALIZE 24u
+
+/**
+ * The backup is of another machine, and the user's consent lacks. Without LICBAK_DRY_RUN the
+ * outcome is LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION. value is 0 (DWORD).
+ */
+#define LICBAK_WMT_NEEDS_INDIVIDUALIZATION 25u
+
+/** The host's authorizer is called when this callback has returned. value is 0 (DWORD). */
+#define LICBAK_WMT_BACKUPRESTORE_CONNECTING 28u
+
+/** The host's authorizer has answered. value is 0 (DWORD). */
+#define LICBAK_WMT_BACKUPRESTORE_DISCONNECTING 29u
+
+/**
+ * The host's authorizer refuses the restore. hr is its failure; value is the address that it gave
+ * (STRING). LICBAK_WMT_BACKUPRESTORE_DISCONNECTING follows. Not told if it gave none.
+ */
+#define LICBAK_WMT_ERROR_WITHURL 30u
+
+/**
  * The operation has ended. hr is its outcome; value is its last figures (BINARY,
  * licbak_progress). Told exactly once, and nothing comes after it.
  */
@@ -497,21 +547,6 @@ typedef struct licbak_store {
  * file, or another backup of licbak. value is "name: reason" (STRING).
  */
 #define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
-
-/** Not sent: the machine is being individualized. */
-#define LICBAK_WMT_INDIVIDUALIZE 24u
-
-/** Not sent: the machine must be individualized first. */
-#define LICBAK_WMT_NEEDS_INDIVIDUALIZATION 25u
-
-/** Not sent: connecting to the restore service. */
-#define LICBAK_WMT_BACKUPRESTORE_CONNECTING 28u
-
-/** Not sent: disconnecting from the restore service. */
-#define LICBAK_WMT_BACKUPRESTORE_DISCONNECTING 29u
-
-/** Not sent: an error with the address of a page about it. */
-#define LICBAK_WMT_ERROR_WITHURL 30u
 
 /** @} */
 
@@ -587,7 +622,10 @@ typedef struct licbak_store {
 /** The store can't be opened or read as a store of its kind. */
 #define LICBAK_NS_E_DRM_LICENSE_STORE_ERROR LICBAK_HRESULT_C(0xC00D2712)
 
-/** Not returned by this version. */
+/**
+ * The backup is of another machine, and the user has not consented to binding its licences to this
+ * one. Restoring with LICBAK_WM_RESTORE_INDIVIDUALIZE says that the user has.
+ */
 #define LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION LICBAK_HRESULT_C(0xC00D2728)
 
 /** There is a backup already, and the call did not ask to replace it. */
@@ -602,7 +640,7 @@ typedef struct licbak_store {
 /** A property that the call needs is not set. */
 #define LICBAK_NS_E_DRM_INVALID_PROPERTY LICBAK_HRESULT_C(0xC00D2749)
 
-/** Not returned by this version. */
+/** For a host's authorizer: the licences have been restored too often, or on too many machines. */
 #define LICBAK_NS_E_DRM_RESTORE_FRAUD LICBAK_HRESULT_C(0xC00D2753)
 
 /** The buffer is too small. The size has been set to the one that is needed. */
@@ -614,7 +652,7 @@ typedef struct licbak_store {
 /** The host has cancelled the operation. */
 #define LICBAK_NS_E_DRM_OPERATION_CANCELED LICBAK_HRESULT_C(0xC00D2768)
 
-/** Not returned by this version. */
+/** For a host's authorizer: the service that it asks can't be reached. */
 #define LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE LICBAK_HRESULT_C(0xC00D2846)
 
 /** There is no backup in RestorePath. */
@@ -1075,6 +1113,11 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
  * not count.
  *
+ * If MachineId says that the backup is of another machine, the user must consent to binding its
+ * licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's authorizer,
+ * if there is one, allows or refuses the restore (licbak_set_authorizer). Before both nothing is
+ * done.
+ *
  * When the backup is found right, a store of the host's own is asked for each licence, and is
  * given the licences that it is to keep.
  *
@@ -1093,7 +1136,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
- * LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
+ * LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's consent
+ * lacks; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
  * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
  * licence or a folder, or its file system can't have the name or takes it for another name;
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
@@ -1130,6 +1174,27 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *re
         const char *key_id,
         uint32_t flags,
         licbak_status_callback callback,
+        void *context);
+
+/**
+ * Sets a function of the host's own that allows or refuses each restore. So a host asks its
+ * service, counts the machines that a backup has come to, or refuses a backup that is older than
+ * one it has seen. In the original, Microsoft's License Management Service did this. It counts for
+ * the operations that start from now on. Without an authorizer every restore is free.
+ *
+ * The function is called once in each restore, after the backup has been opened and before
+ * anything else of it is read; in a dry run it is not called. LICBAK_WMT_BACKUPRESTORE_CONNECTING
+ * is told before the call and LICBAK_WMT_BACKUPRESTORE_DISCONNECTING after it. Any failure that it
+ * returns is the outcome of the operation, and nothing is restored.
+ *
+ * @param authorize The function; NULL: none.
+ * @param context Is given to the function. It must live until the next licbak_set_authorizer that
+ * succeeds, or until licbak_destroy is over.
+ * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY while an operation
+ * runs; LICBAK_E_OUTOFMEMORY.
+ */
+LICBAK_API licbak_hresult LICBAK_CALL licbak_set_authorizer(licbak_restorer *restorer,
+        licbak_authorize_callback authorize,
         void *context);
 
 /** @} */

@@ -44,6 +44,7 @@ pub enum Outcome {
     InvalidProperty,
     LicenseStoreError,
     LockViolation,
+    NeedsIndividualization,
     NotADirectory,
     NotFound,
     NotImplemented,

@@ -25,6 +25,14 @@ static licbak_hresult LICBAK_CALL count_license(const licbak_license *license, v
     return LICBAK_S_OK;
 }
 
+static licbak_hresult LICBAK_CALL count_restore(const licbak_backup_info *info, char *url, size_t url_size,
+                                                void *context)
+{
+    (void)info, (void)url, (void)url_size, (void)context;
+    atomic_fetch_add(&host_calls, 1);
+    return LICBAK_S_OK;
+}
+
 /* Where the functions would write to. */
 static struct output {
     char name[64];
@@ -45,7 +53,7 @@ static const arguments nothing, suitable = {
     .property = "StorePath", .text = "x", .key_id = "x", .value = output.value, .name = output.name,
     .count = &output.count, .name_size = &output.name_size, .size = &output.size, .type = &output.type,
     .status = count_status, .license = count_license, .outcome = &output.outcome, .progress = &output.progress,
-    .info = &output.info, .descriptor = &output.descriptor, .store = &no_store,
+    .info = &output.info, .descriptor = &output.descriptor, .store = &no_store, .authorize = count_restore,
 };
 
 /* Whether every function refuses such a handle; if not, `function` is the one that does not. */

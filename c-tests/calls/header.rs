@@ -32,7 +32,16 @@ fn generate() -> String {
     config.constant.sort_by = Some(cbindgen::SortKey::None);
     // In the order in which a reader needs them.
     let sources = [
-        "types", "hresult", "version", "restorer", "props", "backup", "restore", "reading", "store",
+        "types",
+        "hresult",
+        "version",
+        "restorer",
+        "props",
+        "backup",
+        "restore",
+        "authorizer",
+        "reading",
+        "store",
     ];
     let paths = sources.map(|noun| crate_dir.join(format!("src/abi/{noun}.rs")));
     let builder = cbindgen::Builder::new().with_config(config);
@@ -352,8 +361,7 @@ fn what_is_sent_and_what_is_taken_stands_in_the_headers_tables() {
         let is_status = ["WMT_", "STATUS_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            && !name.starts_with("WMT_TYPE_")
-            && !comment.contains("Not sent");
+            && !name.starts_with("WMT_TYPE_");
         let is_flag = ["WM_", "DRY_", "RESTORE_", "BACKUP_"]
             .iter()
             .any(|prefix| name.starts_with(prefix));

@@ -43,6 +43,10 @@ static const struct place {
     {"enumerate", licbak_backup_licenses, .function = "enumerate"},
     {"get", licbak_restore_licenses, .function = "get"},
     {"put", licbak_restore_licenses, .function = "put"},
+    {"authorize", licbak_restore_licenses, .function = "authorize", .store = "differs"},
+    {"CONNECTING", licbak_restore_licenses, .status = LICBAK_WMT_BACKUPRESTORE_CONNECTING, .store = "differs"},
+    {"ERROR_WITHURL", licbak_restore_licenses, .status = LICBAK_WMT_ERROR_WITHURL, .store = "refused",
+     .outcome = LICBAK_NS_E_DRM_RESTORE_FRAUD},
 };
 enum { PLACES = sizeof places / sizeof places[0] };
 
@@ -127,7 +131,7 @@ static licbak_hresult expected(const reentry *c)
     if (is_gone(c)) {
         return LICBAK_E_HANDLE;
     }
-    if (is_start(c->function) || c->function == N_licbak_set_store) {
+    if (is_start(c->function) || c->function == N_licbak_set_store || c->function == N_licbak_set_authorizer) {
         return there != NULL ? BUSY : LICBAK_S_OK;
     }
     switch (c->function) {
@@ -163,6 +167,12 @@ static bool destroys(const reentry *c)
 static licbak_hresult LICBAK_CALL on_status(licbak_status status, licbak_hresult hr, licbak_datatype type,
                                             const uint8_t *value, size_t size, void *context);
 
+static licbak_hresult LICBAK_CALL allow(const licbak_backup_info *info, char *url, size_t size, void *context)
+{
+    (void)info, (void)url, (void)size, (void)context;
+    return LICBAK_S_OK;
+}
+
 static licbak_hresult LICBAK_CALL take(const licbak_license *license, void *context)
 {
     (void)context;
@@ -185,7 +195,7 @@ static void act(reentry *c)
         .property = "RestorePath", .text = "x", .key_id = "0", .value = (uint8_t *)value, .name = name,
         .count = &count, .name_size = &name_size, .size = &size, .type = &type, .backup_flags = LICBAK_DRY_RUN, .status = on_status,
         .license = take, .context = &c->started, .outcome = &outcome, .progress = &progress, .info = &info,
-        .descriptor = &descriptor, .store = &store,
+        .descriptor = &descriptor, .store = &store, .authorize = allow,
     };
     licbak_restorer *r = c->state < IDLE ? c->self.r : c->other.r, *made = NULL;
     c->acted = true;
@@ -270,6 +280,17 @@ static licbak_hresult in_store(host *h, const char *function, const char *name)
     return LICBAK_S_OK;
 }
 
+static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *url, size_t size, void *context)
+{
+    reentry *c = context;
+    (void)info, (void)size;
+    if (!c->acted && c->place->function != NULL && strcmp(c->place->function, "authorize") == 0) {
+        act(c);
+    }
+    strcpy(url, "https://example.com/");
+    return c->place->outcome;
+}
+
 /* -- running a case -------------------------------------------------------------------------------------- */
 
 /* Sees an operation to its end; from here on nothing may be told any more. */
@@ -315,6 +336,9 @@ static void begin_self(reentry *c)
         }
         licbak_store store = store_of(&c->host);
         CHECK_HR(licbak_set_store(c->self.r, &store), LICBAK_S_OK);
+    }
+    if (place->op == licbak_restore_licenses) {
+        CHECK_HR(licbak_set_authorizer(c->self.r, authorize, c), LICBAK_S_OK);
     }
     if (place->op != NULL) {
         CHECK_HR(place->op(c->self.r, flags, on_status, &c->self), LICBAK_S_OK);

@@ -25,6 +25,7 @@ typedef struct arguments {
     licbak_progress *progress;
     licbak_backup_info *info;
     const licbak_store *store;
+    licbak_authorize_callback authorize;
 } arguments;
 
 #define FUNCTIONS(X) \
@@ -49,7 +50,8 @@ typedef struct arguments {
     X(licbak_verify_backup, (r, 0, a->status, a->context)) \
     X(licbak_list_backup, (r, a->license, a->context)) \
     X(licbak_get_backup_info, (r, a->info)) \
-    X(licbak_set_store, (r, a->store))
+    X(licbak_set_store, (r, a->store)) \
+    X(licbak_set_authorizer, (r, a->authorize, a->context))
 
 #define DEFINE_CALL(function, list) \
     static licbak_hresult call_##function(licbak_restorer *r, const arguments *a) \

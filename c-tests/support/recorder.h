@@ -130,6 +130,10 @@ static inline void check_value(const event *e, licbak_datatype type, const uint8
     CHECK(value != NULL);
     switch (e->status) {
     case LICBAK_WMT_BACKUPRESTORE_BEGIN:
+    case LICBAK_WMT_INDIVIDUALIZE:
+    case LICBAK_WMT_NEEDS_INDIVIDUALIZATION:
+    case LICBAK_WMT_BACKUPRESTORE_CONNECTING:
+    case LICBAK_WMT_BACKUPRESTORE_DISCONNECTING:
         CHECK_HR(e->hr, LICBAK_S_OK);
         CHECK_INT(type, LICBAK_WMT_TYPE_DWORD);
         CHECK_INT(size, 4);
@@ -148,12 +152,13 @@ static inline void check_value(const event *e, licbak_datatype type, const uint8
     case LICBAK_STATUS_LICENSE_LEFT_OUT:
     case LICBAK_STATUS_LICENSE_DAMAGED:
     case LICBAK_WMT_ERROR:
+    case LICBAK_WMT_ERROR_WITHURL:
         CHECK_INT(type, LICBAK_WMT_TYPE_STRING);
         CHECK_INT(strlen((const char *)value), size);
         CHECK(size > 0);
         if (e->status == LICBAK_STATUS_LICENSE_DAMAGED) {
             CHECK_HR(e->hr, LICBAK_NS_E_DRM_BACKUP_CORRUPT);
-        } else if (e->status == LICBAK_WMT_ERROR) {
+        } else if (e->status == LICBAK_WMT_ERROR || e->status == LICBAK_WMT_ERROR_WITHURL) {
             CHECK(e->hr < 0);
         } else {
             CHECK_HR(e->hr, LICBAK_S_FALSE);

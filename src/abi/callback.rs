@@ -90,6 +90,11 @@ impl StatusCallback {
         })
     }
 
+    /// Tells an event that has no more to say than its status.
+    fn mark(&self, status: licbak_status) -> Result<(), i32> {
+        self.call(status, LICBAK_S_OK, EventValue::Dword(0))
+    }
+
     fn call(
         &self,
         status: licbak_status,
@@ -143,10 +148,19 @@ impl EventValue {
 impl Listener for StatusCallback {
     fn tell(&self, event: Event) -> Result<(), i32> {
         match event {
-            Event::Notice(Notice::Begin) => self.call(
-                LICBAK_WMT_BACKUPRESTORE_BEGIN,
-                LICBAK_S_OK,
-                EventValue::Dword(0),
+            Event::Notice(Notice::Begin) => self.mark(LICBAK_WMT_BACKUPRESTORE_BEGIN),
+            Event::Notice(Notice::Individualize) => self.mark(LICBAK_WMT_INDIVIDUALIZE),
+            Event::Notice(Notice::NeedsIndividualization) => {
+                self.mark(LICBAK_WMT_NEEDS_INDIVIDUALIZATION)
+            }
+            Event::Notice(Notice::Connecting) => self.mark(LICBAK_WMT_BACKUPRESTORE_CONNECTING),
+            Event::Notice(Notice::Disconnecting) => {
+                self.mark(LICBAK_WMT_BACKUPRESTORE_DISCONNECTING)
+            }
+            Event::Notice(Notice::ErrorWithUrl { outcome, url }) => self.call(
+                LICBAK_WMT_ERROR_WITHURL,
+                hresult(*outcome),
+                EventValue::text(url),
             ),
             Event::Notice(Notice::Restricted { key_id }) => self.call(
                 LICBAK_WMT_RESTRICTED_LICENSE,

@@ -34,7 +34,8 @@ pub const LICBAK_E_OUTOFMEMORY: licbak_hresult = 0x8007_000E_u32 as licbak_hresu
 pub const LICBAK_E_INVALIDARG: licbak_hresult = 0x8007_0057_u32 as licbak_hresult;
 /// The store can't be opened or read as a store of its kind.
 pub const LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: licbak_hresult = 0xC00D_2712_u32 as licbak_hresult;
-/// Not returned by this version.
+/// The backup is of another machine, and the user has not consented to binding its licences to this
+/// one. Restoring with LICBAK_WM_RESTORE_INDIVIDUALIZE says that the user has.
 pub const LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: licbak_hresult =
     0xC00D_2728_u32 as licbak_hresult;
 /// There is a backup already, and the call did not ask to replace it.
@@ -45,7 +46,7 @@ pub const LICBAK_NS_E_DRM_BACKUP_CORRUPT: licbak_hresult = 0xC00D_2743_u32 as li
 pub const LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY: licbak_hresult = 0xC00D_2744_u32 as licbak_hresult;
 /// A property that the call needs is not set.
 pub const LICBAK_NS_E_DRM_INVALID_PROPERTY: licbak_hresult = 0xC00D_2749_u32 as licbak_hresult;
-/// Not returned by this version.
+/// For a host's authorizer: the licences have been restored too often, or on too many machines.
 pub const LICBAK_NS_E_DRM_RESTORE_FRAUD: licbak_hresult = 0xC00D_2753_u32 as licbak_hresult;
 /// The buffer is too small. The size has been set to the one that is needed.
 pub const LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: licbak_hresult = 0xC00D_275C_u32 as licbak_hresult;
@@ -53,7 +54,7 @@ pub const LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: licbak_hresult = 0xC00D_275C_u32 as 
 pub const LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY: licbak_hresult = 0xC00D_275D_u32 as licbak_hresult;
 /// The host has cancelled the operation.
 pub const LICBAK_NS_E_DRM_OPERATION_CANCELED: licbak_hresult = 0xC00D_2768_u32 as licbak_hresult;
-/// Not returned by this version.
+/// For a host's authorizer: the service that it asks can't be reached.
 pub const LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE: licbak_hresult =
     0xC00D_2846_u32 as licbak_hresult;
 /// There is no backup in RestorePath.
@@ -317,6 +318,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::InvalidProperty => LICBAK_NS_E_DRM_INVALID_PROPERTY,
         Outcome::LicenseStoreError => LICBAK_NS_E_DRM_LICENSE_STORE_ERROR,
         Outcome::LockViolation => LICBAK_HRESULT_ERROR_LOCK_VIOLATION,
+        Outcome::NeedsIndividualization => LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION,
         Outcome::NotFound => LICBAK_HRESULT_ERROR_NOT_FOUND,
         Outcome::NotImplemented => LICBAK_E_NOTIMPL,
         Outcome::NotADirectory => LICBAK_HRESULT_ERROR_DIRECTORY,
@@ -347,6 +349,13 @@ fn find(hr: licbak_hresult) -> Option<(&'static CStr, &'static CStr)> {
 pub(super) fn name_of(hr: licbak_hresult) -> String {
     let name = find(hr).and_then(|(name, _)| name.to_str().ok());
     name.map_or_else(String::new, |name| format!(" ({name})"))
+}
+
+/// The sentence about an outcome, to be put behind another; empty for a code that this library does
+/// not have.
+pub(super) fn message_of(hr: licbak_hresult) -> String {
+    let message = find(hr).and_then(|(_, message)| message.to_str().ok());
+    message.map_or_else(String::new, |message| format!(" {message}"))
 }
 
 /// The name of an outcome, for logs.

@@ -70,16 +70,21 @@
 //!
 //! What a status callback is told. LICBAK_ stands before each name:
 //!
-//! | status                  | value   | hr                      | type   | what value is                    |
-//! | ----------------------- | ------- | ----------------------- | ------ | -------------------------------- |
-//! | WMT_BACKUPRESTORE_BEGIN | 21      | S_OK                    | DWORD  | 0; first, and once               |
-//! | STATUS_PROGRESS         | 0x10001 | S_OK                    | BINARY | licbak_progress                  |
-//! | WMT_RESTRICTED_LICENSE  | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup |
-//! | STATUS_LICENSE_KEPT     | 0x10002 | S_FALSE                 | STRING | name; the store's version stays  |
-//! | STATUS_LICENSE_DAMAGED  | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup      |
-//! | STATUS_LICENSE_LEFT_OUT | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up    |
-//! | WMT_ERROR               | 0       | the failure             | STRING | a sentence; once, before the end |
-//! | WMT_BACKUPRESTORE_END   | 27      | the outcome             | BINARY | licbak_progress; last, and once  |
+//! | status                          | value   | hr                      | type   | what value is                        |
+//! | ------------------------------- | ------- | ----------------------- | ------ | ------------------------------------ |
+//! | WMT_BACKUPRESTORE_BEGIN         | 21      | S_OK                    | DWORD  | 0; first, and once                   |
+//! | WMT_INDIVIDUALIZE               | 24      | S_OK                    | DWORD  | 0; the user consents to this machine |
+//! | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent lacks                |
+//! | WMT_BACKUPRESTORE_CONNECTING    | 28      | S_OK                    | DWORD  | 0; the authorizer is called          |
+//! | WMT_ERROR_WITHURL               | 30      | the authorizer's        | STRING | the address that it gives            |
+//! | WMT_BACKUPRESTORE_DISCONNECTING | 29      | S_OK                    | DWORD  | 0; it has answered                   |
+//! | STATUS_PROGRESS                 | 0x10001 | S_OK                    | BINARY | licbak_progress                      |
+//! | WMT_RESTRICTED_LICENSE          | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup     |
+//! | STATUS_LICENSE_KEPT             | 0x10002 | S_FALSE                 | STRING | name; the store's version stays      |
+//! | STATUS_LICENSE_DAMAGED          | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup          |
+//! | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up        |
+//! | WMT_ERROR                       | 0       | the failure             | STRING | a sentence; once, before the end     |
+//! | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
 //!
 //! The flags of the functions that start an operation. licbak_restore_license takes the flags of a
 //! restore; licbak_verify_backup takes none:
@@ -87,7 +92,7 @@
 //! | flag                     | value | backup | restore | what it asks for                           |
 //! | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
 //! | WM_BACKUP_OVERWRITE      | 0x1   | yes    |         | replace the backup that is there           |
-//! | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | accepted, and changes nothing              |
+//! | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | the user consents to another machine       |
 //! | DRY_RUN                  | 0x100 | yes    | yes     | tell everything, write nothing             |
 //! | RESTORE_OVERWRITE        | 0x200 |        | yes     | replace the store's version of a licence   |
 //! | RESTORE_SALVAGE          | 0x400 |        | yes     | restore what is intact of a damaged backup |
@@ -110,6 +115,8 @@ pub mod props;
 pub mod backup;
 
 pub mod restore;
+
+pub mod authorizer;
 
 pub mod reading;
 

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn licbak_get_backup_info(
 }
 
 /// The facts about a backup as the host sees them.
-fn facts(info: &Info, struct_size: usize) -> licbak_backup_info {
+pub(super) fn facts(info: &Info, struct_size: usize) -> licbak_backup_info {
     let [version_major, version_minor] = info
         .version
         .map(|number| u32::try_from(number).unwrap_or(u32::MAX));

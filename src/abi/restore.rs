@@ -33,6 +33,11 @@ use crate::license::name::is_key_id;
 /// are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
 /// not count.
 ///
+/// If MachineId says that the backup is of another machine, the user must consent to binding its
+/// licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's authorizer,
+/// if there is one, allows or refuses the restore (licbak_set_authorizer). Before both nothing is
+/// done.
+///
 /// When the backup is found right, a store of the host's own is asked for each licence, and is
 /// given the licences that it is to keep.
 ///
@@ -51,7 +56,8 @@ use crate::license::name::is_key_id;
 /// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
-/// LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
+/// LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's consent
+/// lacks; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
 /// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
 /// licence or a folder, or its file system can't have the name or takes it for another name;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
@@ -130,5 +136,6 @@ fn options(flags: u32) -> Result<Options> {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,
         salvage: flags & LICBAK_RESTORE_SALVAGE != 0,
+        individualize: flags & LICBAK_WM_RESTORE_INDIVIDUALIZE != 0,
     })
 }

@@ -22,8 +22,9 @@ pub const LICBAK_WAIT_FOREVER: u32 = 0xFFFF_FFFF;
 pub const LICBAK_WM_BACKUP_OVERWRITE: u32 = 0x1;
 /// For a backup: read every licence anew, and take nothing over from the backup that is there.
 pub const LICBAK_BACKUP_FULL: u32 = 0x800;
-/// For a restore: the user consents to individualizing this machine, which the original may have to
-/// do before a restore. The flag is accepted, and changes nothing in this version.
+/// For a restore: the user consents to binding the licences to this machine, if the backup is of
+/// another one (LICBAK_MACHINE_OTHER). Without the consent such a backup is not restored. In the
+/// original, the user permits that this machine be individualized.
 pub const LICBAK_WM_RESTORE_INDIVIDUALIZE: u32 = 0x2;
 /// For a restore: a licence of the backup replaces a different licence of the same name in the
 /// store. Without this flag the store's licence stays, and LICBAK_STATUS_LICENSE_KEPT tells its
@@ -47,6 +48,19 @@ pub const LICBAK_CALL_IN_WAIT: u32 = 0x1000;
 pub const LICBAK_WMT_ERROR: licbak_status = 0;
 /// The operation begins. value is 0 (DWORD).
 pub const LICBAK_WMT_BACKUPRESTORE_BEGIN: licbak_status = 21;
+/// The backup is of another machine, and the user consents to binding its licences to this one
+/// (LICBAK_WM_RESTORE_INDIVIDUALIZE). value is 0 (DWORD).
+pub const LICBAK_WMT_INDIVIDUALIZE: licbak_status = 24;
+/// The backup is of another machine, and the user's consent lacks. Without LICBAK_DRY_RUN the
+/// outcome is LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION. value is 0 (DWORD).
+pub const LICBAK_WMT_NEEDS_INDIVIDUALIZATION: licbak_status = 25;
+/// The host's authorizer is called when this callback has returned. value is 0 (DWORD).
+pub const LICBAK_WMT_BACKUPRESTORE_CONNECTING: licbak_status = 28;
+/// The host's authorizer has answered. value is 0 (DWORD).
+pub const LICBAK_WMT_BACKUPRESTORE_DISCONNECTING: licbak_status = 29;
+/// The host's authorizer refuses the restore. hr is its failure; value is the address that it gave
+/// (STRING). LICBAK_WMT_BACKUPRESTORE_DISCONNECTING follows. Not told if it gave none.
+pub const LICBAK_WMT_ERROR_WITHURL: licbak_status = 30;
 /// The operation has ended. hr is its outcome; value is its last figures (BINARY,
 /// licbak_progress). Told exactly once, and nothing comes after it.
 pub const LICBAK_WMT_BACKUPRESTORE_END: licbak_status = 27;
@@ -65,17 +79,6 @@ pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
 /// Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
 /// file, or another backup of licbak. value is "name: reason" (STRING).
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
-
-/// Not sent: the machine is being individualized.
-pub const LICBAK_WMT_INDIVIDUALIZE: licbak_status = 24;
-/// Not sent: the machine must be individualized first.
-pub const LICBAK_WMT_NEEDS_INDIVIDUALIZATION: licbak_status = 25;
-/// Not sent: connecting to the restore service.
-pub const LICBAK_WMT_BACKUPRESTORE_CONNECTING: licbak_status = 28;
-/// Not sent: disconnecting from the restore service.
-pub const LICBAK_WMT_BACKUPRESTORE_DISCONNECTING: licbak_status = 29;
-/// Not sent: an error with the address of a page about it.
-pub const LICBAK_WMT_ERROR_WITHURL: licbak_status = 30;
 
 /// 32 bits, unsigned, in the machine's order.
 pub const LICBAK_WMT_TYPE_DWORD: licbak_datatype = 0;
@@ -243,6 +246,28 @@ pub type licbak_status_callback = Option<
         type_: licbak_datatype,
         value: *const u8,
         size: usize,
+        context: *mut c_void,
+    ) -> licbak_hresult,
+>;
+
+/// The host's function that allows or refuses a restore, see licbak_set_authorizer.
+///
+/// It is called on a thread of the library, possibly while the status callback runs. info is what
+/// the backup says about itself, beside MachineId as it was set at the start; it lives until the
+/// function returns. A backup whose end is lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is
+/// "", machine is LICBAK_MACHINE_UNKNOWN, and of the figures only backup_bytes is not 0. None of the
+/// facts is proof. url is url_size bytes of zeros, at present 2,084. A function that refuses may
+/// write the address of a page about it there, as UTF-8 with a NUL; anything else is not told.
+/// context is what the host gave with the function.
+///
+/// @return LICBAK_S_OK allows the restore. A failure ends it with that code:
+/// LICBAK_NS_E_DRM_RESTORE_FRAUD, LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE, or any other. Any
+/// other success ends it with LICBAK_E_ACCESSDENIED.
+pub type licbak_authorize_callback = Option<
+    unsafe extern "C" fn(
+        info: *const licbak_backup_info,
+        url: *mut c_char,
+        url_size: usize,
         context: *mut c_void,
     ) -> licbak_hresult,
 >;

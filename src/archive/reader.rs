@@ -55,6 +55,11 @@ impl<R: ReadAt> Reader<R> {
         &self.source
     }
 
+    /// Gives the file back.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
     /// Gives the digest that the bytes of `frame` must have.
     pub fn digest(&self, frame: usize) -> Result<Digest> {
         let digest = self.digests.get(frame).copied();

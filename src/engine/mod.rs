@@ -5,10 +5,11 @@
 //! - `backup`: a store into a backup; `restore`: a backup into a store.
 //! - `reading`: a backup opened, checked, verified, listed, asked about itself; `stop`: why work on
 //!   one stops.
-//! - `machine`: how a backup tells which machine it is of.
+//! - `machine`: how a backup tells which machine it is of; `authorizer`: who allows its restore.
 
 #![forbid(unsafe_code)]
 
+pub mod authorizer;
 pub mod backup;
 mod machine;
 pub mod operation;

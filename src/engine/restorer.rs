@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::authorizer::Authorizer;
 use super::operation::events::Listening;
 use super::operation::out_of_memory::Memory;
 use super::operation::progress::Progress;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub properties: Properties,
     /// The host's own store, in place of StorePath.
     pub host: Option<Arc<dyn Host>>,
+    /// The host's function that allows a restore.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
 }
 
 impl Settings {
@@ -233,11 +236,21 @@ impl Restorer {
 
     /// Takes the host's own store, or goes back to StorePath. The store before is dropped.
     pub fn set_host(&self, host: Option<Arc<dyn Host>>) -> Result<()> {
+        self.set_idle(|settings| settings.host = host)
+    }
+
+    /// Takes the host's authorizer, or none. The authorizer before is dropped.
+    pub fn set_authorizer(&self, authorizer: Option<Arc<dyn Authorizer>>) -> Result<()> {
+        self.set_idle(|settings| settings.authorizer = authorizer)
+    }
+
+    /// Changes settings that hold a context of the host, which the host may free afterwards.
+    fn set_idle(&self, change: impl FnOnce(&mut Settings)) -> Result<()> {
         let mut inner = self.inner.lock();
         if inner.starting || inner.running.is_some() {
             return Err(busy());
         }
-        inner.settings.host = host;
+        change(&mut inner.settings);
         Ok(())
     }
 

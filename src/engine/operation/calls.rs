@@ -1,4 +1,4 @@
-//! Calls of a host's own store on the thread that waits for the operation.
+//! Calls of a host's own store, and of its authorizer, on the thread that waits for the operation.
 //!
 //! The thread of the library that needs a call leaves it, and waits. A licence that the host emits
 //! meanwhile goes to that thread and not further on the host's: there what takes it could wait for
@@ -66,14 +66,43 @@ impl InWait {
         take: Take,
         call: impl FnOnce(&dyn Host, Take) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let events = &self.operation.events;
+        let host = Arc::clone(&self.host);
+        let call = move |take: Take| call(host.as_ref(), take);
+        self.operation.call_in_wait(take, call)
+    }
+}
+
+impl Operation {
+    /// Has the host asked something, and gives the answer.
+    pub fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        if self.caller == Caller::Own {
+            return Ok(call());
+        }
+        let answer = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&answer);
+        let nothing: Take = &mut |_| Ok(());
+        self.call_in_wait(nothing, move |_| {
+            *place.lock() = Some(call());
+            Ok(())
+        })?;
+        let answer = answer.lock().take();
+        answer.ok_or_else(Error::canceled)
+    }
+
+    fn call_in_wait(
+        self: &Arc<Self>,
+        take: Take,
+        call: impl FnOnce(Take) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let events = &self.events;
         let exchange = Arc::new(Exchange::default());
-        let (host, promise) = (Arc::clone(&self.host), Promise(Arc::clone(&exchange)));
-        let operation = Arc::clone(&self.operation);
+        let promise = Promise(Arc::clone(&exchange));
+        let operation = Arc::clone(self);
         let left = events.call(Box::new(move |tell| {
-            let result = call(host.as_ref(), &mut |license| {
-                promise.0.give(&operation, tell, &license)
-            });
+            let result = call(&mut |license| promise.0.give(&operation, tell, &license));
             match operation.home.is_home() {
                 true => {
                     promise.0.state.lock().returned = Some(result);

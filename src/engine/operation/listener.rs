@@ -22,10 +22,32 @@ pub enum Event<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     Begin,
-    Restricted { key_id: String },
-    Kept { name: String },
-    Damaged { name: String },
-    LeftOut { name: String, reason: String },
+    /// The backup is of another machine, and the user consents.
+    Individualize,
+    /// The backup is of another machine, and the user has not consented.
+    NeedsIndividualization,
+    /// The host's authorizer is called.
+    Connecting,
+    /// The host's authorizer has answered.
+    Disconnecting,
+    /// The host's authorizer refuses, and gives the address of a page about it.
+    ErrorWithUrl {
+        outcome: Outcome,
+        url: String,
+    },
+    Restricted {
+        key_id: String,
+    },
+    Kept {
+        name: String,
+    },
+    Damaged {
+        name: String,
+    },
+    LeftOut {
+        name: String,
+        reason: String,
+    },
 }
 
 /// The host's function. It is called on one thread at a time, and may call any function of the

@@ -77,9 +77,31 @@ impl Backup {
         go_on: impl Fn() -> Result<()>,
     ) -> Result<Arc<Backup>> {
         let (file, path) = existing::open(path)?;
-        let reader = Reader::open_damaged(Stored(file), || go_on().map_err(Stop::Error));
+        Backup::without_end(Stored(file), path, go_on)
+    }
+
+    /// Opens the backup's file again, without its end, which has proved damaged; `go_on` may end
+    /// it. The file stays the same, whatever has taken its name meanwhile.
+    pub fn forget_end(self: Arc<Self>, go_on: impl Fn() -> Result<()>) -> Result<Arc<Backup>> {
+        let Some(Backup { reader, path }) = Arc::into_inner(self) else {
+            return Err(Error::panicked(&"a worker holds the backup"));
+        };
+        Backup::without_end(reader.into_source(), path, go_on)
+    }
+
+    fn without_end(
+        file: Stored<File>,
+        path: AnchoredPath,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<Arc<Backup>> {
+        let reader = Reader::open_damaged(file, || go_on().map_err(Stop::Error));
         let reader = reader.map_err(|stop| stop.into_error(|fault| read_error(&path, fault)))?;
         Ok(Arc::new(Backup { reader, path }))
+    }
+
+    /// Tells whether it has an end that could be read, which states a generation.
+    pub fn has_end(&self) -> bool {
+        self.reader.trailer().generation > 0
     }
 
     pub fn file(&self) -> &File {

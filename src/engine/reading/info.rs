@@ -11,7 +11,7 @@ use crate::error::Result;
 pub struct Info {
     /// The time of creation in nanoseconds since 1970 UTC; 0 where the backup states none.
     pub created: i64,
-    /// The backup and its successors, in hexadecimal.
+    /// The backup and its successors, in hexadecimal; zeros where its end is lost.
     pub id: [u8; 32],
     pub generation: u64,
     pub machine: Machine,
@@ -35,26 +35,40 @@ pub enum Machine {
 /// Reads the end of the backup, and no licence or list; `check` allows the result.
 pub fn info(properties: &Properties, check: &dyn Fn() -> Result<()>) -> Result<Info> {
     let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
-    let trailer = backup.reader.trailer();
-    let (id, stated) = trailer.identity().map_err(|fault| backup.error(fault))?;
-    let ours = properties
-        .machine()
-        .map(|machine| machine::of_backup(machine, &id));
-    let info = Info {
-        created: parse_time(Some(&trailer.created)).unwrap_or(0),
-        id: hex(&id),
-        generation: trailer.generation,
-        machine: match (stated, ours) {
+    let info = Info::of(&backup, properties.machine())?;
+    check()?;
+    Ok(info)
+}
+
+impl Info {
+    /// Gives the facts of an open backup, beside the host's word for this machine. A backup whose
+    /// end is lost states nothing.
+    pub fn of(backup: &Backup, machine: Option<&str>) -> Result<Info> {
+        let trailer = backup.reader.trailer();
+        let mut info = Info {
+            created: parse_time(Some(&trailer.created)).unwrap_or(0),
+            id: [0; 32],
+            generation: trailer.generation,
+            machine: Machine::Unknown,
+            licenses: trailer.licenses,
+            restricted: trailer.restricted,
+            content_bytes: trailer.content_bytes,
+            backup_bytes: backup.reader.file_size(),
+            version: trailer.version,
+        };
+        if !backup.has_end() {
+            return Ok(info);
+        }
+        let (id, stated) = trailer.identity().map_err(|fault| backup.error(fault))?;
+        info.id = hex(&id);
+        info.machine = match (
+            stated,
+            machine.map(|machine| machine::of_backup(machine, &id)),
+        ) {
             (Some(stated), Some(ours)) if stated == ours => Machine::Same,
             (Some(_), Some(_)) => Machine::Other,
             _ => Machine::Unknown,
-        },
-        licenses: trailer.licenses,
-        restricted: trailer.restricted,
-        content_bytes: trailer.content_bytes,
-        backup_bytes: backup.reader.file_size(),
-        version: trailer.version,
-    };
-    check()?;
-    Ok(info)
+        };
+        Ok(info)
+    }
 }

@@ -6,12 +6,14 @@ mod selection;
 mod to_database;
 mod to_directory;
 mod to_host;
+mod transfer;
 
 pub use self::options::Options;
-use self::selection::choose;
+use self::selection::{choose, open};
 use self::to_database::restore_to_database;
 use self::to_directory::restore_to_directory;
 use self::to_host::restore_to_host;
+use self::transfer::Transfer;
 use crate::engine::operation::Story;
 use crate::engine::operation::progress::Phase;
 use crate::engine::properties::Property;
@@ -30,10 +32,16 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             "The host's store has no functions get and put, which a restore needs.",
         ));
     }
+    let transfer = Transfer {
+        machine: settings.properties.machine().map(str::to_owned),
+        authorizer: settings.authorizer.clone(),
+    };
     let workers = settings.properties.workers();
     let story: Story = Box::new(move |operation, pool| {
         operation.counters.enter(Phase::Listing, 0);
-        let choice = choose(operation, &path, key_id.as_deref(), options.salvage)?;
+        let opened = open(operation, &path, options.salvage)?;
+        transfer.permit(operation, &opened.backup, options)?;
+        let choice = choose(operation, opened, key_id.as_deref(), options.salvage)?;
         // A licence found in a damaged backup may be older than the one in the store.
         options.overwrite &= choice.damage.is_none();
         let walk = Walk {

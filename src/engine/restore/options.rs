@@ -6,6 +6,8 @@ pub struct Options {
     /// The backup's version replaces the store's.
     pub overwrite: bool,
     pub dry_run: bool,
+    /// The user consents to bind the licences to this machine, where the backup is of another.
+    pub individualize: bool,
     /// All that is intact of a damaged backup is restored.
     pub salvage: bool,
 }

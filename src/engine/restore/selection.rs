@@ -13,6 +13,13 @@ use crate::error::{Error, Outcome, Result};
 use crate::license::name;
 use crate::sys::anchored_path::AnchoredPath;
 
+/// A backup that has been opened.
+pub struct Opened {
+    pub backup: Arc<Backup>,
+    /// The fault of a backup whose end is lost.
+    damage: Option<Error>,
+}
+
 pub struct Choice {
     pub backup: Arc<Backup>,
     pub selection: Selection,
@@ -20,27 +27,40 @@ pub struct Choice {
     pub damage: Option<Error>,
 }
 
-/// Opens the backup in the directory at `path` and finds the licences that are asked for. With
-/// `salvage` a damaged backup is searched from its front.
+/// Opens the backup at `path`; with `salvage` also one whose end is lost.
+pub fn open(operation: &Operation, path: &AnchoredPath, salvage: bool) -> Result<Opened> {
+    let (backup, damage) = match Backup::open(path) {
+        Err(damage) if is_salvaged(salvage, &damage) => {
+            let ruin = Backup::open_damaged(path, || operation.check())?;
+            (ruin, Some(damage))
+        }
+        opened => (opened?, None),
+    };
+    Ok(Opened { backup, damage })
+}
+
+/// Finds the licences that are asked for. With `salvage` a damaged backup is searched from its
+/// front.
 pub fn choose(
     operation: &Operation,
-    path: &AnchoredPath,
+    opened: Opened,
     key_id: Option<&str>,
     salvage: bool,
 ) -> Result<Choice> {
-    let backup = match Backup::open(path) {
-        Err(damage) if is_salvaged(salvage, &damage) => {
-            return search(operation, path, key_id, damage);
-        }
-        opened => opened?,
-    };
+    let Opened { backup, damage } = opened;
+    if let Some(damage) = damage {
+        return search(operation, backup, key_id, damage);
+    }
     let selection = match key_id {
         Some(key_id) => find(operation, &backup, key_id).map(Selection::These),
         None if salvage => check_lists(operation, &backup).map(|()| Selection::All),
         None => Ok(Selection::All),
     };
     match selection {
-        Err(damage) if is_salvaged(salvage, &damage) => search(operation, path, key_id, damage),
+        Err(damage) if is_salvaged(salvage, &damage) => {
+            let ruin = backup.forget_end(|| operation.check())?;
+            search(operation, ruin, key_id, damage)
+        }
         selection => Ok(Choice {
             backup,
             selection: selection?,
@@ -86,11 +106,10 @@ fn check_lists(operation: &Operation, backup: &Backup) -> Result<()> {
 /// Looks for licences without the help of the members behind them.
 fn search(
     operation: &Operation,
-    path: &AnchoredPath,
+    backup: Arc<Backup>,
     key_id: Option<&str>,
     damage: Error,
 ) -> Result<Choice> {
-    let backup = Backup::open_damaged(path, || operation.check())?;
     let mut found = backup.search(|| operation.check())?;
     found.retain(|license| key_id.is_none_or(|key_id| license.key_id == key_id));
     if found.is_empty() {
