@@ -30,6 +30,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
     SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024, MACHINE_ID = 2048,
+    INDIVIDUALIZE = 4096,
     WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID
 };
 
@@ -130,8 +131,10 @@ static const struct command commands[] = {
      "Licences that STORE lacks are written; nothing is deleted. Where STORE has another version\n"
      "of a licence, it keeps its own, unless --overwrite is given. Of a damaged backup nothing is\n"
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
-     "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3.\n",
-     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | QUIET, {"RestorePath", "StorePath"},
+     "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3. With --machine-id,\n"
+     "a backup of another machine is restored only with --individualize.\n",
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | MACHINE_ID | INDIVIDUALIZE | QUIET,
+     {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
     {"verify", "[OPTION]... BACKUP", "check every byte of a backup",
@@ -187,6 +190,7 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
     const uint32_t flags = (given & OVERWRITE ? command->overwrite_flag : 0) |
                            (given & FULL ? LICBAK_BACKUP_FULL : 0) |
                            (given & SALVAGE ? LICBAK_RESTORE_SALVAGE : 0) |
+                           (given & INDIVIDUALIZE ? LICBAK_WM_RESTORE_INDIVIDUALIZE : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
     if (given & KEY_ID)
         return licbak_restore_license(restorer, arguments->key_id, flags, show_status, show);
@@ -197,6 +201,8 @@ static void tell_way_out(licbak_hresult hr, unsigned options_left)
 {
     if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
         fputs("licbak: use --overwrite to replace it\n", stderr);
+    if (hr == LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION)
+        fputs("licbak: use --individualize if the user consents\n", stderr);
     if (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (options_left & SALVAGE))
         fputs("licbak: use --salvage to restore its intact licences\n", stderr);
 }
@@ -281,6 +287,7 @@ static const struct option {
     {LEVEL, "--level", "N", "zstd compression level, at most 22"},
     {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it"},
     {MACHINE_ID, "--machine-id", "WORD", "which machine this is; the backup keeps a hash of it"},
+    {INDIVIDUALIZE, "--individualize", "", "the user consents to this machine, if the backup is of another"},
     {JSON, "--json", "", "JSON for scripts, one object a line"},
     {QUIET, "--quiet", "", "tell nothing but errors"},
     {HELP, "--help", "", "print this"},

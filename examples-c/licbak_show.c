@@ -206,6 +206,8 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
             draw_bar(show);
         else if (!show->quiet)
             tell_phase(show);
+    } else if (status == LICBAK_WMT_NEEDS_INDIVIDUALIZATION) {
+        show->lacks_consent = true;
     } else if (status == LICBAK_WMT_BACKUPRESTORE_END) {
         take_progress(show, value, size);
         clear_bar(show);
@@ -243,6 +245,8 @@ void tell_summary(const struct show *show, const char *done, bool is_whole)
     if (progress->licenses_damaged > 0)
         printf("; %" PRIu64 " lost", progress->licenses_damaged);
     putchar('\n');
+    if (show->lacks_consent)
+        puts("The backup is of another machine: restore it with --individualize.");
     tell_gone(progress->licenses_gone);
     fflush(stdout); /* before the next text on stderr */
 }

@@ -12,6 +12,7 @@ struct show {
     bool quiet, has_cursor;
     uint32_t told_phase; /* the last phase that was printed as a plain line */
     uint64_t left_out;
+    bool lacks_consent; /* to a restore of another machine's backup */
     licbak_progress progress; /* the newest */
 };
 
@@ -22,7 +23,7 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
                                        void *context);
 
 /* Prints "Restored 30 licences"; `done` is the first word. For a whole backup it also prints the
- * size. If the backup has replaced another one, a second line says how many licences of that one
+ * size. Of a dry run it says what the restore would need. If the backup has replaced another one, a second line says how many licences of that one
  * are not in the store any more. */
 void tell_summary(const struct show *show, const char *done, bool is_whole);
 

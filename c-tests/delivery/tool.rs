@@ -183,7 +183,7 @@ fn options() {
         ),
         (
             "restore",
-            "--key-id --overwrite --salvage --dry-run --quiet",
+            "--key-id --overwrite --salvage --dry-run --machine-id --individualize --quiet",
         ),
         ("verify", "--quiet"),
         ("list", "--json"),
@@ -468,6 +468,37 @@ fn info() {
     copy(&["list", "copy"], "b.lic");
     copy(&["verify", "copy"], "Verified 2");
     copy(&["restore", "copy", "restored"], "Restored 2");
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// A backup of another machine is restored with the user's consent alone.
+#[test]
+fn another_machine() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    fs::create_dir(place.join("backups")).unwrap();
+    let ours = ["backup", "--machine-id", "seat 7", "store", "backups"];
+    expect(&mut tool(&ours, &place));
+    let restore = |options: &[&str], code, words: &[&str]| {
+        let command = [&["restore"], options, &["backups", "restored"]].concat();
+        check(&command, &place, code, words);
+        assert_eq!(place.join("restored").exists(), words == ["Restored 1"]);
+        let _ = fs::remove_dir_all(place.join("restored"));
+    };
+    let (other, consent) = (["--machine-id", "seat 8"], "--individualize");
+    restore(&["--machine-id", "seat 7"], 0, &["Restored 1"]);
+    restore(&[], 0, &["Restored 1"]); // which machine this is, nobody says
+    restore(
+        &other,
+        1,
+        &["NEEDS_INDIVIDUALIZATION", "use --individualize"],
+    );
+    restore(
+        &[&other[..], &["--dry-run"]].concat(),
+        0,
+        &["Would", "with --individualize"],
+    );
+    restore(&[&other[..], &[consent]].concat(), 0, &["Restored 1"]);
     fs::remove_dir_all(place).unwrap();
 }
 
