@@ -20,11 +20,11 @@
  * - Functions of the host may throw. An exception ends the operation, and its future throws the very
  *   same exception. The future does so even if the operation could not be stopped any more, for
  *   example after the last figures of a backup that is complete by then: no exception is lost.
- * - Lifetime. An operation owns what it needs: the listener's functions and the store live until its
- *   end has been told, even if the restorer is gone or nobody keeps the future. The future's
+ * - Lifetime. An operation owns what it needs: the listener's functions, the store and the
+ *   authorizer live until its end has been told, even if the restorer is gone or nobody keeps the future. The future's
  *   destructor never blocks. When the future is ready, the operation has released them.
- * - Threads. A listener's functions are called on one thread of the library and a store's functions
- *   on another, each one call at a time. A restorer may be used from any thread, also inside those
+ * - Threads. A listener's functions are called on one thread of the library, and a store's functions
+ *   and the authorizer on another, each one call at a time. A restorer may be used from any thread, also inside those
  *   functions, but by one thread at a time, as any object of the standard library; cancel, progress,
  *   list and info are allowed at any time. A function of the host must not wait for the future of the
  *   operation that calls it.
@@ -59,7 +59,8 @@ namespace licbak {
 
 // -- errors ---------------------------------------------------------------------------------------
 
-/** The failures of licbak.h that this version returns. It may also hold a host's own HRESULT. */
+/** The failures of licbak.h, also those that only a host's authorizer returns. It may also hold a
+    host's own HRESULT. */
 enum class errc : licbak_hresult {
     not_implemented = LICBAK_E_NOTIMPL,
     pointer = LICBAK_E_POINTER,
@@ -71,13 +72,16 @@ enum class errc : licbak_hresult {
     out_of_memory = LICBAK_E_OUTOFMEMORY,
     invalid_argument = LICBAK_E_INVALIDARG,
     license_store_error = LICBAK_NS_E_DRM_LICENSE_STORE_ERROR,
+    needs_individualization = LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION,
     backup_exists = LICBAK_NS_E_DRM_BACKUP_EXISTS,
     backup_corrupt = LICBAK_NS_E_DRM_BACKUP_CORRUPT,
     busy = LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY,
     invalid_property = LICBAK_NS_E_DRM_INVALID_PROPERTY,
+    restore_fraud = LICBAK_NS_E_DRM_RESTORE_FRAUD,
     buffer_too_small = LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
     unsupported_property = LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY,
     operation_canceled = LICBAK_NS_E_DRM_OPERATION_CANCELED,
+    restore_service_unavailable = LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE,
     file_not_found = LICBAK_HRESULT_ERROR_FILE_NOT_FOUND,
     path_not_found = LICBAK_HRESULT_ERROR_PATH_NOT_FOUND,
     too_many_open_files = LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES,
@@ -243,6 +247,32 @@ struct backup_info {
     std::uint32_t version_minor = 0; ///< of the backup's format
 };
 
+/**
+ * A refusal of a restore, to be thrown by an authorizer: errc::restore_fraud,
+ * errc::restore_service_unavailable, or any other code. It may carry the address of a page about it.
+ */
+class refusal : public error {
+public:
+    /** Makes a refusal, as an error. */
+    explicit refusal(errc code, const std::string &sentence = {}, std::string address = {})
+        : error(code, sentence), address_(std::make_shared<const std::string>(std::move(address)))
+    {
+    }
+
+    /** The address, or "". */
+    const std::string &address() const noexcept { return *address_; }
+
+private:
+    std::shared_ptr<const std::string> address_; // copies without throwing
+};
+
+/**
+ * A function that allows or refuses the restore of the backup with these facts, see
+ * licbak_set_authorizer. It allows the restore by returning. An exception, a refusal or any other,
+ * ends the operation before anything is done, and the future throws it.
+ */
+using authorizer = std::function<void(const backup_info &)>;
+
 // -- operations -----------------------------------------------------------------------------------
 
 /** The flags of a backup. */
@@ -258,7 +288,9 @@ enum class restore_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
     dry_run = LICBAK_DRY_RUN,             ///< tell everything, write nothing
-    individualize = LICBAK_WM_RESTORE_INDIVIDUALIZE, ///< accepted, and changes nothing in this version
+    /** The user consents to binding the licences to this machine, if the backup is of another one.
+        Without the consent such a restore fails with errc::needs_individualization. */
+    individualize = LICBAK_WM_RESTORE_INDIVIDUALIZE,
     /** Restore the intact licences of a damaged backup, and fail with errc::backup_corrupt. Then
         progress() tells how many were restored, and notice::damaged which are lost. */
     salvage = LICBAK_RESTORE_SALVAGE,
@@ -334,6 +366,23 @@ inline license from_c(const licbak_license &l)
             l.format};
 }
 
+inline backup_info from_c(const licbak_backup_info &c)
+{
+    backup_info told;
+    told.id = c.id;
+    told.generation = c.generation;
+    told.created = std::chrono::nanoseconds(c.created);
+    told.machine = static_cast<machine>(c.machine);
+    told.encrypted = c.encrypted != 0;
+    told.licenses = c.licenses;
+    told.restricted = c.restricted;
+    told.content_bytes = c.content_bytes;
+    told.backup_bytes = c.backup_bytes;
+    told.version_major = c.version_major;
+    told.version_minor = c.version_minor;
+    return told;
+}
+
 // The library's outcome when a function of the host has thrown. The exception itself waits in C++.
 constexpr licbak_hresult thrown_hresult = LICBAK_E_ABORT;
 
@@ -403,6 +452,19 @@ struct c_store {
     }
 };
 
+// An authorizer as C sees it.
+struct c_authorizer {
+    authorizer function;
+    std::exception_ptr thrown; // as in c_store
+
+    static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *, std::size_t,
+                                                void *context) noexcept
+    {
+        auto &self = *static_cast<c_authorizer *>(context);
+        return contain(self.thrown, [&] { self.function(from_c(*info)); });
+    }
+};
+
 // The sentence about a restorer's last failure.
 inline std::string last_sentence(licbak_restorer *handle)
 {
@@ -424,6 +486,7 @@ inline void check(licbak_hresult hr)
 struct operation {
     listener told;
     std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
+    std::shared_ptr<c_authorizer> authorizer; // likewise
     std::promise<result> outcome;
     result gathered;
     std::string sentence;
@@ -467,11 +530,15 @@ struct operation {
     static void end(std::unique_ptr<operation> self, licbak_hresult hr)
     {
         std::exception_ptr failure = std::exchange(self->thrown, nullptr);
-        if (self->store != nullptr) {
-            std::exception_ptr by_store = std::exchange(self->store->thrown, nullptr);
+        const auto fetch = [&failure](std::exception_ptr &kept) {
+            std::exception_ptr later = std::exchange(kept, nullptr);
             if (failure == nullptr)
-                failure = by_store;
-        }
+                failure = later;
+        };
+        if (self->store != nullptr)
+            fetch(self->store->thrown);
+        if (self->authorizer != nullptr)
+            fetch(self->authorizer->thrown);
         if (failure == nullptr && LICBAK_FAILED(hr))
             contain(failure, [&] { throw error(static_cast<errc>(hr), self->sentence); });
         std::promise<result> outcome = std::move(self->outcome);
@@ -513,6 +580,7 @@ public:
     restorer &operator=(restorer other) noexcept
     {
         store_.swap(other.store_);
+        authorizer_.swap(other.authorizer_);
         handle_.swap(other.handle_);
         return *this;
     }
@@ -538,7 +606,8 @@ public:
         set_number("CompressionLevel", static_cast<std::uint32_t>(level));
     }
 
-    /** Which machine this is, in the host's own words. A backup keeps a keyed hash of it. */
+    /** Which machine this is, in the host's own words. A backup keeps a keyed hash of it, and a
+        restore of another machine's backup needs restore_flags::individualize. */
     void set_machine_id(const std::string &id)
     {
         set("MachineId", LICBAK_WMT_TYPE_STRING, id.c_str(), id.size());
@@ -556,6 +625,17 @@ public:
         const licbak_store c = next != nullptr ? next->c() : licbak_store{};
         detail::check(licbak_set_store(handle(), next != nullptr ? &c : nullptr));
         store_ = std::move(next);
+    }
+
+    /** Sets the function that allows or refuses each restore; nullptr: none, and restores are free. */
+    void set_authorizer(authorizer function)
+    {
+        std::shared_ptr<detail::c_authorizer> next;
+        if (function != nullptr)
+            next.reset(new detail::c_authorizer{std::move(function), nullptr});
+        detail::check(licbak_set_authorizer(
+            handle(), next != nullptr ? detail::c_authorizer::authorize : nullptr, next.get()));
+        authorizer_ = std::move(next);
     }
 
     // Operations. Each starts, runs by itself, and makes its future ready once. If another
@@ -638,19 +718,7 @@ public:
         const licbak_hresult hr = licbak_get_backup_info(handle(), &c);
         if (LICBAK_FAILED(hr))
             throw error(static_cast<errc>(hr), detail::last_sentence(handle()));
-        backup_info told;
-        told.id = c.id;
-        told.generation = c.generation;
-        told.created = std::chrono::nanoseconds(c.created);
-        told.machine = static_cast<machine>(c.machine);
-        told.encrypted = c.encrypted != 0;
-        told.licenses = c.licenses;
-        told.restricted = c.restricted;
-        told.content_bytes = c.content_bytes;
-        told.backup_bytes = c.backup_bytes;
-        told.version_major = c.version_major;
-        told.version_minor = c.version_minor;
-        return told;
+        return detail::from_c(c);
     }
 
     /** The restorer for licbak.h, for properties that are not here. Do not destroy it. */
@@ -680,6 +748,7 @@ private:
         auto started = std::make_unique<detail::operation>();
         started->told = std::move(told);
         started->store = store_;
+        started->authorizer = authorizer_;
         std::future<result> future = started->outcome.get_future();
 
         // From here on without *this, which a function of the host may destroy before this one
@@ -695,8 +764,9 @@ private:
         return future;
     }
 
-    // In this order: the library must be done with the store before that goes.
+    // In this order: the library must be done with these before they go.
     std::shared_ptr<detail::c_store> store_;
+    std::shared_ptr<detail::c_authorizer> authorizer_;
     std::unique_ptr<licbak_restorer, detail::destroy> handle_;
 };
 

@@ -477,6 +477,41 @@ void no_license_is_missing_silently()
     }
 }
 
+// An authorizer: what it is told, what its exceptions do, and how long it lives.
+void authorizer()
+{
+    const place p("authorizer");
+    licbak::restorer r = p.restorer();
+    r.set_machine_id("seat 7");
+    (void)r.backup().get();
+    const licbak::backup_info facts = r.info();
+    const auto alive = std::make_shared<int>(0);
+    std::string asked;
+    r.set_authorizer([&asked, alive](const licbak::backup_info &info) {
+        asked = info.id + (info.machine == licbak::machine::same ? " same" : "");
+        if (++*alive == 1)
+            throw licbak::refusal(licbak::errc::restore_fraud, "Enough.", "https://example.com/");
+        if (*alive == 2)
+            throw 7;
+    });
+    const auto refused = CAUGHT(licbak::refusal, r.restore().get());
+    CHECK(refused.code() == licbak::errc::restore_fraud && refused.address() == "https://example.com/");
+    CHECK(std::string("Enough.") == refused.what());
+    CHECK(asked == facts.id + " same");
+    CHECK(CAUGHT(int, r.restore().get()) == 7);
+    CHECK(r.restore(licbak::restore_flags::dry_run).get().figures.licenses_done > 0 && *alive == 2);
+    (void)r.restore().get();
+    CHECK(*alive == 3);
+    r.set_machine_id("seat 8");
+    CHECK_FAILS(r.restore().get(), needs_individualization);
+    CHECK(*alive == 3);
+    (void)r.restore(licbak::restore_flags::individualize).get();
+    CHECK(*alive == 4);
+    r.set_authorizer(nullptr);
+    CHECK(alive.use_count() == 1);
+    (void)r.restore(licbak::restore_flags::individualize).get();
+}
+
 // What was started by the C functions is waited for no longer than a moment.
 void started_in_c()
 {
@@ -676,6 +711,7 @@ int main()
         host_store();
         host_store_that_throws();
         no_license_is_missing_silently();
+        authorizer();
         started_in_c();
         cancel();
         destroyed_while_it_runs();
