@@ -7,7 +7,9 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,32 +70,42 @@ enum {
     row_max = 64 + 1024 + key_id_width + 4000 /* columns, and the longest key ID and name */
 };
 
-/* Puts blanks up to the width of a column, which some texts exceed, and two more. The width on a
- * terminal is about one column for each character of UTF-8. */
-static char *end_column(const char *start, char *end, int width)
+/* Puts blanks up to the width of a column, which some texts exceed, and two more. */
+static char *end_column(char *end, ptrdiff_t left)
 {
-    for (const char *at = start; at < end; at++)
-        width -= ((unsigned char)*at & 0xC0) != 0x80;
-    for (int blanks = 2 + (width > 0 ? width : 0); blanks > 0; blanks--)
-        *end++ = ' ';
-    return end;
+    const size_t blanks = 2 + (left > 0 ? (size_t)left : 0);
+    memset(end, ' ', blanks);
+    return end + blanks;
 }
 
-static char *put_column(char *to, const char *text, int width)
+static char *put_word(char *to, const char *word, ptrdiff_t width)
 {
-    return end_column(to, copy_safely(to, text), width);
+    const size_t length = strlen(word);
+    memcpy(to, word, length);
+    return end_column(to + length, width - (ptrdiff_t)length);
+}
+
+static char *put_text(char *to, const char *text, ptrdiff_t width)
+{
+    char *end = copy_safely(to, text);
+    /* The width on a terminal is about one column for each character of UTF-8. */
+    for (const char *at = to; at < end; at++)
+        width -= ((unsigned char)*at & 0xC0) != 0x80;
+    return end_column(end, width);
 }
 
 static char *put_size(char *to, size_t size)
 {
-    char digits[] = "                    ";
-    size_t first = sizeof digits - 1;
+    enum { width = 8, most = 20 };
+    char digits[most];
+    int first = most;
     do
         digits[--first] = (char)('0' + size % 10);
     while ((size /= 10) > 0);
-    if (first > sizeof digits - 1 - 8)
-        first = sizeof digits - 1 - 8;
-    return put_column(to, digits + first, 0);
+    while (first > most - width)
+        digits[--first] = ' ';
+    memcpy(to, digits + first, (size_t)(most - first));
+    return end_column(to + (most - first), 0);
 }
 
 /* A row is put together before it is printed: a list may have millions. */
@@ -101,10 +113,10 @@ static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void 
 {
     char row[row_max], *end = row;
     (void)context;
-    end = put_column(end, format_word(license->format), 6);
-    end = put_column(end, right_word(license->backup_right), 8);
+    end = put_word(end, format_word(license->format), 6);
+    end = put_word(end, right_word(license->backup_right), 8);
     end = put_size(end, license->content_size);
-    end = put_column(end, license->key_id, key_id_width);
+    end = put_text(end, license->key_id, key_id_width);
     end = copy_safely(end, license->name);
     *end++ = '\n';
     fwrite(row, 1, (size_t)(end - row), stdout);

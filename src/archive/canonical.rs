@@ -19,8 +19,8 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
     let line = LicenseLine {
         name: text.after(r#"{"name":"#)?.string()?,
         key_id: text.after(r#","key_id":"#)?.string()?,
-        format: text.after(r#","format":"#)?.string()?,
-        right: text.after(r#","right":"#)?.string()?,
+        format: text.after(r#","format":"#)?.word()?,
+        right: text.after(r#","right":"#)?.word()?,
         size: text.after(r#","size":"#)?.natural()?,
         modified: match text.after(r#","modified":"#)?.after("null") {
             Some(_) => None,
@@ -50,6 +50,15 @@ impl<'a> Text<'a> {
         let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
         self.0 = rest.strip_prefix('"')?;
         Some(string.into())
+    }
+
+    /// Reads a short string, for which there is a quicker way.
+    fn word(&mut self) -> Option<Cow<'a, str>> {
+        let text = self.0.strip_prefix('"')?;
+        let end = text.bytes().position(|byte| byte == b'"')?;
+        let (word, rest) = text.split_at_checked(end)?;
+        self.0 = rest.strip_prefix('"')?;
+        Some(word.into())
     }
 
     /// Reads a number of at most nineteen digits, so that it fits.
