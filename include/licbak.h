@@ -183,8 +183,8 @@
 #define LICBAK_DRY_RUN 0x00000100u
 
 /**
- * For every operation: the host's functions (status, store) are called inside licbak_wait, on the
- * thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
+ * For every operation: the host's functions (status, store, authorizer) are called inside
+ * licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
  * thread has its own thread called, and an event loop decides when.
  *
  * The operation waits for the host where it has to: without a licbak_wait now and then it does not

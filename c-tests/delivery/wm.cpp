@@ -3,6 +3,7 @@
 // program.
 #include <licbak_wm.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -89,6 +90,8 @@ struct event {
     std::u16string text; // of a STRING
 };
 
+void check_individualization(const BYTE *value);
+
 // A client's callback, whose references are counted and, if it is not on the heap, only counted.
 class client final : public IWMStatusCallback {
 public:
@@ -125,6 +128,10 @@ public:
         if (type == WMT_TYPE_STRING) {
             CHECK(reinterpret_cast<std::uintptr_t>(value) % alignof(WCHAR) == 0);
             told.text = reinterpret_cast<const WCHAR *>(value);
+        }
+        if (status == WMT_INDIVIDUALIZE) {
+            CHECK(type == WMT_TYPE_BINARY);
+            check_individualization(value);
         }
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -456,33 +463,42 @@ void events()
     CHECK(left_out && progress);
 }
 
-// The event is told by restores onto another machine only; here the library's place is taken.
+// What the event comes with, as clients read it: a structure, whose text is empty, not NULL.
+void check_individualization(const BYTE *value)
+{
+    const auto *told = reinterpret_cast<const WM_INDIVIDUALIZE_STATUS *>(value);
+    CHECK_HR(told->hr, S_OK);
+    CHECK(told->enIndiStatus == INDI_SUCCEED && *told->pszIndiRespUrl == 0 && told->dwHTTPReadTotal == 0);
+}
+
+bool was_told(const std::vector<event> &events, WMT_STATUS status)
+{
+    return std::any_of(events.begin(), events.end(), [&](const event &e) { return e.status == status; });
+}
+
+// A restore onto another machine needs consent.
 void individualization()
 {
-    struct reader {
-        static HRESULT read(BYTE *value)
-        {
-            const auto *told = reinterpret_cast<const WM_INDIVIDUALIZE_STATUS *>(value);
-            return told->hr == S_OK && told->enIndiStatus == INDI_SUCCEED && *told->pszIndiRespUrl == 0 &&
-                           told->dwHTTPReadTotal == 0
-                       ? S_OK
-                       : E_FAIL;
-        }
-    };
-    struct final_client final : public IWMStatusCallback {
-        HRESULT STDMETHODCALLTYPE QueryInterface(REFIID, void **) override { return E_NOINTERFACE; }
-        ULONG STDMETHODCALLTYPE AddRef() override { return 2; }
-        ULONG STDMETHODCALLTYPE Release() override { return 1; }
-        HRESULT STDMETHODCALLTYPE OnStatus(WMT_STATUS, HRESULT, WMT_ATTR_DATATYPE type, BYTE *value, void *) override
-        {
-            return type == WMT_TYPE_BINARY ? reader::read(value) : E_FAIL;
-        }
-    } c;
-    licbak::wm::detail::operation<false> running{&c};
-    const std::uint32_t zero = 0;
-    CHECK_HR(running.tell(LICBAK_WMT_INDIVIDUALIZE, LICBAK_S_OK, LICBAK_WMT_TYPE_DWORD,
-                          reinterpret_cast<const std::uint8_t *>(&zero), sizeof zero, &running),
-             S_OK);
+    make_place();
+    object o;
+    client c;
+    o.set(u"StorePath", u"store");
+    o.set(u"MachineId", u"one");
+    CHECK_HR(o.backup->BackupLicenses(0, &c), S_OK);
+    CHECK_HR(c.end(), S_OK);
+    fs::remove("store/song.lic");
+    o.set(u"MachineId", u"two");
+    CHECK(!was_told(c.take(), WMT_INDIVIDUALIZE));
+    CHECK_HR(o.restore->RestoreLicenses(0, &c), S_OK);
+    CHECK_HR(c.end(), NS_E_DRM_NEEDS_INDIVIDUALIZATION);
+    std::vector<event> events = c.take();
+    CHECK(was_told(events, WMT_NEEDS_INDIVIDUALIZATION) && !was_told(events, WMT_INDIVIDUALIZE));
+    CHECK(!fs::exists("store/song.lic"));
+    CHECK_HR(o.restore->RestoreLicenses(WM_RESTORE_INDIVIDUALIZE, &c), S_OK);
+    CHECK_HR(c.end(), S_OK);
+    events = c.take();
+    CHECK(was_told(events, WMT_INDIVIDUALIZE) && !was_told(events, WMT_NEEDS_INDIVIDUALIZATION));
+    CHECK(fs::exists("store/song.lic"));
 }
 
 void answers()

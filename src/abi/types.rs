@@ -34,8 +34,8 @@ pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
-/// For every operation: the host's functions (status, store) are called inside licbak_wait, on the
-/// thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
+/// For every operation: the host's functions (status, store, authorizer) are called inside
+/// licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
 /// thread has its own thread called, and an event loop decides when.
 ///
 /// The operation waits for the host where it has to: without a licbak_wait now and then it does not
