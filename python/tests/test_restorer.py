@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -116,6 +117,53 @@ def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
         licbak.info(backup, machine_id="a\0b")
 
 
+def test_a_backup_of_another_machine(store: Path, backup: Path, tmp_path: Path) -> None:
+    with licbak.Restorer(store=store, backup=backup, machine_id="seat 7") as restorer:
+        restorer.backup()
+    target = tmp_path / "target"
+    with licbak.Restorer(store=target, backup=backup, machine_id="seat 8") as restorer:
+        for restore in (restorer.restore, partial(restorer.restore_license, "film")):
+            with pytest.raises(licbak.NeedsIndividualization, match="seat|MachineId"):
+                restore()
+        assert not target.exists()
+        assert restorer.restore(dry_run=True).licenses > 0
+        assert restorer.restore(individualize=True).licenses > 0
+
+
+def test_an_authorizer(store: Path, backup: Path, tmp_path: Path) -> None:
+    asked: list[licbak.Info] = []
+
+    class Refused(Exception):
+        pass
+
+    def refuse(info: licbak.Info) -> None:
+        asked.append(info)
+        raise Refused
+
+    def asks_nobody(info: licbak.Info) -> bool:
+        return False
+
+    target = tmp_path / "target"
+    with licbak.Restorer(store=target, backup=backup, authorizer=refuse) as restorer:
+        with licbak.Restorer(store=store, backup=backup) as other:
+            other.backup()
+        with pytest.raises(Refused):
+            restorer.restore()
+        assert asked == [restorer.info()]
+        assert restorer.restore(dry_run=True).licenses > 0
+        assert len(asked) == 1
+    wrong: Any = asks_nobody
+    with licbak.Restorer(store=target, backup=backup, authorizer=wrong) as restorer:
+        with pytest.raises(TypeError, match="None or raise"):
+            restorer.restore()
+    assert not target.exists()
+    with licbak.Restorer(store=target, backup=backup, authorizer=asked.append) as restorer:
+        assert restorer.restore().licenses > 0
+    none: Any = 7
+    with pytest.raises(TypeError, match="authorizer"):
+        licbak.Restorer(authorizer=none)
+
+
 def test_a_list_may_be_left_at_any_point(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = make_many(backup)
     with licbak.Restorer(backup=backup) as restorer:
@@ -167,7 +215,7 @@ def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
 
 @pytest.mark.parametrize(("told", "gone"), [(0, 0), (3, 3), (2**64 - 1, None)])
 def test_what_is_gone(told: int, gone: Optional[int]) -> None:
-    operation = _operation.Operation(None, None, None, lambda: None)
+    operation = _operation.Operation(None, (), None, lambda: None)
     figures = _c.Progress(licenses_skipped=2, licenses_gone=told)
     end = _c.Status.WMT_BACKUPRESTORE_END
     operation.take(end, _c.Hr.S_OK, ctypes.addressof(figures), ctypes.sizeof(figures))

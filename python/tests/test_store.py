@@ -137,7 +137,7 @@ def test_a_licence_that_is_none(
     license: Any, kind: type[BaseException], words: str, backup: Path
 ) -> None:
     with licbak.Restorer(store=Memory(), backup=backup) as restorer:
-        restorer._host.store.licenses["a"] = license  # type: ignore[union-attr]
+        restorer._hosts[0].called.licenses["a"] = license
         with pytest.raises(kind, match=words):
             restorer.backup()
 

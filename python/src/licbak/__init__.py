@@ -10,6 +10,7 @@ from types import FunctionType
 
 from . import _c
 from ._aio import AsyncRestorer
+from ._authorizer import Authorizer
 from ._errors import (
     AccessDenied,
     BackupCorrupt,
@@ -20,6 +21,7 @@ from ._errors import (
     DiskFull,
     Error,
     InvalidArgument,
+    NeedsIndividualization,
     NoBackup,
     NoDirectory,
     NotADirectory,
@@ -38,6 +40,7 @@ __version__: str = _c.version().decode()
 __all__ = [
     "AccessDenied",
     "AsyncRestorer",
+    "Authorizer",
     "BackupCorrupt",
     "BackupExists",
     "Busy",
@@ -51,6 +54,7 @@ __all__ = [
     "LeftOut",
     "License",
     "Machine",
+    "NeedsIndividualization",
     "NoBackup",
     "NoDirectory",
     "NotADirectory",

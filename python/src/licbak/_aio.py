@@ -26,7 +26,8 @@ class AsyncRestorer(BaseRestorer):
     No thread of Python waits for an operation. A task that is cancelled cancels its operation, and
     `CancelledError` is raised when the operation has ended. `on_progress` is called in the loop's
     thread. An exception from it ends the operation and is raised by the call. The methods of a
-    store of the program's own are plain functions. They are called on a thread of the library.
+    store of the program's own and the authorizer are plain functions. They are called on a thread
+    of the library.
     """
 
     async def backup(
@@ -47,10 +48,11 @@ class AsyncRestorer(BaseRestorer):
         overwrite: bool = False,
         salvage: bool = False,
         dry_run: bool = False,
+        individualize: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.restore`."""
-        flags = restore_flags(overwrite, salvage, dry_run)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize)
         return await self._run(_c.restore_licenses, flags, on_progress)
 
     async def restore_license(
@@ -60,10 +62,11 @@ class AsyncRestorer(BaseRestorer):
         overwrite: bool = False,
         salvage: bool = False,
         dry_run: bool = False,
+        individualize: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.restore_license`."""
-        flags = restore_flags(overwrite, salvage, dry_run)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize)
         return await self._run(restore_license_of(key_id), flags, on_progress)
 
     async def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
@@ -119,7 +122,7 @@ class AsyncRestorer(BaseRestorer):
 
         operation = Operation(
             self,
-            self._host,
+            self._hosts,
             None if on_progress is None else lambda progress: in_loop(show, progress),
             lambda: in_loop(over.set_result, None),
         )

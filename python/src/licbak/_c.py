@@ -22,6 +22,7 @@ class Hr(enum.IntEnum):
     E_HANDLE = 0x80070006
     E_OUTOFMEMORY = 0x8007000E
     E_INVALIDARG = 0x80070057
+    NS_E_DRM_NEEDS_INDIVIDUALIZATION = 0xC00D2728
     NS_E_DRM_BACKUP_EXISTS = 0xC00D2742
     NS_E_DRM_BACKUP_CORRUPT = 0xC00D2743
     NS_E_DRM_BACKUPRESTORE_BUSY = 0xC00D2744
@@ -62,6 +63,7 @@ class Flag(enum.IntFlag):
     """The flags of an operation."""
 
     WM_BACKUP_OVERWRITE = 0x001
+    WM_RESTORE_INDIVIDUALIZE = 0x002
     DRY_RUN = 0x100
     RESTORE_OVERWRITE = 0x200
     RESTORE_SALVAGE = 0x400
@@ -147,9 +149,13 @@ LicenseCallback = ctypes.CFUNCTYPE(HRESULT, ctypes.POINTER(License), CONTEXT)
 Enumerate = ctypes.CFUNCTYPE(HRESULT, CONTEXT, LicenseCallback, CONTEXT)
 Get = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.c_char_p, LicenseCallback, CONTEXT)
 Put = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.POINTER(License))
+Authorize = ctypes.CFUNCTYPE(
+    HRESULT, ctypes.POINTER(BackupInfo), ctypes.c_void_p, ctypes.c_size_t, CONTEXT
+)
 
 if TYPE_CHECKING:
     LicensePointer = ctypes._Pointer[License]
+    BackupInfoPointer = ctypes._Pointer[BackupInfo]
 
 
 class Store(ctypes.Structure):
@@ -207,6 +213,7 @@ set_prop = _declare(
     "set_prop", HANDLE, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t
 )
 set_store = _declare("set_store", HANDLE, ctypes.POINTER(Store))
+set_authorizer = _declare("set_authorizer", HANDLE, Authorize, CONTEXT)
 backup_licenses = _declare("backup_licenses", *_OPERATION)
 restore_licenses = _declare("restore_licenses", *_OPERATION)
 restore_license = _declare("restore_license", HANDLE, ctypes.c_char_p, *_OPERATION[1:])

@@ -66,6 +66,10 @@ class BackupCorrupt(Error):
     """
 
 
+class NeedsIndividualization(Error):
+    """The backup is of another machine, and the call did not say that the user consents."""
+
+
 class NotFound(Error, LookupError):
     """No licence of the backup has this key ID."""
 
@@ -95,6 +99,7 @@ class InvalidArgument(Error, ValueError):
 
 
 _CLASSES: dict[int, type[Error]] = {
+    Hr.NS_E_DRM_NEEDS_INDIVIDUALIZATION: NeedsIndividualization,
     Hr.NS_E_DRM_BACKUP_EXISTS: BackupExists,
     Hr.HRESULT_ERROR_EMPTY: NothingBackedUp,
     Hr.HRESULT_ERROR_FILE_NOT_FOUND: NoBackup,

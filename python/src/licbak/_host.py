@@ -1,4 +1,7 @@
-"""A store of the program's own as the library sees it: C functions that call its methods."""
+"""A store of the program's own as the library sees it: C functions that call its methods.
+
+`Host` is what a store has in common with an authorizer.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +13,52 @@ from . import _c
 from ._c import Hr
 from ._licenses import Format, License, Right
 
-# The library gets keys, and calls functions that are never freed. A store lives as long as its
+# The library gets keys, and calls functions that are never freed. A host lives as long as its
 # restorer or an operation on it.
-_stores: weakref.WeakValueDictionary[int, HostStore] = weakref.WeakValueDictionary()
+_hosts: weakref.WeakValueDictionary[int, Host] = weakref.WeakValueDictionary()
 
 
-class HostStore:
-    """Passes the library's calls to a store, and keeps the exceptions of its methods."""
+class Host:
+    """Passes the library's calls to an object of the program, and keeps its exceptions."""
 
-    def __init__(self, store: Any) -> None:
-        self.store = store
+    def __init__(self, called: Any) -> None:
+        self.called = called
         self.raised: Optional[BaseException] = None
 
-    def functions(self) -> _c.Store:
-        """The C functions; NULL for each method that the store lacks."""
-        _stores[id(self)] = self
-        functions = _c.Store(struct_size=ctypes.sizeof(_c.Store), context=id(self))
-        for name, function in _FUNCTIONS:
-            if hasattr(self.store, name):
-                setattr(functions, name, function)
-        return functions
+    def key(self) -> int:
+        """The context for the C functions."""
+        _hosts[id(self)] = self
+        return id(self)
 
     def take_raised(self) -> Optional[BaseException]:
-        """The exception that a method has raised since the last call of this function."""
+        """The exception that the object has raised since the last call of this function."""
         raised, self.raised = self.raised, None
         return raised
 
     def call(self, function: Callable[[Any], int]) -> int:
-        """Gives the store to `function`, and keeps its exception."""
+        """Gives the object to `function`, and keeps its exception."""
         try:
-            return function(self.store)
+            return function(self.called)
         except BaseException as error:
             self.raised = error
             return Hr.E_ABORT
 
 
-def _call(context: int, function: Callable[[Any], int]) -> int:
-    host = _stores.get(context)
+class HostStore(Host):
+    """A store."""
+
+    def functions(self) -> _c.Store:
+        """The C functions; NULL for each method that the store lacks."""
+        functions = _c.Store(struct_size=ctypes.sizeof(_c.Store), context=self.key())
+        for name, function in _FUNCTIONS:
+            if hasattr(self.called, name):
+                setattr(functions, name, function)
+        return functions
+
+
+def call_host(context: int, function: Callable[[Any], int]) -> int:
+    """Gives the object of this key to `function`, and keeps its exception."""
+    host = _hosts.get(context)
     return Hr.E_HANDLE if host is None else host.call(function)
 
 
@@ -58,7 +70,7 @@ def _enumerate(context: int, emit: Any, emit_context: int) -> int:
                 return hr
         return Hr.S_OK
 
-    return _call(context, give_all)
+    return call_host(context, give_all)
 
 
 def _get(context: int, name: bytes, emit: Any, emit_context: int) -> int:
@@ -66,7 +78,7 @@ def _get(context: int, name: bytes, emit: Any, emit_context: int) -> int:
         license = store.get(name.decode())
         return Hr.S_OK if license is None else _give(license, emit, emit_context)
 
-    return _call(context, give_one)
+    return call_host(context, give_one)
 
 
 def _put(context: int, license: _c.LicensePointer) -> int:
@@ -76,7 +88,7 @@ def _put(context: int, license: _c.LicensePointer) -> int:
         store.put(license_of(told, content))
         return Hr.S_OK
 
-    return _call(context, put)
+    return call_host(context, put)
 
 
 _FUNCTIONS = (

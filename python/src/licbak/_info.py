@@ -57,6 +57,11 @@ def info_of(handle: int) -> Info:
     """What the backup of this restorer says about itself."""
     told = _c.BackupInfo(struct_size=ctypes.sizeof(_c.BackupInfo))
     check_call(handle, _c.get_backup_info(handle, ctypes.byref(told)))
+    return info_from(told)
+
+
+def info_from(told: _c.BackupInfo) -> Info:
+    """The Python object for the facts from the library."""
     return Info(
         id=told.id.decode(),
         generation=told.generation,

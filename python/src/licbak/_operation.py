@@ -6,12 +6,13 @@ import ctypes
 import itertools
 import os
 import time
+from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from . import _c
 from ._c import Hr, Status
 from ._errors import check_call, error_of
-from ._host import HostStore
+from ._host import Host
 from ._report import NOTHING, LeftOut, Progress, Result
 
 ProgressCallback = Callable[[Progress], object]
@@ -34,12 +35,12 @@ class Operation:
     def __init__(
         self,
         restorer: object,
-        host: Optional[HostStore],
+        hosts: Iterable[Host],
         on_progress: Optional[ProgressCallback],
         on_end: Callable[[], object],
     ) -> None:
         self._restorer = restorer
-        self._host = host
+        self._hosts = tuple(hosts)
         self._on_progress = on_progress
         self._on_end = on_end
         self._key = next(_keys)
@@ -126,8 +127,8 @@ class Operation:
             skipped=figures.licenses_skipped,
             gone=None if figures.licenses_gone == _c.UNTOLD else figures.licenses_gone,
         )
-        if self._host is not None:
-            self.stop_for(self._host.take_raised())
+        for host in self._hosts:
+            self.stop_for(host.take_raised())
 
     def stop_for(self, raised: Optional[BaseException]) -> None:
         """Keeps the first exception that a function of the program has raised."""

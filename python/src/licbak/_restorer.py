@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
 
 from . import _c
+from ._authorizer import Authorizer, HostAuthorizer
 from ._c import Datatype, Flag
 from ._errors import check_call, error_of
-from ._host import HostStore, c_text
+from ._host import Host, HostStore, c_text
 from ._info import Info, info_of
 from ._licenses import License, Source, Target
 from ._listing import Listing, closing, is_listing, stop_all
@@ -41,6 +42,7 @@ class BaseRestorer:
         compression_level: Optional[int] = None,
         machine_id: Optional[str] = None,
         leave_out_unstated: bool = False,
+        authorizer: Optional[Authorizer] = None,
     ) -> None:
         """Makes a restorer. A setting that an operation needs and lacks is told at its call.
 
@@ -53,8 +55,11 @@ class BaseRestorer:
             threads: How many workers, 256 at most; None: one for each core.
             compression_level: A level of zstd; None: the level that measured best.
             machine_id: Which machine this is, in the program's own words, such as a serial number.
-                A backup keeps a keyed hash of it, and `info` compares it.
+                A backup keeps a keyed hash of it, and `info` compares it. A restore of another
+                machine's backup needs `individualize`.
             leave_out_unstated: Whether to leave out licences that state no backup right.
+            authorizer: A function that is given the `Info` of each backup to be restored, and
+                raises an exception to refuse it. None: restores are free.
 
         Raises:
             InvalidArgument: A setting is out of range, or a path contains "://".
@@ -64,7 +69,7 @@ class BaseRestorer:
         if handle.value is None:
             raise error_of(hr, "")
         self._handle = handle.value
-        self._host: Optional[HostStore] = None
+        self._hosts: list[Host] = []
         self._unclosed = weakref.finalize(self, _close, self._handle)
         if store is not None:
             self._set_store(store)
@@ -79,6 +84,8 @@ class BaseRestorer:
             self._set("MachineId", Datatype.WMT_TYPE_STRING, machine_id.encode(), machine_id)
         if leave_out_unstated:
             self._set_number("UnstatedRight", 1)
+        if authorizer is not None:
+            self._set_authorizer(authorizer)
 
     def cancel(self) -> bool:
         """Cancels the running operation, which then raises `Canceled`. Allowed on any thread.
@@ -105,8 +112,16 @@ class BaseRestorer:
                 "store must be a path, or an object with the method enumerate, or get and put; "
                 f"it is a {type(store).__name__}"
             )
-        self._host = HostStore(store)
-        check_call(self._handle, _c.set_store(self._handle, self._host.functions()))
+        host = HostStore(store)
+        self._hosts.append(host)
+        check_call(self._handle, _c.set_store(self._handle, host.functions()))
+
+    def _set_authorizer(self, authorizer: Authorizer) -> None:
+        if not callable(authorizer):
+            raise TypeError(f"authorizer must be a function; it is a {type(authorizer).__name__}")
+        host = HostAuthorizer(authorizer)
+        self._hosts.append(host)
+        check_call(self._handle, host.set_on(self._handle))
 
     def _set_path(self, name: str, path: Path) -> None:
         self._set(name, Datatype.WMT_TYPE_BINARY, os.fsencode(path), path)
@@ -158,10 +173,11 @@ def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
     )
 
 
-def restore_flags(overwrite: bool, salvage: bool, dry_run: bool) -> int:
+def restore_flags(overwrite: bool, salvage: bool, dry_run: bool, individualize: bool) -> int:
     """The flags of a restore."""
     return (
         (Flag.RESTORE_OVERWRITE if overwrite else 0)
+        | (Flag.WM_RESTORE_INDIVIDUALIZE if individualize else 0)
         | (Flag.RESTORE_SALVAGE if salvage else 0)
         | (Flag.DRY_RUN if dry_run else 0)
     )
@@ -214,6 +230,7 @@ class Restorer(BaseRestorer):
         overwrite: bool = False,
         salvage: bool = False,
         dry_run: bool = False,
+        individualize: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Completes the store with the licences of the backup, and deletes none.
@@ -231,14 +248,18 @@ class Restorer(BaseRestorer):
                 the end of the file is lost, the names of lost licences are not known, and
                 `overwrite` does not count.
             dry_run: Tell everything, write nothing.
+            individualize: The user consents to binding the licences to this machine, if the backup
+                is of another one.
             on_progress: Is given the progress.
 
         Raises:
             NoBackup: There is no backup.
+            NeedsIndividualization: The backup is of another machine, and neither `individualize`
+                nor `dry_run`.
             BackupCorrupt: The backup is damaged.
             Error: Any other failure, in its own class where there is one.
         """
-        flags = restore_flags(overwrite, salvage, dry_run)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize)
         return self._run(_c.restore_licenses, flags, on_progress)
 
     def restore_license(
@@ -248,6 +269,7 @@ class Restorer(BaseRestorer):
         overwrite: bool = False,
         salvage: bool = False,
         dry_run: bool = False,
+        individualize: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Restores the licences that have this key ID: mostly one. If several have it, all of them.
@@ -259,6 +281,7 @@ class Restorer(BaseRestorer):
             overwrite: As for `restore`.
             salvage: As for `restore`.
             dry_run: As for `restore`.
+            individualize: As for `restore`.
             on_progress: As for `restore`.
 
         Raises:
@@ -266,7 +289,7 @@ class Restorer(BaseRestorer):
             InvalidArgument: No licence can have this key ID.
             Error: As for `restore`.
         """
-        flags = restore_flags(overwrite, salvage, dry_run)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize)
         return self._run(restore_license_of(key_id), flags, on_progress)
 
     def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
@@ -334,7 +357,7 @@ class Restorer(BaseRestorer):
         # held.
         over = threading.Lock()
         over.acquire()
-        operation = Operation(self, self._host, on_progress, over.release)
+        operation = Operation(self, self._hosts, on_progress, over.release)
         try:
             operation.begin(start, self._handle, flags)
             while not operation.ended:
