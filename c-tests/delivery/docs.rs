@@ -290,6 +290,72 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A backup goes through five machines, is rolled back, and meets a service that can't be reached.
+#[test]
+fn transfer_example() {
+    let place = scratch();
+    let program = place.join("transfer");
+    compile(&project().join("examples-c/09_transfer.c"), &program);
+    for directory in ["now", "old", "service"] {
+        fs::create_dir(place.join(directory)).unwrap();
+    }
+    fs::create_dir_all(place.join("store")).unwrap();
+    fs::write(place.join("store/a.lic"), "text").unwrap();
+    let backup = |directory: &str| {
+        let command = [
+            "backup",
+            "--overwrite",
+            "--full",
+            "--machine-id",
+            "first",
+            "store",
+        ];
+        expect(&mut tool(&[&command[..], &[directory]].concat(), &place));
+    };
+    let restore = |backups: &str, machine: &str, service: &[&str]| {
+        let arguments = [&[backups, "restored", machine], service].concat();
+        let (status, text) = run(Command::new(&program).args(arguments).current_dir(&place));
+        assert_eq!(
+            status.code(),
+            Some(if text.contains("restored into") { 0 } else { 1 })
+        );
+        assert_eq!(place.join("restored").exists(), status.success(), "{text}");
+        let _ = fs::remove_dir_all(place.join("restored"));
+        text
+    };
+    let (asked, fraud) = (&["service"][..], "NS_E_DRM_RESTORE_FRAUD");
+    backup("old");
+    fs::copy(
+        place.join("old/licenses.tar.zst"),
+        place.join("now/licenses.tar.zst"),
+    )
+    .unwrap();
+    for machine in ["first", "second", "third", "second", "fourth"] {
+        let text = restore("now", machine, asked);
+        assert!(text.contains("restored into"), "{machine}: {text}");
+        assert_eq!(text.contains("another machine"), machine != "first");
+    }
+    let text = restore("now", "fifth", asked);
+    assert!(text.contains(fraud), "{text}");
+    assert!(text.contains("more about it: https://example.com/too-many-machines\n"));
+
+    backup("now"); // its successor, which the fourth machine has seen
+    assert!(restore("now", "fourth", asked).contains("restored into"));
+    let text = restore("old", "fourth", asked);
+    assert!(text.contains(fraud) && text.contains("https://example.com/older-backup"));
+    assert!(restore("now", "fourth", asked).contains("restored into"));
+
+    let text = restore("now", "fourth", &["no-service"]);
+    assert!(
+        text.contains("NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE"),
+        "{text}"
+    );
+    let text = restore("old", "fifth", &[]); // offline, and free
+    assert!(text.contains("restored into") && !text.contains("asking"));
+    assert_eq!(run(&mut Command::new(&program)).0.code(), Some(2));
+    fs::remove_dir_all(place).unwrap();
+}
+
 const CPP: &str = "07_cpp";
 
 /// Every example does its job, and tells what is wrong with bad input.
