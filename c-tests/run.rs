@@ -46,7 +46,7 @@ c_programs! {
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
     repeat_origin moves gone
-    host_store host_many host_misuse host_inside
+    host_store host_many host_misuse host_inside host_merge
     faults kills powercut cut_disk full memory
 }
 
@@ -91,6 +91,7 @@ fn sanitized() {
         "host_many",
         "host_misuse",
         "host_inside",
+        "host_merge",
     ] {
         let program = build("cc", &format!("{name}.c"), &flags);
         expect_passed_as("sanitized ", name, &mut Command::new(&program));

@@ -242,7 +242,7 @@ static licbak_hresult LICBAK_CALL tell(licbak_status status, licbak_hresult hr,
 static licbak_hresult run(licbak_restorer *restorer, char *folder, const char *directory,
                           int restoring)
 {
-    const licbak_store store = {sizeof store, folder, enumerate, get, put};
+    const licbak_store store = {sizeof store, folder, enumerate, get, put, NULL};
     licbak_hresult hr, outcome;
 
     /* The struct is copied. The context, here the folder's name, must outlive the restorer. */

@@ -472,6 +472,20 @@ typedef struct licbak_store {
         void *emit_context);
     /** For a restore: keeps the licence, in place of the one of that name. */
     licbak_hresult (LICBAK_CALL *put)(void *context, const licbak_license *license);
+    /**
+     * For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine stays.
+     * mine is the store's, and theirs the backup's. A store whose licences carry counts that are
+     * used up so keeps the lower count. What is emitted must have their name. If its content is not
+     * that of mine, put gets it, and it counts as restored. Otherwise nothing is put, and
+     * LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not asked with
+     * LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks, and puts
+     * nothing.
+     */
+    licbak_hresult (LICBAK_CALL *merge)(void *context,
+        const licbak_license *mine,
+        const licbak_license *theirs,
+        licbak_license_callback emit,
+        void *emit_context);
 } licbak_store;
 
 /** @} */
@@ -1119,7 +1133,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * done.
  *
  * When the backup is found right, a store of the host's own is asked for each licence, and is
- * given the licences that it is to keep.
+ * given the licences that it is to keep. If it has a function merge, it chooses between two
+ * versions of a licence itself.
  *
  * @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
  * own. A directory in StorePath that does not exist is made; its parent must exist.

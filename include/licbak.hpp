@@ -221,6 +221,9 @@ public:
     virtual void get(std::string_view name, const license_function &emit) = 0;
     /** For a restore: keeps the licence, in place of the one of that name. */
     virtual void put(const license &given) = 0;
+    /** For a restore: of two versions of a licence emits the one to keep; none: mine, the store's,
+        stays. theirs is the backup's. Not asked with restore_flags::overwrite. */
+    virtual void merge(const license & /*mine*/, const license & /*theirs*/, const license_function & /*emit*/) {}
 };
 
 // -- backups --------------------------------------------------------------------------------------
@@ -404,7 +407,7 @@ struct c_store {
     std::shared_ptr<store> functions;
     std::exception_ptr thrown; // until the end of the operation fetches it; the library orders the two
 
-    licbak_store c() noexcept { return {sizeof(licbak_store), this, enumerate, get, put}; }
+    licbak_store c() noexcept { return {sizeof(licbak_store), this, enumerate, get, put, merge}; }
 
     static licbak_hresult LICBAK_CALL enumerate(void *context, licbak_license_callback emit,
                                                 void *emit_context) noexcept
@@ -424,6 +427,15 @@ struct c_store {
     {
         auto &self = *static_cast<c_store *>(context);
         return contain(self.thrown, [&] { self.functions->put(from_c(*given)); });
+    }
+
+    static licbak_hresult LICBAK_CALL merge(void *context, const licbak_license *mine,
+                                            const licbak_license *theirs, licbak_license_callback emit,
+                                            void *emit_context) noexcept
+    {
+        return emitting(context, emit, emit_context, [mine, theirs](store &s, const license_function &give) {
+            s.merge(from_c(*mine), from_c(*theirs), give);
+        });
     }
 
     template <class Call>

@@ -59,5 +59,6 @@ int main(void)
     MEMBER(licbak_store, enumerate)
     MEMBER(licbak_store, get)
     MEMBER(licbak_store, put)
+    MEMBER(licbak_store, merge)
     return 0;
 }

@@ -410,6 +410,16 @@ fn examples() {
             |arguments: &[&str]| run(Command::new(&program).args(arguments).current_dir(&place));
         let (status, text) = call(good);
         assert!(status.success(), "{name}: {text}");
+        if name == "06_host_memory" {
+            assert!(
+                text.contains("plays: 3, and the backup has plays: 12: plays: 3\n"),
+                "{text}"
+            );
+            assert!(
+                text.contains("plays: 99, and the backup has plays: 12: plays: 12\n"),
+                "{text}"
+            );
+        }
         let (status, text) = call(bad);
         assert_eq!(status.code(), Some(1), "{name}: {text}");
         assert!(text.contains('.'), "{name} does not tell why: {text}");

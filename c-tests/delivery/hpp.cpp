@@ -410,6 +410,42 @@ void host_store()
     CHECK(r.backup(licbak::backup_flags::overwrite).get().figures.licenses_done == 3);
 }
 
+// A store in which the shorter content wins.
+struct shorter : memory {
+    void merge(const licbak::license &mine, const licbak::license &theirs,
+               const licbak::license_function &emit) override
+    {
+        inside("merge");
+        if (theirs.content.size() < mine.content.size())
+            emit(theirs);
+    }
+};
+
+void host_store_that_merges()
+{
+    const place p("host_store_that_merges");
+    licbak::restorer r = p.restorer();
+    r.set_store(three_licenses());
+    (void)r.backup().get();
+    const auto store = std::make_shared<shorter>();
+    r.set_store(store);
+    (void)r.restore().get();
+    const auto whole = store->entries;
+    auto &[name, first] = *store->entries.begin();
+    first.content += " and more";
+    CHECK(r.restore(licbak::restore_flags::dry_run).get().kept.empty() && store->entries != whole);
+    CHECK(r.restore().get().kept.empty() && store->entries == whole);
+    first.content = "";
+    CHECK((r.restore().get().kept == std::vector<std::string>{name}) && first.content.empty());
+    store->inside = [](const std::string &function) {
+        if (function == "merge")
+            throw 7;
+    };
+    CHECK(CAUGHT(int, r.restore().get()) == 7);
+    (void)r.restore(licbak::restore_flags::overwrite).get(); // which asks nobody
+    CHECK(store->entries == whole);
+}
+
 void host_store_that_throws()
 {
     const place p("host_store_that_throws");
@@ -709,6 +745,7 @@ int main()
         errors_and_conditions();
         exceptions_leave_no_callback();
         host_store();
+        host_store_that_merges();
         host_store_that_throws();
         no_license_is_missing_silently();
         authorizer();

@@ -43,7 +43,7 @@ static licbak_hresult LICBAK_CALL shelve(void *context, const licbak_license *li
 static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t workers)
 {
     host *h = s->start == licbak_backup_licenses ? &collection : &shelf;
-    licbak_store own = {sizeof own, h, host_enumerate, host_get, shelve};
+    licbak_store own = {sizeof own, h, host_enumerate, host_get, shelve, h->merge != NULL ? host_merge : NULL};
     licbak_hresult hr = licbak_set_prop_string(r, "BackupPath", s->backups);
     hr = hr < 0 ? hr : licbak_set_prop_string(r, "RestorePath", s->backups);
     hr = hr < 0 ? hr : licbak_set_prop(r, "Threads", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&workers, 4);

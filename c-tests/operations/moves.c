@@ -485,7 +485,7 @@ static int lost_in(const char *backups)
 {
     found all = {{false}};
     recorder rec = {0};
-    licbak_store host = {sizeof host, &all, NULL, has_none, find_license};
+    licbak_store host = {sizeof host, &all, NULL, has_none, find_license, NULL};
     licbak_restorer *r = restorer_for("unused", backups);
     CHECK_HR(run(licbak_verify_backup, r, 0, &rec), LICBAK_S_OK);
     CHECK_HR(licbak_set_store(r, &host), LICBAK_S_OK);

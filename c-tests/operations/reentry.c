@@ -43,6 +43,7 @@ static const struct place {
     {"enumerate", licbak_backup_licenses, .function = "enumerate"},
     {"get", licbak_restore_licenses, .function = "get"},
     {"put", licbak_restore_licenses, .function = "put"},
+    {"merge", licbak_restore_licenses, .function = "merge"},
     {"authorize", licbak_restore_licenses, .function = "authorize", .store = "differs"},
     {"CONNECTING", licbak_restore_licenses, .status = LICBAK_WMT_BACKUPRESTORE_CONNECTING, .store = "differs"},
     {"ERROR_WITHURL", licbak_restore_licenses, .status = LICBAK_WMT_ERROR_WITHURL, .store = "refused",
@@ -280,6 +281,13 @@ static licbak_hresult in_store(host *h, const char *function, const char *name)
     return LICBAK_S_OK;
 }
 
+static licbak_hresult keep_mine(host *h, const licbak_license *mine, const licbak_license *theirs,
+                                licbak_license_callback emit, void *emit_context)
+{
+    (void)h, (void)mine, (void)theirs, (void)emit, (void)emit_context;
+    return LICBAK_S_OK;
+}
+
 static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *url, size_t size, void *context)
 {
     reentry *c = context;
@@ -333,6 +341,10 @@ static void begin_self(reentry *c)
         if (place->op == licbak_backup_licenses) {
             host_add(&c->host, "one", NULL, "1", 1, LICBAK_RIGHT_UNSTATED);
             host_add(&c->host, "two", NULL, "2", 1, LICBAK_RIGHT_DENIED);
+        }
+        if (place->function != NULL && strcmp(place->function, "merge") == 0) {
+            host_add(&c->host, "1.lic", NULL, "a version in use", 1, LICBAK_RIGHT_UNSTATED);
+            c->host.merge = keep_mine;
         }
         licbak_store store = store_of(&c->host);
         CHECK_HR(licbak_set_store(c->self.r, &store), LICBAK_S_OK);

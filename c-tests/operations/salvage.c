@@ -67,7 +67,7 @@ static licbak_hresult LICBAK_CALL restore_some(licbak_restorer *r, uint32_t flag
 
 static licbak_hresult restore_to(struct shelf *shelf, const char *backups, uint32_t flags, recorder *rec)
 {
-    licbak_store store = {sizeof store, shelf, enumerate, get_none, put};
+    licbak_store store = {sizeof store, shelf, enumerate, get_none, put, NULL};
     licbak_restorer *r = restorer_for("unused", backups);
     memset(shelf, 0, sizeof *shelf);
     CHECK_HR(licbak_set_store(r, &store), LICBAK_S_OK);
@@ -243,7 +243,7 @@ int main(void)
 {
     begin("salvage");
     make_dir("backups");
-    licbak_store store = {sizeof store, NULL, enumerate, get_none, put};
+    licbak_store store = {sizeof store, NULL, enumerate, get_none, put, NULL};
     licbak_restorer *r = restorer_for("unused", "backups");
     recorder rec = {0};
     CHECK_HR(licbak_set_store(r, &store), LICBAK_S_OK);

@@ -17,7 +17,7 @@ static void sizes_of_stores(void)
     licbak_restorer *r = restorer_of(&h, "backups");
     struct larger_store larger = {.store = store_of(&h)};
     host_add(&h, "one", NULL, "1", 1, LICBAK_RIGHT_UNSTATED);
-    static const size_t wrong[] = {0, 1, sizeof(size_t), sizeof(licbak_store) - 1, 4097, SIZE_MAX};
+    static const size_t wrong[] = {0, 1, sizeof(size_t), offsetof(licbak_store, merge) - 1, 4097, SIZE_MAX};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         larger.store.struct_size = wrong[i];
         CHECK_HR(licbak_set_store(r, &larger.store), LICBAK_E_INVALIDARG);

@@ -19,6 +19,9 @@ struct host {
     licbak_hresult (*inside)(host *, const char *function, const char *name);
     /* The test's: emits in the place of all licences, or of the one of that name. */
     licbak_hresult (*give)(host *, const char *name, licbak_license_callback emit, void *emit_context);
+    /* The test's: chooses between two versions; NULL: the store has no such function. */
+    licbak_hresult (*merge)(host *, const licbak_license *mine, const licbak_license *theirs,
+                            licbak_license_callback emit, void *emit_context);
     licbak_restorer *restorer;
     gate *gate;
     void *other;
@@ -26,7 +29,7 @@ struct host {
     /* The host's own. */
     licbak_license *licenses;
     size_t count, room;
-    atomic_int running, enumerations, gets, puts;
+    atomic_int running, enumerations, gets, puts, merges;
     atomic_bool left, gone; /* a function that was held has returned; none may be called any more */
 };
 
@@ -235,9 +238,27 @@ static inline licbak_hresult LICBAK_CALL host_put(void *context, const licbak_li
     return host_leave(h, hr);
 }
 
+static inline licbak_hresult LICBAK_CALL host_merge(void *context, const licbak_license *mine,
+                                                    const licbak_license *theirs, licbak_license_callback emit,
+                                                    void *emit_context)
+{
+    host *h = context;
+    const licbak_license *const both[] = {mine, theirs};
+    for (int i = 0; i < 2; i++) {
+        CHECK(both[i]->struct_size >= sizeof *mine);
+        CHECK(both[i]->name != NULL && both[i]->key_id != NULL);
+        CHECK(both[i]->content != NULL || both[i]->content_size == 0);
+    }
+    CHECK_TEXT(mine->name, theirs->name);
+    licbak_hresult hr = host_enter(h, "merge", mine->name);
+    atomic_fetch_add(&h->merges, 1);
+    return host_leave(h, hr < 0 ? hr : h->merge(h, mine, theirs, emit, emit_context));
+}
+
 static inline licbak_store store_of(host *h)
 {
-    return (licbak_store){sizeof(licbak_store), h, host_enumerate, host_get, host_put};
+    return (licbak_store){sizeof(licbak_store), h, host_enumerate, host_get, host_put,
+                          h->merge != NULL ? host_merge : NULL};
 }
 
 /* A restorer with a host store, and no StorePath. The struct is copied: the one given here is

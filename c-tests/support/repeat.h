@@ -253,7 +253,7 @@ static inline char *restored_text(const char *backups, uint32_t flags, bool time
 {
     lines l = {.times = times, .contents = true};
     recorder rec = {0};
-    licbak_store host = {sizeof host, &l, NULL, has_none, put_line};
+    licbak_store host = {sizeof host, &l, NULL, has_none, put_line, NULL};
     licbak_restorer *r = restorer_for("unused", backups);
     CHECK_HR(licbak_set_store(r, &host), LICBAK_S_OK);
     CHECK_HR(run(licbak_restore_licenses, r, flags, &rec), hr);

@@ -60,7 +60,7 @@ STRUCTS = {
     "backup_info": _c.BackupInfo,
     "store": _c.Store,
 }
-FUNCTIONS = {"enumerate": _c.Enumerate, "get": _c.Get, "put": _c.Put}
+FUNCTIONS = {"enumerate": _c.Enumerate, "get": _c.Get, "put": _c.Put, "merge": _c.Merge}
 
 
 @pytest.mark.parametrize("name", STRUCTS)

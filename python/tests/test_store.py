@@ -96,6 +96,33 @@ def test_what_a_method_raises_comes_out_of_the_call(
         assert restorer.verify().licenses == 3  # the old backup, and a restorer that works
 
 
+class Counting(Memory):
+    """A store in which the lower count wins."""
+
+    def merge(self, mine: licbak.License, theirs: licbak.License) -> Optional[licbak.License]:
+        assert mine.content is not None and theirs.content is not None
+        return theirs if int(theirs.content) < int(mine.content) else None
+
+
+def test_the_store_chooses_between_versions(backup: Path) -> None:
+    with licbak.Restorer(store=Memory(licbak.License("film", b"12")), backup=backup) as restorer:
+        restorer.backup()
+    for count, left in ((b"3", b"3"), (b"99", b"12"), (b"none", None)):
+        store = Counting(licbak.License("film", count))
+        with licbak.Restorer(store=store, backup=backup) as restorer:
+            if left is None:
+                with pytest.raises(ValueError, match="none"):
+                    restorer.restore()
+                continue
+            for dry_run in (True, False):
+                result = restorer.restore(dry_run=dry_run)
+                assert result.kept == (("film",) if left == b"3" else ())
+                assert store.licenses["film"].content == (count if dry_run else left)
+            store.licenses["film"] = licbak.License("film", b"3")
+            restorer.restore(overwrite=True)
+            assert store.licenses["film"].content == b"12"
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_that_is_forked_in_a_method_ends(backup: Path) -> None:
     ends: list[int] = []

@@ -4,7 +4,9 @@
 //! for its value.
 
 use std::ffi::{CStr, c_char};
+use std::mem::{MaybeUninit, offset_of};
 
+use super::types::{licbak_backup_info, licbak_license, licbak_progress, licbak_store};
 use crate::error::{Error, Outcome, Result};
 
 /// Refuses NULL.
@@ -45,42 +47,70 @@ pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a [u8]> {
 /// A size that no struct of any version comes near; a larger size was never set.
 const STRUCT_MAX: usize = 4096;
 
-/// The size of the struct at `pointer` as the caller knows it.
+/// A struct that a host passes, which begins with its size as the host knows it.
+///
+/// # Safety
+/// It may have any bytes of which those behind a whole version are zero.
+pub unsafe trait Struct: Copy {
+    /// The sizes of its versions, from the first to the last.
+    const VERSIONS: &'static [usize] = &[size_of::<Self>()];
+}
+
+// SAFETY: numbers may have any bytes.
+unsafe impl Struct for licbak_progress {}
+// SAFETY: as above.
+unsafe impl Struct for licbak_backup_info {}
+// SAFETY: numbers and pointers that are not followed here may have any bytes.
+unsafe impl Struct for licbak_license {}
+// SAFETY: a function is the host's, or NULL: a version has none of them in part.
+unsafe impl Struct for licbak_store {
+    const VERSIONS: &'static [usize] = &[offset_of!(licbak_store, merge), size_of::<Self>()];
+}
+
+/// The size of the struct at `pointer` as the caller knows it, and as much of it as both sides know.
 ///
 /// # Safety
 /// The struct's size can be read at `pointer`, which is not NULL.
-unsafe fn struct_size<T>(pointer: *const T) -> Result<usize> {
+unsafe fn struct_size<T: Struct>(pointer: *const T) -> Result<(usize, usize)> {
     // SAFETY: the size stands first in every struct of the ABI.
     let size = unsafe { pointer.cast::<usize>().read_unaligned() };
-    if size < size_of::<T>() {
+    let known = T::VERSIONS.iter().rev().find(|version| **version <= size);
+    let Some(known) = known else {
         return Err(invalid(
             "struct_size is smaller than the struct in its first version. Set it to the struct's sizeof.",
         ));
-    }
+    };
     if size > STRUCT_MAX {
         return Err(invalid(
             "struct_size is over 4,096, and no struct is that large. Set it to the struct's sizeof.",
         ));
     }
-    Ok(size)
+    Ok((size, *known))
 }
 
-/// The struct at `pointer`, which begins with its size as the caller knows it.
+/// The struct at `pointer`. Members that the caller does not know are zero.
 ///
 /// # Safety
 /// As many bytes as the struct says that it has can be read at `pointer`, which is not NULL.
-pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
+pub unsafe fn read_struct<T: Struct>(pointer: *const T) -> Result<T> {
     // SAFETY: the caller's promise.
-    let size = unsafe { struct_size(pointer) }?;
+    let (size, known) = unsafe { struct_size(pointer) }?;
     // SAFETY: the caller's promise.
-    let all = unsafe { bytes(pointer.cast(), size) }?;
-    if all.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
+    let all = unsafe { bytes(pointer.cast::<u8>(), size) }?;
+    if all.iter().skip(known).any(|byte| *byte != 0) {
         return Err(invalid(
             "The struct has something that this version does not know. Set it to zero.",
         ));
     }
-    // SAFETY: the struct has at least this size.
-    Ok(unsafe { pointer.read_unaligned() })
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: both have as many bytes, and what is a whole version with zeros behind it is a value.
+    unsafe {
+        value
+            .as_mut_ptr()
+            .cast::<u8>()
+            .copy_from_nonoverlapping(pointer.cast(), known);
+        Ok(value.assume_init())
+    }
 }
 
 /// Fills the struct at `pointer`, which begins with its size as the caller knows it. `value` makes
@@ -90,17 +120,18 @@ pub unsafe fn read_struct<T: Copy>(pointer: *const T) -> Result<T> {
 /// # Safety
 /// As many bytes as the struct says that it has can be read and written at `pointer`, which is not
 /// NULL.
-pub unsafe fn write_struct<T: Copy>(
+pub unsafe fn write_struct<T: Struct>(
     pointer: *mut T,
     value: impl FnOnce(usize) -> Result<T>,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    let size = unsafe { struct_size(pointer) }?;
-    let (value, rest) = (value(size)?, size - size_of::<T>());
-    // SAFETY: the struct has at least this size, and the rest beyond it.
+    let (size, known) = unsafe { struct_size(pointer) }?;
+    let value = value(size)?;
+    let bytes = pointer.cast::<u8>();
+    // SAFETY: the struct has `known` bytes, and the rest beyond them.
     unsafe {
-        pointer.write_unaligned(value);
-        pointer.add(1).cast::<u8>().write_bytes(0, rest);
+        bytes.copy_from_nonoverlapping((&raw const value).cast(), known);
+        bytes.add(known).write_bytes(0, size - known);
     }
     Ok(())
 }

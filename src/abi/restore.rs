@@ -39,7 +39,8 @@ use crate::license::name::is_key_id;
 /// done.
 ///
 /// When the backup is found right, a store of the host's own is asked for each licence, and is
-/// given the licences that it is to keep.
+/// given the licences that it is to keep. If it has a function merge, it chooses between two
+/// versions of a licence itself.
 ///
 /// @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
 /// own. A directory in StorePath that does not exist is made; its parent must exist.
@@ -134,6 +135,7 @@ fn options(flags: u32) -> Result<Options> {
     check_flags(flags, KNOWN, "a restore", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
+        merge: flags & LICBAK_RESTORE_OVERWRITE == 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,
         salvage: flags & LICBAK_RESTORE_SALVAGE != 0,
         individualize: flags & LICBAK_WM_RESTORE_INDIVIDUALIZE != 0,

@@ -224,22 +224,63 @@ impl Host for HostStore {
     fn put(&self, license: &License) -> Result<()> {
         let function = self.functions.put.ok_or_else(|| missing("put"))?;
         let what = format!("put (of the licence '{}')", license.name);
-        let (name, key_id) = (with_nul(license.name), license.key_id.map(with_nul));
-        let license = licbak_license {
+        let texts = Texts::of(license);
+        let license = texts.license(license);
+        // SAFETY: the host's function, called as it promised it may be; the licence lives until
+        // then.
+        let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
+        check(&what, hr)
+    }
+
+    fn can_merge(&self) -> bool {
+        self.functions.merge.is_some()
+    }
+
+    fn merge(&self, mine: &License, theirs: &License, take: Take) -> Result<()> {
+        let function = self.functions.merge.ok_or_else(|| missing("merge"))?;
+        let what = format!("merge (of the licence '{}')", theirs.name);
+        let texts = (Texts::of(mine), Texts::of(theirs));
+        let (mine, theirs) = (texts.0.license(mine), texts.1.license(theirs));
+        // SAFETY: the host's function, called as it promised it may be; the licences live until
+        // then.
+        collect(&what, take, |emit, emit_context| unsafe {
+            function(
+                self.functions.context,
+                &raw const mine,
+                &raw const theirs,
+                emit,
+                emit_context,
+            )
+        })
+    }
+}
+
+/// The texts of a licence, as C has them.
+struct Texts {
+    name: Vec<u8>,
+    key_id: Option<Vec<u8>>,
+}
+
+impl Texts {
+    fn of(license: &License) -> Texts {
+        Texts {
+            name: with_nul(license.name),
+            key_id: license.key_id.map(with_nul),
+        }
+    }
+
+    /// The licence as C has it, which lives as long as its texts and its content.
+    fn license(&self, license: &License) -> licbak_license {
+        let key_id = self.key_id.as_ref();
+        licbak_license {
             struct_size: size_of::<licbak_license>(),
-            name: name.as_ptr().cast(),
-            key_id: key_id
-                .as_ref()
-                .map_or(std::ptr::null(), |key_id| key_id.as_ptr().cast()),
+            name: self.name.as_ptr().cast(),
+            key_id: key_id.map_or(std::ptr::null(), |key_id| key_id.as_ptr().cast()),
             content: license.content.as_ptr(),
             content_size: license.content.len(),
             modified: license.modified,
             backup_right: license.right.number(),
             format: license.format.number(),
-        };
-        // SAFETY: the host's function, called as it promised it may be; the licence lives until
-        // then.
-        let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
-        check(&what, hr)
+        }
     }
 }

@@ -315,4 +315,20 @@ pub struct licbak_store {
             license: *const licbak_license,
         ) -> licbak_hresult,
     >,
+    /// For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine stays.
+    /// mine is the store's, and theirs the backup's. A store whose licences carry counts that are
+    /// used up so keeps the lower count. What is emitted must have their name. If its content is not
+    /// that of mine, put gets it, and it counts as restored. Otherwise nothing is put, and
+    /// LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not asked with
+    /// LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks, and puts
+    /// nothing.
+    pub merge: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            mine: *const licbak_license,
+            theirs: *const licbak_license,
+            emit: licbak_license_callback,
+            emit_context: *mut c_void,
+        ) -> licbak_hresult,
+    >,
 }

@@ -27,6 +27,13 @@ pub trait Host: Send + Sync {
     fn get(&self, name: &str, take: Take) -> Result<()>;
 
     fn put(&self, license: &License) -> Result<()>;
+
+    /// Tells whether the host chooses between versions itself.
+    fn can_merge(&self) -> bool;
+
+    /// Gives the version to keep to `take`, of the store's and the backup's, or none, where that is
+    /// the store's.
+    fn merge(&self, mine: &License, theirs: &License, take: Take) -> Result<()>;
 }
 
 /// A host's store while it is backed up. Its licences come with their contents, which are copied.

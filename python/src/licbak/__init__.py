@@ -29,7 +29,7 @@ from ._errors import (
     NothingBackedUp,
 )
 from ._info import Info, Machine
-from ._licenses import Format, License, Right, Source, Store, Target
+from ._licenses import Format, License, Merging, Right, Source, Store, Target
 from ._operation import ProgressCallback
 from ._report import LeftOut, Phase, Progress, Result
 from ._restorer import Restorer, info
@@ -54,6 +54,7 @@ __all__ = [
     "LeftOut",
     "License",
     "Machine",
+    "Merging",
     "NeedsIndividualization",
     "NoBackup",
     "NoDirectory",

@@ -149,6 +149,9 @@ LicenseCallback = ctypes.CFUNCTYPE(HRESULT, ctypes.POINTER(License), CONTEXT)
 Enumerate = ctypes.CFUNCTYPE(HRESULT, CONTEXT, LicenseCallback, CONTEXT)
 Get = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.c_char_p, LicenseCallback, CONTEXT)
 Put = ctypes.CFUNCTYPE(HRESULT, CONTEXT, ctypes.POINTER(License))
+Merge = ctypes.CFUNCTYPE(
+    HRESULT, CONTEXT, ctypes.POINTER(License), ctypes.POINTER(License), LicenseCallback, CONTEXT
+)
 Authorize = ctypes.CFUNCTYPE(
     HRESULT, ctypes.POINTER(BackupInfo), ctypes.c_void_p, ctypes.c_size_t, CONTEXT
 )
@@ -167,6 +170,7 @@ class Store(ctypes.Structure):
         ("enumerate", Enumerate),
         ("get", Get),
         ("put", Put),
+        ("merge", Merge),
     )
 
 

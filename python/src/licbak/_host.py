@@ -83,19 +83,37 @@ def _get(context: int, name: bytes, emit: Any, emit_context: int) -> int:
 
 def _put(context: int, license: _c.LicensePointer) -> int:
     def put(store: Any) -> int:
-        told = license.contents
-        content = ctypes.string_at(told.content, told.content_size)
-        store.put(license_of(told, content))
+        store.put(_whole(license))
         return Hr.S_OK
 
     return call_host(context, put)
+
+
+def _merge(
+    context: int,
+    mine: _c.LicensePointer,
+    theirs: _c.LicensePointer,
+    emit: Any,
+    emit_context: int,
+) -> int:
+    def merge(store: Any) -> int:
+        license = store.merge(_whole(mine), _whole(theirs))
+        return Hr.S_OK if license is None else _give(license, emit, emit_context)
+
+    return call_host(context, merge)
 
 
 _FUNCTIONS = (
     ("enumerate", _c.Enumerate(_enumerate)),
     ("get", _c.Get(_get)),
     ("put", _c.Put(_put)),
+    ("merge", _c.Merge(_merge)),
 )
+
+
+def _whole(license: _c.LicensePointer) -> License:
+    told = license.contents
+    return license_of(told, ctypes.string_at(told.content, told.content_size))
 
 
 def license_of(told: _c.License, content: Optional[bytes]) -> License:

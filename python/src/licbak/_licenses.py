@@ -99,6 +99,17 @@ class Target(Protocol):
         ...
 
 
+class Merging(Target, Protocol):
+    """A store that chooses between two versions of a licence itself."""
+
+    def merge(self, mine: License, theirs: License) -> Optional[License]:
+        """Gives the version to keep, of the store's and the backup's; None keeps the store's.
+
+        It is not asked with `overwrite`. A dry run asks, and puts nothing.
+        """
+        ...
+
+
 class Store(Source, Target, Protocol):
     """A store of the program's own, for licences in a database, in memory, or among other things.
 

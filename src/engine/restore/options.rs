@@ -5,6 +5,8 @@
 pub struct Options {
     /// The backup's version replaces the store's.
     pub overwrite: bool,
+    /// The host chooses between two versions, if it can.
+    pub merge: bool,
     pub dry_run: bool,
     /// The user consents to bind the licences to this machine, where the backup is of another.
     pub individualize: bool,

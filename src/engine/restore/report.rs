@@ -1,19 +1,18 @@
 //! What the host is told of each licence that is restored.
 
-use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
 use crate::engine::operation::listener::Notice;
 use crate::engine::operation::progress::Counting as _;
 use crate::store::Placed;
 
-/// Counts a licence that has its place, or that the store keeps in another version.
-pub fn placed(operation: &Operation, license: &Expected, placed: Placed) {
+/// Counts a licence of `size` bytes that has its place, or that the store keeps in another version.
+pub fn placed(operation: &Operation, name: &str, size: u64, placed: Placed) {
     match placed {
         Placed::Written | Placed::Same => {
             operation.counters.licenses_done.add(1);
-            operation.counters.content_bytes.add(license.size);
+            operation.counters.content_bytes.add(size);
         }
-        Placed::Kept => kept(operation, &license.name),
+        Placed::Kept => kept(operation, name),
     }
 }
 

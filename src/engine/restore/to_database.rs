@@ -77,7 +77,7 @@ fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Optio
             right: license.right,
         };
         let placed = store.place(&license.name, &content, &stated)?;
-        report::placed(operation, license, placed);
+        report::placed(operation, &license.name, license.size, placed);
         Ok(())
     })
 }

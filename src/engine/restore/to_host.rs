@@ -14,7 +14,7 @@ use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
 use crate::store::Placed;
 use crate::store::host::Host;
-use crate::store::license::License;
+use crate::store::license::{License, OwnLicense};
 
 /// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_host(
@@ -33,7 +33,8 @@ pub fn restore_to_host(
     operation.settle()?;
     let copying = Arc::new(Copying);
     let damage = walk.see(Phase::Working, selection, copying, |license, content| {
-        report::placed(operation, license, give(host, license, &content, options)?);
+        let (placed, size) = give(host, license, &content, options)?;
+        report::placed(operation, &license.name, size, placed);
         Ok(())
     })?;
     match damage {
@@ -43,29 +44,86 @@ pub fn restore_to_host(
     }
 }
 
-fn give(host: &dyn Host, license: &Expected, content: &[u8], options: Options) -> Result<Placed> {
-    let mut is_same = None;
-    host.get(&license.name, &mut |found| {
-        if found.name != license.name || is_same.is_some() {
+/// Gives the host what it is to keep, and says what became of the licence and how large it is.
+fn give(
+    host: &dyn Host,
+    license: &Expected,
+    content: &[u8],
+    options: Options,
+) -> Result<(Placed, u64)> {
+    let theirs = License {
+        name: &license.name,
+        key_id: Some(&license.key_id),
+        content,
+        modified: license.modified,
+        right: license.right,
+        format: license.format,
+    };
+    let merges = options.merge && host.can_merge();
+    let (mut is_same, mut mine) = (None, None);
+    let mut found = Only::new(&license.name, "get");
+    host.get(&license.name, &mut |version| {
+        found.take(&version)?;
+        is_same = Some(version.content == content);
+        if merges && version.content != content {
+            mine = Some(OwnLicense::of(&version)?);
+        }
+        Ok(())
+    })?;
+    let chosen = match &mine {
+        Some(mine) => merge(host, &mine.get(), &theirs)?,
+        None => None,
+    };
+    let placed = match chosen {
+        Some(_) => Placed::Written,
+        None => Placed::by(is_same, options.overwrite),
+    };
+    let kept = chosen.as_ref().map_or(theirs, OwnLicense::get);
+    if placed == Placed::Written && !options.dry_run {
+        host.put(&kept)?;
+    }
+    Ok((placed, kept.content.len() as u64))
+}
+
+/// Lets the host choose between two versions; none where the store's stays.
+fn merge(host: &dyn Host, mine: &License, theirs: &License) -> Result<Option<OwnLicense>> {
+    let mut chosen = None;
+    let mut only = Only::new(theirs.name, "merge");
+    host.merge(mine, theirs, &mut |version| {
+        only.take(&version)?;
+        if version.content != mine.content {
+            chosen = Some(OwnLicense::of(&version)?);
+        }
+        Ok(())
+    })?;
+    Ok(chosen)
+}
+
+/// The one licence that a function of the host may give.
+struct Only<'n> {
+    name: &'n str,
+    function: &'static str,
+    is_taken: bool,
+}
+
+impl Only<'_> {
+    fn new<'n>(name: &'n str, function: &'static str) -> Only<'n> {
+        Only {
+            name,
+            function,
+            is_taken: false,
+        }
+    }
+
+    fn take(&mut self, license: &License) -> Result<()> {
+        if license.name != self.name || self.is_taken {
+            let Only { name, function, .. } = self;
             let sentence = format!(
-                "The host was asked for the licence '{}', and gave another one, or more than one. Correct its function get.",
-                license.name
+                "The host was asked for the licence '{name}', and gave another one, or more than one. Correct its function {function}."
             );
             return Err(Error::new(Outcome::InvalidArgument, sentence));
         }
-        is_same = Some(found.content == content);
+        self.is_taken = true;
         Ok(())
-    })?;
-    let placed = Placed::by(is_same, options.overwrite);
-    if placed == Placed::Written && !options.dry_run {
-        host.put(&License {
-            name: &license.name,
-            key_id: Some(&license.key_id),
-            content,
-            modified: license.modified,
-            right: license.right,
-            format: license.format,
-        })?;
     }
-    Ok(placed)
 }
