@@ -102,7 +102,14 @@ fn sanitized() {
 /// The same programs once more, with the host called by the threads that wait.
 #[test]
 fn called_in_wait() {
-    let names = ["restore", "events", "cancel", "host_store", "host_misuse"];
+    let names = [
+        "restore",
+        "events",
+        "cancel",
+        "host_store",
+        "host_misuse",
+        "host_merge",
+    ];
     for name in names {
         let program = build("cc", &format!("{name}.c"), &["-std=c11"]);
         let mut command = Command::new(&program);

@@ -118,6 +118,39 @@ static void denied_on_one_thread(void)
     }
 }
 
+/* -- the authorizer ------------------------------------------------------------------------------------------ */
+
+static licbak_hresult LICBAK_CALL allow_here(const licbak_backup_info *info, char *url, size_t url_size, void *context)
+{
+    (void)url, (void)url_size;
+    CHECK_INT(info->generation, 1);
+    CHECK(pthread_equal(*(pthread_t *)context, pthread_self()));
+    CHECK_HR(licbak_wait(NULL, 0, NULL), LICBAK_E_HANDLE);
+    *(pthread_t *)context = (pthread_t)0; /* asked once */
+    return LICBAK_S_OK;
+}
+
+/* It is called there, too, and without a listener as well. */
+static void authorized(void)
+{
+    make_dir("allowed");
+    CHECK_HR(backup("files", "allowed", 0), LICBAK_S_OK);
+    for (int hears = 0; hears < 2; hears++) {
+        pthread_t here = pthread_self();
+        recorder rec = {0};
+        licbak_hresult outcome;
+        licbak_restorer *r = restorer_for("allowed-files", "allowed");
+        CHECK_HR(licbak_set_authorizer(r, allow_here, &here), LICBAK_S_OK);
+        CHECK_HR(licbak_restore_licenses(r, IN_WAIT, hears ? record : NULL, &rec), LICBAK_S_OK);
+        CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+        CHECK_HR(outcome, LICBAK_S_OK);
+        CHECK(here == (pthread_t)0);
+        CHECK_INT(count_of(&rec, LICBAK_WMT_BACKUPRESTORE_CONNECTING), hears);
+        forget(&rec);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    }
+}
+
 /* -- who listens to nothing ------------------------------------------------------------------------------- */
 
 static void deaf(void)
@@ -292,6 +325,7 @@ int main(void)
     begin("in_wait");
     in_a_loop();
     denied_on_one_thread();
+    authorized();
     deaf();
     destroyed_without_a_wait();
     destroyed_inside();

@@ -18,35 +18,49 @@ pub struct License<'a> {
 /// A copy of a licence that outlives what it was copied from.
 pub struct OwnLicense {
     name: String,
+    key_id: Option<String>,
     content: Vec<u8>,
     modified: i64,
-    statement: Statement,
+    right: BackupRight,
+    format: Format,
 }
 
 impl OwnLicense {
-    /// Copies a licence of a host, with what its content states where the host does not.
+    /// Copies a licence.
     pub fn of(license: &License) -> Result<OwnLicense> {
-        let mut statement = license::read(license.name, license.content)?;
-        license.correct(&mut statement);
         let mut content = Vec::new();
         content.try_reserve_exact(license.content.len())?;
         content.extend_from_slice(license.content);
         Ok(OwnLicense {
             name: license.name.to_owned(),
+            key_id: license.key_id.map(str::to_owned),
             content,
             modified: license.modified,
-            statement,
+            right: license.right,
+            format: license.format,
+        })
+    }
+
+    /// Copies a licence of a host, with what its content states where the host does not.
+    pub fn stated(license: &License) -> Result<OwnLicense> {
+        let mut statement = license::read(license.name, license.content)?;
+        license.correct(&mut statement);
+        Ok(OwnLicense {
+            key_id: Some(statement.key_id),
+            right: statement.right,
+            format: statement.format,
+            ..OwnLicense::of(license)?
         })
     }
 
     pub fn get(&self) -> License<'_> {
         License {
             name: &self.name,
-            key_id: Some(&self.statement.key_id),
+            key_id: self.key_id.as_deref(),
             content: &self.content,
             modified: self.modified,
-            right: self.statement.right,
-            format: self.statement.format,
+            right: self.right,
+            format: self.format,
         }
     }
 }

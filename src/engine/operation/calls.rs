@@ -10,10 +10,9 @@ use std::sync::Arc;
 use super::Operation;
 use super::events::{Caller, Due};
 use crate::error::{Error, Outcome, Result};
-use crate::license::{BackupRight, Format};
 use crate::store::Place;
 use crate::store::host::{Host, Take};
-use crate::store::license::License;
+use crate::store::license::{License, OwnLicense};
 use crate::sync::locks::Mutex;
 
 impl Operation {
@@ -54,8 +53,19 @@ impl Host for InWait {
     }
 
     fn put(&self, license: &License) -> Result<()> {
-        let license = Sent::of(license)?;
-        self.call(&mut |_| Ok(()), move |host, _| host.put(&license.license()))
+        let license = OwnLicense::of(license)?;
+        self.call(&mut |_| Ok(()), move |host, _| host.put(&license.get()))
+    }
+
+    fn can_merge(&self) -> bool {
+        self.host.can_merge()
+    }
+
+    fn merge(&self, mine: &License, theirs: &License, take: Take) -> Result<()> {
+        let (mine, theirs) = (OwnLicense::of(mine)?, OwnLicense::of(theirs)?);
+        self.call(take, move |host, take| {
+            host.merge(&mine.get(), &theirs.get(), take)
+        })
     }
 }
 
@@ -116,7 +126,7 @@ impl Operation {
         loop {
             match events.wait_until(|| exchange.take()) {
                 Message::Emitted(license) => {
-                    let answer = take(license.license());
+                    let answer = take(license.get());
                     exchange.state.lock().answer = Some(answer);
                     events.ring();
                 }
@@ -134,13 +144,13 @@ struct Exchange {
 
 #[derive(Default)]
 struct State {
-    emitted: Option<Sent>,
+    emitted: Option<OwnLicense>,
     answer: Option<Result<()>>,
     returned: Option<Result<()>>,
 }
 
 enum Message {
-    Emitted(Sent),
+    Emitted(OwnLicense),
     Returned(Result<()>),
 }
 
@@ -160,7 +170,7 @@ impl Exchange {
         tell: &mut dyn FnMut(Due),
         license: &License,
     ) -> Result<()> {
-        self.state.lock().emitted = Some(Sent::of(license)?);
+        self.state.lock().emitted = Some(OwnLicense::of(license)?);
         operation.events.ring();
         let is_answered = || self.state.lock().answer.is_some();
         while let Some(due) = operation.events.next_inside(is_answered) {
@@ -180,42 +190,5 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.returned.get_or_insert_with(|| Err(Error::canceled()));
-    }
-}
-
-/// A licence on its way between two threads.
-struct Sent {
-    name: String,
-    key_id: Option<String>,
-    content: Vec<u8>,
-    modified: i64,
-    right: BackupRight,
-    format: Format,
-}
-
-impl Sent {
-    fn of(license: &License) -> Result<Sent> {
-        let mut content = Vec::new();
-        content.try_reserve_exact(license.content.len())?;
-        content.extend_from_slice(license.content);
-        Ok(Sent {
-            name: license.name.to_owned(),
-            key_id: license.key_id.map(str::to_owned),
-            content,
-            modified: license.modified,
-            right: license.right,
-            format: license.format,
-        })
-    }
-
-    fn license(&self) -> License<'_> {
-        License {
-            name: &self.name,
-            key_id: self.key_id.as_deref(),
-            content: &self.content,
-            modified: self.modified,
-            right: self.right,
-            format: self.format,
-        }
     }
 }

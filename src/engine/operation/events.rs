@@ -113,7 +113,8 @@ impl Queue {
         match self.waiting.front() {
             _ if is_told && std::mem::take(&mut self.begin) => Some(Due::Tell(Notice::Begin)),
             _ if is_told && std::mem::take(&mut self.tick) => Some(Due::Tick),
-            Some(Due::Call(_)) if is_waiting => self.waiting.pop_front(),
+            Some(Due::Call(_)) if !is_waiting => None,
+            Some(Due::Call(_)) => self.waiting.pop_front(),
             Some(_) if is_told => self.waiting.pop_front(),
             None if is_told => self.end.take().map(Due::End),
             _ => None,

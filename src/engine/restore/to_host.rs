@@ -66,7 +66,7 @@ fn give(
         found.take(&version)?;
         is_same = Some(version.content == content);
         if merges && version.content != content {
-            mine = Some(OwnLicense::of(&version)?);
+            mine = Some(OwnLicense::stated(&version)?);
         }
         Ok(())
     })?;
@@ -92,7 +92,7 @@ fn merge(host: &dyn Host, mine: &License, theirs: &License) -> Result<Option<Own
     host.merge(mine, theirs, &mut |version| {
         only.take(&version)?;
         if version.content != mine.content {
-            chosen = Some(OwnLicense::of(&version)?);
+            chosen = Some(OwnLicense::stated(&version)?);
         }
         Ok(())
     })?;
