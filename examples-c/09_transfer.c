@@ -97,11 +97,9 @@ static int knows(const struct record *record, const char *machine)
     return 0;
 }
 
-/* The library has opened the backup, and has done nothing else yet. Only LICBAK_S_OK goes on. */
-static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *url,
-                                            size_t url_size, void *context)
+static licbak_hresult decide(const struct service *service, const licbak_backup_info *info,
+                             char *url, size_t url_size)
 {
-    const struct service *service = context;
     struct record record = {.generation = 0};
 
     if (info->id[0] == '\0') /* its end is lost: nobody knows which backup this is */
@@ -124,6 +122,25 @@ static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char
     }
     return write_record(service, &record) ? LICBAK_S_OK
                                           : LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE;
+}
+
+/* The library has opened the backup, and has done nothing else yet. Only LICBAK_S_OK goes on. The
+ * service decides for one machine at a time, or two could be its fourth. */
+static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *url,
+                                            size_t url_size, void *context)
+{
+    const struct service *service = context;
+    licbak_hresult hr = LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE;
+    char path[4096];
+    int lock;
+
+    path_of(path, sizeof path, service, "lock", "");
+    if ((lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+        return hr;
+    if (lockf(lock, F_LOCK, 0) == 0)
+        hr = decide(service, info, url, url_size);
+    close(lock);
+    return hr;
 }
 
 static licbak_hresult LICBAK_CALL tell(licbak_status status, licbak_hresult hr,

@@ -45,11 +45,12 @@
  *   caller's struct is larger than the library's, the library zeroes the rest of a struct that it
  *   fills. In a struct that it reads, a rest that is not zero is LICBAK_E_INVALIDARG.
  * - Threads. Every function may be called from any thread at any time. The status callback of an
- *   operation is called on one thread of the library, one call at a time, in order. The library
- *   holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
+ *   operation is called on one thread of the library, one call at a time, in order. With
+ *   LICBAK_CALL_IN_WAIT the host's functions are called inside licbak_wait instead, on the thread
+ *   that is in it. The library holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
  *   functions of the host have returned. During these two calls a host must not hold what its
- *   functions need, such as an interpreter's lock, a mutex that the callback takes, or the thread
- *   of an event loop that the callback calls into.
+ *   functions need on other threads, such as an interpreter's lock, a mutex that the callback
+ *   takes, or the thread of an event loop that the callback calls into.
  * - Inside a function of the host, licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would
  *   wait for itself. licbak_destroy returns at once there, and takes effect when the operation has
  *   ended. Every other function works. A function of the host must not throw, unwind or longjmp.
@@ -62,7 +63,8 @@
  *   gets LICBAK_E_HANDLE, also from the emit of a store. A thread of the library has no caller: it
  *   ends, and if the child has no other thread, the child ends with it, with exit status 1 and
  *   without exit handlers.
- * - Nothing is left behind. While no operation runs, a restorer has no thread and no open file.
+ * - Nothing is left behind. While no operation runs, a restorer has no thread and no open file
+ *   but the wait descriptor, once that was asked for.
  *   No file that the library opens gets the number of a standard stream that the process lacks.
  *   The library takes such a number for moments, so a host opens a missing stream only while no
  *   operation runs. The library installs no signal handler and no exit handler, and prints
@@ -80,7 +82,7 @@
  * | ------------------------------- | ------- | ----------------------- | ------ | ------------------------------------ |
  * | WMT_BACKUPRESTORE_BEGIN         | 21      | S_OK                    | DWORD  | 0; first, and once                   |
  * | WMT_INDIVIDUALIZE               | 24      | S_OK                    | DWORD  | 0; the user consents to this machine |
- * | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent lacks                |
+ * | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent is missing           |
  * | WMT_BACKUPRESTORE_CONNECTING    | 28      | S_OK                    | DWORD  | 0; the authorizer is called          |
  * | WMT_ERROR_WITHURL               | 30      | the authorizer's        | STRING | the address that it gives            |
  * | WMT_BACKUPRESTORE_DISCONNECTING | 29      | S_OK                    | DWORD  | 0; it has answered                   |
@@ -93,16 +95,17 @@
  * | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
  *
  * The flags of the functions that start an operation. licbak_restore_license takes the flags of a
- * restore; licbak_verify_backup takes none:
+ * restore; licbak_verify_backup takes LICBAK_CALL_IN_WAIT alone:
  *
- * | flag                     | value | backup | restore | what it asks for                           |
- * | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
- * | WM_BACKUP_OVERWRITE      | 0x1   | yes    |         | replace the backup that is there           |
- * | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | the user consents to another machine       |
- * | DRY_RUN                  | 0x100 | yes    | yes     | tell everything, write nothing             |
- * | RESTORE_OVERWRITE        | 0x200 |        | yes     | replace the store's version of a licence   |
- * | RESTORE_SALVAGE          | 0x400 |        | yes     | restore what is intact of a damaged backup |
- * | BACKUP_FULL              | 0x800 | yes    |         | take nothing over from the backup before   |
+ * | flag                     | value  | backup | restore | what it asks for                           |
+ * | ------------------------ | ------ | ------ | ------- | ------------------------------------------ |
+ * | WM_BACKUP_OVERWRITE      | 0x1    | yes    |         | replace the backup that is there           |
+ * | WM_RESTORE_INDIVIDUALIZE | 0x2    |        | yes     | the user consents to another machine       |
+ * | DRY_RUN                  | 0x100  | yes    | yes     | tell everything, write nothing             |
+ * | RESTORE_OVERWRITE        | 0x200  |        | yes     | replace the store's version of a licence   |
+ * | RESTORE_SALVAGE          | 0x400  |        | yes     | restore what is intact of a damaged backup |
+ * | BACKUP_FULL              | 0x800  | yes    |         | take nothing over from the backup before   |
+ * | CALL_IN_WAIT             | 0x1000 | yes    | yes     | call the host inside licbak_wait           |
  */
 
 #ifndef LICBAK_H
@@ -184,12 +187,12 @@
 
 /**
  * For every operation: the host's functions (status, store, authorizer) are called inside
- * licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
- * thread has its own thread called, and an event loop decides when.
+ * licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no
+ * call on a foreign thread has its own thread called, and an event loop decides when.
  *
  * The operation waits for the host where it has to: without a licbak_wait now and then it does not
  * end. A store's emit tells events, too. The status callback may be NULL; then nothing is told,
- * and an operation without a store of the host's ends by itself.
+ * and an operation that needs no other function of the host (store, authorizer) ends by itself.
  */
 #define LICBAK_CALL_IN_WAIT 0x00001000u
 
@@ -366,7 +369,10 @@ typedef struct licbak_backup_info {
     size_t struct_size;
     /** The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known. */
     int64_t created;
-    /** The number of backups so far that replaced each other, this one included: 1 and up. */
+    /**
+     * The number of backups so far that replaced each other, this one included: 1 and up; 0
+     * where LICBAK_RESTORE_SALVAGE has found the end of the backup lost.
+     */
     uint64_t generation;
     /** Licences in the backup. */
     uint64_t licenses;
@@ -386,7 +392,7 @@ typedef struct licbak_backup_info {
     uint32_t encrypted;
     /**
      * The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
-     * and a NUL.
+     * and a NUL; "" where its end is lost.
      */
     char id[33];
     /** 0. */
@@ -396,13 +402,14 @@ typedef struct licbak_backup_info {
 /**
  * The host's function that allows or refuses a restore, see licbak_set_authorizer.
  *
- * It is called on a thread of the library, possibly while the status callback runs. info is what
- * the backup says about itself, beside MachineId as it was set at the start; it lives until the
- * function returns. A backup whose end is lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is
- * "", machine is LICBAK_MACHINE_UNKNOWN, and of the figures only backup_bytes is not 0. None of the
- * facts is proof. url is url_size bytes of zeros, at present 2,084. A function that refuses may
- * write the address of a page about it there, as UTF-8 with a NUL; anything else is not told.
- * context is what the host gave with the function.
+ * It is called on a thread of the library, possibly while the status callback runs, or with
+ * LICBAK_CALL_IN_WAIT inside licbak_wait. info is what the backup says about itself, beside
+ * MachineId as it was set at the start; it lives until the function returns. A backup whose end is
+ * lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is "", machine is LICBAK_MACHINE_UNKNOWN,
+ * and of the figures only backup_bytes is not 0. None of the facts is proof. url is url_size bytes
+ * of zeros, at present 2,084. A function that refuses may write the address of a page about it
+ * there, as UTF-8 with a NUL; anything else is not told. context is what the host gave with the
+ * function.
  *
  * @return LICBAK_S_OK allows the restore. A failure ends it with that code:
  * LICBAK_NS_E_DRM_RESTORE_FRAUD, LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE, or any other. Any
@@ -473,13 +480,13 @@ typedef struct licbak_store {
     /** For a restore: keeps the licence, in place of the one of that name. */
     licbak_hresult (LICBAK_CALL *put)(void *context, const licbak_license *license);
     /**
-     * For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine stays.
-     * mine is the store's, and theirs the backup's. A store whose licences carry counts that are
-     * used up so keeps the lower count. What is emitted must have their name. If its content is not
-     * that of mine, put gets it, and it counts as restored. Otherwise nothing is put, and
-     * LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not asked with
-     * LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks, and puts
-     * nothing.
+     * For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine
+     * stays. mine is the store's, and theirs the backup's. A store whose licences carry counts
+     * that are used up so keeps the lower count. What is emitted must have their name. If its
+     * content is not that of mine, put gets it, and it counts as restored. Otherwise nothing is
+     * put, and LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not
+     * asked with LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks,
+     * and puts nothing.
      */
     licbak_hresult (LICBAK_CALL *merge)(void *context,
         const licbak_license *mine,
@@ -511,7 +518,7 @@ typedef struct licbak_store {
 #define LICBAK_WMT_INDIVIDUALIZE 24u
 
 /**
- * The backup is of another machine, and the user's consent lacks. Without LICBAK_DRY_RUN the
+ * The backup is of another machine, and the user's consent is missing. Without LICBAK_DRY_RUN the
  * outcome is LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION. value is 0 (DWORD).
  */
 #define LICBAK_WMT_NEEDS_INDIVIDUALIZATION 25u
@@ -940,7 +947,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  *
  * A backup keeps of MachineId only an HMAC-SHA-256 that is keyed with the backup's ID. Two backups
  * do not show that they are of one machine, but a person who guesses MachineId can check the
- * guess. licbak_get_backup_info compares it with MachineId as it is then.
+ * guess. licbak_get_backup_info compares it with MachineId as it is then. A restore of another
+ * machine's backup needs the user's consent (LICBAK_WM_RESTORE_INDIVIDUALIZE).
  *
  * A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
  *
@@ -1067,8 +1075,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
- * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
- * a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+ * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
+ * a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
  * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
  * LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
  * LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
@@ -1128,9 +1136,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * not count.
  *
  * If MachineId says that the backup is of another machine, the user must consent to binding its
- * licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's authorizer,
- * if there is one, allows or refuses the restore (licbak_set_authorizer). Before both nothing is
- * done.
+ * licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's
+ * authorizer, if there is one, allows or refuses the restore (licbak_set_authorizer). Before both
+ * nothing is done.
  *
  * When the backup is found right, a store of the host's own is asked for each licence, and is
  * given the licences that it is to keep. If it has a function merge, it chooses between two
@@ -1139,22 +1147,23 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
  * own. A directory in StorePath that does not exist is made; its parent must exist.
  * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
- * LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
- * @param callback Is told the events of the operation.
+ * LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_CALL_IN_WAIT, or 0.
+ * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
- * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
- * a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
- * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no get or, without
- * LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
+ * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
+ * a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY;
+ * LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or empty; LICBAK_E_NOTIMPL if the
+ * host's store has no get or, without LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
  *
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
- * LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's consent
- * lacks; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
- * major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
- * licence or a folder, or its file system can't have the name or takes it for another name;
+ * LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's
+ * consent is missing; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT;
+ * LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later major version;
+ * LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a licence or a
+ * folder, or its file system can't have the name or takes it for another name;
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
  * system can't name a file without the risk of replacing another, which a restore without
  * LICBAK_RESTORE_OVERWRITE or into a new database needs; or license is a view or a virtual table;
@@ -1200,7 +1209,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_license(licbak_restorer *re
  * The function is called once in each restore, after the backup has been opened and before
  * anything else of it is read; in a dry run it is not called. LICBAK_WMT_BACKUPRESTORE_CONNECTING
  * is told before the call and LICBAK_WMT_BACKUPRESTORE_DISCONNECTING after it. Any failure that it
- * returns is the outcome of the operation, and nothing is restored.
+ * returns is the outcome of the operation, and nothing is restored. A restore that it allows may
+ * still fail, as where the backup proves damaged: a host that counts machines counts each once.
  *
  * @param authorize The function; NULL: none.
  * @param context Is given to the function. It must live until the next licbak_set_authorizer that
@@ -1297,7 +1307,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_backup_info(licbak_restorer *re
  * in a database or in memory. It counts for the operations that start from now on.
  *
  * The struct is copied. The functions are called on threads of the library, on one thread at a
- * time, possibly while the status callback runs on another thread. A failure of a function is the
+ * time, possibly while the status callback runs on another thread. With LICBAK_CALL_IN_WAIT they
+ * are called inside licbak_wait, and emit tells the status callback what is due. A failure of a function is the
  * operation's outcome.
  *
  * @param store The functions; NULL to go back to StorePath. The context in it must live until the

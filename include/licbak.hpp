@@ -17,17 +17,18 @@
  * - Failures. A failure throws licbak::error. Its what() is the library's sentence, and its code()
  *   compares with licbak::errc and with std::errc. An operation tells every failure by its future,
  *   also that it was refused at once.
- * - Functions of the host may throw. An exception ends the operation, and its future throws the very
- *   same exception. The future does so even if the operation could not be stopped any more, for
- *   example after the last figures of a backup that is complete by then: no exception is lost.
+ * - Functions of the host may throw. An exception ends the operation, and its future throws the
+ *   very same exception. The future does so even if the operation could not be stopped any more,
+ *   for example after the last figures of a backup that is complete by then: no exception is lost.
  * - Lifetime. An operation owns what it needs: the listener's functions, the store and the
- *   authorizer live until its end has been told, even if the restorer is gone or nobody keeps the future. The future's
- *   destructor never blocks. When the future is ready, the operation has released them.
- * - Threads. A listener's functions are called on one thread of the library, and a store's functions
- *   and the authorizer on another, each one call at a time. A restorer may be used from any thread, also inside those
- *   functions, but by one thread at a time, as any object of the standard library; cancel, progress,
- *   list and info are allowed at any time. A function of the host must not wait for the future of the
- *   operation that calls it.
+ *   authorizer live until its end has been told, even if the restorer is gone or nobody keeps the
+ *   future. The future's destructor never blocks. When the future is ready, the operation has
+ *   released them.
+ * - Threads. A listener's functions are called on one thread of the library, and a store's
+ *   functions and the authorizer on another, each one call at a time. A restorer may be used from
+ *   any thread, also inside those functions, but by one thread at a time, as any object of the
+ *   standard library; cancel, progress, list and info are allowed at any time. A function of the
+ *   host must not wait for the future of the operation that calls it.
  *
  * Link with -llicbak, and also with -pthread if the C library has no threads (glibc before 2.34).
  */
@@ -237,8 +238,10 @@ enum class machine : std::uint32_t {
 
 /** What a backup says about itself, see licbak_backup_info. None of it is proof. */
 struct backup_info {
-    std::string id;               ///< 32 hexadecimal digits; the backups that replace it keep them
-    std::uint64_t generation = 0; ///< how many backups have replaced each other so far, this one included
+    /** 32 hexadecimal digits, which the backups that replace it keep; "" where its end is lost. */
+    std::string id;
+    /** How many backups have replaced each other so far, this one included. */
+    std::uint64_t generation = 0;
     std::chrono::nanoseconds created{0}; ///< since 1970 UTC; 0: not known
     licbak::machine machine = licbak::machine::unknown; ///< whether it is of this machine
     bool encrypted = false;          ///< always false in this version
@@ -252,7 +255,8 @@ struct backup_info {
 
 /**
  * A refusal of a restore, to be thrown by an authorizer: errc::restore_fraud,
- * errc::restore_service_unavailable, or any other code. It may carry the address of a page about it.
+ * errc::restore_service_unavailable, or any other code. It may carry the address of a page about
+ * it.
  */
 class refusal : public error {
 public:
@@ -272,7 +276,8 @@ private:
 /**
  * A function that allows or refuses the restore of the backup with these facts, see
  * licbak_set_authorizer. It allows the restore by returning. An exception, a refusal or any other,
- * ends the operation before anything is done, and the future throws it.
+ * ends the operation before anything is done, and the future throws it. A backup whose end a
+ * salvage has found lost states no id.
  */
 using authorizer = std::function<void(const backup_info &)>;
 
@@ -469,11 +474,22 @@ struct c_authorizer {
     authorizer function;
     std::exception_ptr thrown; // as in c_store
 
-    static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *, std::size_t,
-                                                void *context) noexcept
+    static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char *url,
+                                                std::size_t url_size, void *context) noexcept
     {
         auto &self = *static_cast<c_authorizer *>(context);
-        return contain(self.thrown, [&] { self.function(from_c(*info)); });
+        licbak_hresult hr = LICBAK_S_OK;
+        const licbak_hresult contained = contain(self.thrown, [&] {
+            try {
+                self.function(from_c(*info));
+            } catch (const refusal &refused) {
+                hr = refused.code().value();
+                if (refused.address().size() < url_size)
+                    refused.address().copy(url, url_size - 1);
+                throw;
+            }
+        });
+        return LICBAK_FAILED(hr) ? hr : contained;
     }
 };
 
@@ -532,7 +548,7 @@ struct operation {
         case LICBAK_STATUS_LICENSE_KEPT: gathered.kept.emplace_back(text); break;
         case LICBAK_WMT_RESTRICTED_LICENSE:
         case LICBAK_STATUS_LICENSE_DAMAGED: break;
-        default: return; // the beginning, or of a later version
+        default: return; // the beginning, what a transfer tells, or of a later version
         }
         if (told.on_notice)
             told.on_notice(static_cast<notice>(status), text);
@@ -572,9 +588,9 @@ struct destroy {
 // -- the restorer ---------------------------------------------------------------------------------
 
 /**
- * A backup restorer, see licbak_restorer. Its destructor cancels a running operation and waits for its
- * end. Inside a function of the host the destructor returns at once, and the operation ends by itself.
- * After a move, every call on the old object throws errc::handle.
+ * A backup restorer, see licbak_restorer. Its destructor cancels a running operation and waits for
+ * its end. Inside a function of the host the destructor returns at once, and the operation ends by
+ * itself. After a move, every call on the old object throws errc::handle.
  */
 class restorer {
 public:

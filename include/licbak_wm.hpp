@@ -7,46 +7,53 @@
  * client of the original compiles unchanged when it includes this file in place of Wmsdk.h.
  *
  * @code
- * licbak::wm::set_store_path(u"/var/lib/reader/licenses"); // or the environment's LICBAK_STORE_PATH
+ * licbak::wm::set_store_path(u"/var/lib/reader/licenses"); // or the variable LICBAK_STORE_PATH
  * IWMLicenseBackup *backup;
  * HRESULT hr = WMCreateBackupRestorer(&client, &backup); // from here on the client's own lines
  * @endcode
  *
- * The names, IIDs, orders of functions and values are the original's. docs/windows-media-format-sdk.md
- * names their sources, and compares calls, events and codes. What a client must know:
+ * The names, IIDs, orders of functions and values are the original's.
+ * docs/windows-media-format-sdk.md names their sources, and compares calls, events and codes. What
+ * a client must know:
  *
  * - The store. The original finds the computer's licences by itself. Here an operation takes the
  *   property StorePath, which SetProp sets; without it, the path of licbak::wm::set_store_path;
  *   without that, the environment variable LICBAK_STORE_PATH as it is when the operation starts. A
  *   host's own store (licbak_set_store) goes before all of them.
- * - Strings. A WCHAR has 16 bits on every system. Where wchar_t is wider, WCHAR is char16_t, and its
- *   literals are u"..."; a client with L"..." is compiled with -fshort-wchar, which makes WCHAR
+ * - Strings. A WCHAR has 16 bits on every system. Where wchar_t is wider, WCHAR is char16_t, and
+ *   its literals are u"..."; a client with L"..." is compiled with -fshort-wchar, which makes WCHAR
  *   wchar_t. Values are UTF-16 in the machine's order, and end with a NUL.
  * - WMCreateBackupRestorer asks the callback for IWMStatusCallback and fails as the callback's
  *   QueryInterface does. It takes NULL too, and keeps no reference: each operation gets its own
  *   callback. E_POINTER if ppBackup is NULL; E_OUTOFMEMORY.
  * - BackupLicenses and RestoreLicenses keep a reference to their callback until the end has been
  *   told. E_INVALIDARG if the callback is NULL. What else they return says licbak.h, of
- *   licbak_backup_licenses and licbak_restore_licenses; its flags are taken, too.
- * - OnStatus is told WMT_BACKUPRESTORE_END exactly once, last, also of a failure, which WMT_ERROR with
- *   a sentence comes before. It is told the original's statuses only, see LICBAK_ALL_STATUSES. Its
- *   pvContext is NULL. WMT_INDIVIDUALIZE comes with a WM_INDIVIDUALIZE_STATUS that says INDI_SUCCEED,
- *   since nothing is downloaded. A failure that OnStatus returns ends the operation. An exception
- *   that leaves OnStatus ends the process (std::terminate).
- * - The last Release cancels what runs and waits until OnStatus has returned, as licbak_destroy does.
- *   Inside OnStatus it returns at once, and the end is still told.
+ *   licbak_backup_licenses and licbak_restore_licenses; its flags are taken, too, but for
+ *   LICBAK_CALL_IN_WAIT (E_INVALIDARG).
+ * - OnStatus is told WMT_BACKUPRESTORE_END exactly once, and last. WMT_ERROR with a sentence comes
+ *   just before it where the operation has failed, unless by a cancel or by OnStatus. OnStatus is
+ *   told the original's statuses only, see LICBAK_ALL_STATUSES. Its pvContext is NULL.
+ *   WMT_INDIVIDUALIZE comes with a WM_INDIVIDUALIZE_STATUS that says INDI_SUCCEED, since nothing is
+ *   downloaded. A failure that OnStatus returns, E_NOTIMPL apart, ends the operation. An exception
+ *   that leaves a function of the client ends the process (std::terminate).
+ * - The last Release cancels what runs and waits until OnStatus has returned, as licbak_destroy
+ *   does. Inside OnStatus it returns at once, and the end is still told.
  * - GetPropCount, GetPropByIndex and GetPropByName return E_NOTIMPL as in the original, see
  *   LICBAK_WORKING_GETTERS.
  *
- * A program defines these macros before it includes this file, in each translation unit as it likes:
+ * A program defines these macros before it includes this file, in each translation unit as it
+ * likes:
  *
  * - LICBAK_WORKING_GETTERS: the three getters work, as they are documented of the original.
  * - LICBAK_ALL_STATUSES: OnStatus is told licbak's own statuses, LICBAK_STATUS_*, too.
- * - LICBAK_NO_WINDOWS_TYPES: the program has HRESULT, GUID, IUnknown and the like from elsewhere; not
- *   on Windows, where they are the SDK's own.
  *
- * On Windows a program may include Wmsdk.h before this file. Then its declarations are used, and what
- * makes a restorer is licbak::wm::create_backup_restorer.
+ * And this one, in all translation units or in none:
+ *
+ * - LICBAK_NO_WINDOWS_TYPES: the program has what is below "the system's types" from elsewhere, in
+ *   the sizes of Windows; not on Windows itself, where it is the SDK's own.
+ *
+ * On Windows a program may include Wmsdk.h before this file. Then its declarations are used, and
+ * what makes a restorer is licbak::wm::create_backup_restorer.
  *
  * Link with -llicbak, and also with -pthread if the C library has no threads (glibc before 2.34).
  */
@@ -70,6 +77,7 @@
 // -- the system's types ---------------------------------------------------------------------------
 
 #if defined(_WIN32)
+#include <cwchar>
 #include <unknwn.h>
 
 #include <nserror.h>
@@ -86,6 +94,10 @@ typedef std::uint16_t WORD;
 typedef std::uint32_t DWORD;
 typedef std::uint64_t QWORD;
 typedef std::int32_t BOOL;
+#if !defined(TRUE)
+#define TRUE 1
+#define FALSE 0
+#endif
 typedef std::int32_t LONG;
 typedef std::uint32_t ULONG;
 #if defined(__SIZEOF_WCHAR_T__) && __SIZEOF_WCHAR_T__ == 2
@@ -141,7 +153,7 @@ inline LONG InterlockedDecrement(LONG volatile *number) { return __atomic_sub_fe
 
 #endif
 
-#if !defined(_WIN32)
+#if !defined(_WIN32) && !defined(NS_E_DRM_BACKUP_EXISTS)
 #define NS_E_DRM_LICENSE_STORE_ERROR (static_cast<HRESULT>(0xC00D2712))
 #define NS_E_DRM_NEEDS_INDIVIDUALIZATION (static_cast<HRESULT>(0xC00D2728))
 #define NS_E_DRM_BACKUP_EXISTS (static_cast<HRESULT>(0xC00D2742))
@@ -154,6 +166,10 @@ inline LONG InterlockedDecrement(LONG volatile *number) { return __atomic_sub_fe
 #define NS_E_DRM_OPERATION_CANCELED (static_cast<HRESULT>(0xC00D2768))
 #define NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE (static_cast<HRESULT>(0xC00D2846))
 #endif
+
+static_assert(sizeof(WCHAR) == 2 && sizeof(WORD) == 2 && sizeof(DWORD) == 4 && sizeof(HRESULT) == 4 &&
+                  sizeof(ULONG) == 4 && sizeof(GUID) == 16,
+              "the program's own Windows types have other sizes than those of Windows");
 
 // -- the original's declarations ------------------------------------------------------------------
 
@@ -372,7 +388,7 @@ inline HRESULT to_utf8(const void *utf16, std::size_t units, array<char> &text, 
     if (text == nullptr)
         return E_OUTOFMEMORY;
     size = 0;
-    const auto put = [&](std::uint32_t byte) { text[size++] = static_cast<char>(byte); };
+    const auto put = [&](std::uint32_t byte) { text[size++] = static_cast<char>(byte & 0xFF); };
     for (std::size_t i = 0; i < length; ++i) {
         std::uint32_t code = unit(i);
         if (code >= 0xD800 && code < 0xE000) { // half of a pair
@@ -423,14 +439,19 @@ inline HRESULT to_utf16(const std::uint8_t *utf8, std::size_t size, array<WCHAR>
     return S_OK;
 }
 
-// The path of set_store_path. It is never freed at the end: threads may outlive main.
-inline std::mutex store_path_lock;
+// The path of set_store_path, and its lock. Neither ends with the program, as threads may outlive
+// main.
 inline char *store_path = nullptr;
+inline std::mutex &store_path_lock() noexcept
+{
+    static auto &lock = *new std::mutex;
+    return lock;
+}
 
 // Sets StorePath as set_store_path or the environment has it; S_FALSE where neither does.
 inline HRESULT set_common_store(licbak_restorer *handle) noexcept
 {
-    const std::lock_guard<std::mutex> lock(store_path_lock);
+    const std::lock_guard<std::mutex> lock(store_path_lock());
     if (store_path != nullptr)
         return licbak_set_prop_string(handle, "StorePath", store_path);
 #if defined(_WIN32)
@@ -554,10 +575,9 @@ public:
     ULONG STDMETHODCALLTYPE Release() noexcept override
     {
         const ULONG left = --references_;
-        if (left == 0) {
-            references_ = 1; // OnStatus may still take and release references; only once it is deleted
+        // OnStatus may still take and release references meanwhile.
+        if (left == 0 && !goes_.exchange(true))
             delete this;
-        }
         return left;
     }
 
@@ -591,6 +611,7 @@ public:
             return E_NOTIMPL;
         if (count == nullptr)
             return E_POINTER;
+        const std::lock_guard<std::mutex> lock(properties_);
         std::size_t found = 0;
         const licbak_hresult hr = licbak_get_prop_count(handle_, &found);
         *count = static_cast<WORD>(found);
@@ -689,7 +710,8 @@ private:
     template <class Function>
     HRESULT start(Function function, DWORD flags, IWMStatusCallback *callback) noexcept
     {
-        if (callback == nullptr)
+        // Whoever destroys an operation of that flag is not told its end, which gives the callback back.
+        if (callback == nullptr || (flags & LICBAK_CALL_IN_WAIT) != 0)
             return E_INVALIDARG;
         auto *started = new (std::nothrow) operation<all_statuses>{callback};
         if (started == nullptr)
@@ -714,9 +736,10 @@ private:
         licbak_datatype type = 0;
         licbak_hresult hr = licbak_get_prop_by_name(handle_, "StorePath", &type, nullptr, &size);
         const bool lends = hr == LICBAK_NS_E_DRM_INVALID_PROPERTY; // it is not set
-        if (lends && FAILED(hr = set_common_store(handle_)))
-            return hr;
+        const licbak_hresult lent = lends ? set_common_store(handle_) : LICBAK_S_OK;
         hr = function(handle_, flags, operation<all_statuses>::tell, started);
+        if (hr == LICBAK_NS_E_DRM_INVALID_PROPERTY && FAILED(lent))
+            hr = lent;
         if (lends)
             licbak_remove_prop(handle_, "StorePath");
         return hr;
@@ -755,6 +778,7 @@ private:
 
     licbak_restorer *const handle_;
     std::atomic<ULONG> references_{1};
+    std::atomic<bool> goes_{false};
     std::mutex properties_; // held where StorePath is lent
 };
 
@@ -767,8 +791,8 @@ HRESULT create(IUnknown *callback, IWMLicenseBackup **backup) noexcept
     if (callback != nullptr) {
         void *asked = nullptr;
         const HRESULT hr = callback->QueryInterface(iid_status_callback, &asked);
-        if (FAILED(hr))
-            return hr;
+        if (FAILED(hr) || asked == nullptr)
+            return FAILED(hr) ? hr : E_NOINTERFACE;
         static_cast<IWMStatusCallback *>(asked)->Release();
     }
     licbak_restorer *handle = nullptr;
@@ -786,8 +810,9 @@ HRESULT create(IUnknown *callback, IWMLicenseBackup **backup) noexcept
 } // namespace detail
 
 /**
- * Sets the store of all restorers of the process that have no StorePath of their own; NULL or ""
- * unsets it. It may be called at any time, and counts for the operations that start from then on.
+ * Sets the store of all restorers of this program or library that have no StorePath of their own;
+ * NULL or "" unsets it. It may be called at any time, and counts for the operations that start from
+ * then on. They fail with E_INVALIDARG if StorePath can't be such a path.
  *
  * @return S_OK; E_INVALIDARG if the path is no UTF-16; E_OUTOFMEMORY.
  */
@@ -799,7 +824,7 @@ inline HRESULT set_store_path(const WCHAR *path) noexcept
         if (FAILED(hr))
             return hr;
     }
-    const std::lock_guard<std::mutex> lock(detail::store_path_lock);
+    const std::lock_guard<std::mutex> lock(detail::store_path_lock());
     delete[] detail::store_path;
     detail::store_path = text.release();
     return S_OK;

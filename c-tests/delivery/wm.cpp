@@ -401,6 +401,8 @@ void references_of_an_operation()
     CHECK(c.references() == 1);
     o.set(u"StorePath", u"store");
     CHECK_HR(o.backup->BackupLicenses(WM_RESTORE_INDIVIDUALIZE, &c), E_INVALIDARG);
+    CHECK_HR(o.backup->BackupLicenses(LICBAK_CALL_IN_WAIT, &c), E_INVALIDARG);
+    CHECK_HR(o.restore->RestoreLicenses(LICBAK_CALL_IN_WAIT, &c), E_INVALIDARG);
     CHECK(c.references() == 1 && c.take().empty());
 
     c.on_status = [&](WMT_STATUS) {

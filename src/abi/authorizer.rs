@@ -20,7 +20,8 @@ use crate::error::{Error, Outcome, Result};
 /// The function is called once in each restore, after the backup has been opened and before
 /// anything else of it is read; in a dry run it is not called. LICBAK_WMT_BACKUPRESTORE_CONNECTING
 /// is told before the call and LICBAK_WMT_BACKUPRESTORE_DISCONNECTING after it. Any failure that it
-/// returns is the outcome of the operation, and nothing is restored.
+/// returns is the outcome of the operation, and nothing is restored. A restore that it allows may
+/// still fail, as where the backup proves damaged: a host that counts machines counts each once.
 ///
 /// @param authorize The function; NULL: none.
 /// @param context Is given to the function. It must live until the next licbak_set_authorizer that

@@ -37,8 +37,8 @@ use crate::error::Result;
 /// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
-/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
-/// a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
+/// a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
 /// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
 /// LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
 /// LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.

@@ -67,7 +67,8 @@ unsafe impl Struct for licbak_store {
     const VERSIONS: &'static [usize] = &[offset_of!(licbak_store, merge), size_of::<Self>()];
 }
 
-/// The size of the struct at `pointer` as the caller knows it, and as much of it as both sides know.
+/// The size of the struct at `pointer` as the caller knows it, and as much of it as both sides
+/// know.
 ///
 /// # Safety
 /// The struct's size can be read at `pointer`, which is not NULL.

@@ -39,11 +39,12 @@
 //!   caller's struct is larger than the library's, the library zeroes the rest of a struct that it
 //!   fills. In a struct that it reads, a rest that is not zero is LICBAK_E_INVALIDARG.
 //! - Threads. Every function may be called from any thread at any time. The status callback of an
-//!   operation is called on one thread of the library, one call at a time, in order. The library
-//!   holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
+//!   operation is called on one thread of the library, one call at a time, in order. With
+//!   LICBAK_CALL_IN_WAIT the host's functions are called inside licbak_wait instead, on the thread
+//!   that is in it. The library holds no lock while a function of the host runs. licbak_wait and licbak_destroy wait until
 //!   functions of the host have returned. During these two calls a host must not hold what its
-//!   functions need, such as an interpreter's lock, a mutex that the callback takes, or the thread
-//!   of an event loop that the callback calls into.
+//!   functions need on other threads, such as an interpreter's lock, a mutex that the callback
+//!   takes, or the thread of an event loop that the callback calls into.
 //! - Inside a function of the host, licbak_wait is LICBAK_E_ILLEGAL_METHOD_CALL, since it would
 //!   wait for itself. licbak_destroy returns at once there, and takes effect when the operation has
 //!   ended. Every other function works. A function of the host must not throw, unwind or longjmp.
@@ -56,7 +57,8 @@
 //!   gets LICBAK_E_HANDLE, also from the emit of a store. A thread of the library has no caller: it
 //!   ends, and if the child has no other thread, the child ends with it, with exit status 1 and
 //!   without exit handlers.
-//! - Nothing is left behind. While no operation runs, a restorer has no thread and no open file.
+//! - Nothing is left behind. While no operation runs, a restorer has no thread and no open file
+//!   but the wait descriptor, once that was asked for.
 //!   No file that the library opens gets the number of a standard stream that the process lacks.
 //!   The library takes such a number for moments, so a host opens a missing stream only while no
 //!   operation runs. The library installs no signal handler and no exit handler, and prints
@@ -74,7 +76,7 @@
 //! | ------------------------------- | ------- | ----------------------- | ------ | ------------------------------------ |
 //! | WMT_BACKUPRESTORE_BEGIN         | 21      | S_OK                    | DWORD  | 0; first, and once                   |
 //! | WMT_INDIVIDUALIZE               | 24      | S_OK                    | DWORD  | 0; the user consents to this machine |
-//! | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent lacks                |
+//! | WMT_NEEDS_INDIVIDUALIZATION     | 25      | S_OK                    | DWORD  | 0; this consent is missing           |
 //! | WMT_BACKUPRESTORE_CONNECTING    | 28      | S_OK                    | DWORD  | 0; the authorizer is called          |
 //! | WMT_ERROR_WITHURL               | 30      | the authorizer's        | STRING | the address that it gives            |
 //! | WMT_BACKUPRESTORE_DISCONNECTING | 29      | S_OK                    | DWORD  | 0; it has answered                   |
@@ -87,16 +89,17 @@
 //! | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
 //!
 //! The flags of the functions that start an operation. licbak_restore_license takes the flags of a
-//! restore; licbak_verify_backup takes none:
+//! restore; licbak_verify_backup takes LICBAK_CALL_IN_WAIT alone:
 //!
-//! | flag                     | value | backup | restore | what it asks for                           |
-//! | ------------------------ | ----- | ------ | ------- | ------------------------------------------ |
-//! | WM_BACKUP_OVERWRITE      | 0x1   | yes    |         | replace the backup that is there           |
-//! | WM_RESTORE_INDIVIDUALIZE | 0x2   |        | yes     | the user consents to another machine       |
-//! | DRY_RUN                  | 0x100 | yes    | yes     | tell everything, write nothing             |
-//! | RESTORE_OVERWRITE        | 0x200 |        | yes     | replace the store's version of a licence   |
-//! | RESTORE_SALVAGE          | 0x400 |        | yes     | restore what is intact of a damaged backup |
-//! | BACKUP_FULL              | 0x800 | yes    |         | take nothing over from the backup before   |
+//! | flag                     | value  | backup | restore | what it asks for                           |
+//! | ------------------------ | ------ | ------ | ------- | ------------------------------------------ |
+//! | WM_BACKUP_OVERWRITE      | 0x1    | yes    |         | replace the backup that is there           |
+//! | WM_RESTORE_INDIVIDUALIZE | 0x2    |        | yes     | the user consents to another machine       |
+//! | DRY_RUN                  | 0x100  | yes    | yes     | tell everything, write nothing             |
+//! | RESTORE_OVERWRITE        | 0x200  |        | yes     | replace the store's version of a licence   |
+//! | RESTORE_SALVAGE          | 0x400  |        | yes     | restore what is intact of a damaged backup |
+//! | BACKUP_FULL              | 0x800  | yes    |         | take nothing over from the backup before   |
+//! | CALL_IN_WAIT             | 0x1000 | yes    | yes     | call the host inside licbak_wait           |
 
 // Names are those of the C language.
 #![allow(non_camel_case_types)]

@@ -48,7 +48,8 @@ use crate::error::{Error, Outcome, Result};
 ///
 /// A backup keeps of MachineId only an HMAC-SHA-256 that is keyed with the backup's ID. Two backups
 /// do not show that they are of one machine, but a person who guesses MachineId can check the
-/// guess. licbak_get_backup_info compares it with MachineId as it is then.
+/// guess. licbak_get_backup_info compares it with MachineId as it is then. A restore of another
+/// machine's backup needs the user's consent (LICBAK_WM_RESTORE_INDIVIDUALIZE).
 ///
 /// A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
 ///

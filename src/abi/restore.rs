@@ -34,9 +34,9 @@ use crate::license::name::is_key_id;
 /// not count.
 ///
 /// If MachineId says that the backup is of another machine, the user must consent to binding its
-/// licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's authorizer,
-/// if there is one, allows or refuses the restore (licbak_set_authorizer). Before both nothing is
-/// done.
+/// licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's
+/// authorizer, if there is one, allows or refuses the restore (licbak_set_authorizer). Before both
+/// nothing is done.
 ///
 /// When the backup is found right, a store of the host's own is asked for each licence, and is
 /// given the licences that it is to keep. If it has a function merge, it chooses between two
@@ -45,22 +45,23 @@ use crate::license::name::is_key_id;
 /// @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
 /// own. A directory in StorePath that does not exist is made; its parent must exist.
 /// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
-/// LICBAK_WM_RESTORE_INDIVIDUALIZE, or 0.
-/// @param callback Is told the events of the operation.
+/// LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_CALL_IN_WAIT, or 0.
+/// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
-/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag or
-/// a NULL callback; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
-/// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no get or, without
-/// LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
+/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
+/// a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY;
+/// LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or empty; LICBAK_E_NOTIMPL if the
+/// host's store has no get or, without LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
 ///
 /// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
-/// LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's consent
-/// lacks; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later
-/// major version; LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a
-/// licence or a folder, or its file system can't have the name or takes it for another name;
+/// LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's
+/// consent is missing; the failure of the host's authorizer; LICBAK_NS_E_DRM_BACKUP_CORRUPT;
+/// LICBAK_HRESULT_ERROR_REVISION_MISMATCH: the backup has a later major version;
+/// LICBAK_HRESULT_ERROR_INVALID_NAME: the store has something else in the place of a licence or a
+/// folder, or its file system can't have the name or takes it for another name;
 /// LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
 /// system can't name a file without the risk of replacing another, which a restore without
 /// LICBAK_RESTORE_OVERWRITE or into a new database needs; or license is a view or a virtual table;

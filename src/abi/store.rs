@@ -20,7 +20,8 @@ use crate::sys::fork::{HomeMark, home};
 /// in a database or in memory. It counts for the operations that start from now on.
 ///
 /// The struct is copied. The functions are called on threads of the library, on one thread at a
-/// time, possibly while the status callback runs on another thread. A failure of a function is the
+/// time, possibly while the status callback runs on another thread. With LICBAK_CALL_IN_WAIT they
+/// are called inside licbak_wait, and emit tells the status callback what is due. A failure of a function is the
 /// operation's outcome.
 ///
 /// @param store The functions; NULL to go back to StorePath. The context in it must live until the

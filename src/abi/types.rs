@@ -35,12 +35,12 @@ pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
 /// For every operation: the host's functions (status, store, authorizer) are called inside
-/// licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no call on a foreign
-/// thread has its own thread called, and an event loop decides when.
+/// licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no
+/// call on a foreign thread has its own thread called, and an event loop decides when.
 ///
 /// The operation waits for the host where it has to: without a licbak_wait now and then it does not
 /// end. A store's emit tells events, too. The status callback may be NULL; then nothing is told,
-/// and an operation without a store of the host's ends by itself.
+/// and an operation that needs no other function of the host (store, authorizer) ends by itself.
 pub const LICBAK_CALL_IN_WAIT: u32 = 0x1000;
 
 /// Something failed. hr is the failure. value is a sentence for people (STRING): what failed, on
@@ -51,7 +51,7 @@ pub const LICBAK_WMT_BACKUPRESTORE_BEGIN: licbak_status = 21;
 /// The backup is of another machine, and the user consents to binding its licences to this one
 /// (LICBAK_WM_RESTORE_INDIVIDUALIZE). value is 0 (DWORD).
 pub const LICBAK_WMT_INDIVIDUALIZE: licbak_status = 24;
-/// The backup is of another machine, and the user's consent lacks. Without LICBAK_DRY_RUN the
+/// The backup is of another machine, and the user's consent is missing. Without LICBAK_DRY_RUN the
 /// outcome is LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION. value is 0 (DWORD).
 pub const LICBAK_WMT_NEEDS_INDIVIDUALIZATION: licbak_status = 25;
 /// The host's authorizer is called when this callback has returned. value is 0 (DWORD).
@@ -201,7 +201,8 @@ pub struct licbak_backup_info {
     pub struct_size: usize,
     /// The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known.
     pub created: i64,
-    /// The number of backups so far that replaced each other, this one included: 1 and up.
+    /// The number of backups so far that replaced each other, this one included: 1 and up; 0
+    /// where LICBAK_RESTORE_SALVAGE has found the end of the backup lost.
     pub generation: u64,
     /// Licences in the backup.
     pub licenses: u64,
@@ -220,7 +221,7 @@ pub struct licbak_backup_info {
     /// 1 if the backup is encrypted, else 0. This version makes and reads none that is.
     pub encrypted: u32,
     /// The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
-    /// and a NUL.
+    /// and a NUL; "" where its end is lost.
     pub id: [c_char; 33],
     /// 0.
     pub reserved: [c_char; 7],
@@ -252,13 +253,14 @@ pub type licbak_status_callback = Option<
 
 /// The host's function that allows or refuses a restore, see licbak_set_authorizer.
 ///
-/// It is called on a thread of the library, possibly while the status callback runs. info is what
-/// the backup says about itself, beside MachineId as it was set at the start; it lives until the
-/// function returns. A backup whose end is lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is
-/// "", machine is LICBAK_MACHINE_UNKNOWN, and of the figures only backup_bytes is not 0. None of the
-/// facts is proof. url is url_size bytes of zeros, at present 2,084. A function that refuses may
-/// write the address of a page about it there, as UTF-8 with a NUL; anything else is not told.
-/// context is what the host gave with the function.
+/// It is called on a thread of the library, possibly while the status callback runs, or with
+/// LICBAK_CALL_IN_WAIT inside licbak_wait. info is what the backup says about itself, beside
+/// MachineId as it was set at the start; it lives until the function returns. A backup whose end is
+/// lost (LICBAK_RESTORE_SALVAGE) states nothing: then id is "", machine is LICBAK_MACHINE_UNKNOWN,
+/// and of the figures only backup_bytes is not 0. None of the facts is proof. url is url_size bytes
+/// of zeros, at present 2,084. A function that refuses may write the address of a page about it
+/// there, as UTF-8 with a NUL; anything else is not told. context is what the host gave with the
+/// function.
 ///
 /// @return LICBAK_S_OK allows the restore. A failure ends it with that code:
 /// LICBAK_NS_E_DRM_RESTORE_FRAUD, LICBAK_NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE, or any other. Any
@@ -315,13 +317,13 @@ pub struct licbak_store {
             license: *const licbak_license,
         ) -> licbak_hresult,
     >,
-    /// For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine stays.
-    /// mine is the store's, and theirs the backup's. A store whose licences carry counts that are
-    /// used up so keeps the lower count. What is emitted must have their name. If its content is not
-    /// that of mine, put gets it, and it counts as restored. Otherwise nothing is put, and
-    /// LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not asked with
-    /// LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks, and puts
-    /// nothing.
+    /// For a restore, or NULL: of two versions of a licence emits the one to keep; none: mine
+    /// stays. mine is the store's, and theirs the backup's. A store whose licences carry counts
+    /// that are used up so keeps the lower count. What is emitted must have their name. If its
+    /// content is not that of mine, put gets it, and it counts as restored. Otherwise nothing is
+    /// put, and LICBAK_STATUS_LICENSE_KEPT tells the name, as without this function. It is not
+    /// asked with LICBAK_RESTORE_OVERWRITE, nor where both contents are the same. A dry run asks,
+    /// and puts nothing.
     pub merge: Option<
         unsafe extern "C" fn(
             context: *mut c_void,

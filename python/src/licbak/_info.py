@@ -27,9 +27,11 @@ class Info:
     """What a backup says about itself. None of it is proof: who can write backups can forge it."""
 
     id: str
-    """32 hexadecimal digits. The backups that replace this one keep them."""
+    """32 hexadecimal digits. The backups that replace this one keep them. Empty where a salvage has
+    found the end of the backup lost."""
     generation: int
-    """How many backups have replaced each other so far, this one included: 1 and up."""
+    """How many backups have replaced each other so far, this one included: 1 and up;
+    0 where a salvage has found the end of the backup lost."""
     created_ns: int
     """The time when the backup was made, in nanoseconds since 1970 UTC; 0: not known."""
     machine: Machine

@@ -37,8 +37,7 @@ impl Transfer {
     }
 }
 
-/// Tells whether the user has consented to bind the licences to this machine; without the consent
-/// there is no restore.
+/// Fails if the user has not consented to binding the licences to this machine.
 fn consent(operation: &Operation, backup: &Backup, options: Options) -> Result<()> {
     if options.individualize {
         operation.tell(Notice::Individualize);
