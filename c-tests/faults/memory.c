@@ -47,6 +47,10 @@ static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t work
     licbak_hresult hr = licbak_set_prop_string(r, "BackupPath", s->backups);
     hr = hr < 0 ? hr : licbak_set_prop_string(r, "RestorePath", s->backups);
     hr = hr < 0 ? hr : licbak_set_prop(r, "Threads", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&workers, 4);
+    if ((s->flags & CONSENT) != 0 && s->start == RESTORE) {
+        hr = hr < 0 ? hr : licbak_set_prop_string(r, "MachineId", "seat 8");
+        hr = hr < 0 ? hr : licbak_set_authorizer(r, allow_or_refuse, (void *)s);
+    }
     if (s->store == NULL) {
         return hr < 0 ? hr : licbak_set_store(r, &own);
     }

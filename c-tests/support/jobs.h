@@ -77,6 +77,16 @@ static licbak_hresult LICBAK_CALL count_listed(const licbak_license *license, vo
 
 static bool others_come; /* between the calls of a job, which may have to begin again */
 
+/* An authorizer that allows all: it is asked about a backup that could be read, and once. */
+static licbak_hresult LICBAK_CALL allow(const licbak_backup_info *info, char *url, size_t url_size, void *context)
+{
+    int *asked = context;
+    CHECK(info->id[0] != '\0' && info->generation > 0);
+    CHECK_INT(url[url_size - 1], 0);
+    CHECK_INT((*asked)++, 0);
+    return LICBAK_S_OK;
+}
+
 /* In the child. */
 static void do_job(void *argument)
 {
@@ -84,8 +94,10 @@ static void do_job(void *argument)
     const job *j = d->job;
     recorder rec = {.may_roll_back = j->changes == A_DATABASE, .may_begin_again = others_come};
     uint32_t one = 1;
+    int asked = 0;
     licbak_restorer *r = restorer_for(j->store != NULL ? j->store : "unused", j->backups);
     CHECK_HR(licbak_set_prop(r, "Threads", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&one, 4), LICBAK_S_OK);
+    CHECK_HR(licbak_set_authorizer(r, allow, &asked), LICBAK_S_OK);
     if (j->op != NULL) {
         d->outcome->hr = run(j->op, r, j->flags | d->more_flags, &rec);
     } else if (j->store != NULL) {
@@ -94,6 +106,9 @@ static void do_job(void *argument)
         d->outcome->hr = end(r, &rec);
     } else {
         d->outcome->hr = licbak_list_backup(r, count_listed, &one);
+    }
+    if (d->outcome->hr == LICBAK_S_OK && (j->changes == A_DIRECTORY || j->changes == A_DATABASE)) {
+        CHECK_INT(asked, 1);
     }
     d->outcome->done = rec.count > 0 ? final_figures(&rec).licenses_done : 0;
     snprintf(d->outcome->sentence, sizeof d->outcome->sentence, "%.1000s", error_message(r));

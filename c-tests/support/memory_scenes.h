@@ -234,11 +234,37 @@ static inline char *what_is_in_the_database(void)
 static inline void shelf_is_empty(void)
 {
     host_forget(&shelf);
+    shelf.merge = NULL;
+}
+
+/* The host's authorizer: it answers what the scene is to end with. */
+static inline licbak_hresult LICBAK_CALL allow_or_refuse(const licbak_backup_info *info, char *url, size_t url_size,
+                                                         void *context)
+{
+    const scene *s = context;
+    CHECK(info->id[0] != '\0' && url_size > 64);
+    strcpy(url, "https://example.com/");
+    return s->outcome;
+}
+
+static inline licbak_hresult theirs_wins(host *h, const licbak_license *mine, const licbak_license *theirs,
+                                         licbak_license_callback emit, void *emit_context)
+{
+    (void)h, (void)mine;
+    return emit(theirs, emit_context);
+}
+
+static inline void shelf_has_versions(void)
+{
+    host_forget(&shelf);
+    host_add(&shelf, "book.lcpl", NULL, "another", 1, 0);
+    shelf.merge = theirs_wins;
 }
 
 static inline void shelf_has_others(void)
 {
     host_forget(&shelf);
+    shelf.merge = NULL;
     host_add(&shelf, "book.lcpl", NULL, "another", 1, 0);
     host_add(&shelf, "own.lic", NULL, "own", 1, 0);
 }
@@ -297,6 +323,8 @@ static inline licbak_hresult LICBAK_CALL restore_key(licbak_restorer *r, uint32_
 #define OVER LICBAK_RESTORE_OVERWRITE
 #define SALVAGE LICBAK_RESTORE_SALVAGE
 #define CORRUPT LICBAK_NS_E_DRM_BACKUP_CORRUPT
+#define FRAUD LICBAK_NS_E_DRM_RESTORE_FRAUD
+#define CONSENT LICBAK_WM_RESTORE_INDIVIDUALIZE
 
 static const scene scenes[] = {
     {"backup", BACK_UP, 0, "store", "out", 0, false, false, nothing_there, what_is_there},
@@ -318,6 +346,9 @@ static const scene scenes[] = {
     {"restore to a host", RESTORE, 0, NULL, "full", 0, true, false, shelf_is_empty, what_is_on_the_shelf},
     {"restore to a host with others", RESTORE, OVER, NULL, "full", 0, true, true, shelf_has_others,
      what_is_on_the_shelf},
+    {"restore to a host that merges", RESTORE, 0, NULL, "full", 0, true, false, shelf_has_versions,
+     what_is_on_the_shelf},
+    {"refused restore", RESTORE, CONSENT, "target", "named", FRAUD, false, false, no_store_there, what_is_in_the_store},
     {"one licence", restore_key, 0, "target", "full", 0, true, false, no_store_there, what_is_in_the_store},
     {"one licence to a database", restore_key, 0, "target.db", "full", 0, false, true, no_database_there,
      what_is_in_the_database},
@@ -345,7 +376,7 @@ static inline void leave_wal_mode(const char *database)
 static inline void make_all(void *unused)
 {
     (void)unused;
-    static const char *const folders[] = {"old", "full", "damaged", "ruin"};
+    static const char *const folders[] = {"old", "full", "named", "damaged", "ruin"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         make_dir(folders[i]);
     }
@@ -357,6 +388,13 @@ static inline void make_all(void *unused)
     SHELL("cp -a store moved");
     settle();
     CHECK_HR(backup("store", "full", 0), LICBAK_S_OK);
+
+    licbak_restorer *r = restorer_for("store", "named");
+    recorder rec = {0};
+    CHECK_HR(licbak_set_prop_string(r, "MachineId", "seat 7"), LICBAK_S_OK);
+    CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    forget(&rec);
 
     frames f = read_frames("full/licenses.tar.zst");
     CHECK(f.count > 4);
