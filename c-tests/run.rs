@@ -41,7 +41,7 @@ c_programs! {
     calls props handles
     roundtrip backup names paths restore restore_license list info transfer
     outcomes damage salvage rights
-    events cancel lifetime reentry in_wait
+    events cancel lifetime reentry in_wait in_wait_ends
     races crowd moving hygiene guest sandbox stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
@@ -87,6 +87,8 @@ fn sanitized() {
         "events",
         "lifetime",
         "reentry",
+        "in_wait",
+        "in_wait_ends",
         "host_store",
         "host_many",
         "host_misuse",

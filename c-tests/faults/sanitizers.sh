@@ -10,11 +10,11 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TMPDIR="$work"
-PROGRAMS='calls props names restore list events lifetime reentry host_store host_many host_misuse host_inside'
+PROGRAMS='calls props names restore list events lifetime reentry in_wait in_wait_ends host_store host_many host_misuse host_inside'
 # Valgrind is slow, and runs one thread at a time.
 FEW='props list restore host_store'
 # Those that do several things at once.
-THREADED='crowd reentry cancel events lifetime races host_many'
+THREADED='crowd reentry cancel events lifetime in_wait in_wait_ends races host_many'
 
 # compile PROGRAM LIBRARY-DIRECTORY FLAG...
 compile() {

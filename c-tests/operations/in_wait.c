@@ -1,49 +1,28 @@
 /* Operations that call the host's functions inside licbak_wait, on the thread that is in it. What
  * holds of every operation is checked by other suites once more in this way; here is what is
- * different. */
-#include "../support/host.h"
+ * different. How they are left is in_wait_ends.c's. */
+#include "../support/in_wait.h"
 #include "../support/process.h"
+#include "../support/stall.h"
 
-#include <poll.h>
-
-#define IN_WAIT LICBAK_CALL_IN_WAIT
-#define CANCELED LICBAK_NS_E_DRM_OPERATION_CANCELED
+#include <sys/resource.h>
 
 enum { DENIED = 10000 };
 
 /* -- a host with an event loop ---------------------------------------------------------------------------- */
 
-static int descriptor_of(licbak_restorer *r)
-{
-    intptr_t descriptor = -1, again = -1;
-    CHECK_HR(licbak_get_wait_descriptor(r, &descriptor), LICBAK_S_OK);
-    CHECK_HR(licbak_get_wait_descriptor(r, &again), LICBAK_S_OK);
-    CHECK_INT(descriptor, again);
-    CHECK(fcntl((int)descriptor, F_GETFD) & FD_CLOEXEC);
-    return (int)descriptor;
-}
-
-static bool is_readable(int descriptor, int timeout_ms)
-{
-    struct pollfd polled = {descriptor, POLLIN, 0};
-    int count = poll(&polled, 1, timeout_ms);
-    CHECK(count >= 0);
-    return count == 1;
-}
-
 /* Runs an operation as an event loop does, and gives its outcome. Nothing is called between two
- * waits, and no wait comes in vain. */
+ * waits, and nothing is left to poll for, and no thread, after the last. */
 static licbak_hresult loop(operation op, licbak_restorer *r, uint32_t flags, recorder *rec, size_t *rounds)
 {
     licbak_hresult hr, outcome = LICBAK_E_UNEXPECTED;
     const int descriptor = descriptor_of(r);
     CHECK(!is_readable(descriptor, 0));
-    rec->restorer = r;
-    CHECK_HR(op(r, flags | IN_WAIT, rec == NULL ? NULL : record, rec), LICBAK_S_OK);
+    begin_in_wait(op, r, flags, rec);
     *rounds = 0;
     do {
         const size_t before = rec->count;
-        CHECK(is_readable(descriptor, 10000));
+        until_due(descriptor);
         sleep_ms(*rounds < 20 ? 1 : 0);
         CHECK(is_readable(descriptor, 0)); /* level-triggered */
         CHECK_INT(rec->count, before);
@@ -53,15 +32,15 @@ static licbak_hresult loop(operation op, licbak_restorer *r, uint32_t flags, rec
     CHECK_HR(hr, LICBAK_S_OK);
     CHECK(!is_readable(descriptor, 0));
     CHECK(atomic_load(&rec->ended));
+    CHECK_INT(threads_settled(THREADS_AT_REST), THREADS_AT_REST);
     return outcome;
 }
 
 static void in_a_loop(void)
 {
-    host h = {0};
+    host h = {.inside = while_waiting};
     fill(&h);
     make_dir("looped");
-    make_store("files", 300);
     for (int of_files = 0; of_files < 2; of_files++) {
         size_t rounds;
         recorder rec = {0};
@@ -77,6 +56,66 @@ static void in_a_loop(void)
         CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     }
     host_forget(&h);
+}
+
+static licbak_hresult look_at_descriptor(recorder *rec, const event *e)
+{
+    if (e->status != LICBAK_STATUS_PROGRESS) {
+        /* Time for the next to be due: at END, for progress that nobody may hear of any more. */
+        sleep_ms(e->status == LICBAK_WMT_BACKUPRESTORE_END ? 150 : 20);
+    }
+    CHECK(!is_readable(*(int *)rec->other, 0));
+    return LICBAK_S_OK;
+}
+
+/* Nothing is due for a poll while a thread calls the host, however long that takes. */
+static void slow_in_a_loop(void)
+{
+    int descriptor;
+    size_t rounds;
+    recorder rec = {.react = look_at_descriptor, .other = &descriptor};
+    make_store("slow", 300);
+    CHECK(symlink("nowhere", "slow/link") == 0 && symlink("nowhere", "slow/another") == 0);
+    licbak_restorer *r = restorer_for("slow", "looped");
+    descriptor = descriptor_of(r);
+    CHECK_HR(loop(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec, &rounds), LICBAK_S_OK);
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 2);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* Nobody waits until as much is due as may be: nothing is lost, and nothing hangs. */
+static void more_than_may_wait(void)
+{
+    recorder rec = {0};
+    licbak_restorer *r = restorer_for(STALLING, "looped");
+    const int descriptor = descriptor_of(r);
+    begin_in_wait(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec);
+    until_due(descriptor);
+    CHECK_HR(licbak_wait(r, 0, NULL), LICBAK_S_FALSE);
+    CHECK_INT(rec.count, 1);
+    sleep_ms(300); /* the operation waits now, too */
+    until_due(descriptor);
+    CHECK_INT(rec.count, 1);
+    CHECK_HR(end_by_polling(r, descriptor), LICBAK_S_OK);
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), STALLING_LINKS);
+    CHECK(!is_readable(descriptor, 0));
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+static void no_descriptor_left(void *unused)
+{
+    (void)unused;
+    intptr_t descriptor = -7;
+    licbak_restorer *r = restorer_for("files", "looped");
+    const struct rlimit none = {3, 3};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK_HR(licbak_get_wait_descriptor(r, &descriptor), LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES);
+    CHECK_INT(descriptor, -7);
+    CHECK_HR(licbak_get_wait_descriptor(r, NULL), LICBAK_E_POINTER);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    CHECK_HR(licbak_get_wait_descriptor(r, &descriptor), LICBAK_E_HANDLE);
 }
 
 /* -- a store on the thread that hears events ---------------------------------------------------------------- */
@@ -99,7 +138,7 @@ static void denied_on_one_thread(void)
 {
     make_dir("denied");
     for (int polls = 0; polls < 2; polls++) {
-        host h = {.give = give_denied};
+        host h = {.give = give_denied, .inside = while_waiting};
         recorder rec = {0};
         size_t rounds;
         licbak_hresult outcome;
@@ -107,12 +146,57 @@ static void denied_on_one_thread(void)
         if (polls) {
             outcome = loop(licbak_backup_licenses, r, 0, &rec, &rounds);
         } else {
-            CHECK_HR(licbak_backup_licenses(r, IN_WAIT, record, &rec), LICBAK_S_OK);
+            begin_in_wait(licbak_backup_licenses, r, 0, &rec);
             CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
         }
         CHECK_HR(outcome, LICBAK_HRESULT_ERROR_EMPTY);
         CHECK_INT(count_of(&rec, LICBAK_WMT_RESTRICTED_LICENSE), DENIED);
         CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), DENIED);
+        forget(&rec);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    }
+}
+
+static licbak_hresult fail_inside(host *h, const char *function, const char *name)
+{
+    (void)name;
+    CHECK(waits);
+    return strcmp(function, h->other) == 0 ? OWN_FAILURE : LICBAK_S_OK;
+}
+
+static licbak_hresult fail_when_told(recorder *rec, const event *e)
+{
+    return e->status == *(const licbak_status *)rec->other ? OWN_FAILURE : LICBAK_S_OK;
+}
+
+/* The first failure of a function of the host is the outcome, wherever it was called. */
+static void failing(void)
+{
+    static const struct {
+        const char *function;
+        operation op;
+    } stores[] = {{"enumerate", licbak_backup_licenses}, {"get", licbak_restore_licenses},
+                  {"put", licbak_restore_licenses}};
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
+        host h = {.inside = fail_inside, .other = (void *)stores[i].function};
+        recorder rec = {0};
+        size_t rounds;
+        licbak_restorer *r = restorer_of(&h, i == 0 ? "denied" : "looped");
+        CHECK_HR(loop(stores[i].op, r, 0, &rec, &rounds), OWN_FAILURE);
+        CHECK_INT(count_of(&rec, LICBAK_WMT_ERROR), 1);
+        forget(&rec);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+        host_forget(&h);
+    }
+    const licbak_status statuses[] = {LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_WMT_RESTRICTED_LICENSE};
+    for (int i = 0; i < 2; i++) {
+        host h = {.give = give_denied, .inside = while_waiting};
+        recorder rec = {.react = fail_when_told, .other = (void *)&statuses[i]};
+        size_t rounds;
+        licbak_restorer *r = restorer_of(&h, "denied");
+        CHECK_HR(loop(licbak_backup_licenses, r, 0, &rec, &rounds), OWN_FAILURE);
+        CHECK_INT(rec.events[rec.count - 2].status == statuses[i], true); /* only END came after it */
+        CHECK_INT(h.enumerations, i);
         forget(&rec);
         CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     }
@@ -155,7 +239,7 @@ static void authorized(void)
 
 static void deaf(void)
 {
-    host h = {0};
+    host h = {.inside = while_waiting};
     fill(&h);
     make_dir("deaf");
     make_store("deaf-files", 30);
@@ -164,125 +248,88 @@ static void deaf(void)
         licbak_restorer *r = of_files ? restorer_for("deaf-files", "deaf") : restorer_of(&h, "deaf");
         const int descriptor = descriptor_of(r);
         CHECK_HR(licbak_backup_licenses(r, LICBAK_WM_BACKUP_OVERWRITE, NULL, NULL), LICBAK_E_INVALIDARG);
-        CHECK_HR(licbak_backup_licenses(r, LICBAK_WM_BACKUP_OVERWRITE | IN_WAIT, NULL, NULL), LICBAK_S_OK);
-        do {
-            CHECK(is_readable(descriptor, 10000));
-        } while (licbak_wait(r, 0, &outcome) == LICBAK_S_FALSE);
-        CHECK_HR(outcome, LICBAK_S_OK);
-        CHECK(!is_readable(descriptor, 0));
+        for (int polls = 0; polls < 2; polls++) {
+            CHECK_HR(licbak_backup_licenses(r, LICBAK_WM_BACKUP_OVERWRITE | IN_WAIT, NULL, NULL), LICBAK_S_OK);
+            sleep_ms(20); /* time for the library to call the store itself, which it must not */
+            if (polls) {
+                CHECK_HR(end_by_polling(r, descriptor), LICBAK_S_OK);
+            } else {
+                CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+                CHECK_HR(outcome, LICBAK_S_OK);
+            }
+            CHECK(!is_readable(descriptor, 0));
+        }
         licbak_progress progress = {.struct_size = sizeof progress};
         CHECK_HR(licbak_get_progress(r, &progress), LICBAK_S_OK);
         CHECK_INT(progress.licenses_done, of_files ? 30 : h.count);
         /* By itself, waited for or not. */
         CHECK_HR(licbak_set_prop_string(r, "RestorePath", "nowhere"), LICBAK_S_OK);
         CHECK_HR(licbak_verify_backup(r, IN_WAIT, NULL, NULL), LICBAK_S_OK);
-        CHECK(is_readable(descriptor, 10000));
+        until_due(descriptor);
+        CHECK(is_readable(descriptor, 0));
         CHECK_HR(licbak_wait(r, 0, &outcome), LICBAK_S_OK);
         CHECK_HR(outcome, LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
+        CHECK(!is_readable(descriptor, 0));
         CHECK(strstr(error_message(r), "nowhere") != NULL);
         CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     }
     host_forget(&h);
 }
 
-/* -- the end ---------------------------------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------------------------------------- */
 
-/* Without a wait nothing is called: not by the start, not by a destroy, and not the end. */
-static void destroyed_without_a_wait(void)
+static licbak_hresult be_slow(recorder *rec, const event *e)
 {
-    make_dir("unwaited");
-    make_store("unwaited-files", 30);
-    for (int cancels = 0; cancels < 2; cancels++) {
-        recorder rec = {0};
-        host h = {0};
-        fill(&h);
-        licbak_restorer *r = cancels ? restorer_of(&h, "unwaited") : restorer_for("unwaited-files", "unwaited");
-        const int descriptor = descriptor_of(r);
-        CHECK_HR(licbak_backup_licenses(r, IN_WAIT, record, &rec), LICBAK_S_OK);
-        CHECK(is_readable(descriptor, 10000));
-        sleep_ms(20);
-        CHECK_HR(licbak_backup_licenses(r, IN_WAIT, record, &rec), LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY);
-        if (cancels) {
-            licbak_hresult outcome;
-            CHECK_HR(licbak_cancel(r), LICBAK_S_OK);
-            CHECK_INT(rec.count, 0);
-            CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
-            CHECK_HR(outcome, CANCELED);
-            CHECK_INT(rec.count, 2);
-            forget(&rec);
-            CHECK_HR(licbak_backup_licenses(r, IN_WAIT, record, &rec), LICBAK_S_OK);
-        }
-        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-        CHECK_INT(rec.count, 0);
-        CHECK(fcntl(descriptor, F_GETFD) == -1 && errno == EBADF);
-        CHECK_INT(count_of(&rec, LICBAK_WMT_BACKUPRESTORE_END), 0);
-        host_forget(&h);
-    }
-}
-
-static licbak_hresult destroy_at(recorder *rec, const event *e)
-{
-    if (e->status == *(const licbak_status *)rec->other) {
-        CHECK_HR(licbak_wait(rec->restorer, 0, NULL), LICBAK_E_ILLEGAL_METHOD_CALL);
-        CHECK_HR(licbak_destroy(rec->restorer), LICBAK_S_OK);
-    }
+    (void)rec, (void)e;
+    usleep(200);
     return LICBAK_S_OK;
 }
 
-/* A wait whose function destroys its restorer lasts until the end has been told. */
-static void destroyed_inside(void)
+/* A wait that has a limit comes back, even if there is always something more to call. */
+static void with_a_limit(void)
 {
-    const licbak_status statuses[] = {LICBAK_WMT_BACKUPRESTORE_BEGIN, LICBAK_WMT_BACKUPRESTORE_END};
-    make_dir("inside");
-    for (int i = 0; i < 2; i++) {
-        for (int patient = 0; patient < 2; patient++) {
-            recorder rec = {.react = destroy_at, .other = (void *)&statuses[i]};
-            rec.restorer = restorer_for("files", "inside");
-            CHECK_HR(licbak_backup_licenses(rec.restorer, LICBAK_DRY_RUN | IN_WAIT, record, &rec), LICBAK_S_OK);
-            licbak_hresult hr;
-            do {
-                hr = licbak_wait(rec.restorer, patient ? FOREVER : 0, NULL);
-            } while (hr == LICBAK_S_FALSE);
-            CHECK_HR(hr, LICBAK_E_HANDLE);
-            CHECK(atomic_load(&rec.ended));
-            CHECK_HR(rec.events[rec.count - 1].hr, i == 0 ? CANCELED : LICBAK_S_OK);
-            forget(&rec);
-        }
+    recorder rec = {.react = be_slow};
+    licbak_restorer *r = restorer_for(STALLING, "looped");
+    const int descriptor = descriptor_of(r);
+    begin_in_wait(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec);
+    CHECK_HR(licbak_wait(r, 0, NULL), LICBAK_S_FALSE);
+    while (rec.count == 0) {
+        CHECK_HR(licbak_wait(r, 0, NULL), LICBAK_S_FALSE);
     }
-}
-
-static licbak_hresult start_at_end(recorder *rec, const event *e)
-{
-    recorder *next = rec->other;
-    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
-        CHECK_HR(licbak_backup_licenses(rec->restorer, LICBAK_DRY_RUN | IN_WAIT, record, next), LICBAK_S_OK);
-        CHECK_INT(next->count, 0);
-    }
-    return LICBAK_S_OK;
-}
-
-/* Whoever is told the end may start again; what it starts is the next wait's. */
-static void started_inside_the_end(void)
-{
-    recorder next = {0}, rec = {.react = start_at_end, .other = &next};
-    licbak_hresult outcome;
-    licbak_restorer *r = rec.restorer = restorer_for("files", "inside");
-    CHECK_HR(licbak_backup_licenses(r, LICBAK_DRY_RUN | IN_WAIT, record, &rec), LICBAK_S_OK);
-    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
-    CHECK_HR(outcome, LICBAK_S_OK);
-    CHECK(atomic_load(&rec.ended));
-    CHECK_INT(next.count, 0);
-    CHECK_HR(end(r, &next), LICBAK_S_OK);
-    forget(&next);
+    until_due(descriptor);
+    CHECK_HR(licbak_wait(r, 1, NULL), LICBAK_S_FALSE);
+    CHECK(!atomic_load(&rec.ended));
+    rec.react = NULL;
+    CHECK_HR(end_by_polling(r, descriptor), LICBAK_S_OK);
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), STALLING_LINKS);
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* -- time ------------------------------------------------------------------------------------------------- */
-
-static licbak_hresult hold_at_begin_of(recorder *rec, const event *e)
+static licbak_hresult cancel_and_linger(recorder *rec, const event *e)
 {
-    return e->status == LICBAK_WMT_BACKUPRESTORE_BEGIN ? hold_at_begin(rec, e) : LICBAK_S_OK;
+    if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT) {
+        CHECK_HR(licbak_cancel(rec->restorer), LICBAK_S_OK);
+        sleep_ms(100); /* time for END to be due */
+    }
+    return LICBAK_S_OK;
+}
+
+/* A wait without time calls what was due at the call, and not what becomes due meanwhile. */
+static void without_time(void)
+{
+    recorder rec = {.react = cancel_and_linger};
+    licbak_restorer *r = restorer_for("slow", "looped");
+    const int descriptor = descriptor_of(r);
+    begin_in_wait(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec);
+    do {
+        until_due(descriptor);
+        CHECK_HR(licbak_wait(r, 0, NULL), LICBAK_S_FALSE);
+    } while (count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT) == 0);
+    CHECK(!atomic_load(&rec.ended));
+    CHECK_HR(end_by_polling(r, descriptor), CANCELED);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
 static void *wait_to_the_end(void *restorer)
@@ -298,11 +345,11 @@ static void one_at_a_time(void)
 {
     gate g;
     gate_init(&g);
-    recorder rec = {.react = hold_at_begin_of, .gate = &g, .on_any_thread = true};
+    recorder rec = {.react = hold_at_begin, .gate = &g, .on_any_thread = true};
     pthread_t threads[4];
-    licbak_restorer *r = restorer_for("files", "inside");
+    licbak_restorer *r = restorer_for("files", "looped");
     const int descriptor = descriptor_of(r);
-    CHECK_HR(licbak_backup_licenses(r, LICBAK_DRY_RUN | IN_WAIT, record, &rec), LICBAK_S_OK);
+    begin_in_wait(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec);
     for (int i = 0; i < 4; i++) {
         CHECK(pthread_create(&threads[i], NULL, wait_to_the_end, r) == 0);
     }
@@ -316,6 +363,52 @@ static void one_at_a_time(void)
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     CHECK(atomic_load(&rec.ended));
+    CHECK(!is_readable(descriptor, 0));
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+static licbak_hresult give_for_ever(host *h, const char *name, licbak_license_callback emit, void *emit_context)
+{
+    licbak_hresult hr = LICBAK_S_OK;
+    (void)name;
+    for (int i = 0; hr >= 0; i++) {
+        char each[32];
+        snprintf(each, sizeof each, "%d", i);
+        licbak_license license = {sizeof license, each, NULL, NULL, 0, 1, 0, 0};
+        hr = emit(&license, emit_context);
+        if (i == 100) {
+            sem_post(&h->gate->reached);
+        }
+    }
+    CHECK_HR(hr, CANCELED);
+    return LICBAK_S_OK;
+}
+
+static void *cancel_when_reached(void *argument)
+{
+    host *h = argument;
+    wait_for(&h->gate->reached);
+    CHECK_HR(licbak_cancel(h->restorer), LICBAK_S_OK);
+    return NULL;
+}
+
+/* Another thread cancels what a thread waits for, which is inside a function of the host. */
+static void canceled_while_it_waits(void)
+{
+    gate g;
+    gate_init(&g);
+    pthread_t thread;
+    licbak_hresult outcome;
+    host h = {.give = give_for_ever, .inside = while_waiting, .gate = &g};
+    recorder rec = {0};
+    licbak_restorer *r = restorer_of(&h, "denied");
+    CHECK(pthread_create(&thread, NULL, cancel_when_reached, &h) == 0);
+    begin_in_wait(licbak_backup_licenses, r, 0, &rec);
+    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+    CHECK_HR(outcome, CANCELED);
+    CHECK_INT(count_of(&rec, LICBAK_WMT_ERROR), 0);
+    CHECK(pthread_join(thread, NULL) == 0);
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
@@ -323,13 +416,19 @@ static void one_at_a_time(void)
 int main(void)
 {
     begin("in_wait");
+    make_store("files", 300);
+    make_stalling_store();
     in_a_loop();
+    slow_in_a_loop();
+    more_than_may_wait();
+    in_child(no_descriptor_left, NULL);
     denied_on_one_thread();
     authorized();
+    failing();
     deaf();
-    destroyed_without_a_wait();
-    destroyed_inside();
-    started_inside_the_end();
+    with_a_limit();
+    without_time();
     one_at_a_time();
+    canceled_while_it_waits();
     return finish();
 }

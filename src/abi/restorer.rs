@@ -104,8 +104,9 @@ fn cancel(restorer: *mut licbak_restorer, kind: Option<OperationKind>) -> licbak
 /// interpreter's lock, because these functions run on other threads during the wait.
 ///
 /// An operation that was started with LICBAK_CALL_IN_WAIT calls the host's functions here, on this
-/// thread; where several threads wait, one at a time does. What is due when the time runs out waits
-/// for the next licbak_wait; a function of the host that is running then is not cut short.
+/// thread; where several threads wait, one at a time does. What has become due when the time runs out
+/// is still called, and a function of the host that is running then is not cut short; what becomes
+/// due later waits for the next licbak_wait.
 ///
 /// @param timeout_ms How many milliseconds to wait; LICBAK_WAIT_FOREVER for as long as it takes. 0
 /// calls what was due at the call, and does not wait.

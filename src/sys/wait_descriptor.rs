@@ -74,8 +74,16 @@ impl Pipe {
 }
 
 #[cfg(test)]
+impl WaitDescriptor {
+    pub fn is_due(&self) -> bool {
+        self.0.lock().unwrap().is_due
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
     fn is_readable(descriptor: &WaitDescriptor) -> bool {
         let shown = descriptor.0.lock().unwrap();
         let reading = &shown.pipe.as_ref().unwrap().reading;

@@ -18,6 +18,8 @@ use crate::sys::wait_descriptor::WaitDescriptor;
 
 /// Notices that wait for a slow listener before the operation waits too.
 const WAITING_MAX: usize = 4096;
+/// Calls that may wait beside them: functions of the host are called one at a time.
+const CALLS_MAX: usize = 1;
 /// The interval at which progress is told.
 pub const TICK: Duration = Duration::from_millis(40);
 
@@ -56,10 +58,37 @@ pub type Call = Box<dyn FnOnce(&mut dyn FnMut(Due)) + Send>;
 /// What a waiting thread takes of what is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// All until that time, or without an end.
+    /// All that becomes due until that time, or without an end.
     Until(Option<Instant>),
-    /// So much of what is there.
-    Now(usize),
+    /// What was due when the time was up: progress, if it was, and of all else as much as this,
+    /// since the begin.
+    Due { tick: bool, up_to: usize },
+}
+
+impl Patience {
+    /// Settles what is still taken, if the time is up.
+    fn look_at_the_clock(&mut self, queue: &Queue) {
+        if let Patience::Until(Some(end)) = *self
+            && Instant::now() >= end
+        {
+            *self = Patience::Due {
+                tick: queue.tick,
+                up_to: queue.taken + queue.due_in_wait() - usize::from(queue.tick),
+            };
+        }
+    }
+
+    fn takes_tick(self) -> bool {
+        !matches!(self, Patience::Due { tick: false, .. })
+    }
+
+    /// Tells whether there may be something that is still taken.
+    fn lasts(self, queue: &Queue) -> bool {
+        match self {
+            Patience::Until(_) => true,
+            Patience::Due { tick, up_to } => (tick && queue.tick) || queue.taken < up_to,
+        }
+    }
 }
 
 pub struct Events {
@@ -83,6 +112,8 @@ struct Queue {
     tick: bool,
     /// Notices and calls.
     waiting: VecDeque<Due>,
+    /// How much has been taken or dropped so far, but for progress.
+    taken: usize,
     end: Option<Result<()>>,
     /// Nothing but the end will be told any more.
     muted: bool,
@@ -100,30 +131,36 @@ impl Queue {
         match self.caller {
             Caller::Own => 0,
             Caller::Waiting => notices + self.waiting.len() + usize::from(self.end.is_some()),
-            Caller::WaitingDeaf => self.waiting.len() + usize::from(self.unasked),
+            Caller::WaitingDeaf => self.waiting.len(),
         }
     }
 
     /// Gives what is due for the thread that waits, or for the operation's own.
-    fn take(&mut self, is_waiting: bool) -> Option<Due> {
+    fn take(&mut self, is_waiting: bool, takes_tick: bool) -> Option<Due> {
         let is_told = match self.caller {
             Caller::Own | Caller::WaitingDeaf => !is_waiting,
             Caller::Waiting => is_waiting,
         };
-        match self.waiting.front() {
+        if is_told && !self.begin && takes_tick && std::mem::take(&mut self.tick) {
+            return Some(Due::Tick);
+        }
+        let due = match self.waiting.front() {
             _ if is_told && std::mem::take(&mut self.begin) => Some(Due::Tell(Notice::Begin)),
-            _ if is_told && std::mem::take(&mut self.tick) => Some(Due::Tick),
+            // Whoever is told: the host's other functions are called by the thread that waits.
             Some(Due::Call(_)) if !is_waiting => None,
             Some(Due::Call(_)) => self.waiting.pop_front(),
             Some(_) if is_told => self.waiting.pop_front(),
             None if is_told => self.end.take().map(Due::End),
             _ => None,
-        }
+        }?;
+        self.taken += 1;
+        Some(due)
     }
 
     fn mute(&mut self) {
         self.muted = true;
         self.tick = false;
+        self.taken += self.waiting.len();
         self.waiting.clear();
     }
 }
@@ -133,7 +170,7 @@ impl Events {
     /// memory.
     pub fn new(caller: Caller, descriptor: Arc<WaitDescriptor>) -> Result<Events, TryReserveError> {
         let mut waiting = VecDeque::new();
-        waiting.try_reserve_exact(WAITING_MAX)?;
+        waiting.try_reserve_exact(WAITING_MAX + CALLS_MAX)?;
         Ok(Events {
             queue: Mutex::new(Queue {
                 caller,
@@ -142,6 +179,7 @@ impl Events {
                 begin: false,
                 tick: false,
                 waiting,
+                taken: 0,
                 end: None,
                 muted: false,
                 lasting: false,
@@ -154,9 +192,10 @@ impl Events {
         })
     }
 
-    /// Shows a change of the queue to everybody who waits for one.
+    /// Shows a change of the queue to everybody who waits for one. When the operation is over, the
+    /// descriptor is the next one's.
     fn show(&self, queue: &mut Queue) {
-        if queue.caller != Caller::Own {
+        if queue.caller != Caller::Own && !queue.over {
             self.descriptor
                 .show(!queue.calling && queue.due_in_wait() > 0);
         }
@@ -248,7 +287,7 @@ impl Events {
     pub fn next(&self, tick: Instant) -> Option<(Due, Teller)> {
         let mut queue = self.queue.lock();
         loop {
-            if let Some(taken) = self.take(&mut queue, false) {
+            if let Some(taken) = self.take(&mut queue, false, true) {
                 return Some(taken);
             }
             let left = tick.saturating_duration_since(Instant::now());
@@ -263,12 +302,12 @@ impl Events {
     pub fn next_in_wait(&self, patience: &mut Patience) -> Option<(Due, Teller)> {
         let mut queue = self.queue.lock();
         loop {
-            let is_out = matches!(patience, Patience::Now(0));
-            if (!is_out || queue.lasting)
-                && let Some(taken) = self.take(&mut queue, true)
+            patience.look_at_the_clock(&queue);
+            if (patience.lasts(&queue) || queue.lasting)
+                && let Some(taken) = self.take(&mut queue, true, patience.takes_tick())
             {
-                if let Patience::Now(count) = patience {
-                    *count = count.saturating_sub(1);
+                if let (Due::Tick, Patience::Due { tick, .. }) = (&taken.0, patience) {
+                    *tick = false;
                 }
                 return Some(taken);
             }
@@ -277,19 +316,24 @@ impl Events {
             }
             queue = match *patience {
                 _ if queue.lasting => self.changed.wait(queue),
-                Patience::Now(_) => return None,
+                Patience::Due { .. } => return None,
                 Patience::Until(None) => self.changed.wait(queue),
-                Patience::Until(Some(end)) => match end.saturating_duration_since(Instant::now()) {
-                    Duration::ZERO => return None,
-                    left => self.changed.wait_for(queue, left),
-                },
+                Patience::Until(Some(end)) => {
+                    let left = end.saturating_duration_since(Instant::now());
+                    self.changed.wait_for(queue, left)
+                }
             };
         }
     }
 
-    fn take(&self, queue: &mut MutexGuard<'_, Queue>, is_waiting: bool) -> Option<(Due, Teller)> {
+    fn take(
+        &self,
+        queue: &mut MutexGuard<'_, Queue>,
+        is_waiting: bool,
+        takes_tick: bool,
+    ) -> Option<(Due, Teller)> {
         let teller = queue.teller.take()?;
-        match queue.take(is_waiting) {
+        match queue.take(is_waiting, takes_tick) {
             Some(due) => {
                 queue.calling = true;
                 self.show(queue);
@@ -309,7 +353,7 @@ impl Events {
             if is_ready() {
                 return None;
             }
-            if let Some(due) = queue.take(true) {
+            if let Some(due) = queue.take(true, true) {
                 self.show(&mut queue);
                 return Some(due);
             }
@@ -346,17 +390,16 @@ impl Events {
         self.queue.lock().over
     }
 
-    /// Counts what is due for a thread that waits.
-    pub fn count(&self) -> usize {
-        self.queue.lock().due_in_wait()
-    }
-
     /// Says that the end has been told.
     pub fn finish(&self) {
         let mut queue = self.queue.lock();
+        // Nobody asks for the outcome of an operation that could not be launched.
+        queue.unasked = queue.calling && queue.caller == Caller::WaitingDeaf;
+        if queue.unasked {
+            self.descriptor.show(true);
+        }
         queue.over = true;
         queue.calling = false;
-        queue.unasked = queue.caller == Caller::WaitingDeaf;
         self.show(&mut queue);
         self.ended.notify_all();
     }
@@ -374,7 +417,7 @@ impl Events {
         }
         if queue.unasked {
             queue.unasked = false;
-            self.show(&mut queue);
+            self.descriptor.show(false);
         }
         true
     }
@@ -471,29 +514,89 @@ mod tests {
         assert_eq!(next(&events), Some(kept(0)));
     }
 
+    fn next_in_wait(events: &Events, patience: &mut Patience) -> Option<Due> {
+        let (due, teller) = events.next_in_wait(patience)?;
+        events.told(teller);
+        Some(due)
+    }
+
     #[test]
-    fn who_has_no_time_takes_what_was_due() {
+    fn whose_time_is_up_takes_what_was_due() {
         let events = events(Caller::Waiting);
         (0..3).for_each(|number| events.post(kept(number)));
-        let mut patience = Patience::Now(events.count());
+        let mut patience = Patience::Until(Some(Instant::now()));
         for number in 0..3 {
-            let (due, teller) = events.next_in_wait(&mut patience).unwrap();
-            assert!(matches!(due, Due::Tell(notice) if notice == kept(number)));
+            let due = next_in_wait(&events, &mut patience);
+            assert!(matches!(due, Some(Due::Tell(notice)) if notice == kept(number)));
             events.post(kept(number + 3));
-            events.told(teller);
+            events.tick();
         }
-        assert!(events.next_in_wait(&mut patience).is_none());
-        assert_eq!(events.count(), 3);
+        assert!(next_in_wait(&events, &mut patience).is_none());
+        let mut patience = Patience::Until(Some(Instant::now()));
+        let mut next = || next_in_wait(&events, &mut patience);
+        assert!(matches!(next(), Some(Due::Tick)));
+        assert!(matches!(next(), Some(Due::Tell(notice)) if notice == kept(3)));
+        // What is dropped was due, and what comes in its place is not.
+        events.mute();
+        events.end(Ok(()));
+        assert!(next().is_none());
     }
 
     #[test]
     fn one_thread_at_a_time_calls_the_host() {
         let events = events(Caller::Waiting);
         (0..2).for_each(|number| events.post(kept(number)));
-        let now = || Patience::Now(events.count());
+        let now = || Patience::Until(Some(Instant::now()));
         let (_, teller) = events.next_in_wait(&mut now()).unwrap();
         assert!(events.next_in_wait(&mut now()).is_none());
         events.told(teller);
         assert!(events.next_in_wait(&mut now()).is_some());
+    }
+
+    #[test]
+    fn a_host_that_hears_nothing_is_still_called_by_who_waits() {
+        let events = events(Caller::WaitingDeaf);
+        events.call(Box::new(|_| {})).ok().unwrap();
+        events.end(Ok(()));
+        assert!(events.next(Instant::now()).is_none());
+        let mut patience = Patience::Until(None);
+        let due = next_in_wait(&events, &mut patience);
+        assert!(matches!(due, Some(Due::Call(_))));
+        assert!(matches!(events.next(soon()), Some((Due::End(_), _))));
+    }
+
+    /// Tells whether the descriptor that `events` show what is due by says that something is.
+    fn shows(events: &Events) -> bool {
+        events.descriptor.is_due()
+    }
+
+    #[test]
+    fn an_operation_that_is_over_shows_nothing() {
+        let events = events(Caller::Waiting);
+        events.end(Ok(()));
+        assert!(shows(&events));
+        let (_, teller) = events.next_in_wait(&mut Patience::Until(None)).unwrap();
+        events.tick();
+        events.finish();
+        assert!(!shows(&events));
+        // From here on it is the next operation's.
+        events.descriptor.show(true);
+        events.tick();
+        events.told(teller);
+        assert!(shows(&events));
+    }
+
+    #[test]
+    fn an_outcome_is_due_until_it_is_asked_for_and_none_where_nothing_was_launched() {
+        let events_of = || events(Caller::WaitingDeaf);
+        let (ended, abandoned) = (events_of(), events_of());
+        ended.end(Ok(()));
+        let (_, teller) = ended.next(soon()).unwrap();
+        ended.finish();
+        ended.told(teller);
+        assert!(shows(&ended));
+        assert!(ended.wait_for_end(None) && !shows(&ended));
+        abandoned.finish();
+        assert!(!shows(&abandoned));
     }
 }

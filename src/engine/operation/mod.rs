@@ -321,10 +321,7 @@ impl Operation {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<(), Outcome>>> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if self.caller != Caller::Own {
-            self.call_host(match timeout {
-                Some(Duration::ZERO) => Patience::Now(self.events.count()),
-                _ => Patience::Until(end),
-            })?;
+            self.call_host(Patience::Until(end))?;
         }
         if !self.events.wait_for_end(end) {
             return Ok(None);
