@@ -710,8 +710,7 @@ private:
     template <class Function>
     HRESULT start(Function function, DWORD flags, IWMStatusCallback *callback) noexcept
     {
-        // Whoever destroys an operation of that flag is not told its end, which gives the callback back.
-        if (callback == nullptr || (flags & LICBAK_CALL_IN_WAIT) != 0)
+        if (callback == nullptr || (flags & LICBAK_CALL_IN_WAIT) != 0) // no client waits
             return E_INVALIDARG;
         auto *started = new (std::nothrow) operation<all_statuses>{callback};
         if (started == nullptr)
