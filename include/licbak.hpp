@@ -29,6 +29,9 @@
  *   any thread, also inside those functions, but by one thread at a time, as any object of the
  *   standard library; cancel, progress, list and info are allowed at any time. A function of the
  *   host must not wait for the future of the operation that calls it.
+ * - A thread of the host's own. After set_call_in_wait(true) all of these functions are called inside
+ *   wait, on the thread that is in it, and the future becomes ready there. An event loop polls
+ *   wait_descriptor and then calls wait(0). The destructor also waits in this way.
  *
  * Link with -llicbak, and also with -pthread if the C library has no threads (glibc before 2.34).
  */
@@ -509,9 +512,10 @@ inline void check(licbak_hresult hr)
         throw error(static_cast<errc>(hr));
 }
 
-// The things that a running operation owns, as the callback's context. It destroys itself at the
-// end.
+// The things that a running operation owns, as the callback's context. It owns itself until the end.
 struct operation {
+    std::shared_ptr<operation> self;
+    bool waited_for = false; // the host's thread is in a wait that calls it
     listener told;
     std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
     std::shared_ptr<c_authorizer> authorizer; // likewise
@@ -527,7 +531,7 @@ struct operation {
         auto *self = static_cast<operation *>(context);
         if (status == LICBAK_WMT_BACKUPRESTORE_END) {
             self->gathered.figures = *reinterpret_cast<const licbak_progress *>(value);
-            end(std::unique_ptr<operation>(self), hr);
+            end(std::move(self->self), hr);
             return LICBAK_S_OK;
         }
         if (self->thrown != nullptr)
@@ -555,7 +559,7 @@ struct operation {
     }
 
     // In this order: the host's functions are gone before the future is ready.
-    static void end(std::unique_ptr<operation> self, licbak_hresult hr)
+    static void end(std::shared_ptr<operation> self, licbak_hresult hr)
     {
         std::exception_ptr failure = std::exchange(self->thrown, nullptr);
         const auto fetch = [&failure](std::exception_ptr &kept) {
@@ -579,8 +583,22 @@ struct operation {
     }
 };
 
+// Destroys a restorer. An operation that calls the host in a wait is first waited for; where that is
+// forbidden, inside a function of the host, and no wait is left that would tell its end, it ends here.
 struct destroy {
-    void operator()(licbak_restorer *handle) const noexcept { licbak_destroy(handle); }
+    std::weak_ptr<operation> in_wait; // the last one that calls the host so
+
+    void operator()(licbak_restorer *handle) const noexcept
+    {
+        if (!in_wait.expired() && LICBAK_SUCCEEDED(licbak_cancel(handle)))
+            licbak_wait(handle, LICBAK_WAIT_FOREVER, nullptr);
+        licbak_destroy(handle);
+        std::shared_ptr<operation> left = in_wait.lock();
+        if (left != nullptr && !left->waited_for) {
+            left->self.reset();
+            operation::end(std::move(left), LICBAK_NS_E_DRM_OPERATION_CANCELED);
+        }
+    }
 };
 
 } // namespace detail
@@ -610,6 +628,7 @@ public:
         store_.swap(other.store_);
         authorizer_.swap(other.authorizer_);
         handle_.swap(other.handle_);
+        std::swap(call_in_wait_, other.call_in_wait_);
         return *this;
     }
 
@@ -666,6 +685,9 @@ public:
         authorizer_ = std::move(next);
     }
 
+    /** Whether later operations call the functions of the host inside wait, and nowhere else. */
+    void set_call_in_wait(bool in_wait) noexcept { call_in_wait_ = in_wait; }
+
     // Operations. Each starts, runs by itself, and makes its future ready once. If another
     // operation still runs, the future throws errc::busy. The next operation may start as soon as
     // the future of the one before is ready.
@@ -706,6 +728,32 @@ public:
         const licbak_hresult hr = licbak_cancel(handle());
         detail::check(hr);
         return hr == LICBAK_S_OK;
+    }
+
+    /**
+     * Waits for the end of the operation that runs; false if the time runs out before. With
+     * set_call_in_wait this calls the functions of the host, see licbak_wait: 0 calls what is due.
+     */
+    bool wait(std::uint32_t milliseconds = LICBAK_WAIT_FOREVER)
+    {
+        const auto called = handle_.get_deleter().in_wait; // *this may be destroyed meanwhile
+        const auto mark = [&called](bool is_waited_for) {
+            if (const auto running = called.lock())
+                running->waited_for = is_waited_for;
+        };
+        mark(true);
+        const licbak_hresult hr = licbak_wait(handle(), milliseconds, nullptr);
+        mark(false);
+        detail::check(hr);
+        return hr == LICBAK_S_OK;
+    }
+
+    /** The descriptor that an event loop polls for set_call_in_wait, see licbak_get_wait_descriptor. */
+    std::ptrdiff_t wait_descriptor() const
+    {
+        std::ptrdiff_t descriptor = -1;
+        detail::check(licbak_get_wait_descriptor(handle(), &descriptor));
+        return descriptor;
     }
 
     /** The figures of the operation that runs; if none runs, those of the last one. */
@@ -773,21 +821,28 @@ private:
     template <class Function>
     std::future<result> start(Function function, std::uint32_t flags, listener told)
     {
-        auto started = std::make_unique<detail::operation>();
-        started->told = std::move(told);
-        started->store = store_;
-        started->authorizer = authorizer_;
-        std::future<result> future = started->outcome.get_future();
+        auto made = std::make_shared<detail::operation>();
+        made->told = std::move(told);
+        made->store = store_;
+        made->authorizer = authorizer_;
+        std::future<result> future = made->outcome.get_future();
+        const std::weak_ptr<detail::operation> in_wait = made;
+        detail::operation *const started = made.get();
+        started->self = std::move(made);
 
         // From here on without *this, which a function of the host may destroy before this one
-        // returns.
+        // returns; but not where it is only called in a wait.
         licbak_restorer *const asked = handle();
-        const licbak_hresult hr = function(asked, flags, detail::operation::tell, started.get());
+        const bool calls_in_wait = call_in_wait_;
+        const licbak_hresult hr =
+            function(asked, calls_in_wait ? flags | LICBAK_CALL_IN_WAIT : flags, detail::operation::tell, started);
         if (LICBAK_SUCCEEDED(hr)) {
-            started.release(); // the library's now, and perhaps gone already
+            if (calls_in_wait) // else it may be gone already
+                handle_.get_deleter().in_wait = in_wait;
             return future;
         }
-        started->outcome.set_exception(
+        const std::shared_ptr<detail::operation> refused = std::move(started->self);
+        refused->outcome.set_exception(
             std::make_exception_ptr(error(static_cast<errc>(hr), detail::last_sentence(asked))));
         return future;
     }
@@ -796,6 +851,7 @@ private:
     std::shared_ptr<detail::c_store> store_;
     std::shared_ptr<detail::c_authorizer> authorizer_;
     std::unique_ptr<licbak_restorer, detail::destroy> handle_;
+    bool call_in_wait_ = false;
 };
 
 } // namespace licbak

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <poll.h>
 #include <thread>
 #include <unistd.h>
 
@@ -699,6 +700,96 @@ void moved()
     static_assert(std::is_nothrow_move_constructible_v<licbak::restorer>);
 }
 
+// -- a host that is called on its own thread
+
+bool is_ready(const std::future<licbak::result> &future)
+{
+    return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+// A restorer whose functions are called in a wait, with a store that sees to it.
+licbak::restorer restorer_in_wait(const place &p, const std::shared_ptr<memory> &store)
+{
+    licbak::restorer r = p.restorer();
+    store->inside = [own = std::this_thread::get_id()](const std::string &) {
+        CHECK(std::this_thread::get_id() == own);
+    };
+    r.set_store(store);
+    r.set_call_in_wait(true);
+    return r;
+}
+
+void called_in_wait()
+{
+    const place p("in_wait");
+    licbak::restorer r = restorer_in_wait(p, three_licenses());
+    const auto own = std::this_thread::get_id();
+    int notices = 0, figures = 0;
+    licbak::listener told;
+    told.on_progress = [&](const licbak_progress &) { figures += std::this_thread::get_id() == own; };
+    told.on_notice = [&](licbak::notice, std::string_view) { notices += std::this_thread::get_id() == own; };
+    std::future<licbak::result> future = r.backup({}, told);
+    pollfd polled{static_cast<int>(r.wait_descriptor()), POLLIN, 0};
+    do {
+        CHECK(!is_ready(future));
+        CHECK(poll(&polled, 1, 10000) == 1);
+    } while (!r.wait(0));
+    CHECK(is_ready(future) && future.get().figures.licenses_done == 2);
+    CHECK(notices == 2 && figures > 0); // that one is restricted, and left out
+    CHECK(poll(&polled, 1, 0) == 0);
+
+    r = restorer_in_wait(p, std::make_shared<memory>());
+    future = r.restore();
+    CHECK(r.wait());
+    CHECK(future.get().figures.licenses_done == 2);
+    future = r.verify({[](const licbak_progress &) { throw own_exception("seen enough"); }, {}});
+    CHECK(r.wait());
+    (void)CAUGHT(own_exception, future.get());
+    CHECK(r.wait()); // for nothing
+
+    r.set_call_in_wait(false);
+    CHECK(r.verify().get().figures.licenses_done == 2);
+}
+
+// Whoever has not waited is told of the end by the destructor, on its own thread.
+void destroyed_without_a_wait()
+{
+    const place p("without_a_wait");
+    const auto sentinel = std::make_shared<int>();
+    std::future<licbak::result> future;
+    licbak::listener told;
+    told.on_notice = [sentinel](licbak::notice, std::string_view) {};
+    {
+        licbak::restorer r = restorer_in_wait(p, three_licenses());
+        future = r.backup({}, told);
+        licbak::restorer other = std::move(r);
+        CHECK(!is_ready(future));
+    }
+    told = {};
+    CHECK(is_ready(future) && sentinel.use_count() == 1);
+    CHECK_FAILS(future.get(), operation_canceled);
+    CHECK(!p.is_backed_up());
+}
+
+void destroyed_in_a_wait()
+{
+    const place p("in_a_wait"), elsewhere("elsewhere");
+    std::optional<licbak::restorer> r(restorer_in_wait(p, three_licenses()));
+    std::future<licbak::result> future = r->backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }});
+    licbak::restorer &waiting = *r;
+    CHECK_FAILS(waiting.wait(), handle);
+    CHECK_FAILS(future.get(), operation_canceled);
+
+    // In a function of another restorer, where nothing can be waited for.
+    const auto sentinel = std::make_shared<int>();
+    r.emplace(restorer_in_wait(p, three_licenses()));
+    future = r->backup({}, {{}, [sentinel](licbak::notice, std::string_view) {}});
+    licbak::restorer outside = elsewhere.restorer();
+    (void)outside.backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }}).get();
+    CHECK(is_ready(future) && sentinel.use_count() == 1);
+    CHECK_FAILS(future.get(), operation_canceled);
+}
+
 // -- the moment between two operations
 
 void many_in_a_row(const place &p, int rounds)
@@ -755,6 +846,9 @@ int main()
         destroyed_inside();
         dropped_future();
         moved();
+        called_in_wait();
+        destroyed_without_a_wait();
+        destroyed_in_a_wait();
         in_a_row();
     } catch (const std::exception &e) {
         fail(__LINE__, std::string("an exception that no test expects: ") + e.what());
