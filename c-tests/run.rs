@@ -16,6 +16,8 @@ mod docs;
 mod harness;
 #[path = "delivery/inside.rs"]
 mod inside;
+#[path = "hosts/languages.rs"]
+mod languages;
 #[path = "delivery/licenses.rs"]
 mod licenses;
 #[path = "delivery/packaging.rs"]
