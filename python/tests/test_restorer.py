@@ -123,7 +123,7 @@ def test_a_backup_of_another_machine(store: Path, backup: Path, tmp_path: Path) 
     target = tmp_path / "target"
     with licbak.Restorer(store=target, backup=backup, machine_id="seat 8") as restorer:
         for restore in (restorer.restore, partial(restorer.restore_license, "film")):
-            with pytest.raises(licbak.NeedsIndividualization, match="seat|MachineId"):
+            with pytest.raises(licbak.NeedsIndividualization, match="MachineId"):
                 restore()
         assert not target.exists()
         assert restorer.restore(dry_run=True).licenses > 0
@@ -153,9 +153,9 @@ def test_an_authorizer(store: Path, backup: Path, tmp_path: Path) -> None:
         assert restorer.restore(dry_run=True).licenses > 0
         assert len(asked) == 1
     wrong: Any = asks_nobody
-    with licbak.Restorer(store=target, backup=backup, authorizer=wrong) as restorer:
-        with pytest.raises(TypeError, match="None or raise"):
-            restorer.restore()
+    restorer = licbak.Restorer(store=target, backup=backup, authorizer=wrong)
+    with restorer, pytest.raises(TypeError, match="None or raise"):
+        restorer.restore()
     assert not target.exists()
     with licbak.Restorer(store=target, backup=backup, authorizer=asked.append) as restorer:
         assert restorer.restore().licenses > 0
