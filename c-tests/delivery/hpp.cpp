@@ -739,6 +739,7 @@ void called_in_wait()
     CHECK(poll(&polled, 1, 0) == 0);
 
     r = restorer_in_wait(p, std::make_shared<memory>());
+    r.set_authorizer([&](const licbak::backup_info &) { CHECK(std::this_thread::get_id() == own); });
     future = r.restore();
     CHECK(r.wait());
     CHECK(future.get().figures.licenses_done == 2);
