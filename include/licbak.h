@@ -1309,8 +1309,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_backup_info(licbak_restorer *re
  *
  * The struct is copied. The functions are called on threads of the library, on one thread at a
  * time, possibly while the status callback runs on another thread. With LICBAK_CALL_IN_WAIT they
- * are called inside licbak_wait, and emit tells the status callback what is due. A failure of a function is the
- * operation's outcome.
+ * are called inside licbak_wait, and emit calls the status callback with what is due. A failure of
+ * a function is the operation's outcome.
  *
  * @param store The functions; NULL to go back to StorePath. The context in it must live until the
  * next licbak_set_store that succeeds, or until licbak_destroy is over.

@@ -133,6 +133,10 @@ static licbak_hresult give_denied(host *h, const char *name, licbak_license_call
     return hr;
 }
 
+static licbak_license_callback emit_now; /* of the enumeration that runs */
+static void *emit_now_context;
+static int emissions_refused;
+
 /* More is told than may wait, and the only thread that listens is the one that gives it. */
 static void denied_on_one_thread(void)
 {
@@ -155,6 +159,75 @@ static void denied_on_one_thread(void)
         forget(&rec);
         CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     }
+}
+
+/* The licences of a host that the library takes further at once, and how many such batches a
+ * single worker has before the first of them is told of. */
+enum { BATCH = 512, BATCHES = 3 };
+
+/* Emits as many denied licences, and goes on, slowly, until it is told of them. */
+static licbak_hresult give_until_told(host *h, const char *name, licbak_license_callback emit, void *emit_context)
+{
+    const recorder *rec = h->other;
+    (void)name;
+    for (int i = 0; count_of(rec, LICBAK_WMT_RESTRICTED_LICENSE) == 0; i++) {
+        char each[32];
+        snprintf(each, sizeof each, "%05d", i);
+        licbak_license license = {sizeof license, each, NULL, NULL, 0, 1, LICBAK_RIGHT_DENIED, 0};
+        CHECK_HR(emit(&license, emit_context), LICBAK_S_OK);
+        CHECK(i < (BATCHES + 1) * BATCH - 10);
+        sleep_ms(i <= BATCHES * BATCH ? 0 : 10);
+    }
+    return LICBAK_S_OK;
+}
+
+/* Each emit tells what is due, whether the library has a use for the licence yet or not. */
+static void told_by_emit(void)
+{
+    recorder rec = {0};
+    host h = {.give = give_until_told, .inside = while_waiting, .other = &rec};
+    licbak_hresult outcome;
+    licbak_restorer *r = restorer_of(&h, "denied");
+    set_number(r, "Threads", 1);
+    begin_in_wait(licbak_backup_licenses, r, 0, &rec);
+    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+    CHECK_HR(outcome, LICBAK_HRESULT_ERROR_EMPTY);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* What emit tells is told inside it: there is no emitting in there. */
+static licbak_hresult emit_when_told(recorder *rec, const event *e)
+{
+    host *h = rec->other;
+    if (e->status == LICBAK_WMT_RESTRICTED_LICENSE && h->running > 0) {
+        licbak_license license = {sizeof license, "inside", NULL, NULL, 0, 1, LICBAK_RIGHT_UNSTATED, 0};
+        CHECK_HR(emit_now(&license, emit_now_context), LICBAK_E_ILLEGAL_METHOD_CALL);
+        emissions_refused++;
+    }
+    return LICBAK_S_OK;
+}
+
+static licbak_hresult give_denied_and_show(host *h, const char *name, licbak_license_callback emit, void *emit_context)
+{
+    emit_now = emit;
+    emit_now_context = emit_context;
+    return give_denied(h, name, emit, emit_context);
+}
+
+static void emitting_inside_emit(void)
+{
+    host h = {.give = give_denied_and_show, .inside = while_waiting};
+    recorder rec = {.react = emit_when_told, .other = &h};
+    licbak_hresult outcome;
+    licbak_restorer *r = restorer_of(&h, "denied");
+    begin_in_wait(licbak_backup_licenses, r, 0, &rec);
+    CHECK_HR(licbak_wait(r, FOREVER, &outcome), LICBAK_S_OK);
+    CHECK_HR(outcome, LICBAK_HRESULT_ERROR_EMPTY);
+    CHECK(emissions_refused > 0);
+    CHECK_INT(count_of(&rec, LICBAK_WMT_RESTRICTED_LICENSE), DENIED);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
 static licbak_hresult fail_inside(host *h, const char *function, const char *name)
@@ -424,6 +497,8 @@ int main(void)
     in_child(no_descriptor_left, NULL);
     denied_on_one_thread();
     authorized();
+    told_by_emit();
+    emitting_inside_emit();
     failing();
     deaf();
     with_a_limit();

@@ -53,7 +53,7 @@ static inline bool is_readable(int descriptor, int timeout_ms)
 /* Something becomes due, however slow this machine is. */
 static inline void until_due(int descriptor)
 {
-    CHECK(is_readable(descriptor, 60000));
+    CHECK(is_readable(descriptor, 30000));
 }
 
 /* Sees an operation to its end as an event loop does, and gives its outcome. */

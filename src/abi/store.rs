@@ -1,5 +1,6 @@
 //! A host's own store.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::sys::fork::{HomeMark, home};
 ///
 /// The struct is copied. The functions are called on threads of the library, on one thread at a
 /// time, possibly while the status callback runs on another thread. With LICBAK_CALL_IN_WAIT they
-/// are called inside licbak_wait, and emit tells the status callback what is due. A failure of a function is the
-/// operation's outcome.
+/// are called inside licbak_wait, and emit calls the status callback with what is due. A failure of
+/// a function is the operation's outcome.
 ///
 /// @param store The functions; NULL to go back to StorePath. The context in it must live until the
 /// next licbak_set_store that succeeds, or until licbak_destroy is over.
@@ -57,6 +58,12 @@ unsafe impl Sync for HostStore {}
 /// The receiver of a host's function's licences, in the emit_context that the function is given.
 struct Emission<'t> {
     process: &'static HomeMark,
+    /// Borrowed while a licence is taken: what takes it may call the status callback, which has no
+    /// business to emit.
+    taking: RefCell<Taking<'t>>,
+}
+
+struct Taking<'t> {
     take: Take<'t>,
     /// Why a licence was refused. After a refusal no licence is taken.
     refused: Option<Error>,
@@ -71,16 +78,22 @@ unsafe extern "C" fn emit(
         not_null(emit_context)?;
         // SAFETY: the host gives back what `collect` gave it, inside the function that it was given
         // to.
-        let emission = unsafe { &mut *emit_context.cast::<Emission>() };
+        let emission = unsafe { &*emit_context.cast::<Emission>() };
         if !emission.process.is_home() {
             return Err(Error::new(Outcome::Handle, ""));
         }
-        if let Some(refused) = &emission.refused {
+        let mut taking = emission.taking.try_borrow_mut().map_err(|_| {
+            Error::new(
+                Outcome::IllegalCall,
+                "A licence was emitted inside the status callback.",
+            )
+        })?;
+        if let Some(refused) = &taking.refused {
             return Err(refused.clone());
         }
         // SAFETY: the host's licence, valid until this returns.
-        let taken = unsafe { take_license(license, emission.take) };
-        taken.inspect_err(|error| emission.refused = Some(error.clone()))
+        let taken = unsafe { take_license(license, taking.take) };
+        taken.inspect_err(|error| taking.refused = Some(error.clone()))
     })
 }
 
@@ -155,13 +168,13 @@ fn collect(
     take: Take,
     call: impl FnOnce(licbak_license_callback, *mut c_void) -> licbak_hresult,
 ) -> Result<()> {
-    let mut emission = Emission {
+    let refused = None;
+    let emission = Emission {
         process: home(),
-        take,
-        refused: None,
+        taking: RefCell::new(Taking { take, refused }),
     };
-    let hr = call_host(|| call(Some(emit), (&raw mut emission).cast()));
-    match emission.refused {
+    let hr = call_host(|| call(Some(emit), (&raw const emission).cast_mut().cast()));
+    match emission.taking.into_inner().refused {
         Some(refused) => Err(refused),
         None => check(what, hr),
     }

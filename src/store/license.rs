@@ -27,7 +27,7 @@ pub struct OwnLicense {
 
 impl OwnLicense {
     /// Copies a licence.
-    pub fn of(license: &License) -> Result<OwnLicense> {
+    fn of(license: &License) -> Result<OwnLicense> {
         let mut content = Vec::new();
         content.try_reserve_exact(license.content.len())?;
         content.extend_from_slice(license.content);

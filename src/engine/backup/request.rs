@@ -66,8 +66,10 @@ impl Request {
         backups: Backups,
         scratch: Option<MakeScratch<'r>>,
     ) -> Result<StoreReader<'r>> {
-        let store = operation.place(&self.store);
-        let store = store.open(backups, operation.go_on())?;
+        let mut store = self.store.open(backups, operation.go_on())?;
+        if let Place::Host(_) = self.store {
+            store = operation.listed_by_host(store);
+        }
         let shown = self.store.to_string();
         Ok(StoreReader::new(
             operation, pool, store, shown, self.rules, scratch,

@@ -1,122 +1,69 @@
 //! Calls of a host's own store, and of its authorizer, on the thread that waits for the operation.
 //!
-//! The thread of the library that needs a call leaves it, and waits. A licence that the host emits
-//! meanwhile goes to that thread and not further on the host's: there what takes it could wait for
-//! the host to be told something. While the host's thread waits for the answer, it tells what is
-//! due.
+//! The thread of the library that needs a call leaves it, and waits. A batch of licences that the
+//! host has emitted goes to that thread and not further on the host's: there what takes it could
+//! wait for the host to be told something. While the host's thread waits for the answer, it tells
+//! what is due.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::Operation;
 use super::events::{Caller, Due};
 use crate::error::{Error, Outcome, Result};
-use crate::store::Place;
-use crate::store::host::{Host, Take};
-use crate::store::license::{License, OwnLicense};
+use crate::store::{Batch, Feed, Snapshot};
 use crate::sync::locks::Mutex;
+use crate::sys::files::File;
 
 impl Operation {
-    /// Gives the store as the threads of the operation are to use it.
-    pub fn place(self: &Arc<Self>, store: &Place) -> Place {
-        match store {
-            Place::Host(host) if self.caller != Caller::Own => Place::Host(Arc::new(InWait {
+    /// Gives a host's store as a thread of the operation is to list it.
+    pub fn listed_by_host(self: &Arc<Self>, store: Arc<dyn Snapshot>) -> Arc<dyn Snapshot> {
+        match self.caller {
+            Caller::Own => store,
+            Caller::Waiting | Caller::WaitingDeaf => Arc::new(ListedInWait {
                 operation: Arc::clone(self),
-                host: Arc::clone(host),
-            })),
-            store => store.clone(),
+                store,
+            }),
         }
     }
-}
 
-/// A host's store, called by the thread that waits.
-struct InWait {
-    operation: Arc<Operation>,
-    host: Arc<dyn Host>,
-}
-
-impl Host for InWait {
-    fn can_back_up(&self) -> bool {
-        self.host.can_back_up()
-    }
-
-    fn can_restore(&self, dry_run: bool) -> bool {
-        self.host.can_restore(dry_run)
-    }
-
-    fn enumerate(&self, take: Take) -> Result<()> {
-        self.call(take, |host, take| host.enumerate(take))
-    }
-
-    fn get(&self, name: &str, take: Take) -> Result<()> {
-        let name = name.to_owned();
-        self.call(take, move |host, take| host.get(&name, take))
-    }
-
-    fn put(&self, license: &License) -> Result<()> {
-        let license = OwnLicense::of(license)?;
-        self.call(&mut |_| Ok(()), move |host, _| host.put(&license.get()))
-    }
-
-    fn can_merge(&self) -> bool {
-        self.host.can_merge()
-    }
-
-    fn merge(&self, mine: &License, theirs: &License, take: Take) -> Result<()> {
-        let (mine, theirs) = (OwnLicense::of(mine)?, OwnLicense::of(theirs)?);
-        self.call(take, move |host, take| {
-            host.merge(&mine.get(), &theirs.get(), take)
-        })
-    }
-}
-
-impl InWait {
-    /// Has the host called, and gives what it emits to `take` on this thread.
-    fn call(
-        &self,
-        take: Take,
-        call: impl FnOnce(&dyn Host, Take) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        let host = Arc::clone(&self.host);
-        let call = move |take: Take| call(host.as_ref(), take);
-        self.operation.call_in_wait(take, call)
-    }
-}
-
-impl Operation {
-    /// Has the host asked something, and gives the answer.
+    /// Has the host asked something, and gives the answer. What asks is given a function that has
+    /// the host told what is due meanwhile.
     pub fn ask<T: Send + 'static>(
         self: &Arc<Self>,
-        call: impl FnOnce() -> T + Send + 'static,
+        call: impl FnOnce(&dyn Fn() -> Result<()>) -> T + Send + 'static,
     ) -> Result<T> {
-        if self.caller == Caller::Own {
-            return Ok(call());
+        match self.caller {
+            Caller::Own => Ok(call(&|| Ok(()))),
+            Caller::Waiting | Caller::WaitingDeaf => self.call_in_wait(
+                |()| Ok(()),
+                move |inside| Ok(call(&|| inside.tell_what_is_due())),
+            ),
         }
-        let answer = Arc::new(Mutex::new(None));
-        let place = Arc::clone(&answer);
-        let nothing: Take = &mut |_| Ok(());
-        self.call_in_wait(nothing, move |_| {
-            *place.lock() = Some(call());
-            Ok(())
-        })?;
-        let answer = answer.lock().take();
-        answer.ok_or_else(Error::canceled)
     }
 
-    fn call_in_wait(
+    /// Has a thread that waits make a call of the host, and gives what that sends to `take` on this
+    /// thread.
+    fn call_in_wait<M: Send + 'static, R: Send + 'static>(
         self: &Arc<Self>,
-        take: Take,
-        call: impl FnOnce(Take) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
+        mut take: impl FnMut(M) -> Result<()>,
+        call: impl FnOnce(&Inside<M, R>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
         let events = &self.events;
         let exchange = Arc::new(Exchange::default());
         let promise = Promise(Arc::clone(&exchange));
         let operation = Arc::clone(self);
         let left = events.call(Box::new(move |tell| {
-            let result = call(&mut |license| promise.0.give(&operation, tell, &license));
+            let inside = Inside {
+                operation: &operation,
+                exchange: &promise.0,
+                tell: RefCell::new(tell),
+            };
+            let result = call(&inside);
             match operation.home.is_home() {
                 true => {
                     promise.0.state.lock().returned = Some(result);
-                    operation.events.ring();
+                    operation.events.answer_call();
                 }
                 // What it holds is the parent's.
                 false => std::mem::forget(promise),
@@ -124,11 +71,11 @@ impl Operation {
         }));
         left.map_err(|_| Error::canceled())?;
         loop {
-            match events.wait_until(|| exchange.take()) {
-                Message::Emitted(license) => {
-                    let answer = take(license.get());
+            match events.wait_for_call(|| exchange.take()) {
+                Message::Sent(sent) => {
+                    let answer = take(sent);
                     exchange.state.lock().answer = Some(answer);
-                    events.ring();
+                    events.answer_host();
                 }
                 Message::Returned(result) => return result,
             }
@@ -136,57 +83,135 @@ impl Operation {
     }
 }
 
-/// What a call of the host and the thread that needs it have for each other.
-#[derive(Default)]
-struct Exchange {
-    state: Mutex<State>,
+/// A host's store, listed by the thread that waits.
+struct ListedInWait {
+    operation: Arc<Operation>,
+    store: Arc<dyn Snapshot>,
 }
 
-#[derive(Default)]
-struct State {
-    emitted: Option<OwnLicense>,
-    answer: Option<Result<()>>,
-    returned: Option<Result<()>>,
-}
-
-enum Message {
-    Emitted(OwnLicense),
-    Returned(Result<()>),
-}
-
-impl Exchange {
-    fn take(&self) -> Option<Message> {
-        let mut state = self.state.lock();
-        match state.emitted.take() {
-            Some(license) => Some(Message::Emitted(license)),
-            None => state.returned.take().map(Message::Returned),
-        }
+impl Snapshot for ListedInWait {
+    fn batches_ahead(&self) -> usize {
+        self.store.batches_ahead()
     }
 
-    /// Sends a licence of the host, and tells the host what is due until there is an answer.
-    fn give(
-        &self,
-        operation: &Operation,
-        tell: &mut dyn FnMut(Due),
-        license: &License,
-    ) -> Result<()> {
-        self.state.lock().emitted = Some(OwnLicense::of(license)?);
-        operation.events.ring();
-        let is_answered = || self.state.lock().answer.is_some();
-        while let Some(due) = operation.events.next_inside(is_answered) {
-            tell(due);
-            if !operation.home.is_home() {
+    fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        let (takes_over, mut scratch) = (feed.takes_over(), feed.scratch());
+        self.operation.call_in_wait(
+            |batch| feed.emit(batch),
+            move |inside| {
+                store.list(&mut FeedInside {
+                    inside,
+                    takes_over,
+                    scratch: scratch.take(),
+                })
+            },
+        )
+    }
+}
+
+/// Takes the entries of a store on the host's thread, and sends them on.
+struct FeedInside<'f, 't> {
+    inside: &'f Inside<'t, Box<dyn Batch>, ()>,
+    takes_over: bool,
+    scratch: Option<File>,
+}
+
+impl Feed for FeedInside<'_, '_> {
+    fn check(&self) -> Result<()> {
+        self.inside.tell_what_is_due()?;
+        self.inside.operation.check()
+    }
+
+    fn takes_over(&self) -> bool {
+        self.takes_over
+    }
+
+    fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {
+        self.inside.send(batch)
+    }
+
+    fn scratch(&mut self) -> Option<File> {
+        self.scratch.take()
+    }
+}
+
+/// A call of the host on the thread that waits.
+struct Inside<'t, M, R> {
+    operation: &'t Operation,
+    exchange: &'t Exchange<M, R>,
+    tell: RefCell<&'t mut dyn FnMut(Due)>,
+}
+
+impl<M, R> Inside<'_, M, R> {
+    fn tell_what_is_due(&self) -> Result<()> {
+        self.tell_until(|| true)
+    }
+
+    /// Sends something to the thread that needs the call, and tells the host what is due until
+    /// there is an answer.
+    fn send(&self, sent: M) -> Result<()> {
+        self.exchange.state.lock().sent = Some(sent);
+        self.operation.events.answer_call();
+        self.tell_until(|| self.exchange.state.lock().answer.is_some())?;
+        let answer = self.exchange.state.lock().answer.take();
+        answer.unwrap_or(Ok(()))
+    }
+
+    /// Tells the host what is due until nothing is, and `is_ready`.
+    fn tell_until(&self, is_ready: impl Fn() -> bool) -> Result<()> {
+        while let Some(due) = self.operation.events.next_inside(&is_ready) {
+            (self.tell.borrow_mut())(due);
+            if !self.operation.home.is_home() {
                 return Err(Error::new(Outcome::Handle, ""));
             }
         }
-        self.state.lock().answer.take().unwrap_or(Ok(()))
+        Ok(())
+    }
+}
+
+/// What a call of the host and the thread that needs it have for each other.
+struct Exchange<M, R> {
+    state: Mutex<State<M, R>>,
+}
+
+struct State<M, R> {
+    sent: Option<M>,
+    answer: Option<Result<()>>,
+    returned: Option<Result<R>>,
+}
+
+enum Message<M, R> {
+    Sent(M),
+    Returned(Result<R>),
+}
+
+impl<M, R> Default for Exchange<M, R> {
+    fn default() -> Exchange<M, R> {
+        Exchange {
+            state: Mutex::new(State {
+                sent: None,
+                answer: None,
+                returned: None,
+            }),
+        }
+    }
+}
+
+impl<M, R> Exchange<M, R> {
+    fn take(&self) -> Option<Message<M, R>> {
+        let mut state = self.state.lock();
+        match state.sent.take() {
+            Some(sent) => Some(Message::Sent(sent)),
+            None => state.returned.take().map(Message::Returned),
+        }
     }
 }
 
 /// The promise that a call returns, or will never be made.
-struct Promise(Arc<Exchange>);
+struct Promise<M, R>(Arc<Exchange<M, R>>);
 
-impl Drop for Promise {
+impl<M, R> Drop for Promise<M, R> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.returned.get_or_insert_with(|| Err(Error::canceled()));

@@ -93,7 +93,14 @@ impl Patience {
 
 pub struct Events {
     queue: Mutex<Queue>,
-    changed: Condvar,
+    /// The signals that something is due, or never will be, to threads that wait, and to the
+    /// operation's own.
+    due: Condvar,
+    own: Condvar,
+    /// The signal that something has been told.
+    told: Condvar,
+    /// The signal that a call has something for the thread that left it.
+    called: Condvar,
     /// The signal that the operation is over.
     ended: Condvar,
     /// Shows a host that polls whether something is due.
@@ -186,20 +193,36 @@ impl Events {
                 over: false,
                 unasked: false,
             }),
-            changed: Condvar::default(),
+            due: Condvar::default(),
+            own: Condvar::default(),
+            told: Condvar::default(),
+            called: Condvar::default(),
             ended: Condvar::default(),
             descriptor,
         })
     }
 
-    /// Shows a change of the queue to everybody who waits for one. When the operation is over, the
-    /// descriptor is the next one's.
-    fn show(&self, queue: &mut Queue) {
-        if queue.caller != Caller::Own && !queue.over {
+    /// Shows what is due, or is not any more, to those that call the host; the lock is free again
+    /// when they wake. When the operation is over, the descriptor is the next one's.
+    fn show(&self, queue: MutexGuard<'_, Queue>) {
+        let caller = queue.caller;
+        if caller != Caller::Own && !queue.over {
             self.descriptor
                 .show(!queue.calling && queue.due_in_wait() > 0);
         }
-        self.changed.notify_all();
+        drop(queue);
+        if caller != Caller::Waiting {
+            self.own.notify_all();
+        }
+        if caller != Caller::Own {
+            self.due.notify_all();
+        }
+    }
+
+    /// Wakes all threads that wait here: nothing is as it was.
+    fn wake_all(&self) {
+        let all = [&self.due, &self.own, &self.told, &self.called];
+        all.into_iter().for_each(Condvar::notify_all);
     }
 
     /// Lets the begin be told, and all that follows it.
@@ -207,18 +230,18 @@ impl Events {
         let mut queue = self.queue.lock();
         queue.teller = Some(teller);
         queue.begin = true;
-        self.show(&mut queue);
+        self.show(queue);
     }
 
     /// Leaves a notice for the listener; waits while too many are left.
     pub fn post(&self, notice: Notice) {
         let mut queue = self.queue.lock();
         while queue.waiting.len() >= WAITING_MAX && !queue.muted {
-            queue = self.changed.wait(queue);
+            queue = self.told.wait(queue);
         }
         if !queue.muted && queue.caller != Caller::WaitingDeaf {
             queue.waiting.push_back(Due::Tell(notice));
-            self.show(&mut queue);
+            self.show(queue);
         }
     }
 
@@ -229,7 +252,7 @@ impl Events {
             return Err(call);
         }
         queue.waiting.push_back(Due::Call(call));
-        self.show(&mut queue);
+        self.show(queue);
         Ok(())
     }
 
@@ -238,7 +261,7 @@ impl Events {
         let mut queue = self.queue.lock();
         if !queue.muted && !queue.tick && queue.caller != Caller::WaitingDeaf {
             queue.tick = true;
-            self.show(&mut queue);
+            self.show(queue);
         }
     }
 
@@ -246,14 +269,15 @@ impl Events {
     pub fn end(&self, result: Result<()>) {
         let mut queue = self.queue.lock();
         queue.end = Some(result);
-        self.show(&mut queue);
+        self.show(queue);
     }
 
     /// Drops all notices and calls, also later ones, and wakes the threads that wait here.
     pub fn mute(&self) {
         let mut queue = self.queue.lock();
         queue.mute();
-        self.show(&mut queue);
+        self.show(queue);
+        self.wake_all();
     }
 
     /// Lets no waiting thread call the host any more, but for one that is doing it inside a
@@ -271,14 +295,15 @@ impl Events {
             queue.caller = Caller::Own;
             self.descriptor.show(false);
         }
-        self.show(&mut queue);
+        drop(queue);
+        self.wake_all();
     }
 
     /// Waits until all that was posted has been told, and the host's function has returned.
     pub fn flush(&self) {
         let mut queue = self.queue.lock();
         while (queue.calling || !queue.waiting.is_empty()) && !queue.muted {
-            queue = self.changed.wait(queue);
+            queue = self.told.wait(queue);
         }
     }
 
@@ -294,7 +319,7 @@ impl Events {
             if left.is_zero() || queue.over {
                 return None;
             }
-            queue = self.changed.wait_for(queue, left);
+            queue = self.own.wait_for(queue, left);
         }
     }
 
@@ -315,12 +340,12 @@ impl Events {
                 return None;
             }
             queue = match *patience {
-                _ if queue.lasting => self.changed.wait(queue),
+                _ if queue.lasting => self.due.wait(queue),
                 Patience::Due { .. } => return None,
-                Patience::Until(None) => self.changed.wait(queue),
+                Patience::Until(None) => self.due.wait(queue),
                 Patience::Until(Some(end)) => {
                     let left = end.saturating_duration_since(Instant::now());
-                    self.changed.wait_for(queue, left)
+                    self.due.wait_for(queue, left)
                 }
             };
         }
@@ -336,7 +361,7 @@ impl Events {
         match queue.take(is_waiting, takes_tick) {
             Some(due) => {
                 queue.calling = true;
-                self.show(queue);
+                self.taken(queue);
                 Some((due, teller))
             }
             None => {
@@ -346,18 +371,29 @@ impl Events {
         }
     }
 
-    /// Takes the next task of a thread that is inside a function of the host, until `is_ready`.
+    /// Shows that something has been taken.
+    fn taken(&self, queue: &Queue) {
+        if queue.caller != Caller::Own {
+            self.descriptor.show(false);
+        }
+        if queue.waiting.len() + CALLS_MAX >= WAITING_MAX {
+            self.told.notify_all();
+        }
+    }
+
+    /// Takes the next task of a thread that is inside a function of the host; waits for one until
+    /// `is_ready`.
     pub fn next_inside(&self, is_ready: impl Fn() -> bool) -> Option<Due> {
         let mut queue = self.queue.lock();
         loop {
+            if let Some(due) = queue.take(true, true) {
+                self.taken(&queue);
+                return Some(due);
+            }
             if is_ready() {
                 return None;
             }
-            if let Some(due) = queue.take(true, true) {
-                self.show(&mut queue);
-                return Some(due);
-            }
-            queue = self.changed.wait(queue);
+            queue = self.due.wait(queue);
         }
     }
 
@@ -366,24 +402,32 @@ impl Events {
         let mut queue = self.queue.lock();
         queue.calling = false;
         queue.teller = Some(teller).filter(|_| !queue.over);
-        self.show(&mut queue);
+        self.show(queue);
+        self.told.notify_all();
     }
 
-    /// Waits until `take` gives something, which [`ring`](Self::ring) says.
-    pub fn wait_until<T>(&self, take: impl Fn() -> Option<T>) -> T {
+    /// Waits until `take` gives what a call of the host has for this thread.
+    pub fn wait_for_call<T>(&self, take: impl Fn() -> Option<T>) -> T {
         let mut queue = self.queue.lock();
         loop {
             match take() {
                 Some(taken) => return taken,
-                None => queue = self.changed.wait(queue),
+                None => queue = self.called.wait(queue),
             }
         }
     }
 
-    /// Wakes the threads that wait here. The lock keeps them from missing it.
-    pub fn ring(&self) {
-        let _queue = self.queue.lock();
-        self.changed.notify_all();
+    /// Wakes the thread that left a call. The lock keeps it from missing that, and is free again
+    /// when it wakes.
+    pub fn answer_call(&self) {
+        drop(self.queue.lock());
+        self.called.notify_all();
+    }
+
+    /// Wakes the thread that is inside a function of the host, in the same way.
+    pub fn answer_host(&self) {
+        drop(self.queue.lock());
+        self.due.notify_all();
     }
 
     pub fn is_over(&self) -> bool {
@@ -400,7 +444,8 @@ impl Events {
         }
         queue.over = true;
         queue.calling = false;
-        self.show(&mut queue);
+        drop(queue);
+        self.wake_all();
         self.ended.notify_all();
     }
 

@@ -52,11 +52,10 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
             is_again: false,
         };
         let selection = &choice.selection;
-        let place = operation.place(&place);
         let store =
             place.open_for_restore(options.overwrite, options.dry_run, operation.go_on())?;
         let damage = match store {
-            RestoreTarget::Host(host) => restore_to_host(walk, selection, host.as_ref(), options),
+            RestoreTarget::Host(host) => restore_to_host(walk, selection, &host, options),
             RestoreTarget::Directory(store) => {
                 restore_to_directory(walk, selection, store, options)
             }

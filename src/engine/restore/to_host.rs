@@ -20,7 +20,7 @@ use crate::store::license::{License, OwnLicense};
 pub fn restore_to_host(
     walk: Walk,
     selection: &Selection,
-    host: &dyn Host,
+    host: &Arc<dyn Host>,
     options: Options,
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
@@ -33,7 +33,10 @@ pub fn restore_to_host(
     operation.settle()?;
     let copying = Arc::new(Copying);
     let damage = walk.see(Phase::Working, selection, copying, |license, content| {
-        let (placed, size) = give(host, license, &content, options)?;
+        let (host, asked) = (Arc::clone(host), license.clone());
+        let (placed, size) = operation.ask(move |tell_what_is_due| {
+            give(host.as_ref(), &asked, &content, options, tell_what_is_due)
+        })??;
         report::placed(operation, &license.name, size, placed);
         Ok(())
     })?;
@@ -50,6 +53,7 @@ fn give(
     license: &Expected,
     content: &[u8],
     options: Options,
+    tell_what_is_due: &dyn Fn() -> Result<()>,
 ) -> Result<(Placed, u64)> {
     let theirs = License {
         name: &license.name,
@@ -63,6 +67,7 @@ fn give(
     let (mut is_same, mut mine) = (None, None);
     let mut found = Only::new(&license.name, "get");
     host.get(&license.name, &mut |version| {
+        tell_what_is_due()?;
         found.take(&version)?;
         is_same = Some(version.content == content);
         if merges && version.content != content {
@@ -71,7 +76,7 @@ fn give(
         Ok(())
     })?;
     let chosen = match &mine {
-        Some(mine) => merge(host, &mine.get(), &theirs)?,
+        Some(mine) => merge(host, &mine.get(), &theirs, tell_what_is_due)?,
         None => None,
     };
     let placed = match chosen {
@@ -86,10 +91,16 @@ fn give(
 }
 
 /// Lets the host choose between two versions; none where the store's stays.
-fn merge(host: &dyn Host, mine: &License, theirs: &License) -> Result<Option<OwnLicense>> {
+fn merge(
+    host: &dyn Host,
+    mine: &License,
+    theirs: &License,
+    tell_what_is_due: &dyn Fn() -> Result<()>,
+) -> Result<Option<OwnLicense>> {
     let mut chosen = None;
     let mut only = Only::new(theirs.name, "merge");
     host.merge(mine, theirs, &mut |version| {
+        tell_what_is_due()?;
         only.take(&version)?;
         if version.content != mine.content {
             chosen = Some(OwnLicense::stated(&version)?);

@@ -61,16 +61,15 @@ fn ask(operation: &Arc<Operation>, authorizer: Arc<dyn Authorizer>, info: Info) 
     operation.tell(Notice::Connecting);
     // The host knows of it, and has not objected, before its service is asked.
     operation.settle()?;
-    let answer =
-        operation
-            .ask(move || authorizer.authorize(&info))?
-            .map_err(|Refusal { error, url }| {
-                if let Some(url) = url {
-                    let outcome = error.outcome;
-                    operation.tell(Notice::ErrorWithUrl { outcome, url });
-                }
-                error
-            });
+    let answer = operation
+        .ask(move |_| authorizer.authorize(&info))?
+        .map_err(|Refusal { error, url }| {
+            if let Some(url) = url {
+                let outcome = error.outcome;
+                operation.tell(Notice::ErrorWithUrl { outcome, url });
+            }
+            error
+        });
     operation.tell(Notice::Disconnecting);
     answer?;
     // Nothing is done before the host knows the answer.
