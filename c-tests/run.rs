@@ -110,8 +110,10 @@ fn called_in_wait() {
         "restore",
         "events",
         "cancel",
+        "reentry",
         "host_store",
         "host_misuse",
+        "host_inside",
         "host_merge",
     ];
     for name in names {

@@ -69,7 +69,11 @@ static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, FILE 
     hr = settings(r, s, workers);
     if (hr >= 0 && s->start == NULL) {
         hr = read_backup(r, s->flags, told);
-    } else if (hr >= 0) {
+    } else if (hr >= 0 && (s->flags & IN_WAIT) != 0) {
+        intptr_t descriptor;
+        hr = licbak_get_wait_descriptor(r, &descriptor);
+    }
+    if (hr >= 0 && s->start != NULL) {
         rec->restorer = r;
         hr = s->start(r, s->flags, hear, rec);
         if (hr >= 0) {

@@ -194,10 +194,8 @@ static licbak_hresult destroy_at(recorder *rec, const event *e)
 {
     if (e->status == *(const licbak_status *)rec->other) {
         CHECK_HR(licbak_wait(rec->restorer, 0, NULL), LICBAK_E_ILLEGAL_METHOD_CALL);
-        waits = true; /* still */
         CHECK_HR(licbak_destroy(rec->restorer), LICBAK_S_OK);
         check_gone(rec->restorer);
-        waits = true;
     }
     return LICBAK_S_OK;
 }

@@ -2,7 +2,8 @@
  * every state.
  *
  * A case is one such call. It must answer what the contract says; nobody may wait for ever; every
- * operation that had begun ends once, and its host hears nothing after that.
+ * operation that had begun ends once, and its host hears nothing after that. With CALL_IN_WAIT=1
+ * the host's functions are those of a thread that waits; then it is a sample of the cases.
  */
 #include "../support/functions.h"
 #include "../support/host.h"
@@ -69,6 +70,7 @@ typedef struct party {
     licbak_restorer *r;
     reentry *acts; /* the case that makes its call in here */
     gate *gate;    /* where it is held at BEGIN */
+    bool is_started; /* inside a function of the host, where no thread can wait for it */
     struct party *before; /* the operation in whose end it was begun, on the same restorer */
     atomic_int ends, late, early;
     atomic_bool inside, over;
@@ -244,6 +246,7 @@ static licbak_hresult LICBAK_CALL on_status(licbak_status status, licbak_hresult
     party *p = context;
     reentry *c = p->acts;
     (void)type, (void)value, (void)size;
+    CHECK(!calls_in_wait() || p->is_started || waits);
     atomic_store(&p->inside, true);
     atomic_fetch_add(&p->early, p->before != NULL && atomic_load(&p->before->inside));
     atomic_fetch_add(&p->late, atomic_load(&p->over) || atomic_load(&p->ends) > 0);
@@ -273,7 +276,10 @@ static licbak_hresult in_store(host *h, const char *function, const char *name)
 {
     reentry *c = h->other;
     (void)name;
-    if (c->place->status == LICBAK_STATUS_PROGRESS) {
+    CHECK(!calls_in_wait() || waits);
+    if (c->place->status == LICBAK_STATUS_PROGRESS && calls_in_wait()) {
+        sleep_ms(100); /* it is told by this thread: by emit, where it is due */
+    } else if (c->place->status == LICBAK_STATUS_PROGRESS) {
         wait_for(&c->progress_told); /* else the operation may be over before progress is due */
     } else if (!c->acted && c->place->function != NULL && strcmp(c->place->function, function) == 0) {
         act(c);
@@ -353,7 +359,7 @@ static void begin_self(reentry *c)
         CHECK_HR(licbak_set_authorizer(c->self.r, authorize, c), LICBAK_S_OK);
     }
     if (place->op != NULL) {
-        CHECK_HR(place->op(c->self.r, flags, on_status, &c->self), LICBAK_S_OK);
+        CHECK_HR(start_by(place->op, c->self.r, flags, on_status, &c->self), LICBAK_S_OK);
     } else {
         list_self(c);
     }
@@ -376,9 +382,10 @@ static void run_case(const struct place *place, enum state state, int function)
     c->started.r = state < IDLE ? NULL : c->other.r;
     if (state > IDLE) {
         c->other.gate = &c->gate;
-        CHECK_HR(licbak_backup_licenses(c->other.r, LICBAK_DRY_RUN, on_status, &c->other), LICBAK_S_OK);
+        CHECK_HR(start_by(licbak_backup_licenses, c->other.r, LICBAK_DRY_RUN, on_status, &c->other), LICBAK_S_OK);
         wait_for(&c->gate.reached);
     }
+    c->started.is_started = true;
     c->started.before = state < IDLE ? &c->self : NULL;
     begin_self(c);
     bool self_destroyed = state < IDLE && destroys(c), other_destroyed = state >= IDLE && destroys(c);
@@ -441,10 +448,14 @@ int main(void)
     CHECK(symlink("nowhere", "linked/link") == 0);
     char *had_descriptors = descriptors();
 
+    int number = 0;
+    const int step = calls_in_wait() && !torture() ? 5 : 1; /* prime to both counts: all come */
     for (int place = 0; place < PLACES; place++) {
         for (int state = 0; state < STATES; state++) {
             for (int function = 0; function < FUNCTION_COUNT; function++) {
-                run_case(&places[place], state, function);
+                if (number++ % step == 0) {
+                    run_case(&places[place], state, function);
+                }
             }
         }
         run_case(&places[place], IDLE, N_create);

@@ -319,6 +319,7 @@ static inline licbak_hresult LICBAK_CALL restore_key(licbak_restorer *r, uint32_
 #define BACK_UP licbak_backup_licenses
 #define RESTORE licbak_restore_licenses
 #define VERIFY licbak_verify_backup
+#define IN_WAIT LICBAK_CALL_IN_WAIT
 #define NEW LICBAK_WM_BACKUP_OVERWRITE
 #define OVER LICBAK_RESTORE_OVERWRITE
 #define SALVAGE LICBAK_RESTORE_SALVAGE
@@ -336,6 +337,8 @@ static const scene scenes[] = {
     {"backup of a database", BACK_UP, 0, "full.db", "out", 0, false, false, nothing_there, what_is_there},
     {"backup of a copied database", BACK_UP, 0, "rollback.db", "out", 0, false, false, nothing_there, what_is_there},
     {"backup of a host", BACK_UP, NEW, NULL, "out", 0, false, false, old_backup_there, what_is_there},
+    {"backup in wait", BACK_UP, IN_WAIT, "store", "out", 0, false, true, nothing_there, what_is_there},
+    {"backup of a host in wait", BACK_UP, NEW | IN_WAIT, NULL, "out", 0, false, false, old_backup_there, what_is_there},
     {"restore", RESTORE, 0, "target", "full", 0, true, false, no_store_there, what_is_in_the_store},
     {"restore over others", RESTORE, OVER, "target", "full", 0, true, false, other_store_there, what_is_in_the_store},
     {"restore beside others", RESTORE, 0, "target", "full", 0, true, true, other_store_there, what_is_in_the_store},
@@ -344,6 +347,7 @@ static const scene scenes[] = {
     {"restore to a database", RESTORE, OVER, "target.db", "full", 0, false, false, other_database_there,
      what_is_in_the_database},
     {"restore to a host", RESTORE, 0, NULL, "full", 0, true, false, shelf_is_empty, what_is_on_the_shelf},
+    {"restore to a host in wait", RESTORE, IN_WAIT, NULL, "full", 0, true, false, shelf_is_empty, what_is_on_the_shelf},
     {"restore to a host with others", RESTORE, OVER, NULL, "full", 0, true, true, shelf_has_others,
      what_is_on_the_shelf},
     {"restore to a host that merges", RESTORE, 0, NULL, "full", 0, true, false, shelf_has_versions,

@@ -99,9 +99,10 @@ static _Thread_local bool waits;
 
 static inline licbak_hresult wait_in(licbak_restorer *r, uint32_t timeout, licbak_hresult *outcome)
 {
+    const bool waited = waits; /* which a function of the host may try, too */
     waits = true;
     licbak_hresult hr = licbak_wait(r, timeout, outcome);
-    waits = false;
+    waits = waited;
     return hr;
 }
 
