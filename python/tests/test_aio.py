@@ -93,6 +93,127 @@ def test_progress_comes_in_the_loops_thread(store: Path, backup: Path) -> None:
     assert threads == {threading.get_ident()}
 
 
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The threads on which the library calls Python."""
+    seen: set[int] = set()
+    take = _operation.Operation.take
+
+    def watched(operation: _operation.Operation, *event: int) -> None:
+        seen.add(threading.get_ident())
+        take(operation, *event)
+
+    monkeypatch.setattr(_operation.Operation, "take", watched)
+    return seen
+
+
+def test_the_library_calls_python_in_the_loops_thread(
+    store: Path, backup: Path, threads: set[int]
+) -> None:
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            assert (await restorer.backup(on_progress=print)).licenses == 2
+            running = asyncio.create_task(restorer.verify())
+            await asyncio.sleep(0)
+            with pytest.raises(licbak.Busy):
+                await restorer.verify()
+            assert (await running).licenses == 2
+
+    asyncio.run(main())
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_the_call_that_tells_the_end(
+    store: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(operation: _operation.Operation) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            with pytest.raises(KeyboardInterrupt):
+                await restorer.backup()
+            assert (await restorer.verify()).licenses == 2
+
+    monkeypatch.setattr(_operation.Operation, "end", interrupted)
+    asyncio.run(main())
+
+
+def test_a_loop_that_polls_nothing(store: Path, backup: Path, threads: set[int]) -> None:
+    class Loop(asyncio.SelectorEventLoop):
+        add_reader = asyncio.AbstractEventLoop.add_reader  # as Windows' loop has it
+
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            assert (await restorer.backup(on_progress=print)).licenses == 2
+
+    loop = Loop()
+    loop.run_until_complete(main())
+    loop.close()
+    assert threads and threading.get_ident() not in threads
+
+
+def test_a_cancelled_task_of_a_loop_that_polls(store: Path, backup: Path) -> None:
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            task = asyncio.create_task(restorer.backup())
+            await asyncio.sleep(0)  # it begins, and can't end before the loop polls
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(licbak.NoBackup):
+                await restorer.verify()
+
+    asyncio.run(main())
+    assert list(backup.iterdir()) == []
+
+
+def test_closing_what_a_loop_polls(store: Path, backup: Path) -> None:
+    async def main() -> None:
+        restorer = AsyncRestorer(store=store, backup=backup)
+        task = asyncio.create_task(restorer.backup())
+        await asyncio.sleep(0)
+        await restorer.aclose()
+        with pytest.raises(licbak.Canceled):
+            await task
+        await restorer.aclose()
+
+    asyncio.run(main())
+    assert list(backup.iterdir()) == []
+
+
+def test_closing_what_another_loop_polls(store: Path, backup: Path) -> None:
+    restorer = AsyncRestorer(store=store, backup=backup)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(restorer.backup())
+    loop.run_until_complete(asyncio.sleep(0))
+    asyncio.run(restorer.aclose())
+    with pytest.raises(licbak.Canceled):
+        loop.run_until_complete(task)
+    loop.close()
+    assert not _operation._running
+
+
+def test_a_loop_that_polls_and_is_closed_before_the_end(store: Path, backup: Path) -> None:
+    restorer = AsyncRestorer(store=store, backup=backup)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(restorer.backup())
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.run_until_complete(asyncio.sleep(0))
+    assert _operation._running
+    loop.close()
+    del task
+    gc.collect()
+    assert not _operation._running
+    with pytest.raises(licbak.NoBackup):
+        asyncio.run(restorer.verify())
+    gone = weakref.ref(restorer)
+    del restorer
+    assert is_collected(gone)
+
+
 def test_what_on_progress_raises_comes_out_of_the_call(backup: Path) -> None:
     def veto(progress: licbak.Progress) -> None:
         raise KeyError("veto")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _c
+from ._c import Flag, Hr
 from ._info import Info, info_of
 from ._licenses import License
 from ._listing import Listing
@@ -23,12 +25,16 @@ if TYPE_CHECKING:
 class AsyncRestorer(BaseRestorer):
     """`Restorer` with `async` methods: the event loop goes on while the library works.
 
-    No thread of Python waits for an operation. A task that is cancelled cancels its operation, and
+    No thread waits for an operation: the event loop polls a descriptor of the library, and nothing
+    of Python runs on another thread. A task that is cancelled cancels its operation, and
     `CancelledError` is raised when the operation has ended. `on_progress` is called in the loop's
     thread. An exception from it ends the operation and is raised by the call. The methods of a
     store of the program's own and the authorizer are plain functions. They are called on a thread
-    of the library.
+    of the library, so that the loop goes on meanwhile.
     """
+
+    _polled: Callable[[], Optional[asyncio.Future[None]]] = staticmethod(lambda: None)
+    """The end of the operation for which a loop polls, or polled last."""
 
     async def backup(
         self,
@@ -90,6 +96,10 @@ class AsyncRestorer(BaseRestorer):
 
     async def aclose(self) -> None:
         """As `Restorer.close`: cancels an operation, waits for its end, and frees the restorer."""
+        polled = self._polled()
+        if polled is not None and polled.get_loop() is asyncio.get_running_loop():
+            self.cancel()
+            await asyncio.wait([polled])  # the loop must not poll a descriptor that is closed
         await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
@@ -120,19 +130,47 @@ class AsyncRestorer(BaseRestorer):
                 operation.stop_for(error)
                 self.cancel()
 
+        descriptor = self._descriptor_for(loop)
+        # Where the loop polls, only the loop keeps `over`, and so the task: a loop that is closed
+        # lets it go.
+        end: Callable[[], Optional[asyncio.Future[None]]]
+        end = weakref.ref(over) if descriptor is not None else lambda: over
+
+        def finish() -> None:
+            if descriptor is not None:
+                loop.remove_reader(descriptor)
+            awaited = end()
+            if awaited is not None:
+                awaited.set_result(None)
+
         operation = Operation(
             self,
             self._hosts,
             None if on_progress is None else lambda progress: in_loop(show, progress),
-            lambda: in_loop(over.set_result, None),
+            lambda: in_loop(finish),
         )
         try:
-            operation.begin(start, self._handle, flags)
+            if descriptor is None:
+                operation.begin(start, self._handle, flags)
+            else:
+                operation.begin(start, self._handle, flags | Flag.CALL_IN_WAIT)
+                loop.add_reader(descriptor, _call_due, self._handle, operation, over)
+                self._polled = weakref.ref(over)
         except BaseException:
             operation.abandon()
             raise
-        await self._end_of(over)
+        try:
+            await self._end_of(over)
+        finally:
+            if descriptor is not None and not operation.ended:  # the loop has let it go
+                operation.abandon()
         return operation.result()
+
+    def _descriptor_for(self, loop: asyncio.AbstractEventLoop) -> Optional[int]:
+        # The program's own functions may take long: the loop must not wait for them.
+        if self._hosts or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+            return None
+        return _c.wait_descriptor(self._handle)
 
     async def _end_of(self, over: asyncio.Future[None]) -> None:
         cancelled: Optional[asyncio.CancelledError] = None
@@ -144,3 +182,11 @@ class AsyncRestorer(BaseRestorer):
                 self.cancel()
         if cancelled is not None:
             raise cancelled
+
+
+def _call_due(handle: int, operation: Operation, over: asyncio.Future[None]) -> None:
+    """Has the library call what is due. The loop keeps `over` in the arguments, and nobody else."""
+    # An exception of Ctrl-C in the call that tells the end is lost in C, and the end with it.
+    if _c.wait(handle, 0) == Hr.S_OK and not operation.ended:
+        operation.stop_for(KeyboardInterrupt())
+        operation.end_untold()

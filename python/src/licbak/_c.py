@@ -6,7 +6,7 @@ import ctypes
 import enum
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 ABI_VERSION = 0
 
@@ -68,6 +68,7 @@ class Flag(enum.IntFlag):
     RESTORE_OVERWRITE = 0x200
     RESTORE_SALVAGE = 0x400
     BACKUP_FULL = 0x800
+    CALL_IN_WAIT = 0x1000
 
 
 class Datatype(enum.IntEnum):
@@ -224,6 +225,7 @@ restore_license = _declare("restore_license", HANDLE, ctypes.c_char_p, *_OPERATI
 verify_backup = _declare("verify_backup", *_OPERATION)
 cancel = _declare("cancel", HANDLE)
 _wait = _declare("wait", HANDLE, ctypes.c_uint32, ctypes.POINTER(HRESULT))
+_get_wait_descriptor = _declare("get_wait_descriptor", HANDLE, ctypes.POINTER(ctypes.c_ssize_t))
 list_backup = _declare("list_backup", HANDLE, LicenseCallback, CONTEXT)
 get_backup_info = _declare("get_backup_info", HANDLE, ctypes.POINTER(BackupInfo))
 _get_error_message = _declare(
@@ -234,6 +236,13 @@ _get_error_message = _declare(
 def wait(handle: int, milliseconds: int) -> int:
     """Waits until no operation runs. Gives S_OK, S_FALSE if one still runs, or a failure."""
     return int(_wait(handle, milliseconds, ctypes.byref(HRESULT())))
+
+
+def wait_descriptor(handle: int) -> Optional[int]:
+    """What an event loop polls for `Flag.CALL_IN_WAIT`; None if there can be none now."""
+    descriptor = ctypes.c_ssize_t(-1)
+    hr = _get_wait_descriptor(handle, ctypes.byref(descriptor))
+    return None if failed(hr) else descriptor.value
 
 
 def is_inside_host() -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from . import _c
-from ._c import Hr, Status
+from ._c import Flag, Hr, Status
 from ._errors import check_call, error_of
 from ._host import Host
 from ._report import NOTHING, LeftOut, Progress, Result
@@ -28,8 +28,9 @@ os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
 class Operation:
     """The events that an operation has told so far.
 
-    `on_progress` and `on_end` are called on the library's thread. `on_end` comes last, and must not
-    raise. The operation keeps `restorer` from being collected.
+    `on_progress` and `on_end` are called on the library's thread or, with `Flag.CALL_IN_WAIT`, on
+    the one that waits. `on_end` comes last, and must not raise. The operation keeps `restorer` from
+    being collected.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Operation:
         self._on_end = on_end
         self._key = next(_keys)
         self._handle = 0
+        self._called_in_wait = False
         self.has_begun = False
         """Whether the library has begun the operation, as far as this is known here."""
         self.ended = False
@@ -62,11 +64,12 @@ class Operation:
     def begin(self, start: Any, handle: int, flags: int) -> None:
         """Starts the operation with a function of the library; raises if it does not begin."""
         self._handle = handle
+        self._called_in_wait = bool(flags & Flag.CALL_IN_WAIT)
         _running[self._key] = self
         hr = start(handle, flags, _STATUS_CALLBACK, self._key)
         if _c.failed(hr):
             self.ended = True
-            del _running[self._key]
+            _running.pop(self._key, None)
             check_call(handle, hr)
         self.has_begun = True
 
@@ -141,6 +144,12 @@ class Operation:
         _running.pop(self._key, None)
         self._on_end()
 
+    def end_untold(self) -> None:
+        """Ends as cancelled, since the library does not tell the end."""
+        self._hr = Hr.NS_E_DRM_OPERATION_CANCELED
+        self._conclude(_c.Progress())
+        self.end()
+
     def result(self) -> Result:
         """Gives the result of an operation that has ended, or raises its failure."""
         if self.raised is not None:
@@ -178,6 +187,13 @@ def is_running(handle: int, other_than: Optional[Operation] = None) -> bool:
         for operation in tuple(_running.values())
         if operation is not other_than
     )
+
+
+def end_untold(handle: int) -> None:
+    """Ends the operations of a restorer that was destroyed before a wait could tell their end."""
+    for operation in tuple(_running.values()):
+        if operation._called_in_wait and operation._handle == handle:
+            operation.end_untold()
 
 
 def _text(value: int, size: int) -> str:

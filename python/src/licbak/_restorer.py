@@ -21,7 +21,7 @@ from ._host import Host, HostStore, c_text
 from ._info import Info, info_of
 from ._licenses import License, Source, Target
 from ._listing import Listing, closing, is_listing, stop_all
-from ._operation import Operation, ProgressCallback, is_running
+from ._operation import Operation, ProgressCallback, end_untold, is_running
 from ._report import Result
 
 if TYPE_CHECKING:
@@ -157,9 +157,11 @@ def range_of(name: str) -> str:
 def _close(handle: int) -> None:
     closing.add(handle)
     stop_all(handle)
-    if _c.failed(_c.destroy(handle)) and not _c.is_inside_host():
-        # Another call was first, and may still wait for the end.
-        while is_running(handle) or is_listing(handle):
+    is_first = not _c.failed(_c.destroy(handle))
+    if not _c.is_inside_host():
+        if is_first:
+            end_untold(handle)
+        while is_running(handle) or is_listing(handle):  # the first may still wait for the end
             time.sleep(0.001)
     closing.discard(handle)  # from now on the library refuses a list itself
 
