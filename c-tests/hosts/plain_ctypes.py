@@ -1,5 +1,5 @@
-"""The library from a language that knows nothing of it: a backup, its refusal, and a list, by
-ctypes alone.
+"""The library from a language that knows nothing of it: a backup, its refusal, a list and, on the
+program's own thread, a verification, by ctypes alone.
 
 LICBAK_SO names the library. With two arguments, STORE and BACKUPS, it backs up that store into that
 directory, which holds no backup yet; without, a store of its own.
@@ -10,11 +10,13 @@ import os
 import pathlib
 import sys
 import tempfile
+import threading
 
 WMT_BACKUPRESTORE_BEGIN, WMT_BACKUPRESTORE_END = 21, 27
 S_OK, E_HANDLE = 0, 0x80070006
 NS_E_DRM_BACKUP_EXISTS = 0xC00D2742
 FOREVER = 0xFFFFFFFF
+CALL_IN_WAIT = 0x1000
 
 hresult = ctypes.c_uint32  # as it is written in the tables; the header's int32 has the same bits
 handle = ctypes.c_void_p
@@ -56,6 +58,7 @@ def load():
         "destroy": [handle],
         "set_prop_string": [handle, ctypes.c_char_p, ctypes.c_char_p],
         "backup_licenses": [handle, ctypes.c_uint32, status_callback, ctypes.c_void_p],
+        "verify_backup": [handle, ctypes.c_uint32, status_callback, ctypes.c_void_p],
         "wait": [handle, ctypes.c_uint32, ctypes.POINTER(hresult)],
         "list_backup": [handle, license_callback, ctypes.c_void_p],
     }.items():
@@ -67,11 +70,12 @@ def load():
 
 
 def back_up(licbak, store, backups):
-    restorer, outcome, statuses, listed = handle(), hresult(1), [], {}
+    restorer, outcome, statuses, threads, listed = handle(), hresult(1), [], set(), {}
 
     @status_callback
     def on_status(status, hr, datatype, value, size, context):
         statuses.append(status)
+        threads.add(threading.get_ident())
         return S_OK
 
     @license_callback
@@ -96,6 +100,14 @@ def back_up(licbak, store, backups):
         if path.is_file()
     }
     check(listed, expected)
+
+    statuses.clear()
+    threads.clear()
+    check(licbak.licbak_verify_backup(restorer, CALL_IN_WAIT, on_status, None), S_OK)
+    check(licbak.licbak_wait(restorer, FOREVER, ctypes.byref(outcome)), S_OK)
+    check(licbak.licbak_hresult_name(outcome), b"LICBAK_S_OK")
+    check((statuses[0], statuses[-1]), (WMT_BACKUPRESTORE_BEGIN, WMT_BACKUPRESTORE_END))
+    check(threads, {threading.get_ident()})
     check(licbak.licbak_destroy(restorer), S_OK)
     check(licbak.licbak_destroy(restorer), E_HANDLE)
 
