@@ -49,7 +49,7 @@ static void started_inside_the_end(void)
 /* Without a wait nothing is called: not by the start, not by a destroy, and not the end. */
 static void destroyed_without_a_wait(void)
 {
-    for (int cancels = 0; cancels < 2; cancels++) {
+    for (int cancels = 1; cancels >= 0; cancels--) {
         recorder rec = {0};
         host h = {.inside = while_waiting};
         fill(&h);
