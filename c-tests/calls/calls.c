@@ -81,13 +81,14 @@ static void arguments_before_properties(void)
     licbak_restorer *r = bare();
     for (int i = 0; i < OPERATIONS; i++) {
         CHECK_HR(operations[i].start(r, 0, NULL, NULL), LICBAK_E_INVALIDARG);
+        CHECK_HR(operations[i].start(r, LICBAK_CALL_IN_WAIT, NULL, NULL), LICBAK_NS_E_DRM_INVALID_PROPERTY);
         for (int bit = 0; bit < 32; bit++) {
             uint32_t flag = 1u << bit;
             if (flag == LICBAK_RESTORE_SALVAGE && operations[i].start == licbak_restore_licenses) {
                 continue;
             }
-            licbak_hresult expected = operations[i].flags & flag ? LICBAK_NS_E_DRM_INVALID_PROPERTY
-                                                                 : LICBAK_E_INVALIDARG;
+            bool is_known = ((operations[i].flags | LICBAK_CALL_IN_WAIT) & flag) != 0;
+            licbak_hresult expected = is_known ? LICBAK_NS_E_DRM_INVALID_PROPERTY : LICBAK_E_INVALIDARG;
             licbak_hresult hr = operations[i].start(r, flag, never, NULL);
             if (hr != expected) {
                 check_fail(__FILE__, __LINE__, "%s with flag 0x%X: expected %s, got %s", operations[i].name,

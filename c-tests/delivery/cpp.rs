@@ -154,6 +154,8 @@ fn wm_macros() {
         "NS_E_DRM_",
         "WM_",
         "__IWM",
+        "TRUE",
+        "FALSE",
     ];
     let leaked: Vec<_> = added
         .difference(&before)
