@@ -357,7 +357,9 @@ static void with_forks(operation op, licbak_restorer *r, recorder *rec, licbak_h
         if (is_child) {
             CHECK_HR(hr, LICBAK_E_HANDLE);
             check_gone(r);
+#ifndef THREAD_SANITIZER /* which lets a child of several threads make none */
             CHECK_HR(verify("backups"), LICBAK_S_OK); /* a new restorer works there */
+#endif
             _exit(BACK);
         }
     } while (hr == LICBAK_S_FALSE);
