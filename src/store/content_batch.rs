@@ -106,8 +106,12 @@ impl Drop for Contents {
     fn drop(&mut self) {
         let mut contents = std::mem::take(&mut self.contents);
         contents.clear();
-        let mut spare = self.spare.lock();
-        if contents.capacity() <= 2 * BATCH_BYTES && spare.try_reserve(1).is_ok() {
+        // In a child that was forked inside the host's function, a worker of the parent may have
+        // the lock for ever.
+        if let Some(mut spare) = self.spare.lock_if_free()
+            && contents.capacity() <= 2 * BATCH_BYTES
+            && spare.try_reserve(1).is_ok()
+        {
             spare.push(contents);
         }
     }
@@ -169,5 +173,19 @@ impl Batch for Contents {
                 format: Format::Opaque,
             })
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_goes_while_another_holds_the_lock() {
+        let batch = Contents::default();
+        let spare = Arc::clone(&batch.spare);
+        let held = spare.lock();
+        drop(batch);
+        assert!(held.is_empty());
     }
 }
