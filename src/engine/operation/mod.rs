@@ -49,6 +49,8 @@ pub struct Operation {
     /// The event thread, until its end has been waited for.
     thread: Mutex<Option<Thread>>,
     memory: Memory,
+    /// The progress that was told last.
+    told: Mutex<Progress>,
     /// The process that it runs in.
     home: &'static HomeMark,
 }
@@ -72,6 +74,7 @@ impl Operation {
             stopping: AtomicBool::new(false),
             thread: Mutex::default(),
             memory: Memory::now(),
+            told: Mutex::default(),
             home: home(),
         })
     }
@@ -107,7 +110,6 @@ impl Operation {
                     ending: Some(ending),
                     go: Some(go),
                     conductor: Some(conductor),
-                    told: Progress::default(),
                 });
                 operation.tell_events();
             }
@@ -158,7 +160,7 @@ impl Operation {
     /// has been told. Where a waiting thread tells, that is nothing, unless the restorer is
     /// destroyed: then nothing is told.
     fn tell_events(&self) {
-        let (mut noted, mut tick) = (Progress::default(), Instant::now() + TICK);
+        let mut tick = Instant::now() + TICK;
         loop {
             match self.events.next(tick) {
                 Some((due, mut teller)) => {
@@ -172,9 +174,7 @@ impl Operation {
                 None => {}
             }
             if Instant::now() >= tick {
-                let progress = self.counters.read();
-                if progress != noted {
-                    noted = progress;
+                if self.counters.read() != *self.told.lock() {
                     self.events.tick();
                 }
                 tick = Instant::now() + TICK;
@@ -190,10 +190,10 @@ impl Operation {
             Due::End(result) => return self.tell_end(result, teller),
             Due::Tick => {
                 let progress = self.counters.read();
-                if progress == teller.told || self.is_stopping() {
+                let before = std::mem::replace(&mut *self.told.lock(), progress);
+                if progress == before || self.is_stopping() {
                     return;
                 }
-                teller.told = progress;
                 teller.tell(self.home, Event::Progress(progress))
             }
             Due::Tell(ref notice) => teller.tell(self.home, Event::Notice(notice)),
@@ -238,7 +238,7 @@ impl Operation {
                 outcome: error.outcome,
                 sentence: error.sentence(),
             }),
-            None if progress != teller.told => Some(Event::Progress(progress)),
+            None if progress != *self.told.lock() => Some(Event::Progress(progress)),
             _ => None,
         };
         if let Some(before) = before
@@ -508,6 +508,43 @@ mod tests {
             orders = longer.chain([Vec::new()]).collect();
         }
         orders.into_iter().for_each(run);
+    }
+
+    #[test]
+    fn progress_that_has_been_told_is_not_due() {
+        let descriptor = Arc::<WaitDescriptor>::default();
+        let kind = OperationKind::Backup;
+        let operation = Operation::new(kind, Caller::Waiting, Arc::clone(&descriptor)).unwrap();
+        let operation = Arc::new(operation);
+        let (entered, has_entered) = bounded(1);
+        let (go_on, goes_on) = bounded::<()>(1);
+        let story: Story = Box::new(move |operation, _| {
+            operation.counters.enter(progress::Phase::Working, 7);
+            entered.send(()).unwrap();
+            goes_on.recv();
+            Ok(())
+        });
+        operation
+            .launch(1, story, Some(Box::new(Silent)), None, Box::new(()))
+            .unwrap();
+        let until_due = || {
+            while !descriptor.is_due() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        until_due();
+        assert_eq!(operation.wait(Some(Duration::ZERO)).unwrap(), None);
+        has_entered.recv();
+        until_due();
+        operation
+            .counters
+            .phase_done
+            .fetch_add(1, Ordering::Relaxed);
+        assert_eq!(operation.wait(Some(Duration::ZERO)).unwrap(), None);
+        std::thread::sleep(3 * TICK);
+        assert!(!descriptor.is_due());
+        go_on.send(()).unwrap();
+        assert_eq!(operation.wait(None).unwrap(), Some(Ok(())));
     }
 
     /// A listener that objects to progress, after a while.

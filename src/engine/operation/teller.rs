@@ -1,7 +1,6 @@
 //! Tells the host of an operation, from its begin to its end.
 
 use super::listener::{Event, Listener};
-use super::progress::Progress;
 use crate::error::Error;
 use crate::sync::channel::Sender;
 use crate::sys::fork::HomeMark;
@@ -23,8 +22,6 @@ pub struct Teller {
     /// Lets the conductor begin, once.
     pub go: Option<Sender<()>>,
     pub conductor: Option<Thread>,
-    /// The progress that was told last.
-    pub told: Progress,
 }
 
 /// A host's answer to an event.
@@ -57,7 +54,6 @@ impl Teller {
             ending: None,
             go: None,
             conductor: None,
-            told: Progress::default(),
         }
     }
 }
