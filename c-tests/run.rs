@@ -107,10 +107,7 @@ fn sanitized() {
 #[test]
 fn called_in_wait() {
     let names = [
-        "restore",
         "events",
-        "cancel",
-        "reentry",
         "host_store",
         "host_misuse",
         "host_inside",
