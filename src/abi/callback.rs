@@ -9,8 +9,7 @@ use super::hresult::{
 };
 use super::memory::{invalid, put_with_nul, with_nul};
 use super::types::*;
-use crate::engine::operation::events::{Caller, Listening};
-use crate::engine::operation::listener::{Event, Listener, Notice};
+use crate::engine::operation::listener::{Caller, Event, Listener, Listening, Notice};
 use crate::engine::operation::progress::Progress;
 use crate::engine::reading::list::ListedLicense;
 use crate::error::{Error, Outcome, Result};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorizer::Authorizer;
-use super::operation::events::Listening;
+use super::operation::listener::Listening;
 use super::operation::out_of_memory::Memory;
 use super::operation::progress::Progress;
 use super::operation::teller::Ending;
@@ -350,7 +350,7 @@ impl Drop for RunningReading<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::operation::events::Caller;
+    use crate::engine::operation::listener::Caller;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind}; // this panics without a word
 
     fn deaf() -> Listening {

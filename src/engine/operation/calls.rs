@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::Operation;
-use super::events::{Caller, Due};
+use super::listener::Caller;
+use super::queue::Due;
 use crate::error::{Error, Outcome, Result};
 use crate::store::{Batch, Feed, Snapshot};
 use crate::sync::locks::Mutex;

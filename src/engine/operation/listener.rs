@@ -1,4 +1,4 @@
-//! The events of an operation, and the host's function that is told them.
+//! The events of an operation, the host's function that is told them, and the thread that calls it.
 
 use super::progress::Progress;
 use crate::error::Outcome;
@@ -55,6 +55,24 @@ pub enum Notice {
 pub trait Listener: Send {
     /// Tells the host of an event; a failure ends the operation with that code.
     fn tell(&self, event: Event) -> Result<(), i32>;
+}
+
+/// A host's wish to be told.
+pub struct Listening {
+    pub caller: Caller,
+    pub listener: Option<Box<dyn Listener>>,
+}
+
+/// The thread that calls the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// One of the operation's own.
+    Own,
+    /// The one that waits for the operation.
+    Waiting,
+    /// The one that waits, of a host that listens to nothing: only its other functions are called
+    /// there.
+    WaitingDeaf,
 }
 
 /// The listener of a host that is told nothing.

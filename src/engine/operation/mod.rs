@@ -6,6 +6,7 @@ pub mod listener;
 pub mod out_of_memory;
 pub mod pool;
 pub mod progress;
+mod queue;
 mod state;
 pub mod teller;
 
@@ -14,11 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use self::events::{Caller, Due, Events, Patience, TICK};
-use self::listener::{Event, Listener, Notice, Silent};
+use self::events::{Events, TICK};
+use self::listener::{Caller, Event, Listener, Notice, Silent};
 use self::out_of_memory::Memory;
 use self::pool::Pool;
 use self::progress::{Counters, Progress};
+use self::queue::{Due, Patience};
 use self::state::State;
 use self::teller::{Answer, Ending, Teller};
 use crate::error::{Error, Outcome, Result};
