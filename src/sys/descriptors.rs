@@ -11,6 +11,7 @@ use rusqlite::ffi;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::fork::{HomeMark, home};
 use super::streams::{FIRST, Streams, lacks_any};
@@ -41,8 +42,14 @@ fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<O
     retry_on_intr(open).and_then(lift)
 }
 
-/// Moves a descriptor above the standard streams.
-pub fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+/// Makes a pipe above the standard streams, whose ends never wait, the one to read first.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let _taken = may_lack_streams(true).then(Taken::new);
+    let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    Ok((lift(reading)?, lift(writing)?))
+}
+
+fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
     if descriptor.as_raw_fd() >= FIRST {
         return Ok(descriptor);
     }

@@ -5,9 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::descriptors::lift;
+use super::descriptors;
 
 /// A pipe that has a byte in it while something is due. It is made when it is first asked for.
 #[derive(Debug, Default)]
@@ -52,11 +51,8 @@ impl WaitDescriptor {
 
 impl Pipe {
     fn new(is_due: bool) -> Result<Pipe, Errno> {
-        let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let pipe = Pipe {
-            reading: lift(reading)?,
-            writing: lift(writing)?,
-        };
+        let (reading, writing) = descriptors::pipe()?;
+        let pipe = Pipe { reading, writing };
         if is_due {
             pipe.show(true);
         }
