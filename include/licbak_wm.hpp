@@ -280,7 +280,7 @@ struct WM_INDIVIDUALIZE_STATUS {
 
 #endif
 
-// An interface with its IID: the constant and, on Windows, what __uuidof tells. The macros go at the
+// An interface; then its IID: the constant and, on Windows, what __uuidof tells. The macros go at the
 // end of this part.
 #if defined(_WIN32)
 #define LICBAK_INTERFACE(name, text) MIDL_INTERFACE(text) name : public IUnknown
@@ -288,15 +288,16 @@ struct WM_INDIVIDUALIZE_STATUS {
 #define LICBAK_INTERFACE(name, text) struct name : public IUnknown
 #endif
 #if defined(__CRT_UUID_DECL)
-#define LICBAK_IID(name, ...) __CRT_UUID_DECL(name, __VA_ARGS__)
+#define LICBAK_UUIDOF(name, ...) __CRT_UUID_DECL(name, __VA_ARGS__)
 #else
-#define LICBAK_IID(name, ...)
+#define LICBAK_UUIDOF(name, ...)
 #endif
+#define LICBAK_IID(name, a, b, c, ...) \
+    inline constexpr IID IID_##name = {a, b, c, {__VA_ARGS__}}; \
+    LICBAK_UUIDOF(name, a, b, c, __VA_ARGS__)
 
 #if !defined(__IWMStatusCallback_INTERFACE_DEFINED__)
 #define __IWMStatusCallback_INTERFACE_DEFINED__
-inline constexpr IID IID_IWMStatusCallback = {
-    0x6D7CDC70, 0x9888, 0x11D3, {0x8E, 0xDC, 0x00, 0xC0, 0x4F, 0x61, 0x09, 0xCF}};
 LICBAK_INTERFACE(IWMStatusCallback, "6d7cdc70-9888-11d3-8edc-00c04f6109cf") {
 public:
     virtual HRESULT STDMETHODCALLTYPE OnStatus(WMT_STATUS Status, HRESULT hr, WMT_ATTR_DATATYPE dwType, BYTE *pValue,
@@ -309,8 +310,6 @@ LICBAK_IID(IWMStatusCallback, 0x6D7CDC70, 0x9888, 0x11D3, 0x8E, 0xDC, 0x00, 0xC0
 #define LICBAK_HAS_ORIGINAL // which declares WMCreateBackupRestorer, too
 #else
 #define __IWMLicenseBackup_INTERFACE_DEFINED__
-inline constexpr IID IID_IWMLicenseBackup = {
-    0x05E5AC9F, 0x3FB6, 0x4508, {0xBB, 0x43, 0xA4, 0x06, 0x7B, 0xA1, 0xEB, 0xE8}};
 LICBAK_INTERFACE(IWMLicenseBackup, "05E5AC9F-3FB6-4508-BB43-A4067BA1EBE8") {
 public:
     virtual HRESULT STDMETHODCALLTYPE BackupLicenses(DWORD dwFlags, IWMStatusCallback *pCallback) = 0;
@@ -321,8 +320,6 @@ LICBAK_IID(IWMLicenseBackup, 0x05E5AC9F, 0x3FB6, 0x4508, 0xBB, 0x43, 0xA4, 0x06,
 
 #if !defined(__IWMLicenseRestore_INTERFACE_DEFINED__)
 #define __IWMLicenseRestore_INTERFACE_DEFINED__
-inline constexpr IID IID_IWMLicenseRestore = {
-    0xC70B6334, 0xA22E, 0x4EFB, {0xA2, 0x45, 0x15, 0xE6, 0x5A, 0x00, 0x4A, 0x13}};
 LICBAK_INTERFACE(IWMLicenseRestore, "C70B6334-A22E-4EFB-A245-15E65A004A13") {
 public:
     virtual HRESULT STDMETHODCALLTYPE RestoreLicenses(DWORD dwFlags, IWMStatusCallback *pCallback) = 0;
@@ -333,8 +330,6 @@ LICBAK_IID(IWMLicenseRestore, 0xC70B6334, 0xA22E, 0x4EFB, 0xA2, 0x45, 0x15, 0xE6
 
 #if !defined(__IWMBackupRestoreProps_INTERFACE_DEFINED__)
 #define __IWMBackupRestoreProps_INTERFACE_DEFINED__
-inline constexpr IID IID_IWMBackupRestoreProps = {
-    0x3C8E0DA6, 0x996F, 0x4FF3, {0xA1, 0xAF, 0x48, 0x38, 0xF9, 0x37, 0x7E, 0x2E}};
 LICBAK_INTERFACE(IWMBackupRestoreProps, "3C8E0DA6-996F-4FF3-A1AF-4838F9377E2E") {
 public:
     virtual HRESULT STDMETHODCALLTYPE GetPropCount(WORD *pcProps) = 0;
@@ -352,6 +347,7 @@ LICBAK_IID(IWMBackupRestoreProps, 0x3C8E0DA6, 0x996F, 0x4FF3, 0xA1, 0xAF, 0x48, 
 
 #undef LICBAK_INTERFACE
 #undef LICBAK_IID
+#undef LICBAK_UUIDOF
 
 /** @endcond */
 
