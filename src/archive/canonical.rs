@@ -46,19 +46,19 @@ impl<'a> Text<'a> {
 
     /// Reads a string.
     fn string(&mut self) -> Option<Cow<'a, str>> {
-        let text = self.0.strip_prefix('"')?;
-        let (string, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
-        self.0 = rest.strip_prefix('"')?;
-        Some(string.into())
+        self.string_to(|text| memchr(b'"', text))
     }
 
-    /// Reads a short string, for which there is a quicker way.
+    /// Reads a short string, whose end is found sooner byte by byte.
     fn word(&mut self) -> Option<Cow<'a, str>> {
+        self.string_to(|text| text.iter().position(|byte| *byte == b'"'))
+    }
+
+    fn string_to(&mut self, end: impl FnOnce(&[u8]) -> Option<usize>) -> Option<Cow<'a, str>> {
         let text = self.0.strip_prefix('"')?;
-        let end = text.bytes().position(|byte| byte == b'"')?;
-        let (word, rest) = text.split_at_checked(end)?;
+        let (string, rest) = text.split_at_checked(end(text.as_bytes())?)?;
         self.0 = rest.strip_prefix('"')?;
-        Some(word.into())
+        Some(string.into())
     }
 
     /// Reads a number of at most nineteen digits, so that it fits.

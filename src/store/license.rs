@@ -18,49 +18,35 @@ pub struct License<'a> {
 /// A copy of a licence that outlives what it was copied from.
 pub struct OwnLicense {
     name: String,
-    key_id: Option<String>,
     content: Vec<u8>,
     modified: i64,
-    right: BackupRight,
-    format: Format,
+    statement: Statement,
 }
 
 impl OwnLicense {
-    /// Copies a licence.
-    fn of(license: &License) -> Result<OwnLicense> {
+    /// Copies a licence of a host, with what its content states where the host does not.
+    pub fn of(license: &License) -> Result<OwnLicense> {
+        let mut statement = license::read(license.name, license.content)?;
+        license.correct(&mut statement);
         let mut content = Vec::new();
         content.try_reserve_exact(license.content.len())?;
         content.extend_from_slice(license.content);
         Ok(OwnLicense {
             name: license.name.to_owned(),
-            key_id: license.key_id.map(str::to_owned),
             content,
             modified: license.modified,
-            right: license.right,
-            format: license.format,
-        })
-    }
-
-    /// Copies a licence of a host, with what its content states where the host does not.
-    pub fn stated(license: &License) -> Result<OwnLicense> {
-        let mut statement = license::read(license.name, license.content)?;
-        license.correct(&mut statement);
-        Ok(OwnLicense {
-            key_id: Some(statement.key_id),
-            right: statement.right,
-            format: statement.format,
-            ..OwnLicense::of(license)?
+            statement,
         })
     }
 
     pub fn get(&self) -> License<'_> {
         License {
             name: &self.name,
-            key_id: self.key_id.as_deref(),
+            key_id: Some(&self.statement.key_id),
             content: &self.content,
             modified: self.modified,
-            right: self.right,
-            format: self.format,
+            right: self.statement.right,
+            format: self.statement.format,
         }
     }
 }

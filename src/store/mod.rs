@@ -28,7 +28,6 @@ use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno};
 
 /// The place where a host keeps its licences.
-#[derive(Clone)]
 pub enum Place {
     /// The host's own store.
     Host(Arc<dyn Host>),

@@ -71,7 +71,7 @@ fn give(
         found.take(&version)?;
         is_same = Some(version.content == content);
         if merges && version.content != content {
-            mine = Some(OwnLicense::stated(&version)?);
+            mine = Some(OwnLicense::of(&version)?);
         }
         Ok(())
     })?;
@@ -103,7 +103,7 @@ fn merge(
         tell_what_is_due()?;
         only.take(&version)?;
         if version.content != mine.content {
-            chosen = Some(OwnLicense::stated(&version)?);
+            chosen = Some(OwnLicense::of(&version)?);
         }
         Ok(())
     })?;
