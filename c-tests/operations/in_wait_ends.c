@@ -284,6 +284,12 @@ static void destroyed_inside_another(void)
 
 enum { BACK = 42, GOES_ON = 43, HANGS_AFTER = 10 };
 
+#ifdef __SANITIZE_ADDRESS__ /* whose allocator, in GCC 12, another thread may have locked when we fork: for ever */
+enum { CHILD_MAY_ALLOCATE = 0 };
+#else
+enum { CHILD_MAY_ALLOCATE = 1 };
+#endif
+
 static bool is_child; /* that was forked in a function of the host */
 static int forks;     /* so far */
 
@@ -410,6 +416,8 @@ int main(void)
     destroyed_in_a_store();
     destroyed_inside();
     destroyed_inside_another();
-    forked();
+    if (CHILD_MAY_ALLOCATE) {
+        forked();
+    }
     return finish();
 }
