@@ -21,7 +21,7 @@ pub const RECORD: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileState {
     pub device: u64,
-    pub inode: u64,
+    pub inode: u128,
     /// The time of modification in nanoseconds since 1970 UTC.
     pub mtime: i64,
     pub ctime: i64,

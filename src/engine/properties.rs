@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::shown;
-use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::anchored_path::{AnchoredPath, path_of};
 
 /// The value of a property, in the type in which it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Property {
             (
                 Property::BackupPath | Property::RestorePath | Property::StorePath,
                 Value::Binary(path),
-            ) => is_path(path),
+            ) => path_of(path).is_some_and(|path| is_path(path.as_os_str().as_encoded_bytes())),
             (Property::Threads, Value::Dword(threads)) => *threads <= THREADS_MAX,
             (Property::CompressionLevel, Value::Dword(level)) => {
                 crate::archive::frames::levels().contains(&level.cast_signed())
@@ -149,10 +149,9 @@ impl Properties {
 
     /// Gives the path in `property`, as it is meant now; an empty one is missing.
     pub fn path(&self, property: Property) -> Result<AnchoredPath> {
-        use std::os::unix::ffi::OsStringExt;
         let path = match self.get(property)?.clone() {
             Value::String(path) => PathBuf::from(path),
-            Value::Binary(path) => PathBuf::from(std::ffi::OsString::from_vec(path)),
+            Value::Binary(path) => path_of(&path).unwrap_or_default(),
             Value::Dword(_) => PathBuf::new(),
         };
         if path.as_os_str().is_empty() {

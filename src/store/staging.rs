@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 
 use crate::random::{hidden_name, is_hidden_name};
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Lock, is_unavailable, user};
+use crate::sys::files::{Dir, Errno, Lock, is_unavailable};
 
 /// The beginning of the folder's name, before sixteen hexadecimal digits.
 const PREFIX: &str = ".licbak-restore.";
@@ -58,7 +58,7 @@ impl Staging {
             self.folder.create(name)?;
             self.folder.make_folder(folder)?;
             if self.masked {
-                self.folder.set_mode_of(folder, 0o700)?;
+                self.folder.unmask(folder)?;
             }
             let into = self.folder.folder(folder)?;
             match replace {
@@ -87,11 +87,9 @@ impl Drop for Staging {
 /// that another restore has taken it for left behind, as it may before it is locked.
 fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
     // A umask may take rights from the owner too; then each file and folder is given its rights.
-    let masked = place
-        .facts_of(name)
-        .is_ok_and(|made| made.mode & 0o700 != 0o700);
+    let masked = place.facts_of(name).is_ok_and(|made| made.is_masked());
     if masked {
-        place.set_mode_of(name, 0o700)?;
+        place.unmask(name)?;
     }
     let folder = match place.folder(name) {
         Err(Errno::NOENT) => return Ok(None),
@@ -108,8 +106,7 @@ pub fn remove_stale(place: &Dir) {
         let Ok(folder) = place.folder(&name) else {
             continue;
         };
-        let ours = folder.facts().is_ok_and(|facts| facts.owner.0 == user());
-        if ours && folder.try_lock() == Ok(Lock::Ours) {
+        if folder.is_own() && folder.try_lock() == Ok(Lock::Ours) {
             let _ = tree::remove(place, &name);
         }
     }

@@ -10,7 +10,8 @@ use std::ptr;
 use std::sync::Once;
 
 use rusqlite::{Connection, Error, OpenFlags, ffi};
-use rustix::mm::Advice;
+
+use super::mapping;
 
 /// The name of the system interface below, and of each database that is opened with it.
 const NAME: &CStr = c"licbak-copy";
@@ -127,7 +128,7 @@ impl Mapping {
             if let (ffi::SQLITE_OK, Ok(length), false) =
                 (code, usize::try_from(self.length), start.is_null())
             {
-                let _ = rustix::mm::madvise(start, length, Advice::LinuxDontNeed);
+                mapping::give_back(start, length);
                 unfetch(self.file, 0, start);
             }
         }

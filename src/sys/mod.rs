@@ -1,29 +1,21 @@
-//! Safe wrappers over the operating system.
+//! Safe wrappers over the operating system: what differs between systems has a twin for each,
+//! behind the same names.
 
-pub mod anchored_path;
-#[allow(unsafe_code)]
-pub mod auxiliary;
-#[allow(unsafe_code)]
-pub mod cancelling;
-#[allow(unsafe_code)]
-pub mod clock;
+pub use platform::*;
+
 #[allow(unsafe_code)]
 pub mod database_copy;
-#[allow(unsafe_code)]
-pub mod descriptors;
 pub mod direct_io;
-pub mod files;
-#[allow(unsafe_code)]
-pub mod fork;
-pub mod origin;
-
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;
-#[allow(unsafe_code)]
-pub mod static_tls;
-#[allow(unsafe_code)]
-mod streams;
-#[allow(unsafe_code)]
-pub mod threads;
-pub mod wait_descriptor;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;

@@ -32,7 +32,7 @@ fn version(number: usize, pass: usize) -> (String, Vec<u8>) {
 fn proof(number: usize, pass: usize) -> Proof {
     let state = FileState {
         device: 1,
-        inode: number as u64,
+        inode: number as u128,
         mtime: 0,
         ctime: pass as i64,
         size: 1,

@@ -169,8 +169,8 @@ fn back_up(
             .read(Extent::All, None, &mut saving)
             .map_err(|stop| request.stopped(stop))?;
     }
-    let old = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
-    saving.finish(&reader, before.as_deref(), &target.replaces, old)?;
+    let taken = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
+    saving.finish(&reader, before.as_deref(), &target.replaces, taken)?;
     // Nothing but its lists tells whether such a store is as it was.
     if let Some(before) = before.as_ref().filter(|_| !reader.is_of_files())
         && writer.lists_as(before.reader.trailer())
@@ -185,6 +185,8 @@ fn back_up(
     operation.counters.backup_bytes.set(written);
     draft.sync()?;
     operation.commit()?;
+    // Some file systems replace no file that is open.
+    drop((reader, before, old));
     draft.publish()
 }
 

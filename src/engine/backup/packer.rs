@@ -355,7 +355,7 @@ const IS_BACKUP: &str = "it is a backup made by licbak";
 fn state(facts: &Facts) -> FileState {
     FileState {
         device: facts.identity.device,
-        inode: facts.identity.inode,
+        inode: facts.identity.inode.into(),
         mtime: facts.modified,
         ctime: facts.changed,
         size: facts.size,

@@ -26,7 +26,7 @@ use crate::random;
 use crate::store::{Backups, Place};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{File, user};
+use crate::sys::files::File;
 
 /// The host's choices for a backup.
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,6 +219,5 @@ impl Request {
 
 /// Tells whether the backup is of this user.
 fn is_own(backup: &Backup) -> bool {
-    let facts = backup.file().facts();
-    facts.is_ok_and(|facts| facts.owner.0 == user())
+    backup.file().is_own()
 }

@@ -7,7 +7,7 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::location::FILE;
 use crate::random::{hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock, user};
+use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock};
 
 /// The time that is waited for another backup that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Destination {
     /// Finds out with an empty file whether one without a name can get a backup's. The error is
     /// that of a rename, where a backup is to be replaced.
     pub(super) fn can_name_unnamed(&self) -> Result<bool, Errno> {
-        let Some(file) = self.directory.create_unnamed()? else {
+        let Some(file) = self.directory.create_unnamed(&hidden_name(HIDDEN))? else {
             return Ok(false);
         };
         // With a name another process may take it for left behind until it is locked.
@@ -121,8 +121,8 @@ impl Destination {
         let failed = |errno| self.error("keep the backup", errno);
         file.keep_private().map_err(failed)?;
         file.sync().map_err(failed)?;
-        let _lock = self.lock()?;
-        let there = match (self.directory.facts_of(FILE), &self.replaces) {
+        let locked = self.lock()?;
+        let there = match (locked.facts_of(FILE), &self.replaces) {
             (Err(Errno::NOENT), _) => return Ok(false),
             (Ok(there), Replaces::Seen(Some(seen))) if there.identity == seen.identity => there,
             (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
@@ -131,16 +131,13 @@ impl Destination {
         if there.identity != file.facts().map_err(failed)?.identity {
             return Ok(false);
         }
-        self.directory
-            .sync()
-            .or_else(unsupported_is_fine)
-            .map_err(failed)?;
+        locked.sync().or_else(unsupported_is_fine).map_err(failed)?;
         Ok(true)
     }
 
     /// Makes a second file, which leaves nothing behind.
     pub fn scratch(&self) -> Result<File, Errno> {
-        if let Some(file) = self.directory.create_unnamed()? {
+        if let Some(file) = self.directory.create_unnamed(&hidden_name(HIDDEN))? {
             return Ok(file);
         }
         let (file, name) = self.create_hidden()?;
@@ -192,10 +189,12 @@ impl Destination {
             let Ok(file) = self.directory.own_file(&name) else {
                 continue;
             };
-            let ours = file
-                .facts()
-                .is_ok_and(|facts| facts.kind == Kind::File && facts.owner.0 == user());
-            if ours && file.try_lock() == Ok(Lock::Ours) && self.is_still(&name, &file) {
+            let is_file = file.facts().is_ok_and(|facts| facts.kind == Kind::File);
+            if is_file
+                && file.is_own()
+                && file.try_lock() == Ok(Lock::Ours)
+                && self.is_still(&name, &file)
+            {
                 let _ = self.directory.remove_file(&name);
             }
         }

@@ -34,7 +34,10 @@ impl Draft<'_> {
     pub fn begin(target: &Destination) -> Result<Draft<'_>> {
         let failed = |errno| target.error("create the backup", errno);
         let unnamed = match target.can_name_unnamed().map_err(failed)? {
-            true => target.directory.create_unnamed().map_err(failed)?,
+            true => {
+                let name = hidden_name(HIDDEN);
+                target.directory.create_unnamed(&name).map_err(failed)?
+            }
             false => None,
         };
         let (file, name) = match unnamed {
@@ -129,10 +132,14 @@ impl Draft<'_> {
             there => Some(there?.identity),
         };
         match there {
-            Some(there) if seen.is_some_and(|seen| seen.identity == there) => {
-                self.rename_over().map(|()| true)
-            }
-            Some(_) => Err(Errno::EXIST),
+            Some(there) => match seen.filter(|seen| seen.identity == there) {
+                Some(seen) => {
+                    // From here on the lock alone keeps it from being another.
+                    seen.let_go();
+                    self.rename_over().map(|()| true)
+                }
+                None => Err(Errno::EXIST),
+            },
             // The old backup has gone, or there was none.
             None => self.appear().map(|()| false),
         }

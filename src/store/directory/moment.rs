@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::license::name;
 use crate::store::snapshot::{Again, IsKnown, Sighting};
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Identity, Kind};
+use crate::sys::files::{Dir, Errno, Identity, Inode, Kind};
 
 /// The names in a folder as the kernel has them, without the hidden ones.
 #[derive(Default)]
@@ -25,11 +25,11 @@ struct ListedNames {
 struct ListedName {
     end: usize,
     kind: Kind,
-    inode: u64,
+    inode: Inode,
 }
 
 impl ListedNames {
-    fn push(&mut self, name: &[u8], kind: Kind, inode: u64) -> Result<(), Errno> {
+    fn push(&mut self, name: &[u8], kind: Kind, inode: Inode) -> Result<(), Errno> {
         self.text
             .try_reserve(name.len())
             .map_err(|_| Errno::NOMEM)?;

@@ -8,7 +8,7 @@ use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, Facts, File, Kind};
+use crate::sys::files::{Dir, Errno, File, Kind};
 
 /// A directory while it is restored into.
 pub struct Restore {
@@ -118,7 +118,7 @@ impl Restore {
         let (is_same, old) = match existing {
             None => (None, None),
             Some(Existing::Same) => (Some(true), None),
-            Some(Existing::Other(facts)) => (Some(false), Some(facts)),
+            Some(Existing::Other(file)) => (Some(false), Some(file)),
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
         let placed = Placed::by(is_same, self.replace);
@@ -141,9 +141,8 @@ impl Restore {
                 none => none
                     .insert(make_below(&staging.folder, folder, staging.masked).map_err(failed)?),
             };
-            let mode = staging.masked.then_some(0o600);
             let file = directory.create(file).map_err(failed)?;
-            fill(&file, content, modified, old, mode)
+            fill(&file, content, modified, old.as_ref(), staging.masked)
                 .map_err(|errno| self.write_error("write the licence", name, errno))?;
         }
         Ok(Placed::Written)
@@ -309,7 +308,7 @@ impl Drop for Restore {
 
 enum Existing {
     Same,
-    Other(Facts),
+    Other(File),
     /// A folder, a link or a special file.
     NoFile,
 }
@@ -337,7 +336,7 @@ fn compare(
             return Ok(Some(Existing::Same));
         }
     }
-    Ok(Some(Existing::Other(facts)))
+    Ok(Some(Existing::Other(file)))
 }
 
 /// Tells whether `file` is the same in both folders.
@@ -358,23 +357,20 @@ fn fill(
     file: &File,
     content: &[u8],
     modified: i64,
-    old: Option<Facts>,
-    mode: Option<u32>,
+    old: Option<&File>,
+    masked: bool,
 ) -> Result<(), Errno> {
     file.write_all(content)?;
-    if let Some(mode) = mode {
-        file.set_mode(mode)?;
+    if masked {
+        file.keep_private()?;
     }
     if let Some(old) = old {
-        if file.facts()?.owner != old.owner {
-            file.set_owner(old.owner)?;
-        }
-        file.set_mode(old.mode)?;
+        file.take_rights_of(old)?;
     }
     if modified != 0 {
         file.set_modified(modified)?;
     }
-    Ok(())
+    file.hand_over()
 }
 
 /// Opens the folder `path` below `root`, and makes its missing parts.
@@ -391,7 +387,7 @@ fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
             made => made?,
         }
         if masked {
-            folder.set_mode_of(part, 0o700)?;
+            folder.unmask(part)?;
         }
         folder = folder.folder(part)?;
     }

@@ -70,11 +70,7 @@ fn is_foreign(path: &AnchoredPath) -> bool {
 
 /// Tells whether a store that is to be made at `path` is a database.
 pub fn is_named_database(path: &AnchoredPath) -> bool {
-    let path = path.as_given();
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    // A path with a slash at its end names a directory.
-    !path.as_os_str().as_encoded_bytes().ends_with(b"/")
-        && extension.is_some_and(|extension| ["db", "sqlite", "sqlite3"].contains(&extension))
+    path.has_extension(&["db", "sqlite", "sqlite3"])
 }
 
 fn connect(path: &AnchoredPath) -> rusqlite::Result<Connection> {

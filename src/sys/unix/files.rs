@@ -41,11 +41,14 @@ impl From<FileType> for Kind {
     }
 }
 
+/// The number that a file has on its device.
+pub type Inode = u64;
+
 /// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub device: u64,
-    pub inode: u64,
+    pub inode: Inode,
 }
 
 /// The facts that the file system states about a file; two equal values mean that it was not
@@ -58,9 +61,24 @@ pub struct Facts {
     /// The time of modification in nanoseconds since 1970 UTC.
     pub modified: i64,
     pub changed: i64,
-    pub mode: u32,
-    pub owner: (u32, u32),
+    mode: u32,
+    owner: (u32, u32),
 }
+
+impl Facts {
+    /// Tells whether the owner lacks rights to what the owner has just made: the umask took them.
+    pub fn is_masked(&self) -> bool {
+        self.mode & OWNERS != OWNERS
+    }
+
+    /// Tells whether this belongs to the user of this process.
+    fn is_own(&self) -> bool {
+        self.owner.0 == rustix::process::geteuid().as_raw()
+    }
+}
+
+/// The rights of an owner.
+const OWNERS: u32 = 0o700;
 
 impl From<Stat> for Facts {
     fn from(stat: Stat) -> Facts {
@@ -83,11 +101,6 @@ impl From<Stat> for Facts {
             owner: (stat.st_uid, stat.st_gid),
         }
     }
-}
-
-/// Gives the user that files made by this process belong to.
-pub fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// The holder of the lock on a file or folder that was to be taken.
@@ -163,6 +176,9 @@ impl Held {
             _descriptor: descriptor,
         })
     }
+
+    /// Does nothing: what is held can be replaced.
+    pub fn let_go(&self) {}
 }
 
 /// An open folder.
@@ -260,8 +276,9 @@ impl Dir {
         open(&self.0, name, flags, PRIVATE).map(File)
     }
 
-    /// Makes a file without a name, for its owner alone; None where that is not possible.
-    pub fn create_unnamed(&self) -> Result<Option<File>, Errno> {
+    /// Makes a file without a name, for its owner alone; None where that is not possible. Other
+    /// systems hide it under the name that is given here.
+    pub fn create_unnamed(&self, _: &str) -> Result<Option<File>, Errno> {
         match open(&self.0, ".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE) {
             // The answers of kernels and file systems that do not know unnamed files.
             Err(Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
@@ -285,9 +302,14 @@ impl Dir {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }
 
-    /// Sets the rights of `name` in this folder, which is a folder or file of ours.
-    pub fn set_mode_of(&self, name: &str, mode: u32) -> Result<(), Errno> {
-        rustix::fs::chmodat(&self.0, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    /// Tells whether the folder belongs to the user of this process.
+    pub fn is_own(&self) -> bool {
+        self.facts().is_ok_and(|facts| facts.is_own())
+    }
+
+    /// Gives the owner the rights to the folder `name`, which is one of ours.
+    pub fn unmask(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::chmodat(&self.0, name, Mode::RWXU, AtFlags::empty())
     }
 
     /// Gives the facts of `name` in this folder, those of a symbolic link itself.
@@ -299,7 +321,7 @@ impl Dir {
     /// and `..`. Not every file system lists the inode that the file has.
     pub fn entries<E: From<Errno>>(
         &self,
-        mut visit: impl FnMut(&CStr, Kind, u64) -> Result<(), E>,
+        mut visit: impl FnMut(&CStr, Kind, Inode) -> Result<(), E>,
     ) -> Result<(), E> {
         // The position belongs to the descriptor, so a second reader of the same folder needs one
         // of its own.
@@ -471,6 +493,11 @@ impl File {
         retry_on_intr(|| rustix::fs::fsync(&self.0))
     }
 
+    /// Does nothing: [`Dir::sync_file_system`] finds all that was written.
+    pub fn hand_over(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// Sets the time of modification, in nanoseconds since 1970 UTC.
     pub fn set_modified(&self, modified: i64) -> Result<(), Errno> {
         let last_modification = Timespec {
@@ -490,8 +517,22 @@ impl File {
         )
     }
 
-    pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+    /// Tells whether the file belongs to the user of this process.
+    pub fn is_own(&self) -> bool {
+        self.facts().is_ok_and(|facts| facts.is_own())
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
         rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    }
+
+    /// Takes over the rights and the owner of `old`, which this file is to replace.
+    pub fn take_rights_of(&self, old: &File) -> Result<(), Errno> {
+        let (old, own) = (old.facts()?, self.facts()?);
+        if own.owner != old.owner {
+            self.set_owner(old.owner)?;
+        }
+        self.set_mode(old.mode)
     }
 
     /// Sets the rights of a file that was made for its owner alone; a strange umask may have taken
@@ -507,7 +548,7 @@ impl File {
         }
     }
 
-    pub fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {
+    fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {
         rustix::fs::fchown(
             &self.0,
             Some(rustix::process::Uid::from_raw(user)),

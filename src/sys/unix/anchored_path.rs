@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Display, Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +26,11 @@ struct Anchor {
     /// The open folder, or the reason why it could not be opened, which is told when it is needed.
     folder: Result<Arc<OwnedFd>, Errno>,
     path: Option<PathBuf>,
+}
+
+/// Gives the path in the system's own bytes.
+pub fn path_of(bytes: &[u8]) -> Option<PathBuf> {
+    Some(OsStr::from_bytes(bytes).into())
 }
 
 impl AnchoredPath {
@@ -62,6 +69,14 @@ impl AnchoredPath {
 
     pub fn display(&self) -> Display<'_> {
         self.given.display()
+    }
+
+    /// Tells whether the path's name has one of these extensions, and names no directory.
+    pub fn has_extension(&self, extensions: &[&str]) -> bool {
+        // A path with a slash at its end names a directory.
+        let is_folder = self.given.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let own = self.given.extension().and_then(|own| own.to_str());
+        !is_folder && own.is_some_and(|own| extensions.contains(&own))
     }
 
     fn with(&self, given: PathBuf) -> AnchoredPath {

@@ -1,0 +1,24 @@
+//! Linux, by rustix, and by libc for threads and what rustix leaves alone.
+
+pub mod anchored_path;
+#[allow(unsafe_code)]
+pub mod auxiliary;
+#[allow(unsafe_code)]
+pub mod cancelling;
+#[allow(unsafe_code)]
+pub mod clock;
+#[allow(unsafe_code)]
+pub mod descriptors;
+pub mod files;
+#[allow(unsafe_code)]
+pub mod fork;
+#[allow(unsafe_code)]
+pub mod mapping;
+pub mod origin;
+#[allow(unsafe_code)]
+mod static_tls;
+#[allow(unsafe_code)]
+mod streams;
+#[allow(unsafe_code)]
+pub mod threads;
+pub mod wait_descriptor;

@@ -1,0 +1,512 @@
+//! Handles of files and folders: opened below a folder's handle, asked, renamed and removed.
+//!
+//! Only the native calls open a name below a handle, and rename into one. Source: the pages of
+//! NtCreateFile, NtSetInformationFile and of the structures named here, in Microsoft's
+//! documentation.
+
+use std::ffi::c_void;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_DISPOSITION_DELETE, FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
+    FILE_DISPOSITION_INFORMATION, FILE_DISPOSITION_INFORMATION_EX,
+    FILE_DISPOSITION_POSIX_SEMANTICS, FILE_INFORMATION_CLASS, FILE_OPEN_REPARSE_POINT,
+    FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_INFORMATION, FILE_RENAME_INFORMATION_0,
+    FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FILE_SYNCHRONOUS_IO_NONALERT,
+    FileDispositionInformation, FileDispositionInformationEx, FileRenameInformation,
+    FileRenameInformationEx, NTCREATEFILE_CREATE_DISPOSITION, NTCREATEFILE_CREATE_OPTIONS,
+    NtCreateFile, NtSetInformationFile,
+};
+use windows_sys::Win32::Foundation::{
+    HANDLE, NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, STATUS_DELETE_PENDING,
+    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_INVALID, UNICODE_STRING,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO,
+    FILE_END_OF_FILE_INFO, FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_SHARE_DELETE,
+    FILE_SHARE_MODE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_STANDARD_INFO, FileAttributeTagInfo,
+    FileBasicInfo, FileEndOfFileInfo, FileIdInfo, FileStandardInfo, FlushFileBuffers,
+    GetFileInformationByHandle, GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, SYNCHRONIZE, SetFileInformationByHandle,
+    WriteFile,
+};
+use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+
+use super::errno::Errno;
+use super::rights;
+
+/// What others may do meanwhile with what is opened.
+pub const SHARE_ALL: FILE_SHARE_MODE = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+/// A way to open something.
+#[derive(Clone, Copy)]
+pub struct Opening {
+    pub access: u32,
+    pub share: FILE_SHARE_MODE,
+    pub disposition: NTCREATEFILE_CREATE_DISPOSITION,
+    pub options: NTCREATEFILE_CREATE_OPTIONS,
+    /// What is made is its maker's alone.
+    pub is_private: bool,
+}
+
+/// The time for which a file is waited for that another program has open and does not share: a
+/// search for viruses, most likely.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Opens `name` below `folder`, or a native path from the root; an empty name is the folder itself.
+pub fn open(
+    folder: Option<BorrowedHandle>,
+    name: &[u16],
+    how: Opening,
+) -> Result<OwnedHandle, Errno> {
+    let until = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match open_once(folder, name, how) {
+            Err(Errno::TXTBSY) if Instant::now() < until => {
+                sleep(pause);
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+}
+
+pub fn open_once(
+    folder: Option<BorrowedHandle>,
+    name: &[u16],
+    how: Opening,
+) -> Result<OwnedHandle, Errno> {
+    let length = u16::try_from(size_of_val(name)).map_err(|_| Errno::NAMETOOLONG)?;
+    let name = UNICODE_STRING {
+        Length: length,
+        MaximumLength: length,
+        Buffer: name.as_ptr().cast_mut(),
+    };
+    let descriptor = match how.is_private {
+        true => &raw const *rights::private()?,
+        false => null(),
+    };
+    let attributes = OBJECT_ATTRIBUTES {
+        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+        RootDirectory: folder.map_or(null_mut(), |folder| folder.as_raw_handle()),
+        ObjectName: &raw const name,
+        Attributes: OBJ_CASE_INSENSITIVE,
+        SecurityDescriptor: descriptor,
+        SecurityQualityOfService: null(),
+    };
+    let (mut handle, mut block): (HANDLE, _) = (null_mut(), IO_STATUS_BLOCK::default());
+    // SAFETY: `handle` and `block` are places for the results; the rest is read during the call.
+    let status = unsafe {
+        NtCreateFile(
+            &raw mut handle,
+            how.access | SYNCHRONIZE,
+            &raw const attributes,
+            &raw mut block,
+            null(),
+            FILE_ATTRIBUTE_NORMAL,
+            how.share,
+            how.disposition,
+            how.options | FILE_SYNCHRONOUS_IO_NONALERT,
+            null(),
+            0,
+        )
+    };
+    done(status)?;
+    // SAFETY: just opened, and nobody else's.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// Opens what `handle` has open once more, in another way.
+pub fn reopen(handle: BorrowedHandle, access: u32) -> Result<OwnedHandle, Errno> {
+    let how = Opening {
+        access,
+        share: SHARE_ALL,
+        disposition: windows_sys::Wdk::Storage::FileSystem::FILE_OPEN,
+        options: FILE_OPEN_REPARSE_POINT,
+        is_private: false,
+    };
+    open(Some(handle), &[], how)
+}
+
+fn done(status: NTSTATUS) -> Result<(), Errno> {
+    match status {
+        0.. => Ok(()),
+        // These have no number of their own in Win32.
+        STATUS_DELETE_PENDING => Err(Errno::NOENT),
+        STATUS_FILE_IS_A_DIRECTORY => Err(Errno::ISDIR),
+        STATUS_OBJECT_NAME_INVALID => Err(Errno::ILSEQ),
+        // SAFETY: the call takes any number.
+        status => Err(Errno::of(unsafe { RtlNtStatusToDosError(status) })),
+    }
+}
+
+/// Tells whether the system or the file system does not know a class of information.
+fn is_unknown(status: NTSTATUS) -> bool {
+    matches!(
+        status,
+        STATUS_INVALID_PARAMETER
+            | STATUS_INVALID_INFO_CLASS
+            | STATUS_NOT_IMPLEMENTED
+            | STATUS_NOT_SUPPORTED
+    )
+}
+
+// -- facts
+
+/// A structure that the system fills with facts of a file.
+///
+/// # Safety
+///
+/// The class is that of the structure, in which every byte may be any.
+unsafe trait Told: Default {
+    const CLASS: FILE_INFO_BY_HANDLE_CLASS;
+}
+
+// SAFETY: as the page of GetFileInformationByHandleEx has it; so below.
+unsafe impl Told for FILE_BASIC_INFO {
+    const CLASS: FILE_INFO_BY_HANDLE_CLASS = FileBasicInfo;
+}
+// SAFETY: the fields that are `bool` are written by the system, as 0 or 1.
+unsafe impl Told for FILE_STANDARD_INFO {
+    const CLASS: FILE_INFO_BY_HANDLE_CLASS = FileStandardInfo;
+}
+// SAFETY: as above.
+unsafe impl Told for FILE_ID_INFO {
+    const CLASS: FILE_INFO_BY_HANDLE_CLASS = FileIdInfo;
+}
+// SAFETY: as above.
+unsafe impl Told for FILE_ATTRIBUTE_TAG_INFO {
+    const CLASS: FILE_INFO_BY_HANDLE_CLASS = FileAttributeTagInfo;
+}
+
+fn told<T: Told>(handle: BorrowedHandle) -> Result<T, Errno> {
+    let mut told = T::default();
+    let place: *mut c_void = (&raw mut told).cast();
+    let length = size_of::<T>() as u32;
+    // SAFETY: the place has that length, and is one for this class.
+    match unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), T::CLASS, place, length) } {
+        0 => Err(Errno::last()),
+        _ => Ok(told),
+    }
+}
+
+pub fn basic(handle: BorrowedHandle) -> Result<FILE_BASIC_INFO, Errno> {
+    told(handle)
+}
+
+/// Gives the size in bytes.
+pub fn size(handle: BorrowedHandle) -> Result<u64, Errno> {
+    let told: FILE_STANDARD_INFO = told(handle)?;
+    Ok(u64::try_from(told.EndOfFile).unwrap_or(0))
+}
+
+/// Gives the number of the volume and that of the file on it, all 128 bits where the file system
+/// has so many.
+pub fn identity(handle: BorrowedHandle) -> Result<(u64, u128), Errno> {
+    if let Ok(told) = told::<FILE_ID_INFO>(handle) {
+        let file = u128::from_le_bytes(told.FileId.Identifier);
+        return Ok((told.VolumeSerialNumber, file));
+    }
+    let mut told = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: `told` is a place for the result.
+    match unsafe { GetFileInformationByHandle(handle.as_raw_handle(), &raw mut told) } {
+        0 => Err(Errno::last()),
+        _ => {
+            let file = u64::from(told.nFileIndexHigh) << 32 | u64::from(told.nFileIndexLow);
+            Ok((u64::from(told.dwVolumeSerialNumber), u128::from(file)))
+        }
+    }
+}
+
+/// Gives the tag of a reparse point, which says what it is.
+pub fn reparse_tag(handle: BorrowedHandle) -> Result<u32, Errno> {
+    let told: FILE_ATTRIBUTE_TAG_INFO = told(handle)?;
+    Ok(told.ReparseTag)
+}
+
+/// Fills `buffer` with some entries of a folder, the first ones or those that follow; false at the
+/// end.
+pub fn entries(
+    handle: BorrowedHandle,
+    class: FILE_INFO_BY_HANDLE_CLASS,
+    buffer: &mut [u64],
+) -> Result<bool, Errno> {
+    let length = u32::try_from(size_of_val(buffer)).unwrap_or(u32::MAX);
+    let place = buffer.as_mut_ptr().cast();
+    // SAFETY: the buffer has that length, and is aligned for the structure.
+    match unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, place, length) } {
+        0 => match std::io::Error::last_os_error().raw_os_error() {
+            Some(code)
+                if code == windows_sys::Win32::Foundation::ERROR_NO_MORE_FILES.cast_signed()
+                    || code
+                        == windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND.cast_signed() =>
+            {
+                Ok(false)
+            }
+            _ => Err(Errno::last()),
+        },
+        _ => Ok(true),
+    }
+}
+
+// -- changes
+
+/// Sets times and attributes; zeros stay what they are.
+pub fn set_basic(handle: BorrowedHandle, facts: &FILE_BASIC_INFO) -> Result<(), Errno> {
+    set_told(handle, FileBasicInfo, facts)
+}
+
+pub fn set_size(handle: BorrowedHandle, size: u64) -> Result<(), Errno> {
+    let size = i64::try_from(size).map_err(|_| Errno::FBIG)?;
+    set_told(
+        handle,
+        FileEndOfFileInfo,
+        &FILE_END_OF_FILE_INFO { EndOfFile: size },
+    )
+}
+
+fn set_told<T>(
+    handle: BorrowedHandle,
+    class: FILE_INFO_BY_HANDLE_CLASS,
+    facts: &T,
+) -> Result<(), Errno> {
+    let place: *const c_void = std::ptr::from_ref(facts).cast();
+    let length = size_of::<T>() as u32;
+    // SAFETY: the callers give the structure of the class.
+    match unsafe { SetFileInformationByHandle(handle.as_raw_handle(), class, place, length) } {
+        0 => Err(Errno::last()),
+        _ => Ok(()),
+    }
+}
+
+fn set(
+    handle: BorrowedHandle,
+    class: FILE_INFORMATION_CLASS,
+    facts: *const c_void,
+    length: usize,
+) -> NTSTATUS {
+    let mut block = IO_STATUS_BLOCK::default();
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    // SAFETY: the callers give the structure of the class, with its length.
+    unsafe { NtSetInformationFile(handle.as_raw_handle(), &raw mut block, facts, length, class) }
+}
+
+/// Gives what `handle` has open, which may be removed, the name `name` in the folder `into`. A file
+/// there is replaced only if asked for; it may be open.
+pub fn rename(
+    handle: BorrowedHandle,
+    into: BorrowedHandle,
+    name: &[u16],
+    replaces: bool,
+) -> Result<(), Errno> {
+    let flags = FILE_RENAME_POSIX_SEMANTICS | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
+    let replace = if replaces {
+        FILE_RENAME_REPLACE_IF_EXISTS
+    } else {
+        0
+    };
+    let way = FILE_RENAME_INFORMATION_0 {
+        Flags: flags | replace,
+    };
+    let status = rename_by(handle, into, name, FileRenameInformationEx, way);
+    if !is_unknown(status) {
+        return done(status);
+    }
+    // Before Windows 10, and on FAT.
+    let way = FILE_RENAME_INFORMATION_0 {
+        Flags: u32::from(replaces),
+    };
+    done(rename_by(handle, into, name, FileRenameInformation, way))
+}
+
+fn rename_by(
+    handle: BorrowedHandle,
+    into: BorrowedHandle,
+    name: &[u16],
+    class: FILE_INFORMATION_CLASS,
+    way: FILE_RENAME_INFORMATION_0,
+) -> NTSTATUS {
+    const START: usize = std::mem::offset_of!(FILE_RENAME_INFORMATION, FileName);
+    let bytes = size_of_val(name);
+    let length = (START + bytes).max(size_of::<FILE_RENAME_INFORMATION>());
+    let mut words = vec![0_u64; length.div_ceil(size_of::<u64>())];
+    let place: *mut FILE_RENAME_INFORMATION = words.as_mut_ptr().cast();
+    // SAFETY: the words have room for the structure with the name behind it.
+    unsafe {
+        (*place).Anonymous = way;
+        (*place).RootDirectory = into.as_raw_handle();
+        (*place).FileNameLength = bytes as u32;
+        let behind = place.cast::<u8>().add(START).cast::<u16>();
+        name.as_ptr().copy_to_nonoverlapping(behind, name.len());
+    }
+    set(handle, class, place.cast(), length)
+}
+
+/// Removes what `handle` has open: its name goes at once, where the file system can do that, and
+/// else when the last handle is closed.
+pub fn remove(handle: BorrowedHandle) -> Result<(), Errno> {
+    let facts = FILE_DISPOSITION_INFORMATION_EX {
+        Flags: FILE_DISPOSITION_DELETE
+            | FILE_DISPOSITION_POSIX_SEMANTICS
+            | FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
+    };
+    let place: *const c_void = (&raw const facts).cast();
+    let status = set(
+        handle,
+        FileDispositionInformationEx,
+        place,
+        size_of_val(&facts),
+    );
+    match is_unknown(status) {
+        false => done(status),
+        true => set_disposition(handle, true),
+    }
+}
+
+/// Says whether what `handle` has open goes when the last handle is closed, however that happens.
+pub fn set_disposition(handle: BorrowedHandle, goes: bool) -> Result<(), Errno> {
+    let facts = FILE_DISPOSITION_INFORMATION { DeleteFile: goes };
+    let place: *const c_void = (&raw const facts).cast();
+    done(set(
+        handle,
+        FileDispositionInformation,
+        place,
+        size_of_val(&facts),
+    ))
+}
+
+// -- contents
+
+/// The most bytes that one call reads or writes.
+const PART: usize = 1 << 30;
+
+fn at(offset: u64) -> OVERLAPPED {
+    let mut at = OVERLAPPED::default();
+    at.Anonymous.Anonymous.Offset = offset as u32; // its lower half
+    at.Anonymous.Anonymous.OffsetHigh = (offset >> 32) as u32;
+    at
+}
+
+/// Reads from `offset`; 0 is the end.
+pub fn read(handle: BorrowedHandle, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let (mut at, mut count) = (at(offset), 0);
+    let length = buffer.len().min(PART) as u32;
+    let place = buffer.as_mut_ptr();
+    // SAFETY: the buffer has that length, and the call returns when it has been read.
+    let read = unsafe {
+        ReadFile(
+            handle.as_raw_handle(),
+            place,
+            length,
+            &raw mut count,
+            &raw mut at,
+        )
+    };
+    let end = windows_sys::Win32::Foundation::ERROR_HANDLE_EOF.cast_signed();
+    match read {
+        0 if std::io::Error::last_os_error().raw_os_error() == Some(end) => Ok(0),
+        0 => Err(Errno::last()),
+        _ => Ok(count as usize),
+    }
+}
+
+/// Writes at `offset`, and tells how many bytes.
+pub fn write(handle: BorrowedHandle, bytes: &[u8], offset: u64) -> Result<usize, Errno> {
+    let (mut at, mut count) = (at(offset), 0);
+    let length = bytes.len().min(PART) as u32;
+    // SAFETY: the bytes are so many, and the call returns when they have been written.
+    let written = unsafe {
+        WriteFile(
+            handle.as_raw_handle(),
+            bytes.as_ptr(),
+            length,
+            &raw mut count,
+            &raw mut at,
+        )
+    };
+    match written {
+        0 => Err(Errno::last()),
+        _ => Ok(count as usize),
+    }
+}
+
+/// Brings content and attributes to the disk.
+pub fn flush(handle: BorrowedHandle) -> Result<(), Errno> {
+    // SAFETY: the handle is open.
+    match unsafe { FlushFileBuffers(handle.as_raw_handle()) } {
+        0 => Err(Errno::last()),
+        _ => Ok(()),
+    }
+}
+
+/// Hands content and attributes to the disk, which may keep them in its own memory until the next
+/// [`flush`] of any file.
+pub fn hand_over(handle: BorrowedHandle) -> Result<(), Errno> {
+    type Flush = unsafe extern "system" fn(
+        HANDLE,
+        u32,
+        *const c_void,
+        u32,
+        *mut IO_STATUS_BLOCK,
+    ) -> NTSTATUS;
+    /// FLUSH_FLAGS_NO_SYNC of ntifs.h.
+    const NO_SYNC: u32 = 2;
+    static FLUSH: OnceLock<Option<Flush>> = OnceLock::new();
+    let find = || {
+        let name: Vec<u16> = "ntdll.dll\0".encode_utf16().collect();
+        // SAFETY: the library is in every process for as long as that lives, and its function of
+        // this name is of this type.
+        unsafe {
+            let found = GetProcAddress(
+                GetModuleHandleW(name.as_ptr()),
+                c"NtFlushBuffersFileEx".as_ptr().cast(),
+            );
+            found.map(|found| std::mem::transmute::<_, Flush>(found))
+        }
+    };
+    // Windows 7 and Wine lack it.
+    let Some(flush_without_waiting) = FLUSH.get_or_init(find) else {
+        return flush(handle);
+    };
+    let mut block = IO_STATUS_BLOCK::default();
+    let handle_of_file = handle.as_raw_handle();
+    // SAFETY: the handle is open, and `block` a place for the result.
+    let status =
+        unsafe { flush_without_waiting(handle_of_file, NO_SYNC, null(), 0, &raw mut block) };
+    match is_unknown(status) {
+        true => flush(handle),
+        false => done(status),
+    }
+}
+
+/// Locks a place far behind the end of a file for this handle, unless another has it; false then.
+pub fn try_lock(handle: &OwnedHandle) -> Result<bool, Errno> {
+    const FAR: u64 = 1 << 62;
+    let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    let mut at = at(FAR);
+    // SAFETY: the handle is open, and the call returns at once.
+    match unsafe {
+        LockFileEx(
+            handle.as_handle().as_raw_handle(),
+            how,
+            0,
+            1,
+            0,
+            &raw mut at,
+        )
+    } {
+        0 => match Errno::last() {
+            Errno::WOULDBLOCK => Ok(false),
+            errno => Err(errno),
+        },
+        _ => Ok(true),
+    }
+}

@@ -1,0 +1,24 @@
+//! Windows: files and folders by handle, with the names below a folder's handle that only the
+//! native calls take.
+
+pub mod anchored_path;
+pub mod auxiliary;
+pub mod cancelling;
+#[allow(unsafe_code)]
+pub mod clock;
+pub mod descriptors;
+mod errno;
+pub mod files;
+pub mod fork;
+#[allow(unsafe_code)]
+mod handles;
+#[allow(unsafe_code)]
+pub mod mapping;
+mod names;
+#[allow(unsafe_code)]
+pub mod origin;
+#[allow(unsafe_code)]
+mod rights;
+pub mod threads;
+#[allow(unsafe_code)]
+pub mod wait_descriptor;

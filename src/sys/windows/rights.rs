@@ -1,0 +1,195 @@
+//! The rights to a file: who owns it, and who may do what with it.
+
+use std::ffi::c_void;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::sync::OnceLock;
+
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Security::{
+    ACL, ACL_REVISION, AddAccessAllowedAceEx, CONTAINER_INHERIT_ACE, DACL_SECURITY_INFORMATION,
+    EqualSid, GetKernelObjectSecurity, GetLengthSid, GetSecurityDescriptorControl,
+    GetSecurityDescriptorOwner, GetTokenInformation, InitializeAcl, InitializeSecurityDescriptor,
+    OBJECT_INHERIT_ACE, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION, PSID,
+    SE_DACL_PROTECTED, SECURITY_DESCRIPTOR, SetKernelObjectSecurity, SetSecurityDescriptorControl,
+    SetSecurityDescriptorDacl, TOKEN_INFORMATION_CLASS, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER,
+    TokenOwner, TokenUser, UNPROTECTED_DACL_SECURITY_INFORMATION,
+};
+use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+use super::errno::Errno;
+
+/// The version of a security descriptor; Windows has no other.
+const REVISION: u32 = 1;
+
+/// Memory of words, as the structures of Windows need it.
+type Words = Vec<u64>;
+
+fn words(bytes: usize) -> Result<Words, Errno> {
+    let mut words = Words::new();
+    let count = bytes.div_ceil(size_of::<u64>());
+    words.try_reserve_exact(count).map_err(|_| Errno::NOMEM)?;
+    words.resize(count, 0);
+    Ok(words)
+}
+
+/// The user of this process, and the rights of files that are that user's alone.
+struct User {
+    user: Words,
+    /// The owner of what the user makes: an administrator may make it for all of them.
+    owner: Words,
+    /// The list of the rights, to which the descriptor leads.
+    _list: Words,
+    descriptor: Box<SECURITY_DESCRIPTOR>,
+}
+
+// SAFETY: it is never changed, and what it leads to is its own.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    fn of_process() -> Result<User, Errno> {
+        let token = token()?;
+        let (user, owner) = (about(&token, TokenUser)?, about(&token, TokenOwner)?);
+        // SAFETY: the words are what the call gave for this class.
+        let sid = unsafe { (*user.as_ptr().cast::<TOKEN_USER>()).User.Sid };
+        let (list, descriptor) = alone(sid)?;
+        Ok(User {
+            user,
+            owner,
+            _list: list,
+            descriptor,
+        })
+    }
+
+    fn is(&self, sid: PSID) -> bool {
+        // SAFETY: the words are what the calls gave for these classes, and lead to themselves;
+        // `sid` is one by the caller's word.
+        unsafe {
+            let user = (*self.user.as_ptr().cast::<TOKEN_USER>()).User.Sid;
+            let owner = (*self.owner.as_ptr().cast::<TOKEN_OWNER>()).Owner;
+            EqualSid(user, sid) != 0 || EqualSid(owner, sid) != 0
+        }
+    }
+}
+
+fn user() -> Result<&'static User, Errno> {
+    static USER: OnceLock<Result<User, Errno>> = OnceLock::new();
+    USER.get_or_init(User::of_process)
+        .as_ref()
+        .map_err(|errno| *errno)
+}
+
+fn token() -> Result<OwnedHandle, Errno> {
+    let mut token: HANDLE = std::ptr::null_mut();
+    // SAFETY: `token` is a place for the handle.
+    unsafe {
+        match OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) {
+            0 => Err(Errno::last()),
+            _ => Ok(OwnedHandle::from_raw_handle(token)),
+        }
+    }
+}
+
+fn about(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> Result<Words, Errno> {
+    let (handle, mut length) = (token.as_raw_handle(), 0);
+    // SAFETY: asks for the length alone.
+    unsafe { GetTokenInformation(handle, class, std::ptr::null_mut(), 0, &raw mut length) };
+    let mut told = words(length as usize)?;
+    let place = told.as_mut_ptr().cast();
+    // SAFETY: the words have room for that length.
+    match unsafe { GetTokenInformation(handle, class, place, length, &raw mut length) } {
+        0 => Err(Errno::last()),
+        _ => Ok(told),
+    }
+}
+
+/// Makes a list of rights that gives `sid` all and others nothing, also below a folder, and a
+/// descriptor that leads to the list.
+fn alone(sid: PSID) -> Result<(Words, Box<SECURITY_DESCRIPTOR>), Errno> {
+    /// The bytes of an entry besides its SID: type, flags, size, and mask.
+    const ENTRY: usize = 8;
+    let inherited = OBJECT_INHERIT_ACE | CONTAINER_INHERIT_ACE;
+    let mut descriptor = Box::<SECURITY_DESCRIPTOR>::default();
+    let place: *mut c_void = (&raw mut *descriptor).cast();
+    // SAFETY: `sid` is one by the caller's word; the list has room for one entry with it.
+    unsafe {
+        let length = size_of::<ACL>() + ENTRY + GetLengthSid(sid) as usize;
+        let mut list = words(length)?;
+        let rights: *mut ACL = list.as_mut_ptr().cast();
+        let room = u32::try_from(size_of_val(list.as_slice())).unwrap_or(u32::MAX);
+        let is_made = InitializeAcl(rights, room, ACL_REVISION) != 0
+            && AddAccessAllowedAceEx(rights, ACL_REVISION, inherited, FILE_ALL_ACCESS, sid) != 0
+            && InitializeSecurityDescriptor(place, REVISION) != 0
+            && SetSecurityDescriptorDacl(place, 1, rights, 0) != 0
+            && SetSecurityDescriptorControl(place, SE_DACL_PROTECTED, SE_DACL_PROTECTED) != 0;
+        match is_made {
+            true => Ok((list, descriptor)),
+            false => Err(Errno::last()),
+        }
+    }
+}
+
+/// Gives the descriptor of a file that is to be its maker's alone.
+pub fn private() -> Result<&'static SECURITY_DESCRIPTOR, Errno> {
+    user().map(|user| &*user.descriptor)
+}
+
+/// Makes the file, which was opened for writing its rights, this user's alone.
+pub fn make_private(file: BorrowedHandle) -> Result<(), Errno> {
+    let what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
+    let descriptor: *const SECURITY_DESCRIPTOR = private()?;
+    set(file, what, descriptor.cast_mut().cast())
+}
+
+/// Gives the file `to` the rights of `from`.
+pub fn copy(from: BorrowedHandle, to: BorrowedHandle) -> Result<(), Errno> {
+    let mut told = of(from, DACL_SECURITY_INFORMATION)?;
+    let (descriptor, mut control, mut revision) = (told.as_mut_ptr().cast(), 0, 0);
+    // SAFETY: the words are a descriptor, and the others are places for the results.
+    match unsafe { GetSecurityDescriptorControl(descriptor, &raw mut control, &raw mut revision) } {
+        0 => return Err(Errno::last()),
+        _ => {}
+    }
+    let protection = match control & SE_DACL_PROTECTED {
+        0 => UNPROTECTED_DACL_SECURITY_INFORMATION,
+        _ => PROTECTED_DACL_SECURITY_INFORMATION,
+    };
+    set(to, DACL_SECURITY_INFORMATION | protection, descriptor)
+}
+
+/// Tells whether this user, or what the user makes belongs to, owns the file.
+pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
+    let mut told = of(file, OWNER_SECURITY_INFORMATION)?;
+    let (mut owner, mut is_default): (PSID, i32) = (std::ptr::null_mut(), 0);
+    let place = told.as_mut_ptr().cast();
+    // SAFETY: the words are a descriptor, and the others are places for the results.
+    match unsafe { GetSecurityDescriptorOwner(place, &raw mut owner, &raw mut is_default) } {
+        0 => Err(Errno::last()),
+        _ if owner.is_null() => Ok(false),
+        _ => Ok(user()?.is(owner)),
+    }
+}
+
+/// Gives what the descriptor of a file says of `what`.
+fn of(file: BorrowedHandle, what: u32) -> Result<Words, Errno> {
+    let (handle, mut length) = (file.as_raw_handle(), 0);
+    // SAFETY: asks for the length alone.
+    unsafe { GetKernelObjectSecurity(handle, what, std::ptr::null_mut(), 0, &raw mut length) };
+    let mut told = words(length as usize)?;
+    let place = told.as_mut_ptr().cast();
+    // SAFETY: the words have room for that length.
+    match unsafe { GetKernelObjectSecurity(handle, what, place, length, &raw mut length) } {
+        0 => Err(Errno::last()),
+        _ => Ok(told),
+    }
+}
+
+fn set(file: BorrowedHandle, what: u32, descriptor: *mut c_void) -> Result<(), Errno> {
+    // SAFETY: the handle is open, and the descriptor is one by the caller's word.
+    match unsafe { SetKernelObjectSecurity(file.as_raw_handle(), what, descriptor) } {
+        0 => Err(Errno::last()),
+        _ => Ok(()),
+    }
+}
