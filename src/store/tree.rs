@@ -47,8 +47,9 @@ pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
         }
     }
     // Children come after their parents in the list.
-    folders
-        .iter()
-        .rev()
-        .try_for_each(|path| parent.remove_folder(path))
+    let mut children_first = folders.iter().rev();
+    children_first.try_for_each(|path| match path.rsplit_once('/') {
+        Some((above, name)) => parent.folder(above)?.remove_folder(name),
+        None => parent.remove_folder(path),
+    })
 }

@@ -8,7 +8,7 @@ use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, File, Kind};
+use crate::sys::files::{Dir, Errno, File, Kind, check_name};
 
 /// A directory while it is restored into.
 pub struct Restore {
@@ -124,6 +124,9 @@ impl Restore {
         let placed = Placed::by(is_same, self.replace);
         if placed != Placed::Written {
             return Ok(placed);
+        }
+        if name.split('/').any(|part| check_name(part).is_err()) {
+            return Err(self.bad_name(name, "can't have this name"));
         }
         if let Some(staging) = &self.staging {
             // The backup has no name twice, and the names are good: so the fault is this store's.

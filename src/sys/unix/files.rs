@@ -135,6 +135,11 @@ pub fn is_unavailable(errno: Errno) -> bool {
     )
 }
 
+/// Checks that a file or folder could have this name: what is more depends on the file system.
+pub fn check_name(_: &str) -> Result<(), Errno> {
+    Ok(())
+}
+
 /// Checks that this user could write to the file or folder at `path`; the error tells why not.
 pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
     let access = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;

@@ -171,6 +171,11 @@ fn open_itself(folder: &Dir, name: &[u16], how: Opening) -> Result<OwnedHandle, 
     }
 }
 
+/// Checks that a file or folder could have this name.
+pub fn check_name(name: &str) -> Result<(), Errno> {
+    to_make(name).map(drop)
+}
+
 /// Checks that this user could write to the file or folder at `path`; the error tells why not.
 pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
     let how = Opening {

@@ -50,11 +50,11 @@ impl Name for &CStr {
 /// Units of UTF-16 that a name has at most.
 const LENGTH_MAX: usize = 255;
 
-/// Gives the name of what may be there. Nothing can be there under a name that leads elsewhere.
+/// Gives the name of what may be there. Nothing can be there under a name that no file system takes,
+/// or that leads elsewhere.
 pub fn to_find(name: impl Name) -> Result<Vec<u16>, Errno> {
     let name = name.wide()?;
-    let leads_away = name.is_empty() || name.iter().any(|unit| is_one_of(*unit, br":\/"));
-    match leads_away {
+    match name.is_empty() || name.iter().any(is_bad) {
         true => Err(Errno::NOENT),
         false => Ok(name),
     }
@@ -66,12 +66,15 @@ pub fn to_make(name: impl Name) -> Result<Vec<u16>, Errno> {
     if name.len() > LENGTH_MAX {
         return Err(Errno::NAMETOOLONG);
     }
-    let is_bad = |unit: &u16| *unit < 0x20 || is_one_of(*unit, br#"<>:"/\|?*"#);
     let ends_badly = name.last().is_none_or(|unit| is_one_of(*unit, b". "));
     match ends_badly || name.iter().any(is_bad) || is_device(&name) {
         true => Err(Errno::ILSEQ),
         false => Ok(name),
     }
+}
+
+fn is_bad(unit: &u16) -> bool {
+    *unit < 0x20 || is_one_of(*unit, br#"<>:"/\|?*"#)
 }
 
 fn is_one_of(unit: u16, bytes: &[u8]) -> bool {
@@ -137,6 +140,7 @@ mod tests {
         assert!(to_make(&long).is_ok());
         assert_eq!(to_make(&(long + "n")), Err(Errno::NAMETOOLONG));
         assert_eq!(to_find("a:b"), Err(Errno::NOENT));
+        assert_eq!(to_find("a*"), Err(Errno::NOENT));
         assert!(to_find("nul").is_ok());
     }
 }
