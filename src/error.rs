@@ -171,6 +171,7 @@ impl Outcome {
             Errno::FBIG => Outcome::FileTooLarge,
             Errno::MFILE | Errno::NFILE => Outcome::TooManyOpenFiles,
             Errno::NOMEM => Outcome::OutOfMemory,
+            Errno::TXTBSY => Outcome::SharingViolation,
             Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV if access == Access::Read => {
                 Outcome::ReadFault
             }
@@ -209,6 +210,9 @@ impl Outcome {
             }
             Outcome::PathNotFound => " Create the directory or correct the path.",
             Outcome::NotADirectory => " Name the directory, not a file in its place.",
+            Outcome::SharingViolation => {
+                " Another program has it open: try again when that program is done."
+            }
             _ => "",
         }
     }

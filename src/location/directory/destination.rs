@@ -124,7 +124,7 @@ impl Destination {
         let locked = self.lock()?;
         let there = match (locked.facts_of(FILE), &self.replaces) {
             (Err(Errno::NOENT), _) => return Ok(false),
-            (Ok(there), Replaces::Seen(Some(seen))) if there.identity == seen.identity => there,
+            (Ok(there), Replaces::Seen(Some(seen))) if seen.is(&there) => there,
             (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
             (Err(errno), _) => return Err(failed(errno)),
         };

@@ -129,17 +129,13 @@ impl Draft<'_> {
         let directory = &self.target.directory;
         let there = match directory.facts_of(FILE) {
             Err(Errno::NOENT) => None,
-            there => Some(there?.identity),
+            there => Some(there?),
         };
         match there {
-            Some(there) => match seen.filter(|seen| seen.identity == there) {
-                Some(seen) => {
-                    // From here on the lock alone keeps it from being another.
-                    seen.let_go();
-                    self.rename_over().map(|()| true)
-                }
-                None => Err(Errno::EXIST),
-            },
+            Some(there) if seen.is_some_and(|seen| seen.is(&there)) => {
+                self.rename_over().map(|()| true)
+            }
+            Some(_) => Err(Errno::EXIST),
             // The old backup has gone, or there was none.
             None => self.appear().map(|()| false),
         }

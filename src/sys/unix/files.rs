@@ -182,8 +182,10 @@ impl Held {
         })
     }
 
-    /// Does nothing: what is held can be replaced.
-    pub fn let_go(&self) {}
+    /// Tells whether a file with these facts is the one that is held.
+    pub fn is(&self, facts: &Facts) -> bool {
+        self.identity == facts.identity
+    }
 }
 
 /// An open folder.

@@ -6,8 +6,8 @@
 use std::ffi::{CStr, CString, OsString};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_CREATE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_REPARSE_POINT,
@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::anchored_path::AnchoredPath;
 use super::clock;
 pub use super::errno::Errno;
-use super::handles::{self, Opening, SHARE_ALL, open, reopen};
+use super::handles::{self, Opening, SHARE_ALL, open, patiently, reopen};
 use super::names::{Name, to_find, to_make};
 use super::rights;
 
@@ -199,30 +199,33 @@ pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
     }
 }
 
-/// A file, folder or link that is held without being opened for more: until it is dropped, no other
-/// has its identity.
+/// A file, folder or link that was seen, and is told from others later. It is not open meanwhile:
+/// then it could not be replaced on most file systems. NTFS and ReFS give no number twice.
 #[derive(Debug)]
 pub struct Held {
     pub identity: Identity,
-    handle: Mutex<Option<OwnedHandle>>,
+    size: u64,
+    modified: i64,
 }
 
 impl Held {
-    /// Holds the file, folder or link at `path`; a symbolic link is followed only if asked for.
+    /// Looks at the file, folder or link at `path`; a symbolic link is followed only if asked for.
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
         let options = if follow { 0 } else { FILE_OPEN_REPARSE_POINT };
         let handle = open(None, &path.to_native()?, Opening { options, ..LOOK })?;
-        let (device, inode) = handles::identity(handle.as_handle())?;
+        let facts = facts(handle.as_handle())?;
         Ok(Held {
-            identity: Identity { device, inode },
-            handle: Mutex::new(Some(handle)),
+            identity: facts.identity,
+            size: facts.size,
+            modified: facts.modified,
         })
     }
 
-    /// Holds it no longer: most file systems but NTFS replace nothing that is open.
-    pub fn let_go(&self) {
-        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        *handle = None;
+    /// Tells whether a file with these facts is the one that was seen: backups are never written
+    /// to again.
+    pub fn is(&self, facts: &Facts) -> bool {
+        let seen = (self.identity, self.size, self.modified);
+        seen == (facts.identity, facts.size, facts.modified)
     }
 }
 
@@ -415,7 +418,22 @@ impl Dir {
         replaces: bool,
     ) -> Result<(), Errno> {
         let from = open(Some(self.as_handle()), &to_find(from)?, REMOVE)?;
-        handles::rename(from.as_handle(), into.as_handle(), &to_make(to)?, replaces)
+        let to = to_make(to)?;
+        patiently(|| {
+            let renamed = handles::rename(from.as_handle(), into.as_handle(), &to, replaces);
+            match renamed {
+                // Somebody has the file there open, where that keeps it from being replaced; or
+                // what is in the folder that is renamed.
+                Err(Errno::ACCESS) if into.could_remove(&to) => Err(Errno::TXTBSY),
+                renamed => renamed,
+            }
+        })
+    }
+
+    /// Tells whether this user could remove what is there under `name`, or nothing is.
+    fn could_remove(&self, name: &[u16]) -> bool {
+        let there = open(Some(self.as_handle()), name, REMOVE);
+        matches!(there, Ok(_) | Err(Errno::NOENT | Errno::TXTBSY))
     }
 
     pub fn remove_file(&self, name: &str) -> Result<(), Errno> {

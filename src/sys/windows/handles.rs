@@ -60,16 +60,12 @@ pub struct Opening {
 /// search for viruses, most likely.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Opens `name` below `folder`, or a native path from the root; an empty name is the folder itself.
-pub fn open(
-    folder: Option<BorrowedHandle>,
-    name: &[u16],
-    how: Opening,
-) -> Result<OwnedHandle, Errno> {
+/// Tries again while another program keeps what is needed.
+pub fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let until = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(1);
     loop {
-        match open_once(folder, name, how) {
+        match attempt() {
             Err(Errno::TXTBSY) if Instant::now() < until => {
                 sleep(pause);
                 pause *= 2;
@@ -79,6 +75,16 @@ pub fn open(
     }
 }
 
+/// Opens `name` below `folder`, or a native path from the root; an empty name is the folder itself.
+pub fn open(
+    folder: Option<BorrowedHandle>,
+    name: &[u16],
+    how: Opening,
+) -> Result<OwnedHandle, Errno> {
+    patiently(|| open_once(folder, name, how))
+}
+
+/// Opens as [`open`] does, and waits for nobody.
 pub fn open_once(
     folder: Option<BorrowedHandle>,
     name: &[u16],

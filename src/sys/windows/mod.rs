@@ -19,6 +19,7 @@ mod names;
 pub mod origin;
 #[allow(unsafe_code)]
 mod rights;
+#[allow(unsafe_code)]
 pub mod threads;
 #[allow(unsafe_code)]
 pub mod wait_descriptor;
