@@ -209,9 +209,9 @@ impl<'s> Readings<'s> {
 mod tests {
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, test_folder};
+    use crate::sys::files::{Dir, Inode, test_folder};
 
-    fn file(inode: u64) -> Identity {
+    fn file(inode: Inode) -> Identity {
         Identity { device: 1, inode }
     }
 
