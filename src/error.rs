@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::Errno;
@@ -119,7 +120,7 @@ impl Error {
         Error::new(Outcome::Canceled, "The operation was cancelled.")
     }
 
-    /// Makes the error of a caught panic: a bug of this library.
+    /// Makes the error of a [caught] panic: a bug of this library.
     pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
         let told = panic
             .downcast_ref::<&str>()
@@ -137,6 +138,12 @@ impl Error {
     pub fn sentence(&self) -> &str {
         &self.sentence
     }
+}
+
+/// Does `work`; a panic in it becomes an error.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
 }
 
 /// Gives the system's words for an error.

@@ -10,7 +10,7 @@ use super::handle::on;
 use super::hresult::{LICBAK_NS_E_DRM_OPERATION_CANCELED, LICBAK_S_OK, name_of};
 use super::memory::{bytes, not_null, read_struct, text, with_nul};
 use super::types::*;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, caught};
 use crate::license::name::{NAME_MAX, shown};
 use crate::license::{BackupRight, Format, check_size};
 use crate::store::host::{Host, Take};
@@ -92,7 +92,7 @@ unsafe extern "C" fn emit(
             return Err(refused.clone());
         }
         // SAFETY: the host's licence, valid until this returns.
-        let taken = unsafe { take_license(license, taking.take) };
+        let taken = caught(|| unsafe { take_license(license, taking.take) });
         taken.inspect_err(|error| taking.refused = Some(error.clone()))
     })
 }
@@ -296,5 +296,33 @@ impl Texts {
             backup_right: license.right.number(),
             format: license.format.number(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind; // panics without a word
+
+    use super::*;
+
+    #[test]
+    fn a_licence_at_which_we_panicked_is_not_passed_over() {
+        let license = licbak_license {
+            struct_size: size_of::<licbak_license>(),
+            name: c"name".as_ptr(),
+            key_id: std::ptr::null(),
+            content: std::ptr::null(),
+            content_size: 0,
+            modified: 0,
+            backup_right: 0,
+            format: 0,
+        };
+        let mut take = |_: License| resume_unwind(Box::new("on purpose"));
+        let collected = collect("enumerate", &mut take, |emit, emit_context| {
+            // SAFETY: as a host calls it, but for what a host must not do: to go on after a failure.
+            unsafe { emit.unwrap()(&raw const license, emit_context) };
+            LICBAK_S_OK
+        });
+        assert_eq!(collected.unwrap_err().outcome, Outcome::Unexpected);
     }
 }

@@ -1,7 +1,6 @@
 //! Reads a store into frames of licences, and again where it moved meanwhile, until nothing can
 //! have been missed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Pool, ordered};
 use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::stop::Stop;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, caught};
 use crate::random::{HashMap, HashSet};
 use crate::store::{self, Again, Batch, Feed, PATIENCE, Snapshot};
 use crate::sync::channel::{Receiver, Sender, bounded};
@@ -250,11 +249,11 @@ impl<'g> StoreReader<'g> {
                 listed: 0,
                 scratch,
             };
-            let done = catch_unwind(AssertUnwindSafe(|| match &look {
+            let done = caught(|| match &look {
                 Extent::All => store.list(&mut feed),
                 Extent::These(names) => store.list_these(names, &mut feed),
-            }));
-            match done.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))) {
+            });
+            match done {
                 Err(error) => drop(sender.send(Err(error))),
                 Ok(()) if matches!(look, Extent::All) => count(&operation.counters, feed.listed),
                 Ok(()) => {}

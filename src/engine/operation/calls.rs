@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Operation;
 use super::listener::Caller;
 use super::queue::Due;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, caught};
 use crate::store::{Batch, Feed, Snapshot};
 use crate::sync::locks::Mutex;
 use crate::sys::files::File;
@@ -60,7 +60,7 @@ impl Operation {
                 exchange: &promise.0,
                 tell: RefCell::new(tell),
             };
-            let result = call(&inside);
+            let result = caught(|| call(&inside)); // else nobody would call the host any more
             match operation.home.is_home() {
                 true => {
                     promise.0.state.lock().returned = Some(result);
@@ -74,7 +74,7 @@ impl Operation {
         loop {
             match events.wait_for_call(|| exchange.take()) {
                 Message::Sent(sent) => {
-                    let answer = take(sent);
+                    let answer = caught(|| take(sent)); // the host's thread waits for it
                     exchange.state.lock().answer = Some(answer);
                     events.answer_host();
                 }
@@ -216,5 +216,86 @@ impl<M, R> Drop for Promise<M, R> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.returned.get_or_insert_with(|| Err(Error::canceled()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind; // panics without a word
+
+    use super::super::listener::Silent;
+    use super::super::{OperationKind, Story};
+    use super::*;
+    use crate::store::Entry;
+
+    struct NoEntries;
+
+    impl Batch for NoEntries {
+        fn len(&self) -> u64 {
+            0
+        }
+
+        fn next(&mut self) -> Result<Option<Entry<'_>>> {
+            Ok(None)
+        }
+    }
+
+    /// A store of one batch, or one whose listing panics.
+    struct Listed {
+        is_bad: bool,
+    }
+
+    impl Snapshot for Listed {
+        fn batches_ahead(&self) -> usize {
+            1
+        }
+
+        fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
+            match self.is_bad {
+                true => resume_unwind(Box::new("in the call")),
+                false => feed.emit(Box::new(NoEntries)),
+            }
+        }
+    }
+
+    /// Panics when it is given a batch.
+    struct BadFeed;
+
+    impl Feed for BadFeed {
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn takes_over(&self) -> bool {
+            false
+        }
+
+        fn emit(&mut self, _: Box<dyn Batch>) -> Result<()> {
+            resume_unwind(Box::new("beside the call"))
+        }
+
+        fn scratch(&mut self) -> Option<File> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_call_or_beside_it_is_an_outcome() {
+        for is_bad in [true, false] {
+            for caller in [Caller::Waiting, Caller::WaitingDeaf] {
+                let kind = OperationKind::Backup;
+                let operation = Operation::new(kind, caller, Arc::default()).unwrap();
+                let operation = Arc::new(operation);
+                let story: Story = Box::new(move |operation, _| {
+                    let store = Arc::new(Listed { is_bad });
+                    operation.listed_by_host(store).list(&mut BadFeed)
+                });
+                operation
+                    .launch(1, story, Some(Box::new(Silent)), None, Box::new(()))
+                    .unwrap();
+                let outcome = operation.wait(None).unwrap();
+                assert_eq!(outcome, Some(Err(Outcome::Unexpected)));
+            }
+        }
     }
 }

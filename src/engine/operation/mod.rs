@@ -10,7 +10,6 @@ mod queue;
 mod state;
 pub mod teller;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ use self::progress::{Counters, Progress};
 use self::queue::{Due, Patience};
 use self::state::State;
 use self::teller::{Answer, Ending, Teller};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, caught};
 use crate::store::GoOn;
 use crate::sync::channel::bounded;
 use crate::sync::locks::Mutex;
@@ -149,12 +148,11 @@ impl Operation {
     }
 
     fn conduct(self: &Arc<Self>, story: Story, pool: &Pool) -> Result<()> {
-        let told = catch_unwind(AssertUnwindSafe(|| {
+        let told = caught(|| {
             self.check()?;
             story(self, pool)?;
             self.commit()
-        }));
-        let told = told.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())));
+        });
         told.map_err(|error| self.memory.explain(error))
     }
 
