@@ -104,7 +104,7 @@ impl Operation {
                     return;
                 };
                 if let Some(before) = before {
-                    before.events.wait_for_end(None);
+                    before.wait_until_gone();
                 }
                 operation.events.begin(Teller {
                     listener: listener.unwrap_or_else(|| Box::new(Silent)),
@@ -508,6 +508,21 @@ mod tests {
             orders = longer.chain([Vec::new()]).collect();
         }
         orders.into_iter().for_each(run);
+    }
+
+    #[test]
+    fn no_thread_of_an_operation_outlasts_the_next_one() {
+        let [first, next] = [operation(), operation()];
+        let launch = |operation: &Arc<Operation>, before| {
+            let story: Story = Box::new(|_, _| Ok(()));
+            operation
+                .launch(1, story, None, before, Box::new(()))
+                .unwrap();
+        };
+        launch(&first, None);
+        launch(&next, Some(Arc::clone(&first)));
+        next.wait_until_gone();
+        assert!(first.thread.lock().is_none());
     }
 
     #[test]
