@@ -226,6 +226,49 @@ static void destroyed_inside(void)
     }
 }
 
+struct limited {
+    licbak_restorer *r;
+    gate gate;
+    pthread_t thread;
+};
+
+static void *wait_a_little(void *argument)
+{
+    struct limited *l = argument;
+    sem_post(&l->gate.reached);
+    CHECK_HR(licbak_wait(l->r, 200, NULL), LICBAK_E_HANDLE);
+    sem_post(&l->gate.open);
+    return NULL;
+}
+
+/* Destroys, and returns when the wait of another thread has come back. */
+static licbak_hresult destroy_and_hold(recorder *rec, const event *e)
+{
+    struct limited *l = rec->other;
+    if (e->status == LICBAK_WMT_BACKUPRESTORE_BEGIN) {
+        CHECK(pthread_create(&l->thread, NULL, wait_a_little, l) == 0);
+        wait_for(&l->gate.reached);
+        sleep_ms(50); /* time for it to be in its wait */
+        CHECK_HR(licbak_destroy(l->r), LICBAK_S_OK);
+        wait_for(&l->gate.open);
+    }
+    return LICBAK_S_OK;
+}
+
+/* A wait with a limit keeps it, whatever happens in the one beside it. */
+static void limited_beside_one_that_lasts(void)
+{
+    struct limited l;
+    gate_init(&l.gate);
+    recorder rec = {.react = destroy_and_hold, .other = &l};
+    l.r = restorer_for("files", "unfinished");
+    begin_in_wait(licbak_backup_licenses, l.r, LICBAK_DRY_RUN, &rec);
+    CHECK_HR(licbak_wait(l.r, FOREVER, NULL), LICBAK_E_HANDLE);
+    CHECK(pthread_join(l.thread, NULL) == 0);
+    CHECK(atomic_load(&rec.ended));
+    forget(&rec);
+}
+
 static licbak_hresult destroy_others(recorder *rec, const event *e)
 {
     licbak_restorer **others = rec->other;
@@ -415,6 +458,7 @@ int main(void)
     destroyed_while_another_calls();
     destroyed_in_a_store();
     destroyed_inside();
+    limited_beside_one_that_lasts();
     destroyed_inside_another();
     if (CHILD_MAY_ALLOCATE) {
         forked();

@@ -183,7 +183,7 @@ impl Events {
         let mut queue = self.queue.lock();
         loop {
             patience.look_at_the_clock(&queue);
-            if (patience.lasts(&queue) || queue.lasting)
+            if patience.lasts(&queue)
                 && let Some(taken) = self.take(&mut queue, true, patience.takes_tick())
             {
                 if let (Due::Tick, Patience::Due { tick, .. }) = (&taken.0, patience) {
@@ -195,7 +195,6 @@ impl Events {
                 return None;
             }
             queue = match *patience {
-                _ if queue.lasting => self.due.wait(queue),
                 Patience::Due { .. } => return None,
                 Patience::Until(None) => self.due.wait(queue),
                 Patience::Until(Some(end)) => {
@@ -252,13 +251,16 @@ impl Events {
         }
     }
 
-    /// Brings the teller back, when the host's function has returned.
-    pub fn told(&self, teller: Teller) {
+    /// Brings the teller back, when the host's function has returned; tells whether the thread on
+    /// which it ran lasts until the end.
+    pub fn told(&self, teller: Teller) -> bool {
         let mut queue = self.queue.lock();
         queue.calling = false;
         queue.teller = Some(teller).filter(|_| !queue.over);
+        let lasts = queue.lasting;
         self.show(queue);
         self.told.notify_all();
+        lasts
     }
 
     /// Waits until `take` gives what a call of the host has for this thread.

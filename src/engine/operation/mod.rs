@@ -342,7 +342,10 @@ impl Operation {
                 std::mem::forget(teller);
                 return Err(Error::new(Outcome::Handle, ""));
             }
-            self.events.told(teller);
+            let lasts = self.events.told(teller);
+            if lasts {
+                patience = Patience::Until(None);
+            }
         }
         Ok(())
     }
