@@ -183,7 +183,7 @@ static void destroyed_in_a_store(void)
         CHECK(atomic_load(&h.left) && h.running == 0);
         atomic_store(&h.gone, true);
         CHECK(pthread_join(w.thread, NULL) == 0 && pthread_join(opener, NULL) == 0);
-        CHECK_INT(rec.count, is_deaf ? 0 : 1);
+        CHECK_INT(rec.count - count_of(&rec, LICBAK_STATUS_PROGRESS), is_deaf ? 0 : 1); /* BEGIN */
         forget(&rec);
     }
 }
