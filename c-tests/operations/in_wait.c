@@ -380,6 +380,19 @@ static void with_a_limit(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+/* A wait that has a limit also calls what becomes due within it. */
+static void within_a_limit(void)
+{
+    recorder rec = {0};
+    licbak_hresult outcome = LICBAK_E_UNEXPECTED;
+    licbak_restorer *r = restorer_for("files", "looped");
+    begin_in_wait(licbak_backup_licenses, r, LICBAK_DRY_RUN, &rec);
+    CHECK_HR(licbak_wait(r, 30000, &outcome), LICBAK_S_OK);
+    CHECK_HR(outcome, LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
 static licbak_hresult cancel_and_linger(recorder *rec, const event *e)
 {
     if (e->status == LICBAK_STATUS_LICENSE_LEFT_OUT) {
@@ -503,6 +516,7 @@ int main(void)
     failing();
     deaf();
     with_a_limit();
+    within_a_limit();
     without_time();
     one_at_a_time();
     canceled_while_it_waits();
