@@ -319,7 +319,7 @@ mod tests {
         };
         let mut take = |_: License| resume_unwind(Box::new("on purpose"));
         let collected = collect("enumerate", &mut take, |emit, emit_context| {
-            // SAFETY: as a host calls it, but for what a host must not do: to go on after a failure.
+            // SAFETY: called inside the function that it is given to, with a licence that is valid.
             unsafe { emit.unwrap()(&raw const license, emit_context) };
             LICBAK_S_OK
         });
