@@ -162,22 +162,25 @@ static void denied_on_one_thread(void)
     }
 }
 
-/* The licences of a host that the library takes further at once, and how many such batches a
- * single worker has before the first of them is told of. */
-enum { BATCH = 512, BATCHES = 3 };
+/* The licences of a host that the library takes further at once: the emit of the next one hands them
+ * on, and tells what is due while it waits. */
+enum { BATCH = 512, BATCHES_MAX = 40 };
 
-/* Emits as many denied licences, and goes on, slowly, until it is told of them. */
+/* Emits denied licences until one that hands nothing on has told something. */
 static licbak_hresult give_until_told(host *h, const char *name, licbak_license_callback emit, void *emit_context)
 {
     const recorder *rec = h->other;
+    bool is_told = false;
     (void)name;
-    for (int i = 0; count_of(rec, LICBAK_WMT_RESTRICTED_LICENSE) == 0; i++) {
+    for (int i = 0; !is_told; i++) {
+        const size_t before = rec->count;
         char each[32];
         snprintf(each, sizeof each, "%05d", i);
         licbak_license license = {sizeof license, each, NULL, NULL, 0, 1, LICBAK_RIGHT_DENIED, 0};
         CHECK_HR(emit(&license, emit_context), LICBAK_S_OK);
-        CHECK(i < (BATCHES + 1) * BATCH - 10);
-        sleep_ms(i <= BATCHES * BATCH ? 0 : 10);
+        is_told = i % BATCH != 0 && rec->count > before;
+        CHECK(i < BATCHES_MAX * BATCH);
+        sleep_ms(i % BATCH < 10 ? 10 : 0); /* time for something to be due */
     }
     return LICBAK_S_OK;
 }
