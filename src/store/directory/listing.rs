@@ -215,6 +215,7 @@ mod tests {
     /// Shows that links in /dev/shm leave a folder's times as they are, even where a rename has
     /// stamped it finely.
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_folder_in_memory_is_fresh_until_the_kernels_next_tick() {
         let path = PathBuf::from(format!("/dev/shm/licbak-fresh-{}", std::process::id()));
         if std::fs::create_dir(&path).is_err() {
