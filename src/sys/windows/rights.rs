@@ -9,10 +9,11 @@ use windows_sys::Win32::Security::{
     ACL, ACL_REVISION, AddAccessAllowedAceEx, CONTAINER_INHERIT_ACE, DACL_SECURITY_INFORMATION,
     EqualSid, GetKernelObjectSecurity, GetLengthSid, GetSecurityDescriptorControl,
     GetSecurityDescriptorOwner, GetTokenInformation, InitializeAcl, InitializeSecurityDescriptor,
-    OBJECT_INHERIT_ACE, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION, PSID,
-    SE_DACL_PROTECTED, SECURITY_DESCRIPTOR, SetKernelObjectSecurity, SetSecurityDescriptorControl,
-    SetSecurityDescriptorDacl, TOKEN_INFORMATION_CLASS, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER,
-    TokenOwner, TokenUser, UNPROTECTED_DACL_SECURITY_INFORMATION,
+    IsWellKnownSid, OBJECT_INHERIT_ACE, OWNER_SECURITY_INFORMATION,
+    PROTECTED_DACL_SECURITY_INFORMATION, PSID, SE_DACL_PROTECTED, SECURITY_DESCRIPTOR,
+    SetKernelObjectSecurity, SetSecurityDescriptorControl, SetSecurityDescriptorDacl,
+    TOKEN_INFORMATION_CLASS, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER, TokenOwner, TokenUser,
+    UNPROTECTED_DACL_SECURITY_INFORMATION, WinWorldSid,
 };
 use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -159,7 +160,8 @@ pub fn copy(from: BorrowedHandle, to: BorrowedHandle) -> Result<(), Errno> {
     set(to, DACL_SECURITY_INFORMATION | protection, descriptor)
 }
 
-/// Tells whether this user, or what the user makes belongs to, owns the file.
+/// Tells whether this user, or what the user makes belongs to, owns the file. Files of everybody
+/// are those of file systems without owners, as FAT: whoever has the disk has them.
 pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
     let mut told = of(file, OWNER_SECURITY_INFORMATION)?;
     let (mut owner, mut is_default): (PSID, i32) = (std::ptr::null_mut(), 0);
@@ -168,7 +170,8 @@ pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
     match unsafe { GetSecurityDescriptorOwner(place, &raw mut owner, &raw mut is_default) } {
         0 => Err(Errno::last()),
         _ if owner.is_null() => Ok(false),
-        _ => Ok(user()?.is(owner)),
+        // SAFETY: the owner is in the words.
+        _ => Ok(user()?.is(owner) || unsafe { IsWellKnownSid(owner, WinWorldSid) } != 0),
     }
 }
 
