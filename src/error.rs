@@ -178,7 +178,7 @@ impl Outcome {
             Errno::FBIG => Outcome::FileTooLarge,
             Errno::MFILE | Errno::NFILE => Outcome::TooManyOpenFiles,
             Errno::NOMEM => Outcome::OutOfMemory,
-            Errno::TXTBSY => Outcome::SharingViolation,
+            Errno::TXTBSY | Errno::WOULDBLOCK => Outcome::SharingViolation,
             Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV if access == Access::Read => {
                 Outcome::ReadFault
             }

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::options::Options;
 use super::report;
 use crate::archive::catalog_in_step::Expected;
+use crate::engine::operation::Operation;
 use crate::engine::operation::progress::{Counting as _, Phase};
 use crate::engine::reading::check::{Selection, Visitor, Walk};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::license::name;
-use crate::store::Placed;
+use crate::store::directory::TICK;
 use crate::store::directory::restore::{Cursor, Published, Restore};
+use crate::store::{PATIENCE, Placed};
 
 /// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_directory(
@@ -23,7 +26,10 @@ pub fn restore_to_directory(
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;
-    let placing = Arc::new(Placing { store });
+    let placing = Arc::new(Placing {
+        operation: Arc::clone(operation),
+        store,
+    });
     let (mut staged, mut same) = (Tally::default(), Count::default());
     let visitor = Arc::clone(&placing);
     let damage = walk.see(Phase::Checking, selection, visitor, |license, placed| {
@@ -38,7 +44,7 @@ pub fn restore_to_directory(
         Some(damage) if !options.salvage => return Err(damage),
         damage => damage,
     };
-    let Some(Placing { mut store }) = Arc::into_inner(placing) else {
+    let Some(Placing { mut store, .. }) = Arc::into_inner(placing) else {
         return Err(Error::panicked(&"a worker holds the store"));
     };
     let done = |count: Count| {
@@ -75,6 +81,7 @@ pub fn restore_to_directory(
 }
 
 struct Placing {
+    operation: Arc<Operation>,
     store: Restore,
 }
 
@@ -83,8 +90,22 @@ impl Visitor for Placing {
     type Found = Placed;
 
     fn visit(&self, cursor: &mut Cursor, license: &Expected, content: &[u8]) -> Result<Placed> {
-        self.store
-            .place(cursor, &license.name, content, license.modified)
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let placed = self
+                .store
+                .place(cursor, &license.name, content, license.modified);
+            match placed {
+                // The store's version is in use.
+                Err(error)
+                    if error.outcome == Outcome::SharingViolation && Instant::now() < until =>
+                {
+                    self.operation.check()?;
+                    std::thread::sleep(TICK);
+                }
+                placed => return placed,
+            }
+        }
     }
 }
 

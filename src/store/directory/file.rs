@@ -24,6 +24,9 @@ pub enum Opened<'b> {
     File(OpenFile<'b>),
     /// The name has gone: its folder will be listed again.
     Gone,
+    /// Another program lets nobody open it now: a file server has lent it to somebody, or on Windows
+    /// it is being written.
+    InUse,
     /// The reason why it is no licence that could be backed up.
     Other(&'static str),
 }
@@ -83,6 +86,7 @@ impl<'b> FileEntry<'b> {
                 self.listing.miss(name::split(self.name).0);
                 Ok(Opened::Gone)
             }
+            Err(Errno::WOULDBLOCK | Errno::TXTBSY) => Ok(Opened::InUse),
             Err(Errno::LOOP) => Ok(Opened::Other(IS_LINK)),
             // The name now belongs to a socket.
             Err(Errno::NXIO) => Ok(Opened::Other(IS_OTHER)),

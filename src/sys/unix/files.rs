@@ -15,6 +15,7 @@ pub use rustix::io::Errno;
 
 use super::anchored_path::AnchoredPath;
 use super::descriptors::{open, open_above};
+use crate::sys::patience::patiently;
 use rustix::io::retry_on_intr;
 use rustix::path::Arg;
 
@@ -265,9 +266,11 @@ impl Dir {
         open(&self.0, name, flags, Mode::empty()).map(File)
     }
 
-    /// Opens a file as [`Dir::file`] does, but `name` may be a symbolic link.
+    /// Opens a file as [`Dir::file`] does, but `name` may be a symbolic link, and a file that is in
+    /// use is waited for.
     pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
-        open(&self.0, name, READ | OFlags::NONBLOCK, Mode::empty()).map(File)
+        let flags = READ | OFlags::NONBLOCK;
+        patiently(|| open(&self.0, name, flags, Mode::empty()).map(File))
     }
 
     /// Opens a file as [`Dir::file`] does, but for writing too: some file systems lock nothing
@@ -397,8 +400,8 @@ impl File {
     /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
     /// does.
     pub fn open(path: &AnchoredPath) -> Result<File, Errno> {
-        let flags = READ | OFlags::NONBLOCK;
-        open(path.anchor()?, path.as_given(), flags, Mode::empty()).map(File)
+        let (anchor, flags) = (path.anchor()?, READ | OFlags::NONBLOCK);
+        patiently(|| open(anchor, path.as_given(), flags, Mode::empty()).map(File))
     }
 
     pub fn facts(&self) -> Result<Facts, Errno> {

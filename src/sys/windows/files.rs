@@ -24,9 +24,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::anchored_path::AnchoredPath;
 use super::clock;
 pub use super::errno::Errno;
-use super::handles::{self, Opening, SHARE_ALL, open, patiently, reopen};
+use super::handles::{self, Opening, SHARE_ALL, open, reopen};
 use super::names::{Name, to_find, to_make};
 use super::rights;
+use crate::sys::patience::patiently;
 
 /// The kind of a name in a folder, or of an open handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

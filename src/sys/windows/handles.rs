@@ -8,8 +8,6 @@ use std::ffi::c_void;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::{
@@ -41,6 +39,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 
 use super::errno::Errno;
 use super::rights;
+use crate::sys::patience::patiently;
 
 /// What others may do meanwhile with what is opened.
 pub const SHARE_ALL: FILE_SHARE_MODE = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
@@ -54,25 +53,6 @@ pub struct Opening {
     pub options: NTCREATEFILE_CREATE_OPTIONS,
     /// What is made is its maker's alone.
     pub is_private: bool,
-}
-
-/// The time for which a file is waited for that another program has open and does not share: a
-/// search for viruses, most likely.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Tries again while another program keeps what is needed.
-pub fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    let until = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        match attempt() {
-            Err(Errno::TXTBSY) if Instant::now() < until => {
-                sleep(pause);
-                pause *= 2;
-            }
-            done => return done,
-        }
-    }
 }
 
 /// Opens `name` below `folder`, or a native path from the root; an empty name is the folder itself.
