@@ -47,7 +47,7 @@ static void full_disks(void *step)
     for (int size = 4, done = 0; done < 4; size += *(int *)step) {
         snprintf(options, sizeof options, "size=%dk", size);
         CHECK(mount("tmpfs", "disk", "tmpfs", MS_REMOUNT, options) == 0);
-        check_empty("disk");
+        empty_folder("disk");
         make_dir("disk/backups");
         done = attempt(licbak_backup_licenses, "store", "disk/backups", FULL);
         CHECK_TEXT(entries("disk/backups"), done ? "licenses.tar.zst" : "");
@@ -62,10 +62,10 @@ static void full_disks(void *step)
             }
             CHECK_TEXT(entries("disk/backups"), "licenses.tar.zst");
         }
-        check_empty("disk");
+        empty_folder("disk");
         done += attempt(licbak_restore_licenses, "disk/target", "backups", FULL);
         check_each_whole("disk/target", "store");
-        check_empty("disk");
+        empty_folder("disk");
         bool has_room = attempt(licbak_restore_licenses, "disk/target.db", "backups", FULL);
         CHECK(has_room ? exists("disk/target.db") : entries("disk")[0] == '\0'); /* -wal is SQLite's own */
         done += has_room;
@@ -84,9 +84,9 @@ static void few_inodes(void *unused)
     for (int inodes = 2, done = 0; done < 2; inodes++) {
         snprintf(options, sizeof options, "nr_inodes=%d", inodes);
         CHECK(mount("tmpfs", "inodes", "tmpfs", MS_REMOUNT, options) == 0);
-        check_empty("inodes");
+        empty_folder("inodes");
         done = attempt(licbak_backup_licenses, "store", "inodes", FULL);
-        check_empty("inodes");
+        empty_folder("inodes");
         done += attempt(licbak_restore_licenses, "inodes/target", "backups", FULL);
         check_each_whole("inodes/target", "store");
     }
@@ -102,7 +102,7 @@ static void limits(void *step)
     for (rlim_t size = 0, done = 0; done < 3; size += (rlim_t)*(int *)step * 256) {
         struct rlimit small = {size, limit.rlim_max};
         remove_tree("target");
-        check_empty("db");
+        empty_folder("db");
         CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
         done = attempt(licbak_backup_licenses, "store", "limited", TOO_LARGE);
         done += attempt(licbak_restore_licenses, "target", "backups", TOO_LARGE);

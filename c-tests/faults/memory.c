@@ -58,7 +58,7 @@ static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t work
 }
 
 /* All that a host does, from create to destroy; gives the first failure, or how it ended. */
-static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, FILE *told)
+static licbak_hresult act(const scene *s, uint32_t workers, recorder *rec, growing_text *told)
 {
     licbak_restorer *r = NULL;
     licbak_hresult hr = licbak_create(&r);
@@ -91,18 +91,18 @@ static licbak_hresult act_without(const scene *s, uint32_t workers, long fails_a
 {
     static char told[65536];
     recorder rec = {.may_roll_back = s->tell == what_is_in_the_database};
-    FILE *list = fmemopen(told, sizeof told, "w");
+    growing_text list = empty_text();
     char *had = descriptors();
-    CHECK(list != NULL);
     memory_fails(fails_at, sticky, &report->place);
-    licbak_hresult hr = act(s, workers, &rec, list);
+    licbak_hresult hr = act(s, workers, &rec, &list);
     memory_suffices();
+    CHECK((size_t)snprintf(told, sizeof told, "%s", list.bytes) < sizeof told);
+    free(list.bytes);
     if (s->start != NULL && rec.count > 0) {
         licbak_progress p = final_figures(&rec);
         snprintf(told, sizeof told, "%llu licences\n", (unsigned long long)p.licenses_done);
     }
     forget(&rec);
-    CHECK(fclose(list) == 0);
     char *has = descriptors();
     long blocks = atomic_load(&memory.blocks), bytes = atomic_load(&memory.bytes);
     int more = threads_settled(1) - 1;

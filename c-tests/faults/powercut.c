@@ -168,7 +168,7 @@ static void record_change(const call *c, long result, void *unused)
 static void scan(int folder, const char *name, const char *path)
 {
     struct stat st;
-    struct dirent **names;
+    folder_names names = {0};
     if (lstat(path, &st) != 0) {
         return;
     }
@@ -180,14 +180,13 @@ static void scan(int folder, const char *name, const char *path)
         recorded.inodes[inode].first = read_content(path);
         return;
     }
-    int count = scandir(path, &names, not_dot, by_bytes);
-    for (int i = 0; i < count; i++) {
+    CHECK(read_folder(path, &names));
+    for (size_t i = 0; i < names.count; i++) {
         char below[PATH_MAX];
-        CHECK((size_t)snprintf(below, sizeof below, "%s/%s", path, names[i]->d_name) < sizeof below);
-        scan(inode, names[i]->d_name, below);
-        free(names[i]);
+        CHECK((size_t)snprintf(below, sizeof below, "%s/%s", path, names.all[i]) < sizeof below);
+        scan(inode, names.all[i], below);
     }
-    free(names);
+    free_names(&names);
 }
 
 static void forget_recording(void)

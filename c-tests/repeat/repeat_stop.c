@@ -94,7 +94,7 @@ static void going_with_an_older_version(void)
     for (size_t i = 0; i < sizeof dooms / sizeof dooms[0]; i++) {
         void (*doom)(const char *) = dooms[i];
         recorder rec = {.react = doom_once, .other = &doom};
-        check_empty("doomed-backups");
+        empty_folder("doomed-backups");
         write_text("doomed/b/key.lic", "the older version");
         settle();
         CHECK_HR(backup("doomed", "doomed-backups", 0), LICBAK_S_OK);

@@ -10,29 +10,13 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "../portable/portable.h"
 
 #include <licbak.h>
 
-#include <errno.h>
-#include <ftw.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
 static const char *check_program = "";
 static char check_directory[PATH_MAX];
-static pid_t check_owner;
+static long check_owner; /* the process that removes the directory */
 static atomic_ulong check_count;
 static char check_said[512]; /* the library's last sentence of a failure, to show beside a check's */
 static int check_stderr = STDERR_FILENO; /* where failures go: a test may have another use for stderr */
@@ -50,29 +34,13 @@ static int check_stderr = STDERR_FILENO; /* where failures go: a test may have a
 
 /* -- the working directory ------------------------------------------------------------------------------ */
 
-static inline int check_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    if (ftw->level > 0 && remove(path) != 0) {
-        return -1;
-    }
-    return 0;
-}
-
-/* Empties a directory, whatever a test has left in it. */
-static inline void check_empty(const char *directory)
-{
-    nftw(directory, check_remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* Removes the working directory; a forked child leaves it to its parent. */
 static inline void check_clean(void)
 {
-    if (check_owner == getpid() && check_directory[0] != '\0' && chdir(check_directory) == 0) {
-        check_empty("."); /* from inside: the longest paths would not fit below a long TMPDIR */
-        if (chdir("/") == 0) {
-            rmdir(check_directory);
+    if (check_owner == process_number() && check_directory[0] != '\0' && enter_folder(check_directory)) {
+        empty_folder("."); /* from inside: the longest paths would not fit below a long TMPDIR */
+        if (leave_folder(check_directory)) {
+            remove_folder(check_directory);
         }
     }
 }
@@ -171,15 +139,11 @@ static inline bool torture(void)
 
 static inline void begin(const char *program)
 {
-    const char *parent = getenv("TMPDIR");
     check_program = program;
-    check_owner = getpid();
-    int length = snprintf(check_directory, sizeof check_directory, "%s/licbak-%s-XXXXXX",
-                          parent != NULL && parent[0] != '\0' ? parent : "/tmp", program);
-    CHECK(length > 0 && (size_t)length < sizeof check_directory);
-    CHECK(mkdtemp(check_directory) != NULL);
-    CHECK(chdir(check_directory) == 0);
-    alarm(torture() ? 7000 : 280); /* a test that hangs ends here */
+    check_owner = process_number();
+    CHECK(make_new_folder(check_directory, sizeof check_directory, program));
+    CHECK(enter_folder(check_directory));
+    die_after(torture() ? 7000 : 280); /* a test that hangs ends here */
 }
 
 static inline int finish(void)
@@ -208,6 +172,7 @@ static inline void skip(const char *what, const char *why)
     dprintf(check_stderr, "%s: skipped: %s (%s)\n", check_program, what, why);
 }
 
+#ifndef _WIN32
 static inline bool has_zstd(void)
 {
     return system("command -v zstd >/dev/null") == 0;
@@ -233,12 +198,7 @@ static inline void in_child(void (*body)(void *), void *argument)
         _exit(1); /* the child has said why */
     }
 }
-
-static inline void sleep_ms(unsigned milliseconds)
-{
-    struct timespec t = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
-    nanosleep(&t, NULL);
-}
+#endif
 
 /* A fixed sequence (xorshift), so that a test does the same on each run. */
 static inline uint64_t next_random(uint64_t *state)

@@ -95,34 +95,30 @@ static inline void host_forget(host *h)
 }
 
 /* A licence in a line; a key ID that is not stated is the name's file stem. */
-static inline void host_line(FILE *text, const licbak_license *license, bool content)
+static inline void host_line(growing_text *text, const licbak_license *license, bool content)
 {
     const char *slash = strrchr(license->name, '/');
     const char *stem = slash == NULL ? license->name : slash + 1;
     const char *dot = strrchr(stem, '.');
     int stem_length = dot == NULL ? (int)strlen(stem) : (int)(dot - stem);
-    fprintf(text, "%s: key ID %.*s, right %u, modified %lld, %zu bytes", license->name,
-            license->key_id == NULL ? stem_length : 1024, license->key_id == NULL ? stem : license->key_id,
-            (unsigned)license->backup_right, (long long)license->modified, license->content_size);
+    add_text(text, "%s: key ID %.*s, right %u, modified %lld, %zu bytes", license->name,
+             license->key_id == NULL ? stem_length : 1024, license->key_id == NULL ? stem : license->key_id,
+             (unsigned)license->backup_right, (long long)license->modified, license->content_size);
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (size_t i = 0; content && i < license->content_size; i++) {
         hash = (hash ^ license->content[i]) * 0x100000001b3u;
     }
-    fprintf(text, content ? ", %016llx\n" : "\n", (unsigned long long)hash);
+    add_text(text, content ? ", %016llx\n" : "\n", (unsigned long long)hash);
 }
 
 /* What a host has, a line each; with contents, or as a list tells it. The caller frees it. */
 static inline char *host_text(const host *h, bool content)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    CHECK(stream != NULL);
+    growing_text text = empty_text();
     for (size_t i = 0; i < h->count; i++) {
-        host_line(stream, &h->licenses[i], content);
+        host_line(&text, &h->licenses[i], content);
     }
-    CHECK(fclose(stream) == 0);
-    return text;
+    return text.bytes;
 }
 
 static inline licbak_hresult LICBAK_CALL host_list_one(const licbak_license *license, void *context)
@@ -135,13 +131,9 @@ static inline licbak_hresult LICBAK_CALL host_list_one(const licbak_license *lic
 /* What the backup lists, as host_text without contents has it. The caller frees it. */
 static inline char *listed(licbak_restorer *r)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    CHECK(stream != NULL);
-    CHECK_HR(licbak_list_backup(r, host_list_one, stream), LICBAK_S_OK);
-    CHECK(fclose(stream) == 0);
-    return text;
+    growing_text text = empty_text();
+    CHECK_HR(licbak_list_backup(r, host_list_one, &text), LICBAK_S_OK);
+    return text.bytes;
 }
 
 #define CHECK_LISTED(r, host) \

@@ -152,25 +152,23 @@ static void copy_file(const char *from, const char *to)
 
 static void copy_tree(const char *from, const char *to)
 {
-    struct dirent **names;
-    int count = scandir(from, &names, not_dot, by_bytes);
+    folder_names names = {0};
+    CHECK(read_folder(from, &names));
     make_dir(to);
-    CHECK(count >= 0);
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < names.count; i++) {
         char source[PATH_MAX], target[PATH_MAX];
-        struct stat st;
-        CHECK((size_t)snprintf(source, sizeof source, "%s/%s", from, names[i]->d_name) < sizeof source);
-        CHECK((size_t)snprintf(target, sizeof target, "%s/%s", to, names[i]->d_name) < sizeof target);
-        CHECK(lstat(source, &st) == 0);
-        if (S_ISDIR(st.st_mode)) {
+        file_facts facts;
+        CHECK((size_t)snprintf(source, sizeof source, "%s/%s", from, names.all[i]) < sizeof source);
+        CHECK((size_t)snprintf(target, sizeof target, "%s/%s", to, names.all[i]) < sizeof target);
+        CHECK(facts_of(source, &facts));
+        if (facts.kind == A_FOLDER) {
             copy_tree(source, target);
         } else {
             copy_file(source, target);
-            set_modified(target, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+            set_modified(target, facts.seconds, facts.nanoseconds);
         }
-        free(names[i]);
     }
-    free(names);
+    free_names(&names);
 }
 
 /* A database is its file with what stands beside it. */
@@ -248,7 +246,7 @@ static void prepare(const job *j)
 {
     switch (j->changes) {
     case A_BACKUP:
-        check_empty("backups");
+        empty_folder("backups");
         if (j->before != NULL) {
             copy_file("old/licenses.tar.zst", BACKUP);
         }
@@ -260,7 +258,7 @@ static void prepare(const job *j)
         }
         break;
     case A_DATABASE:
-        check_empty("db");
+        empty_folder("db");
         if (j->before != NULL) {
             copy_file(j->before, "db/target.db");
         }
@@ -298,7 +296,7 @@ static char *rows(const char *path)
     plan p = {0};
     traced t;
     make_dir("rows");
-    check_empty("rows");
+    empty_folder("rows");
     const outcome *o = run_job(&saving, 0, &p, &t);
     if (strstr(o->sentence, "it has no table") != NULL) {
         return strdup("");

@@ -293,7 +293,7 @@ static inline licbak_hresult LICBAK_CALL list_one(const licbak_license *license,
 }
 
 /* What a scene without an operation does. */
-static inline licbak_hresult read_backup(licbak_restorer *r, uint32_t flags, FILE *told)
+static inline licbak_hresult read_backup(licbak_restorer *r, uint32_t flags, growing_text *told)
 {
     if (flags != FACTS) {
         return licbak_list_backup(r, list_one, told);
@@ -303,8 +303,8 @@ static inline licbak_hresult read_backup(licbak_restorer *r, uint32_t flags, FIL
     hr = hr < 0 ? hr : licbak_get_backup_info(r, &info);
     if (hr >= 0) {
         memory_is_mine++;
-        fprintf(told, "%s %llu: %llu licences\n", info.id, (unsigned long long)info.generation,
-                (unsigned long long)info.licenses);
+        add_text(told, "%s %llu: %llu licences\n", info.id, (unsigned long long)info.generation,
+                 (unsigned long long)info.licenses);
         memory_is_mine--;
     }
     return hr;

@@ -10,9 +10,6 @@
 
 #include "tree.h"
 
-#include <pthread.h>
-#include <semaphore.h>
-
 #define FOREVER 0xFFFFFFFFu
 
 typedef licbak_hresult(LICBAK_CALL *operation)(licbak_restorer *, uint32_t, licbak_status_callback, void *);
@@ -26,7 +23,7 @@ typedef struct event {
 
 /* Lets a test hold a callback: the callback posts `reached` and waits for `open`. */
 typedef struct gate {
-    sem_t reached, open;
+    semaphore reached, open;
 } gate;
 
 typedef struct recorder recorder;
@@ -43,28 +40,26 @@ struct recorder {
     /* The recorder's own. A test reads them when the operation is over. */
     event *events;
     size_t count, room;
-    pthread_t thread;
+    thread_number thread;
     atomic_bool inside, ended;
     bool failed; /* the callback has returned a failure before END or ERROR */
 };
 
 static inline void gate_init(gate *g)
 {
-    CHECK(sem_init(&g->reached, 0, 0) == 0 && sem_init(&g->open, 0, 0) == 0);
+    CHECK(make_semaphore(&g->reached) && make_semaphore(&g->open));
 }
 
-static inline void wait_for(sem_t *semaphore)
+static inline void wait_for(semaphore *waited)
 {
-    while (sem_wait(semaphore) != 0) {
-        CHECK(errno == EINTR);
-    }
+    CHECK(wait_semaphore(waited));
 }
 
 /* Reactions that several tests use. */
 static inline licbak_hresult hold_at_begin(recorder *rec, const event *e)
 {
     if (e->status == LICBAK_WMT_BACKUPRESTORE_BEGIN) {
-        sem_post(&rec->gate->reached);
+        post_semaphore(&rec->gate->reached);
         wait_for(&rec->gate->open);
     }
     return LICBAK_S_OK;
@@ -118,10 +113,10 @@ static inline void *wait_beside(void *restorer)
 static inline licbak_hresult start_by(operation op, licbak_restorer *r, uint32_t flags, licbak_status_callback callback,
                                       void *context)
 {
-    pthread_t thread;
+    thread waiter;
     licbak_hresult hr = op(r, flags | (calls_in_wait() ? LICBAK_CALL_IN_WAIT : 0), callback, context);
     if (hr == LICBAK_S_OK && calls_in_wait()) {
-        CHECK(pthread_create(&thread, NULL, wait_beside, r) == 0 && pthread_detach(thread) == 0);
+        CHECK(start_thread(&waiter, wait_beside, r) && detach_thread(waiter));
     }
     return hr;
 }
@@ -193,9 +188,9 @@ static inline licbak_hresult LICBAK_CALL record(licbak_status status, licbak_hre
     if (calls_in_wait()) {
         CHECK(waits);
     } else if (rec->count == 0) {
-        rec->thread = pthread_self();
+        rec->thread = this_thread();
     } else if (!rec->on_any_thread) {
-        CHECK(pthread_equal(rec->thread, pthread_self()));
+        CHECK(same_thread(rec->thread, this_thread()));
     }
     if (rec->failed) {
         CHECK_INT(status, LICBAK_WMT_BACKUPRESTORE_END); /* only END comes after a callback's failure */

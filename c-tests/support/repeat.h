@@ -49,22 +49,20 @@ typedef struct watch {
 
 static inline void watch_folder(watch *w, const char *folder)
 {
-    struct dirent **names;
+    folder_names names = {0};
     int number = inotify_add_watch(w->fd, folder, IN_OPEN | IN_ACCESS | IN_ONLYDIR);
     CHECK(number > 0 && number < WATCHED);
     w->folders[number] = strdup(folder);
-    int count = scandir(folder, &names, not_dot, by_bytes);
-    CHECK(count >= 0);
-    for (int i = 0; i < count; i++) {
+    CHECK(read_folder(folder, &names));
+    for (size_t i = 0; i < names.count; i++) {
         char path[PATH_MAX];
-        struct stat st;
-        CHECK((size_t)snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name) < sizeof path);
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        file_facts facts;
+        CHECK((size_t)snprintf(path, sizeof path, "%s/%s", folder, names.all[i]) < sizeof path);
+        if (facts_of(path, &facts) && facts.kind == A_FOLDER) {
             watch_folder(w, path);
         }
-        free(names[i]);
     }
-    free(names);
+    free_names(&names);
 }
 
 static inline watch watch_below(const char *directory)

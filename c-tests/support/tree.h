@@ -5,9 +5,6 @@
 
 #include "check.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-
 /* -- making ---------------------------------------------------------------------------------------------- */
 
 /* Makes a directory and those above it. */
@@ -17,7 +14,7 @@ static inline void make_dir(const char *path)
     for (size_t i = 0; i < sizeof part; i++) {
         part[i] = '\0';
         if (i > 0 && (path[i] == '/' || path[i] == '\0')) {
-            CHECK(mkdir(part, 0755) == 0 || errno == EEXIST);
+            CHECK(make_folder(part));
         }
         if (path[i] == '\0') {
             return;
@@ -36,7 +33,7 @@ static inline void write_file(const char *path, const void *bytes, size_t size)
         snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
         make_dir(parent);
     }
-    FILE *file = fopen(path, "wb");
+    FILE *file = open_file(path, "wb");
     CHECK(file != NULL);
     CHECK(size == 0 || fwrite(bytes, 1, size, file) == size);
     CHECK(fclose(file) == 0);
@@ -63,8 +60,7 @@ static inline void write_noise(const char *path, size_t size, uint64_t seed)
 
 static inline void set_modified(const char *path, int64_t seconds, long nanoseconds)
 {
-    struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, nanoseconds}};
-    CHECK(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK(set_modified_time(path, seconds, nanoseconds));
 }
 
 /* Fills a store with `count` small text licences in three folders, each with a time of its own. */
@@ -85,8 +81,40 @@ static inline void make_store(const char *directory, int count)
 
 static inline void remove_tree(const char *directory)
 {
-    check_empty(directory);
-    CHECK(rmdir(directory) == 0 || errno == ENOENT);
+    empty_folder(directory);
+    CHECK(remove_folder(directory));
+}
+
+/* -- a text that grows ----------------------------------------------------------------------------------- */
+
+typedef struct growing_text {
+    char *bytes;
+    size_t size, room;
+} growing_text;
+
+static inline growing_text empty_text(void)
+{
+    growing_text text = {calloc(1, 1024), 0, 1024};
+    CHECK(text.bytes != NULL);
+    return text;
+}
+
+static inline void add_text(growing_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    CHECK(length >= 0);
+    if (text->size + (size_t)length >= text->room) {
+        text->room = text->room * 2 + (size_t)length;
+        text->bytes = realloc(text->bytes, text->room);
+        CHECK(text->bytes != NULL);
+    }
+    va_start(arguments, format);
+    vsnprintf(text->bytes + text->size, text->room - text->size, format, arguments);
+    va_end(arguments);
+    text->size += (size_t)length;
 }
 
 /* -- reading --------------------------------------------------------------------------------------------- */
@@ -94,16 +122,17 @@ static inline void remove_tree(const char *directory)
 /* Gives a whole file, with a NUL behind it; the caller frees it. */
 static inline uint8_t *read_file(const char *path, size_t *size)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = open_file(path, "rb");
     if (file == NULL) {
         check_fail(__FILE__, __LINE__, "%s: expected to be there, got %s", path, strerror(errno));
     }
-    struct stat st;
-    CHECK(fstat(fileno(file), &st) == 0);
-    uint8_t *bytes = malloc((size_t)st.st_size + 1);
+    CHECK(fseek(file, 0, SEEK_END) == 0);
+    const long length = ftell(file);
+    CHECK(length >= 0 && fseek(file, 0, SEEK_SET) == 0);
+    uint8_t *bytes = malloc((size_t)length + 1);
     CHECK(bytes != NULL);
-    *size = fread(bytes, 1, (size_t)st.st_size, file);
-    CHECK(*size == (size_t)st.st_size);
+    *size = fread(bytes, 1, (size_t)length, file);
+    CHECK(*size == (size_t)length);
     bytes[*size] = '\0';
     fclose(file);
     return bytes;
@@ -121,51 +150,41 @@ static inline bool same_file(const char *left, const char *right)
 
 static inline bool exists(const char *path)
 {
-    struct stat st;
-    return lstat(path, &st) == 0;
+    file_facts facts;
+    return facts_of(path, &facts);
 }
 
 static inline long long size_of(const char *path)
 {
-    struct stat st;
-    CHECK(lstat(path, &st) == 0);
-    return st.st_size;
+    file_facts facts;
+    CHECK(facts_of(path, &facts));
+    return facts.size;
 }
 
+#ifndef _WIN32
 static inline int mode_of(const char *path)
 {
     struct stat st;
     CHECK(lstat(path, &st) == 0);
     return (int)(st.st_mode & 07777);
 }
-
-static inline int not_dot(const struct dirent *entry)
-{
-    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-}
-
-static inline int by_bytes(const struct dirent **left, const struct dirent **right)
-{
-    return strcmp((*left)->d_name, (*right)->d_name);
-}
+#endif
 
 /* The names in a directory, hidden ones too, sorted, with a space between two. */
 static inline const char *entries(const char *directory)
 {
     static char text[65536];
-    struct dirent **names;
-    int count = scandir(directory, &names, not_dot, by_bytes);
-    CHECK(count >= 0);
+    folder_names names = {0};
+    CHECK(read_folder(directory, &names));
     text[0] = '\0';
-    for (int i = 0; i < count; i++) {
-        CHECK(strlen(text) + strlen(names[i]->d_name) + 2 <= sizeof text);
+    for (size_t i = 0; i < names.count; i++) {
+        CHECK(strlen(text) + strlen(names.all[i]) + 2 <= sizeof text);
         if (i > 0) {
             strcat(text, " ");
         }
-        strcat(text, names[i]->d_name);
-        free(names[i]);
+        strcat(text, names.all[i]);
     }
-    free(names);
+    free_names(&names);
     return text;
 }
 
@@ -181,29 +200,26 @@ static inline uint64_t digest(const char *path)
     return hash;
 }
 
-static inline void tree_below(FILE *text, const char *directory, size_t root_length)
+static inline void tree_below(growing_text *text, const char *directory, size_t root_length)
 {
-    struct dirent **names;
-    int count = scandir(directory, &names, not_dot, by_bytes);
-    CHECK(count >= 0);
-    for (int i = 0; i < count; i++) {
+    folder_names names = {0};
+    CHECK(read_folder(directory, &names));
+    for (size_t i = 0; i < names.count; i++) {
         char path[PATH_MAX];
-        struct stat st;
-        CHECK((size_t)snprintf(path, sizeof path, "%s/%s", directory, names[i]->d_name) < sizeof path);
-        CHECK(lstat(path, &st) == 0);
-        if (S_ISDIR(st.st_mode)) {
-            fprintf(text, "%s/\n", path + root_length);
+        file_facts facts;
+        CHECK((size_t)snprintf(path, sizeof path, "%s/%s", directory, names.all[i]) < sizeof path);
+        CHECK(facts_of(path, &facts));
+        if (facts.kind == A_FOLDER) {
+            add_text(text, "%s/\n", path + root_length);
             tree_below(text, path, root_length);
-        } else if (S_ISREG(st.st_mode)) {
-            fprintf(text, "%s: %lld bytes, modified %lld.%09ld, %016llx\n", path + root_length,
-                    (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-                    (unsigned long long)digest(path));
+        } else if (facts.kind == A_FILE) {
+            add_text(text, "%s: %lld bytes, modified %lld.%09ld, %016llx\n", path + root_length, facts.size,
+                     (long long)facts.seconds, facts.nanoseconds, (unsigned long long)digest(path));
         } else {
-            fprintf(text, "%s: special\n", path + root_length);
+            add_text(text, "%s: special\n", path + root_length);
         }
-        free(names[i]);
     }
-    free(names);
+    free_names(&names);
 }
 
 /* Everything below a directory, a line each: name, size, time to the nanosecond, digest. The caller
@@ -211,13 +227,9 @@ static inline void tree_below(FILE *text, const char *directory, size_t root_len
  * them back. */
 static inline char *tree(const char *directory)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    CHECK(stream != NULL);
-    tree_below(stream, directory, strlen(directory) + 1);
-    CHECK(fclose(stream) == 0);
-    return text;
+    growing_text text = empty_text();
+    tree_below(&text, directory, strlen(directory) + 1);
+    return text.bytes;
 }
 
 #define CHECK_SAME_TREE(directory, expected) \
