@@ -50,6 +50,9 @@ c_programs! {
     repeat_origin moves gone
     host_store host_many host_misuse host_inside host_merge
     faults kills powercut cut_disk full memory
+    portable_calls portable_backup portable_restore portable_salvage portable_sqlite
+    portable_host_store portable_in_wait portable_cancel portable_races portable_kills
+    portable_paths portable_windows_names portable_sharing portable_exchange
 }
 
 /// This one opens the library itself, so it must not be linked with it.
