@@ -52,7 +52,7 @@ c_programs! {
     faults kills powercut cut_disk full memory
     portable_calls portable_backup portable_restore portable_salvage portable_sqlite
     portable_host_store portable_in_wait portable_cancel portable_races portable_kills
-    portable_paths portable_windows_names portable_sharing portable_exchange
+    portable_paths portable_windows_names portable_sharing portable_hygiene portable_exchange
 }
 
 /// This one opens the library itself, so it must not be linked with it.

@@ -1,6 +1,6 @@
 /* Backups of a folder: what each flag asks for, what stays, and what is told. */
 #include "../support/frames.h"
-#include "../support/recorder.h"
+#include "../support/host.h"
 
 static licbak_restorer *r;
 static recorder rec;
@@ -16,6 +16,7 @@ static licbak_backup_info info_now(void)
 static void overwrite(void)
 {
     CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK(is_private("backups/licenses.tar.zst"));
     const licbak_backup_info first = info_now();
     CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_NS_E_DRM_BACKUP_EXISTS);
 
@@ -32,6 +33,7 @@ static void overwrite(void)
     CHECK_INT(final_figures(&rec).licenses_gone, 1);
 
     CHECK_HR(run(licbak_backup_licenses, r, LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL, &rec), LICBAK_S_OK);
+    CHECK(is_private("backups/licenses.tar.zst"));
     CHECK_INT(info_now().generation, 3); /* a full one is always made */
     CHECK_TEXT(entries("backups"), "licenses.tar.zst");
     CHECK_HR(run(licbak_verify_backup, r, 0, &rec), LICBAK_S_OK);
@@ -102,6 +104,11 @@ static void failures(void)
     licbak_hresult below = backup("store", "a file/below", 0); /* Windows does not tell why it is not there */
     CHECK(below == LICBAK_HRESULT_ERROR_DIRECTORY || below == LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
     CHECK_HR(backup("a file", "dry", 0), LICBAK_HRESULT_ERROR_DIRECTORY);
+    write_noise("large/licence", MIB * 16 + 1, 1);
+    CHECK_HR(backup("large", "dry", 0), LICBAK_HRESULT_ERROR_FILE_TOO_LARGE);
+    write_noise("large/licence", MIB * 16, 1);
+    CHECK_HR(backup("large", "dry", LICBAK_DRY_RUN), LICBAK_S_OK);
+    remove_tree("large");
     CHECK_HR(verify("empty"), LICBAK_HRESULT_ERROR_FILE_NOT_FOUND);
     CHECK_HR(verify("missing"), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
     CHECK_HR(verify("a file"), LICBAK_NS_E_DRM_BACKUP_CORRUPT);

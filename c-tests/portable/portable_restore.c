@@ -20,6 +20,7 @@ static void into_nothing(void)
     CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
     CHECK_INT(final_figures(&rec).licenses_done, 9);
     CHECK_SAME_TREE("restored", "store"); /* times too, and nothing hidden */
+    CHECK(is_private("restored/key-0000.lic") && is_private("restored/music/key-0001.lic"));
     CHECK_HR(restore("missing/below", "backups", 0), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
     CHECK(!exists("missing"));
 }

@@ -55,6 +55,7 @@ static void made_by_a_restore(void)
         CHECK_HR(restore(names[i], "backups", 0), LICBAK_S_OK);
         file_facts facts;
         CHECK(facts_of(names[i], &facts) && facts.kind == A_FILE);
+        CHECK(is_private(names[i]));
         check_holds(names[i], "store");
     }
     CHECK_TEXT(entries("made"), "x.db x.sqlite x.sqlite3 \xC3\xA9.db"); /* no log, and nothing hidden */

@@ -123,12 +123,37 @@ static void twins(void)
     }
 }
 
+#ifdef _WIN32
+/* What a store has in another case is the same: it is kept, or replaced. */
+static void another_case(void)
+{
+    make_backup("key.lic", NULL);
+    remove_tree("cased");
+    write_text("cased/KEY.lic", "in use");
+    CHECK_HR(restore("cased", "backups", 0), LICBAK_S_OK);
+    CHECK_TEXT(entries("cased"), "0 KEY.lic");
+    CHECK_INT(size_of("cased/key.lic"), 6);
+    CHECK_HR(restore("cased", "backups", LICBAK_RESTORE_OVERWRITE), LICBAK_S_OK);
+    CHECK_INT(size_of("cased/KEY.lic"), 7);
+
+    make_backup("Folder/a.lic", "folder/b.lic");
+    remove_tree("cased");
+    write_text("cased/FOLDER/c.lic", "in use");
+    CHECK_HR(restore("cased", "backups", 0), LICBAK_S_OK);
+    CHECK_TEXT(entries("cased"), "0 FOLDER");
+    CHECK_TEXT(entries("cased/FOLDER"), "a.lic b.lic c.lic");
+}
+#endif
+
 int main(void)
 {
     begin("portable_windows_names");
     unkeepable();
     keepable();
     twins();
+#ifdef _WIN32
+    another_case();
+#endif
     forget(&rec);
     return finish();
 }

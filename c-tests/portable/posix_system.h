@@ -62,6 +62,13 @@ static inline bool set_read_only(const char *path, bool read_only)
     return chmod(path, read_only ? 0400 : 0600) == 0;
 }
 
+/* Whether nobody but its owner can read a file. */
+static inline bool is_private(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (st.st_mode & 077) == 0;
+}
+
 typedef struct folder_reader {
     DIR *directory;
 } folder_reader;
@@ -185,6 +192,31 @@ static inline bool kill_process(process killed)
 static inline void die_after(unsigned seconds)
 {
     alarm(seconds);
+}
+
+/* How many entries a folder has that the system makes; 0 where it makes none. */
+static inline long count_entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    long count = 0;
+    while (directory != NULL && readdir(directory) != NULL) {
+        count++;
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    return count;
+}
+
+/* What this process has open, in files and other objects of the system. */
+static inline long open_handles(void)
+{
+    return count_entries("/proc/self/fd");
+}
+
+static inline long running_threads(void)
+{
+    return count_entries("/proc/self/task");
 }
 
 /* -- threads --------------------------------------------------------------------------------------------- */

@@ -6,9 +6,11 @@
 #define NOMINMAX
 #include <windows.h>
 
+#include <aclapi.h>
 #include <fcntl.h>
 #include <io.h>
 #include <process.h>
+#include <tlhelp32.h>
 #include <wchar.h>
 
 #undef PATH_MAX /* 260 */
@@ -127,6 +129,30 @@ static inline bool set_read_only(const char *path, bool read_only)
 {
     wchar_t wide[WIDE_PATH_MAX];
     return SetFileAttributesW(wide_path(path, wide), read_only ? FILE_ATTRIBUTE_READONLY : FILE_ATTRIBUTE_NORMAL);
+}
+
+/* No group that others are in may do anything. */
+static inline bool is_private(const char *path)
+{
+    static const WELL_KNOWN_SID_TYPE groups[] = {WinWorldSid, WinBuiltinUsersSid, WinAuthenticatedUserSid,
+                                                 WinBuiltinGuestsSid, WinAnonymousSid, WinNetworkSid};
+    wchar_t wide[WIDE_PATH_MAX];
+    ACL *list = NULL;
+    void *descriptor = NULL, *entry;
+    if (GetNamedSecurityInfoW(wide_path(path, wide), SE_FILE_OBJECT, DACL_SECURITY_INFORMATION, NULL, NULL, &list, NULL,
+                              &descriptor) != ERROR_SUCCESS) {
+        return false;
+    }
+    bool is_private = list != NULL;
+    for (DWORD i = 0; list != NULL && GetAce(list, i, &entry); i++) {
+        ACCESS_ALLOWED_ACE *ace = entry;
+        for (size_t group = 0; group < sizeof groups / sizeof groups[0]; group++) {
+            is_private = is_private && (ace->Header.AceType != ACCESS_ALLOWED_ACE_TYPE || ace->Mask == 0 ||
+                                        !IsWellKnownSid(&ace->SidStart, groups[group]));
+        }
+    }
+    LocalFree(descriptor);
+    return is_private;
 }
 
 typedef struct folder_reader {
@@ -311,6 +337,29 @@ static inline void die_after(unsigned seconds)
     if (watch != NULL) {
         CloseHandle(watch);
     }
+}
+
+/* Each that there may be is looked at. (Wine does not count them.) */
+static inline long open_handles(void)
+{
+    long count = 0;
+    for (uintptr_t value = 4; value < 16384; value += 4) {
+        DWORD flags;
+        count += GetHandleInformation((HANDLE)value, &flags) != 0;
+    }
+    return count;
+}
+
+static inline long running_threads(void)
+{
+    HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    THREADENTRY32 entry = {.dwSize = sizeof entry};
+    long count = 0;
+    for (BOOL more = Thread32First(all, &entry); more; more = Thread32Next(all, &entry)) {
+        count += entry.th32OwnerProcessID == GetCurrentProcessId();
+    }
+    CloseHandle(all);
+    return count;
 }
 
 /* -- threads --------------------------------------------------------------------------------------------- */
