@@ -8,7 +8,8 @@
 # taken that `cargo test --test c` has installed. Prints what each program says, and at the end how
 # many have passed. What this machine lacks is named and skipped.
 #
-# From the environment: CC (MinGW's), WINE, CARGO_TARGET_DIR; ONLY, a word in the names of the programs to run.
+# From the environment: WINDOWS_CC, WINE, WINEPREFIX, CARGO_TARGET_DIR, and ONLY: a word in the names
+# of the programs to run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 1 ] || {
@@ -30,15 +31,15 @@ first_of() {
         fi
     done
 }
-CC=${CC:-$(first_of x86_64-w64-mingw32-gcc-posix x86_64-w64-mingw32-gcc)}
+CC=${WINDOWS_CC:-$(first_of x86_64-w64-mingw32-gcc-posix x86_64-w64-mingw32-gcc)}
 WINE=${WINE:-$(first_of wine64 wine /usr/lib/wine/wine64)}
 if [ -z "$CC" ] || [ -z "$WINE" ]; then
-    echo "windows: skipped: programs for Windows (no ${CC:+Wine}${CC:-MinGW})"
+    echo "windows: skipped: programs for Windows (no MinGW, or no Wine)"
     exit 0
 fi
 
 # Names of files are UTF-8 for Wine where the locale says so. It needs no display and no browser.
-export LC_ALL=C.UTF-8 WINEPREFIX="$place/wine" WINEDEBUG=-all DISPLAY=
+export LC_ALL=C.UTF-8 WINEPREFIX="${WINEPREFIX:-$place/wine}" WINEDEBUG=-all DISPLAY=
 export WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe=d'
 [ -d "$WINEPREFIX" ] || timeout 300 "$WINE" wineboot --init >/dev/null 2>&1 </dev/null || true
 
