@@ -1,29 +1,25 @@
 /* licbak: back up licence files, restore, verify and list them, from the command line.
  *
- * A whole program that uses only the public header (C11 and POSIX). The commands and the command
- * line are here, the display of an operation is in licbak_show.c, and what is read from a backup
- * without an operation is in licbak_list.c.
+ * A whole program that uses only the public header (C11). The commands and the command line are
+ * here, the display of an operation is in licbak_show.c, what is read from a backup without an
+ * operation is in licbak_list.c, and what the system does, POSIX or Windows, in licbak_system.c.
  * The main thread starts an operation and waits. Only the status callback writes during an
  * operation, so that two threads never draw. Results go to stdout; progress, events and errors go
  * to stderr.
  *
  *     cc licbak*.c -o licbak $(pkg-config --cflags --libs licbak)
  */
-#define _POSIX_C_SOURCE 200809L
-
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <licbak.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "licbak_list.h"
 #include "licbak_show.h"
+#include "licbak_system.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 
@@ -73,32 +69,12 @@ static void fail(struct errand *errand, licbak_hresult hr)
 
 /* ---- Running an operation ------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-/* The first signal asks for a clean end. SA_RESETHAND lets the second signal kill the program. */
-static void catch_signal(int number)
-{
-    struct sigaction action, before;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
-    sigemptyset(&action.sa_mask);
-    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
-}
-
 static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
 {
-    enum { wake_ms = 100 }; /* how long a signal may go unseen */
+    enum { wake_ms = 100 }; /* how long an interrupt may go unseen */
     licbak_hresult hr, outcome;
     while ((hr = licbak_wait(restorer, wake_ms, &outcome)) == LICBAK_S_FALSE)
-        if (interrupted)
+        if (was_interrupted())
             licbak_cancel(restorer);
     return hr < 0 ? hr : outcome;
 }
@@ -176,10 +152,9 @@ static void set_property(struct errand *errand, const char *name, licbak_datatyp
                                                        : licbak_hresult_message(errand->hr));
 }
 
-/* As BINARY a path is the system's own bytes, which need not be UTF-8. */
 static void set_path(struct errand *errand, const char *name, const char *path)
 {
-    set_property(errand, name, LICBAK_WMT_TYPE_BINARY, path, strlen(path),
+    set_property(errand, name, path_type, path, strlen(path),
                  "A path must have at most 32,768 bytes and no \"://\".");
 }
 
@@ -214,8 +189,7 @@ static void run_operation(struct errand *errand, const struct command *command,
     struct show show = begin_show(command->working, (given & QUIET) != 0);
     if (errand->hr < 0)
         return;
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
+    catch_interrupts();
     licbak_hresult hr = start(errand->restorer, command, arguments, &show);
     if (hr >= 0)
         hr = wait_or_cancel(errand->restorer);
@@ -419,24 +393,15 @@ static int run_word(const char *word, char **rest)
     return print_help(stderr, EXIT_USAGE);
 }
 
-/* Opens the standard streams that the caller has closed. Else the backup file could get the number
- * of such a stream, and the words of this program would be written into the backup. Writing to
- * these streams fails, as writing to a closed stream does. */
-static void occupy_standard_streams(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDONLY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    close(fd);
-}
-
 int main(int argc, char **argv)
 {
-    occupy_standard_streams();
-    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* whole lines, also if other programs write there */
-    const int exit_code =
-        argc < 2 ? print_help(stderr, EXIT_USAGE) : run_word(argv[1], argv + 2);
+    (void)argc;
+    if ((argv = begin_process(argv)) == NULL) {
+        fputs("licbak: there is no memory for the command line\n", stderr);
+        return EXIT_FAILED;
+    }
+    const bool has_words = argv[0] != NULL && argv[1] != NULL;
+    const int exit_code = has_words ? run_word(argv[1], argv + 2) : print_help(stderr, EXIT_USAGE);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return exit_code;
     perror("licbak: can't write the output");

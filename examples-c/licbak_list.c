@@ -1,8 +1,6 @@
 /* The list of a backup and the facts about it, see licbak_list.h. Rows of a list are printed as they
  * come, however many there are. Its columns are as wide as most licences need; a longer key ID only
  * moves the name to the right. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "licbak_list.h"
 
 #include <inttypes.h>
@@ -11,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "licbak_show.h"
+#include "licbak_system.h"
 
 /* The words are the same as in the licenses.jsonl of a backup. */
 
@@ -42,7 +40,7 @@ static const char *right_word(uint32_t right)
 static void gather_rows(void)
 {
     static char rows[1 << 16];
-    if (!isatty(STDOUT_FILENO))
+    if (!is_terminal(stdout))
         setvbuf(stdout, rows, _IOFBF, sizeof rows);
 }
 
@@ -59,8 +57,7 @@ static bool find_moment(int64_t time, struct moment *at)
 {
     enum { second = 1000000000 };
     at->nanoseconds = (int)((time % second + second) % second);
-    const time_t seconds = (time_t)((time - at->nanoseconds) / second);
-    return time != 0 && gmtime_r(&seconds, &at->utc) != NULL;
+    return time != 0 && find_utc((time - at->nanoseconds) / second, &at->utc);
 }
 
 /* ---- Columns -------------------------------------------------------------------------- */
@@ -126,7 +123,7 @@ static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void 
 licbak_hresult list_columns(licbak_restorer *restorer)
 {
     gather_rows();
-    if (isatty(STDOUT_FILENO)) /* a pipe gets only licences */
+    if (is_terminal(stdout)) /* a pipe gets only licences */
         printf("%-6s  %-8s  %8s  %-*s  %s\n", "FORMAT", "RIGHT", "SIZE", key_id_width, "KEY ID",
                "NAME");
     return licbak_list_backup(restorer, print_row, NULL);

@@ -1,13 +1,10 @@
 /* The display of an operation; see licbak_show.h. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "licbak_show.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
+
+#include "licbak_system.h"
 
 /* ---- Words and numbers ---------------------------------------------------------------- */
 
@@ -76,27 +73,22 @@ static const char *format_bytes(uint64_t bytes, char text[16])
 
 /* ---- The bar, or lines for a log ------------------------------------------------------- */
 
-static bool stderr_has_cursor(void)
-{
-    const char *terminal = getenv("TERM");
-    return isatty(STDERR_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
-}
-
 struct show begin_show(const char *working, bool quiet)
 {
     return (struct show){.working = working, .quiet = quiet, .has_cursor = stderr_has_cursor()};
-}
-
-static int terminal_columns(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 static void clear_bar(const struct show *show)
 {
     if (show->has_cursor && !show->quiet)
         fputs("\r\033[K", stderr);
+    fflush(stderr);
+}
+
+/* Not every system has streams that write whole lines. */
+static void end_line(void)
+{
+    fputc('\n', stderr);
     fflush(stderr);
 }
 
@@ -134,7 +126,7 @@ static void draw_bar(const struct show *show)
     enum { widest = 40, narrowest = 8 };
     static const char full[] = "########################################";
     static const char empty[] = "----------------------------------------";
-    const int columns = terminal_columns() - 1; /* a line that fills the last column might wrap */
+    const int columns = stderr_columns() - 1; /* a line that fills the last column might wrap */
     char text[128], bar[128] = "", line[384];
     describe_progress(&show->progress, text, sizeof text);
     int width = columns - (int)(strlen(phase_name(show)) + strlen(text) + strlen(" [] "));
@@ -159,7 +151,7 @@ static void tell_phase(struct show *show)
     if (show->progress.licenses_total > 0)
         fprintf(stderr, ": %" PRIu64 " %s", show->progress.licenses_total,
                 licenses_word(show->progress.licenses_total));
-    fputc('\n', stderr);
+    end_line();
 }
 
 static void take_progress(struct show *show, const uint8_t *value, size_t size)
@@ -191,7 +183,7 @@ static void tell_event(struct show *show, licbak_status status, const uint8_t *v
     clear_bar(show);
     fprintf(stderr, "%s: ", event_name(status));
     put_safely(stderr, (const char *)value);
-    fputc('\n', stderr);
+    end_line();
 }
 
 licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,

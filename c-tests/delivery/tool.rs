@@ -119,12 +119,10 @@ fn main_job() {
 /// What of the old backup is gone: nothing, one, several, or it can't be told.
 #[test]
 fn summary() {
-    let show = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-c/licbak_show.c");
-    let program = build(
-        "cc",
-        "tool_summary.c",
-        &["-std=c11", show.to_str().unwrap()],
-    );
+    let parts = ["licbak_show.c", "licbak_system.c"];
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples-c");
+    let parts = parts.map(|part| examples.join(part).display().to_string());
+    let program = build("cc", "tool_summary.c", &["-std=c11", &parts[0], &parts[1]]);
     let text = expect(&mut Command::new(&program));
     let rest = "of the old backup";
     let sentences = [

@@ -1,0 +1,32 @@
+/* What the tool asks of its system, which is POSIX or Windows. */
+#ifndef LICBAK_SYSTEM_H
+#define LICBAK_SYSTEM_H
+
+#include <licbak.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+
+/* The type of a property that holds a path as it came from the command line. */
+extern const licbak_datatype path_type;
+
+/* Makes the standard streams ready, and gives the words of the command line; NULL without memory. */
+char **begin_process(char **argv);
+
+/* Asks that Ctrl-C, or the system's request to end, only raises a flag. The second time it ends the
+ * process. */
+void catch_interrupts(void);
+
+bool was_interrupted(void);
+
+bool is_terminal(FILE *stream);
+
+/* Says whether what stands on stderr can be drawn anew. */
+bool stderr_has_cursor(void);
+
+int stderr_columns(void);
+
+/* Takes seconds since 1970 apart. Gives false if the system can't. */
+bool find_utc(int64_t seconds, struct tm *utc);
+
+#endif
