@@ -77,7 +77,6 @@
 // -- the system's types ---------------------------------------------------------------------------
 
 #if defined(_WIN32)
-#include <cwchar>
 #include <unknwn.h>
 
 #include <nserror.h>
@@ -451,8 +450,18 @@ inline HRESULT set_common_store(licbak_restorer *handle) noexcept
     if (store_path != nullptr)
         return licbak_set_prop_string(handle, "StorePath", store_path);
 #if defined(_WIN32)
-    const wchar_t *path = _wgetenv(L"LICBAK_STORE_PATH");
-    const std::size_t size = path != nullptr ? std::wcslen(path) * sizeof *path : 0;
+    // The process's own variable, of which each C library has a copy.
+    array<WCHAR> text;
+    DWORD room = 0, units = 0;
+    do {
+        room = units + 1;
+        text = make_array<WCHAR>(room);
+        if (text == nullptr)
+            return E_OUTOFMEMORY;
+        units = GetEnvironmentVariableW(L"LICBAK_STORE_PATH", text.get(), room);
+    } while (units >= room); // it tells how many there are
+    const std::size_t size = units * sizeof(WCHAR);
+    const WCHAR *path = text.get();
 #else
     const char *path = std::getenv("LICBAK_STORE_PATH");
     const std::size_t size = path != nullptr ? std::strlen(path) : 0;
