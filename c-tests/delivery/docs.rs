@@ -282,6 +282,27 @@ fn windows_media_format_sdk_client() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// The program in Pascal on the page for Windows, which runs here, too.
+#[test]
+fn windows_pascal() {
+    if !has("fpc") {
+        return skip("the program in Pascal", "no fpc");
+    }
+    let place = scratch();
+    let page = read(&project().join("docs/windows.md"));
+    fs::write(place.join("backup.pas"), quoted(&page, "pascal")).unwrap();
+    let mut fpc = Command::new("fpc");
+    fpc.arg(format!("-Fl{}", stage().join("lib").display()));
+    expect(fpc.arg("backup.pas").current_dir(&place));
+    let mut backup = Command::new(place.join("backup"));
+    backup.env("LD_LIBRARY_PATH", stage().join("lib"));
+    let text = expect(backup.arg(licenses()).arg(&place));
+    assert_eq!(text.matches("left out: ").count(), DENIED.len(), "{text}");
+    assert!(text.ends_with("LICBAK_S_OK\n"), "{text}");
+    assert!(place.join("licenses.tar.zst").is_file());
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// What a text has of names that licbak could have.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
