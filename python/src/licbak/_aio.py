@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import weakref
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -169,6 +170,8 @@ class AsyncRestorer(BaseRestorer):
     def _descriptor_for(self, loop: asyncio.AbstractEventLoop) -> Optional[int]:
         # The program's own functions may take long: the loop must not wait for them.
         if self._hosts or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+            return None
+        if os.name == "nt":  # where a loop polls sockets, and the library has an event
             return None
         return _c.wait_descriptor(self._handle)
 

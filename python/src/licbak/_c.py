@@ -175,16 +175,22 @@ class Store(ctypes.Structure):
     )
 
 
+if os.name == "nt":
+    _BUNDLED = _SYSTEMS = "licbak.dll"
+else:
+    _BUNDLED, _SYSTEMS = "liblicbak.so", f"liblicbak.so.{ABI_VERSION}"
+
+
 def _load() -> ctypes.CDLL:
     """The library in the wheel, else the one that LICBAK_LIBRARY names, else the system's."""
-    bundled = Path(__file__).with_name("liblicbak.so")
+    bundled = Path(__file__).with_name(_BUNDLED)
     path = str(bundled) if bundled.exists() else os.environ.get("LICBAK_LIBRARY")
     try:
-        library = ctypes.CDLL(path or f"liblicbak.so.{ABI_VERSION}")
+        library = ctypes.CDLL(path or _SYSTEMS)
     except OSError as error:
         raise ImportError(
             f"licbak's library can't be loaded: {error}. Install a wheel of this package, or set "
-            "LICBAK_LIBRARY to the path of liblicbak.so."
+            f"LICBAK_LIBRARY to the path of {_BUNDLED}."
         ) from error
     if not hasattr(library, "licbak_abi_version"):
         raise ImportError(

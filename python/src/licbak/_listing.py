@@ -21,7 +21,8 @@ _AHEAD = 4
 # The listings whose threads run; each thread adds and removes its own. The library gets the keys,
 # and calls a function that is never freed.
 _listings: dict[int, Listing] = {}
-os.register_at_fork(after_in_child=_listings.clear)  # their threads stay in the parent
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_listings.clear)  # their threads stay in the parent
 
 closing: set[int] = set()
 """The restorers that are about to be destroyed. No list of such a restorer may begin."""

@@ -22,7 +22,8 @@ ProgressCallback = Callable[[Progress], object]
 # operation that is gone never reaches another one.
 _running: dict[int, Operation] = {}
 _keys = itertools.count(1)
-os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
 
 
 class Operation:

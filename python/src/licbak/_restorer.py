@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
+def _path_value(path: Path) -> bytes:
+    """A path as the value of a property of type BINARY: as its system keeps it."""
+    if os.name == "nt":
+        return os.fsdecode(path).encode("utf-16-le", "surrogatepass")
+    return os.fsencode(path)
+
+
 class BaseRestorer:
     """The common part of restorers: their settings, `cancel`, and a handle that is freed."""
 
@@ -124,7 +131,7 @@ class BaseRestorer:
         check_call(self._handle, host.set_on(self._handle))
 
     def _set_path(self, name: str, path: Path) -> None:
-        self._set(name, Datatype.WMT_TYPE_BINARY, os.fsencode(path), path)
+        self._set(name, Datatype.WMT_TYPE_BINARY, _path_value(path), path)
 
     def _set_number(self, name: str, number: int) -> None:
         try:
