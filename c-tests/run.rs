@@ -389,6 +389,45 @@ fn closing_line() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// That of a platform's script in .ci.
+#[test]
+fn closing_line_of_a_platform() {
+    let place = scratch();
+    let log = place.join("log");
+    let said = "windows: skipped: CMake (not installed)\nwindows: 12 checks passed\n";
+    let cases = [
+        (
+            format!("{said}portable_paths: 5 checks passed\nexit status 0\n"),
+            0,
+            "Windows: 2 programs with 17 checks passed, 1 skipped: windows: CMake (not installed)",
+        ),
+        (
+            format!("{said}portable_paths.c:5: not so\nexit status 3\n"),
+            3,
+            "Windows: FAILED, 1 programs with 12 checks passed, 1 skipped: windows: CMake (not installed)",
+        ),
+        (
+            "exit status 0\n".to_owned(),
+            1,
+            "Windows: 0 programs with 0 checks passed, 0 skipped",
+        ),
+        (
+            "windows: 12 checks passed\n".to_owned(), // it was cut
+            1,
+            "Windows: FAILED, 1 programs with 12 checks passed, 0 skipped",
+        ),
+    ];
+    for (text, code, closing) in cases {
+        fs::write(&log, &text).unwrap();
+        let mut awk = Command::new("awk");
+        awk.args(["-v", "what=Windows", "-f"]);
+        let (status, output) = run(awk.arg(source("closing_platform.awk")).arg(&log));
+        assert_eq!(output, format!("{closing}\n"));
+        assert_eq!(status.code(), Some(code));
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
 // -- planted bugs
 
 /// Each can still be put into the sources; that a suite catches it shows planted.sh.
