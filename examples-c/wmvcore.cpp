@@ -8,16 +8,7 @@
 //         $(pkg-config --static --cflags --libs licbak)
 #include <licbak_wm.hpp>
 
-// A thread of the library may still have something to do after the program has unloaded the DLL.
-static bool stays_loaded()
-{
-    HMODULE here;
-    return GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                              reinterpret_cast<LPCWSTR>(&stays_loaded), &here) != 0;
-}
-
 extern "C" HRESULT STDMETHODCALLTYPE create_for_wmvcore(IUnknown *callback, IWMLicenseBackup **backup)
 {
-    static const bool stays = stays_loaded();
-    return stays ? licbak::wm::create_backup_restorer(callback, backup) : E_UNEXPECTED;
+    return licbak::wm::create_backup_restorer(callback, backup);
 }
