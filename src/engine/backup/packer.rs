@@ -189,6 +189,7 @@ impl Packing<'_> {
         if self.take_settled(name, &file)? {
             return Ok(());
         }
+        let mut attempts = Attempts::default();
         loop {
             self.reader.operation.check()?;
             let seen = match file.look()? {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::options::Options;
 use super::report;
@@ -11,11 +10,10 @@ use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
 use crate::engine::operation::progress::{Counting as _, Phase};
 use crate::engine::reading::check::{Selection, Visitor, Walk};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Result};
 use crate::license::name;
-use crate::store::directory::TICK;
+use crate::store::Placed;
 use crate::store::directory::restore::{Cursor, Published, Restore};
-use crate::store::{PATIENCE, Placed};
 
 /// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_directory(
@@ -90,22 +88,9 @@ impl Visitor for Placing {
     type Found = Placed;
 
     fn visit(&self, cursor: &mut Cursor, license: &Expected, content: &[u8]) -> Result<Placed> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let placed = self
-                .store
-                .place(cursor, &license.name, content, license.modified);
-            match placed {
-                // The store's version is in use.
-                Err(error)
-                    if error.outcome == Outcome::SharingViolation && Instant::now() < until =>
-                {
-                    self.operation.check()?;
-                    std::thread::sleep(TICK);
-                }
-                placed => return placed,
-            }
-        }
+        let (name, go_on) = (&license.name, || self.operation.check());
+        self.store
+            .place(cursor, name, content, license.modified, &go_on)
     }
 }
 

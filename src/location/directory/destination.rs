@@ -12,6 +12,9 @@ use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock};
 /// The time that is waited for another backup that is about to appear in the directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The name of a lock, where the system locks no folder.
+pub(super) const LOCK: &str = ".licenses.tar.zst.lock";
+
 /// The part of a hidden name before its digits.
 pub(super) const HIDDEN: &str = ".licenses.tar.zst.";
 
@@ -57,7 +60,7 @@ impl Destination {
         let failed = |errno| self.error("write the backup", errno);
         let directory = self.directory.folder("").map_err(failed)?;
         let until = Instant::now() + PATIENCE;
-        while directory.try_lock().map_err(failed)? == Lock::Others {
+        while directory.try_lock_by(LOCK).map_err(failed)? == Lock::Others {
             if Instant::now() >= until {
                 let doing = format!("replace the backup in '{}'", self.path.display());
                 let reason = "its directory is locked";
@@ -119,7 +122,7 @@ impl Destination {
     /// has the backup's name. False: the name is that of a link, or of nothing.
     pub fn keeps(&self, file: &File) -> Result<bool> {
         let failed = |errno| self.error("keep the backup", errno);
-        file.keep_private().map_err(failed)?;
+        file.make_private().map_err(failed)?;
         file.sync().map_err(failed)?;
         let locked = self.lock()?;
         let there = match (locked.facts_of(FILE), &self.replaces) {

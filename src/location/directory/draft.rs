@@ -90,9 +90,8 @@ impl Draft<'_> {
             (errno, _) => failed(errno),
         })?;
         self.name = Name::None;
-        target
-            .directory
-            .sync()
+        self.file
+            .sync_name(&target.directory)
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
                 if !has_replaced && target.is_still(FILE, &self.file) {
@@ -199,6 +198,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use super::super::destination::LOCK;
     use super::super::existing::{hold, is_taken};
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
@@ -303,7 +303,7 @@ mod tests {
         std::fs::write(path.join(FILE), "old").unwrap();
         let target = over(&path).unwrap();
         let locked = Dir::open(&AnchoredPath::now(&path)).unwrap();
-        assert_eq!(locked.try_lock(), Ok(Lock::Ours));
+        assert_eq!(locked.try_lock_by(LOCK), Ok(Lock::Ours));
         let publishing = std::thread::scope(|scope| {
             let publishing = scope.spawn(|| publish(Draft::begin(&target).unwrap()));
             std::thread::sleep(Duration::from_millis(50));

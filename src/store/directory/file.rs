@@ -69,8 +69,8 @@ impl<'b> FileEntry<'b> {
     /// Gives the file's facts, without opening it. A backup is no licence, even if its facts are
     /// unchanged, and has none.
     pub fn facts(&self) -> Result<Facts, Errno> {
-        match self.folder.facts_of(name::split(self.name).1) {
-            Ok(facts) if self.listing.backups.has(facts.identity) => Err(Errno::NOENT),
+        match self.folder.facts_at_rest(name::split(self.name).1) {
+            Ok(facts) if self.listing.backups.has(&facts) => Err(Errno::NOENT),
             facts => facts,
         }
     }
@@ -109,7 +109,7 @@ impl OpenFile<'_> {
         asked.at = before;
         let facts = asked.facts;
         let is_whole = read < content.len() && facts.size == read as u64;
-        let is_license = facts.kind == Kind::File && !self.listing.backups.has(facts.identity);
+        let is_license = facts.kind == Kind::File && !self.listing.backups.has(&facts);
         let has_settled = has_run && self.listing.has_settled(&asked);
         let seen = Seen {
             facts,
@@ -132,7 +132,7 @@ impl OpenFile<'_> {
         if facts.kind != Kind::File {
             return Ok(Sight::Other(IS_OTHER));
         }
-        if self.listing.backups.has(facts.identity) {
+        if self.listing.backups.has(&facts) {
             return Ok(Sight::Backup(facts.identity));
         }
         // A writer at this very moment would leave no trace in the times, and be busy for a while.

@@ -1,9 +1,13 @@
 //! Restores into a directory: all licences are written beside the store's own first, in one hidden
 //! folder, and moved into their places once the whole backup is found right.
 
+use std::time::Instant;
+
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
+use crate::store::directory::listing::TICK;
+use crate::store::patience::PATIENCE;
 use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
@@ -93,13 +97,15 @@ impl Restore {
     }
 
     /// Compares the licence with the store's file of its name, and writes it beside the store where
-    /// it is to be restored. Any thread may call this, each with its own cursor.
+    /// it is to be restored. A file of the store that is in use is waited for, which `go_on` may end.
+    /// Any thread may call this, each with its own cursor.
     pub fn place(
         &self,
         cursor: &mut Cursor,
         name: &str,
         content: &[u8],
         modified: i64,
+        go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Placed> {
         let (folder, file) = name::split(name);
         if cursor.folder.as_deref() != Some(folder) {
@@ -111,8 +117,16 @@ impl Restore {
         let existing = match &cursor.store {
             None => None,
             Some(directory) => {
-                let found = compare(directory, file, content, &mut cursor.content);
-                found.map_err(|errno| self.read_error(name, errno))?
+                let until = Instant::now() + PATIENCE;
+                loop {
+                    match compare(directory, file, content, &mut cursor.content) {
+                        Err(Errno::WOULDBLOCK | Errno::TXTBSY) if Instant::now() < until => {
+                            go_on()?;
+                            std::thread::sleep(TICK);
+                        }
+                        found => break found.map_err(|errno| self.read_error(name, errno))?,
+                    }
+                }
             }
         };
         let (is_same, old) = match existing {
@@ -209,6 +223,15 @@ impl Restore {
                             folders.try_reserve(1)?;
                             folders.push(whole);
                         }
+                        // Something in it is open, and keeps it from being moved as a whole.
+                        Err(Errno::TXTBSY) => {
+                            let made = into.make_folder(&name);
+                            made.map_err(|errno| {
+                                self.write_error("make the folder", &whole, errno)
+                            })?;
+                            folders.try_reserve(1)?;
+                            folders.push(whole);
+                        }
                         Err(errno) => {
                             return Err(self.write_error("make the folder", &whole, errno));
                         }
@@ -225,6 +248,7 @@ impl Restore {
                     },
                 )?;
             }
+            into.hand_over().map_err(failed)?;
         }
         Ok(())
     }

@@ -327,6 +327,11 @@ impl Dir {
         rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
     }
 
+    /// Gives the facts of the file `name`, of which the times tell each write at once.
+    pub fn facts_at_rest(&self, name: &str) -> Result<Facts, Errno> {
+        self.facts_of(name)
+    }
+
     /// Calls `visit` with the name, the kind and the inode of everything in the folder except `.`
     /// and `..`. Not every file system lists the inode that the file has.
     pub fn entries<E: From<Errno>>(
@@ -380,6 +385,11 @@ impl Dir {
         retry_on_intr(|| rustix::fs::fsync(&self.0))
     }
 
+    /// Does nothing: [`Dir::sync_file_system`] finds all names.
+    pub fn hand_over(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// Brings the whole file system that the folder is on to the disk.
     pub fn sync_file_system(&self) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::syncfs(&self.0))
@@ -388,6 +398,11 @@ impl Dir {
     /// Locks the folder for this descriptor alone, unless another holds it.
     pub fn try_lock(&self) -> Result<Lock, Errno> {
         lock(&self.0)
+    }
+
+    /// Locks the folder as [`Dir::try_lock`] does. Other systems need a file with a `name` for it.
+    pub fn try_lock_by(&self, _: &str) -> Result<Lock, Errno> {
+        self.try_lock()
     }
 }
 
@@ -564,6 +579,16 @@ impl File {
             Some(rustix::process::Uid::from_raw(user)),
             Some(rustix::process::Gid::from_raw(group)),
         )
+    }
+
+    /// Makes a file that was there before its owner's alone.
+    pub fn make_private(&self) -> Result<(), Errno> {
+        self.keep_private()
+    }
+
+    /// Brings the file's name in `folder` to the disk.
+    pub fn sync_name(&self, folder: &Dir) -> Result<(), Errno> {
+        folder.sync()
     }
 
     /// Locks the file for this descriptor alone, unless another holds it.

@@ -11,7 +11,7 @@ use windows_sys::Win32::Foundation as system;
 pub struct Errno(u32);
 
 /// The errors that others mean too.
-const SAME: [(Errno, &[u32]); 12] = [
+const SAME: [(Errno, &[u32]); 13] = [
     (
         Errno::NOENT,
         &[
@@ -20,6 +20,13 @@ const SAME: [(Errno, &[u32]); 12] = [
             system::ERROR_BAD_NETPATH,
             system::ERROR_BAD_NET_NAME,
             system::ERROR_DELETE_PENDING,
+        ],
+    ),
+    (
+        Errno::ACCESS,
+        &[
+            system::ERROR_NETWORK_ACCESS_DENIED,
+            system::ERROR_LOGON_FAILURE,
         ],
     ),
     (Errno::EXIST, &[system::ERROR_FILE_EXISTS]),
@@ -70,7 +77,12 @@ const SAME: [(Errno, &[u32]); 12] = [
     ),
     (
         Errno::STALE,
-        &[system::ERROR_NETNAME_DELETED, system::ERROR_UNEXP_NET_ERR],
+        &[
+            system::ERROR_NETNAME_DELETED,
+            system::ERROR_UNEXP_NET_ERR,
+            system::ERROR_SEM_TIMEOUT,
+            system::ERROR_NETWORK_UNREACHABLE,
+        ],
     ),
 ];
 

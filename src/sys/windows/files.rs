@@ -4,19 +4,21 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_CREATE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_REPARSE_POINT,
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN,
+    FILE_OPEN_IF, FILE_OPEN_REPARSE_POINT,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_HIDDEN,
     FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_REPARSE_POINT,
     FILE_ATTRIBUTE_SYSTEM, FILE_BASIC_INFO, FILE_GENERIC_READ, FILE_GENERIC_WRITE,
-    FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_TRAVERSE,
+    FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ,
     FILE_WRITE_ATTRIBUTES, FileIdBothDirectoryInfo, FileIdBothDirectoryRestartInfo, READ_CONTROL,
     WRITE_DAC,
 };
@@ -24,7 +26,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::anchored_path::AnchoredPath;
 use super::clock;
 pub use super::errno::Errno;
-use super::handles::{self, Opening, SHARE_ALL, open, reopen};
+use super::handles::{self, Opening, SHARE_ALL, open, open_once, reopen};
 use super::names::{Name, to_find, to_make};
 use super::rights;
 use crate::sys::patience::patiently;
@@ -125,7 +127,7 @@ const LOOK: Opening = Opening {
     is_private: false,
 };
 const FOLDER: Opening = Opening {
-    access: FILE_LIST_DIRECTORY | FILE_TRAVERSE | FILE_READ_ATTRIBUTES | READ_CONTROL,
+    access: FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES,
     options: FILE_DIRECTORY_FILE,
     ..LOOK
 };
@@ -139,7 +141,7 @@ const REMOVE: Opening = Opening {
     ..LOOK
 };
 const MAKE: Opening = Opening {
-    access: FILE_GENERIC_READ | FILE_GENERIC_WRITE | DELETE | WRITE_DAC,
+    access: FILE_GENERIC_READ | FILE_GENERIC_WRITE | DELETE,
     disposition: FILE_CREATE,
     options: FILE_NON_DIRECTORY_FILE,
     is_private: true,
@@ -152,11 +154,27 @@ const MAKE_FOLDER: Opening = Opening {
     ..LOOK
 };
 
+/// Opens `name` in `folder` to rename or remove it.
+fn open_to_remove(folder: &Dir, name: &[u16], kind: u32) -> Result<OwnedHandle, Errno> {
+    let how = Opening {
+        options: REMOVE.options | kind,
+        ..REMOVE
+    };
+    match open(Some(folder.as_handle()), name, how) {
+        // The right to the attributes is only needed where the file may be read only.
+        Err(Errno::ACCESS) => {
+            let access = DELETE | FILE_READ_ATTRIBUTES;
+            open(Some(folder.as_handle()), name, Opening { access, ..how })
+        }
+        opened => opened,
+    }
+}
+
 /// Opens `name` in `folder`, and no link: only files that come from elsewhere when they are read
 /// are opened once more, as what they are for readers.
 fn open_itself(folder: &Dir, name: &[u16], how: Opening) -> Result<OwnedHandle, Errno> {
     let options = how.options | FILE_OPEN_REPARSE_POINT;
-    let itself = open(Some(folder.as_handle()), name, Opening { options, ..how })?;
+    let itself = open_once(Some(folder.as_handle()), name, Opening { options, ..how })?;
     let attributes = handles::basic(itself.as_handle())?.FileAttributes;
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT == 0 {
         return Ok(itself);
@@ -165,7 +183,7 @@ fn open_itself(folder: &Dir, name: &[u16], how: Opening) -> Result<OwnedHandle, 
         return Err(Errno::LOOP);
     }
     let identity = handles::identity(itself.as_handle())?;
-    let read = open(Some(folder.as_handle()), name, how)?;
+    let read = open_once(Some(folder.as_handle()), name, how)?;
     match handles::identity(read.as_handle())? == identity {
         true => Ok(read),
         false => Err(Errno::LOOP),
@@ -321,11 +339,14 @@ impl Dir {
             Err(Errno::EXIST) => return Ok(None),
             made => made?,
         };
-        let goes = handles::set_disposition(file.as_handle(), true);
-        if goes.is_err() {
-            self.remove_file(name)?;
+        // Another process may take it for left behind until it is locked.
+        let is_ours = file.try_lock()? != Lock::Others
+            && self.facts_of(name).map(|named| named.identity) == Ok(file.facts()?.identity);
+        if is_ours && handles::set_disposition(file.as_handle(), true).is_ok() {
+            return Ok(Some(file));
         }
-        Ok(goes.is_ok().then_some(file))
+        let _ = self.remove_file(name);
+        Ok(None)
     }
 
     /// Gives the unnamed `file` the name `name`, which must not exist.
@@ -346,12 +367,28 @@ impl Dir {
     }
 
     pub fn facts(&self) -> Result<Facts, Errno> {
-        facts(self.as_handle())
+        let mut facts = facts(self.as_handle())?;
+        // FAT stamps no folder: there its list stands for the time of its last change.
+        if facts.changed == clock::from_system(0) {
+            facts.changed = self.hash()?;
+        }
+        Ok(facts)
+    }
+
+    /// Hashes the list of the folder.
+    fn hash(&self) -> Result<i64, Errno> {
+        let mut hasher = DefaultHasher::new();
+        self.entries::<Errno>(|name, kind, inode| {
+            (name, kind as u8, inode).hash(&mut hasher);
+            Ok(())
+        })?;
+        Ok(hasher.finish().cast_signed())
     }
 
     /// Tells whether the folder belongs to the user of this process.
     pub fn is_own(&self) -> bool {
-        rights::is_own(self.as_handle()) == Ok(true)
+        let folder = reopen(self.as_handle(), READ_CONTROL);
+        folder.and_then(|folder| rights::is_own(folder.as_handle())) == Ok(true)
     }
 
     /// Does nothing: no umask takes rights away.
@@ -364,6 +401,18 @@ impl Dir {
         let options = FILE_OPEN_REPARSE_POINT;
         let how = Opening { options, ..LOOK };
         facts(open(Some(self.as_handle()), &to_find(name)?, how)?.as_handle())
+    }
+
+    /// Gives the facts of the file `name`, if nobody has it open for writing: the times of one that is
+    /// written tell nothing before it is closed.
+    pub fn facts_at_rest(&self, name: &str) -> Result<Facts, Errno> {
+        let how = Opening {
+            access: FILE_READ_DATA | FILE_READ_ATTRIBUTES,
+            share: FILE_SHARE_READ | FILE_SHARE_DELETE,
+            options: FILE_OPEN_REPARSE_POINT,
+            ..LOOK
+        };
+        facts(open_once(Some(self.as_handle()), &to_find(name)?, how)?.as_handle())
     }
 
     /// Calls `visit` with the name, the kind and the inode of everything in the folder except `.`
@@ -418,23 +467,28 @@ impl Dir {
         to: impl Name,
         replaces: bool,
     ) -> Result<(), Errno> {
-        let from = open(Some(self.as_handle()), &to_find(from)?, REMOVE)?;
+        let from = open_to_remove(self, &to_find(from)?, 0)?;
         let to = to_make(to)?;
         patiently(|| {
             let renamed = handles::rename(from.as_handle(), into.as_handle(), &to, replaces);
             match renamed {
                 // Somebody has the file there open, where that keeps it from being replaced; or
                 // what is in the folder that is renamed.
-                Err(Errno::ACCESS) if into.could_remove(&to) => Err(Errno::TXTBSY),
+                Err(Errno::ACCESS) if into.could_take(&to) => Err(Errno::TXTBSY),
                 renamed => renamed,
             }
         })
     }
 
-    /// Tells whether this user could remove what is there under `name`, or nothing is.
-    fn could_remove(&self, name: &[u16]) -> bool {
-        let there = open(Some(self.as_handle()), name, REMOVE);
-        matches!(there, Ok(_) | Err(Errno::NOENT | Errno::TXTBSY))
+    /// Tells whether this user could make a file `name` in this folder, or remove the one there.
+    fn could_take(&self, name: &[u16]) -> bool {
+        let to_add = Opening {
+            access: FILE_ADD_FILE,
+            ..FOLDER
+        };
+        let folder = open_once(Some(self.as_handle()), &[], to_add);
+        let there = open_once(Some(self.as_handle()), name, REMOVE);
+        folder.is_ok() && matches!(there, Ok(_) | Err(Errno::NOENT | Errno::TXTBSY))
     }
 
     pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
@@ -446,17 +500,19 @@ impl Dir {
     }
 
     fn remove_below(&self, name: &str, kind: u32) -> Result<(), Errno> {
-        let options = REMOVE.options | kind;
-        let name = to_find(name)?;
-        let handle = open(Some(self.as_handle()), &name, Opening { options, ..REMOVE })?;
-        handles::remove(handle.as_handle())
+        handles::remove(open_to_remove(self, &to_find(name)?, kind)?.as_handle())
     }
 
     /// Brings the folder's names to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
-        match self.lock.get() {
-            Some(lock) => handles::flush(lock.as_handle()),
-            None => handles::flush(reopen(self.as_handle(), FILE_ADD_FILE)?.as_handle()),
+        handles::flush(reopen(self.as_handle(), FILE_ADD_FILE)?.as_handle())
+    }
+
+    /// Hands the folder's names to the disk, where [`Dir::sync_file_system`] finds them.
+    pub fn hand_over(&self) -> Result<(), Errno> {
+        match self.sync() {
+            Err(errno) if is_unavailable(errno) || errno == Errno::INVAL => Ok(()),
+            done => done,
         }
     }
 
@@ -467,14 +523,36 @@ impl Dir {
     }
 
     /// Locks the folder for this handle alone, unless another holds it. Windows locks no folder: so
-    /// it is opened for writing, and nobody else is let do that.
+    /// it is opened for writing, and nobody else is let do that. Nothing can be renamed into it from
+    /// elsewhere meanwhile, for which the system itself opens it.
     pub fn try_lock(&self) -> Result<Lock, Errno> {
         let how = Opening {
             access: FILE_ADD_FILE,
             share: FILE_SHARE_READ | FILE_SHARE_DELETE,
             ..FOLDER
         };
-        match handles::open_once(Some(self.as_handle()), &[], how) {
+        self.keep_lock(open_once(Some(self.as_handle()), &[], how))
+    }
+
+    /// Locks the folder as [`Dir::try_lock`] does, against those who use the same `name`: a file of
+    /// this name that nobody else can open, and that goes with its handle, is the lock.
+    pub fn try_lock_by(&self, name: &str) -> Result<Lock, Errno> {
+        let how = Opening {
+            access: DELETE,
+            share: 0,
+            disposition: FILE_OPEN_IF,
+            options: FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE,
+            is_private: true,
+        };
+        match open_once(Some(self.as_handle()), &to_make(name)?, how) {
+            // One is about to go; or it is another user's.
+            Err(Errno::NOENT | Errno::ACCESS) => Ok(Lock::Others),
+            lock => self.keep_lock(lock),
+        }
+    }
+
+    fn keep_lock(&self, lock: Result<OwnedHandle, Errno>) -> Result<Lock, Errno> {
+        match lock {
             Ok(lock) => match self.lock.set(lock) {
                 Ok(()) => Ok(Lock::Ours),
                 Err(_) => Ok(Lock::Others),
@@ -646,22 +724,41 @@ impl File {
             LastWriteTime: clock::to_system(modified),
             ..FILE_BASIC_INFO::default()
         };
-        handles::set_basic(self.as_handle(), &facts)
+        match handles::set_basic(self.as_handle(), &facts) {
+            // FAT has no time before 1980.
+            Err(Errno::INVAL) => Ok(()),
+            done => done,
+        }
     }
 
-    /// Makes the file its owner's alone, where the file system has rights.
+    /// Does nothing: a file is private when it is made.
     pub fn keep_private(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Makes a file that was there before private, where the file system has rights, and lets this
+    /// user set them: not every share does.
+    pub fn make_private(&self) -> Result<(), Errno> {
         let private = reopen(self.as_handle(), WRITE_DAC | READ_CONTROL)
             .and_then(|file| rights::make_private(file.as_handle()));
         match private {
+            Err(Errno::ACCESS) => Ok(()),
             Err(errno) if is_unavailable(errno) => Ok(()),
             done => done,
         }
     }
 
+    /// Brings the file's name in `folder` to the disk: NTFS writes its log with the file.
+    pub fn sync_name(&self, folder: &Dir) -> Result<(), Errno> {
+        self.sync()?;
+        folder.sync()
+    }
+
     /// Takes over the rights of `old`, which this file is to replace.
     pub fn take_rights_of(&self, old: &File) -> Result<(), Errno> {
-        match rights::copy(old.as_handle(), self.as_handle()) {
+        let copied = reopen(self.as_handle(), WRITE_DAC | READ_CONTROL)
+            .and_then(|new| rights::copy(old.as_handle(), new.as_handle()));
+        match copied {
             Err(errno) if is_unavailable(errno) => {}
             done => done?,
         }

@@ -22,7 +22,8 @@ use windows_sys::Wdk::Storage::FileSystem::{
 };
 use windows_sys::Win32::Foundation::{
     HANDLE, NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, STATUS_DELETE_PENDING,
-    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
+    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_LEVEL, STATUS_INVALID_PARAMETER, STATUS_IO_REPARSE_TAG_NOT_HANDLED,
     STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_INVALID, UNICODE_STRING,
 };
 use windows_sys::Win32::Storage::FileSystem::{
@@ -129,6 +130,8 @@ fn done(status: NTSTATUS) -> Result<(), Errno> {
         STATUS_DELETE_PENDING => Err(Errno::NOENT),
         STATUS_FILE_IS_A_DIRECTORY => Err(Errno::ISDIR),
         STATUS_OBJECT_NAME_INVALID => Err(Errno::ILSEQ),
+        // A socket, a pipe or a device of another system.
+        STATUS_IO_REPARSE_TAG_NOT_HANDLED => Err(Errno::NXIO),
         // SAFETY: the call takes any number.
         status => Err(Errno::of(unsafe { RtlNtStatusToDosError(status) })),
     }
@@ -140,6 +143,8 @@ fn is_unknown(status: NTSTATUS) -> bool {
         status,
         STATUS_INVALID_PARAMETER
             | STATUS_INVALID_INFO_CLASS
+            | STATUS_INVALID_LEVEL
+            | STATUS_INVALID_DEVICE_REQUEST
             | STATUS_NOT_IMPLEMENTED
             | STATUS_NOT_SUPPORTED
     )
@@ -197,9 +202,13 @@ pub fn size(handle: BorrowedHandle) -> Result<u64, Errno> {
 /// Gives the number of the volume and that of the file on it, all 128 bits where the file system
 /// has so many.
 pub fn identity(handle: BorrowedHandle) -> Result<(u64, u128), Errno> {
-    if let Ok(told) = told::<FILE_ID_INFO>(handle) {
-        let file = u128::from_le_bytes(told.FileId.Identifier);
-        return Ok((told.VolumeSerialNumber, file));
+    match told::<FILE_ID_INFO>(handle) {
+        Ok(told) => {
+            let file = u128::from_le_bytes(told.FileId.Identifier);
+            return Ok((told.VolumeSerialNumber, file));
+        }
+        Err(Errno::NOTSUP | Errno::INVAL) => {}
+        Err(errno) => return Err(errno),
     }
     let mut told = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: `told` is a place for the result.

@@ -38,8 +38,9 @@ pub struct Origin {
 const SHOW_CHANGES: [&str; 2] = ["NTFS", "ReFS"];
 
 /// The characteristics of a device whose volume may change elsewhere, as wdm.h has them:
-/// FILE_REMOVABLE_MEDIA, FILE_READ_ONLY_DEVICE, FILE_FLOPPY_DISKETTE, FILE_REMOTE_DEVICE.
-const MAY_CHANGE_ELSEWHERE: u32 = 0x1 | 0x2 | 0x4 | 0x10;
+/// FILE_REMOVABLE_MEDIA, FILE_READ_ONLY_DEVICE, FILE_FLOPPY_DISKETTE, FILE_REMOTE_DEVICE and
+/// FILE_PORTABLE_DEVICE.
+const MAY_CHANGE_ELSEWHERE: u32 = 0x1 | 0x2 | 0x4 | 0x10 | 0x4_0000;
 
 impl Origin {
     /// Gives the present origin of `folder`; none where files do not show each change, or where it
@@ -112,7 +113,7 @@ struct TimeOfDay {
     time_zone_bias: i64,
     time_zone_id: u32,
     reserved: u32,
-    boot_time_bias: u64,
+    boot_time_bias: i64,
     sleep_time_bias: u64,
 }
 
@@ -128,6 +129,6 @@ fn boot() -> Option<String> {
         )
     };
     // A clock that is set moves the boot time and its bias alike.
-    let moment = told.boot_time.checked_sub_unsigned(told.boot_time_bias)?;
+    let moment = told.boot_time.wrapping_sub(told.boot_time_bias);
     (status >= 0 && told.boot_time != 0).then(|| moment.to_string())
 }

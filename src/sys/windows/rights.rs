@@ -6,19 +6,23 @@ use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
-    ACL, ACL_REVISION, AddAccessAllowedAceEx, CONTAINER_INHERIT_ACE, DACL_SECURITY_INFORMATION,
-    EqualSid, GetKernelObjectSecurity, GetLengthSid, GetSecurityDescriptorControl,
+    ACL, ACL_REVISION, AddAccessAllowedAceEx, CONTAINER_INHERIT_ACE, CreateWellKnownSid,
+    DACL_SECURITY_INFORMATION, EqualSid, GetKernelObjectSecurity, GetSecurityDescriptorControl,
     GetSecurityDescriptorOwner, GetTokenInformation, InitializeAcl, InitializeSecurityDescriptor,
     IsWellKnownSid, OBJECT_INHERIT_ACE, OWNER_SECURITY_INFORMATION,
     PROTECTED_DACL_SECURITY_INFORMATION, PSID, SE_DACL_PROTECTED, SECURITY_DESCRIPTOR,
     SetKernelObjectSecurity, SetSecurityDescriptorControl, SetSecurityDescriptorDacl,
     TOKEN_INFORMATION_CLASS, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER, TokenOwner, TokenUser,
-    UNPROTECTED_DACL_SECURITY_INFORMATION, WinWorldSid,
+    UNPROTECTED_DACL_SECURITY_INFORMATION, WELL_KNOWN_SID_TYPE, WinBuiltinAdministratorsSid,
+    WinCreatorOwnerRightsSid, WinLocalSystemSid, WinWorldSid,
 };
 use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::errno::Errno;
+
+/// The bytes of the largest SID (SECURITY_MAX_SID_SIZE of winnt.h).
+const SID_MAX: u32 = 68;
 
 /// The version of a security descriptor; Windows has no other.
 const REVISION: u32 = 1;
@@ -53,9 +57,8 @@ impl User {
     fn of_process() -> Result<User, Errno> {
         let token = token()?;
         let (user, owner) = (about(&token, TokenUser)?, about(&token, TokenOwner)?);
-        // SAFETY: the words are what the call gave for this class.
-        let sid = unsafe { (*user.as_ptr().cast::<TOKEN_USER>()).User.Sid };
-        let (list, descriptor) = alone(sid)?;
+        // SAFETY: the words are what the call gave for this class, with a SID behind them.
+        let (list, descriptor) = unsafe { alone((*user.as_ptr().cast::<TOKEN_USER>()).User.Sid)? };
         Ok(User {
             user,
             owner,
@@ -64,9 +67,13 @@ impl User {
         })
     }
 
-    fn is(&self, sid: PSID) -> bool {
-        // SAFETY: the words are what the calls gave for these classes, and lead to themselves;
-        // `sid` is one by the caller's word.
+    /// Tells whether `sid` is the user's, or that of the owner of what the user makes.
+    ///
+    /// # Safety
+    ///
+    /// `sid` is a SID.
+    unsafe fn is(&self, sid: PSID) -> bool {
+        // SAFETY: the words are what the calls gave for these classes, and lead to themselves.
         unsafe {
             let user = (*self.user.as_ptr().cast::<TOKEN_USER>()).User.Sid;
             let owner = (*self.owner.as_ptr().cast::<TOKEN_OWNER>()).Owner;
@@ -76,10 +83,12 @@ impl User {
 }
 
 fn user() -> Result<&'static User, Errno> {
-    static USER: OnceLock<Result<User, Errno>> = OnceLock::new();
-    USER.get_or_init(User::of_process)
-        .as_ref()
-        .map_err(|errno| *errno)
+    static USER: OnceLock<User> = OnceLock::new();
+    if let Some(user) = USER.get() {
+        return Ok(user);
+    }
+    let user = User::of_process()?;
+    Ok(USER.get_or_init(|| user))
 }
 
 fn token() -> Result<OwnedHandle, Errno> {
@@ -106,22 +115,44 @@ fn about(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> Result<Words, E
     }
 }
 
-/// Makes a list of rights that gives `sid` all and others nothing, also below a folder, and a
-/// descriptor that leads to the list.
-fn alone(sid: PSID) -> Result<(Words, Box<SECURITY_DESCRIPTOR>), Errno> {
-    /// The bytes of an entry besides its SID: type, flags, size, and mask.
-    const ENTRY: usize = 8;
+/// Those who have all rights to a private file besides the user: its owner, whatever the number that
+/// another machine knows the user by; and the system and the administrators of any machine, who on
+/// Windows are what root is elsewhere, so that a disk can be read where it is put when its machine
+/// has died.
+const TRUSTED: [WELL_KNOWN_SID_TYPE; 3] = [
+    WinCreatorOwnerRightsSid,
+    WinLocalSystemSid,
+    WinBuiltinAdministratorsSid,
+];
+
+/// Makes a list of rights that gives all to `user` and those who are trusted, and nothing to others,
+/// also below a folder; and a descriptor that leads to the list.
+///
+/// # Safety
+///
+/// `user` is a SID.
+unsafe fn alone(user: PSID) -> Result<(Words, Box<SECURITY_DESCRIPTOR>), Errno> {
+    /// The bytes of an entry with the largest SID.
+    const ENTRY: usize = 8 + SID_MAX as usize;
     let inherited = OBJECT_INHERIT_ACE | CONTAINER_INHERIT_ACE;
     let mut descriptor = Box::<SECURITY_DESCRIPTOR>::default();
     let place: *mut c_void = (&raw mut *descriptor).cast();
-    // SAFETY: `sid` is one by the caller's word; the list has room for one entry with it.
+    let mut list = words(size_of::<ACL>() + (1 + TRUSTED.len()) * ENTRY)?;
+    let rights: *mut ACL = list.as_mut_ptr().cast();
+    let room = u32::try_from(size_of_val(list.as_slice())).unwrap_or(u32::MAX);
+    // SAFETY: `user` is a SID, and so are those that the system makes here; the list has room for
+    // an entry with each.
     unsafe {
-        let length = size_of::<ACL>() + ENTRY + GetLengthSid(sid) as usize;
-        let mut list = words(length)?;
-        let rights: *mut ACL = list.as_mut_ptr().cast();
-        let room = u32::try_from(size_of_val(list.as_slice())).unwrap_or(u32::MAX);
+        let add =
+            |sid| AddAccessAllowedAceEx(rights, ACL_REVISION, inherited, FILE_ALL_ACCESS, sid) != 0;
+        let add_trusted = |kind| {
+            let mut sid = [0_u64; (SID_MAX as usize).div_ceil(size_of::<u64>())];
+            let (mut size, place) = (SID_MAX, sid.as_mut_ptr().cast());
+            CreateWellKnownSid(kind, std::ptr::null_mut(), place, &raw mut size) != 0 && add(place)
+        };
         let is_made = InitializeAcl(rights, room, ACL_REVISION) != 0
-            && AddAccessAllowedAceEx(rights, ACL_REVISION, inherited, FILE_ALL_ACCESS, sid) != 0
+            && add(user)
+            && TRUSTED.into_iter().all(add_trusted)
             && InitializeSecurityDescriptor(place, REVISION) != 0
             && SetSecurityDescriptorDacl(place, 1, rights, 0) != 0
             && SetSecurityDescriptorControl(place, SE_DACL_PROTECTED, SE_DACL_PROTECTED) != 0;
@@ -132,7 +163,7 @@ fn alone(sid: PSID) -> Result<(Words, Box<SECURITY_DESCRIPTOR>), Errno> {
     }
 }
 
-/// Gives the descriptor of a file that is to be its maker's alone.
+/// Gives the descriptor of a file that is to be private.
 pub fn private() -> Result<&'static SECURITY_DESCRIPTOR, Errno> {
     user().map(|user| &*user.descriptor)
 }
@@ -141,7 +172,8 @@ pub fn private() -> Result<&'static SECURITY_DESCRIPTOR, Errno> {
 pub fn make_private(file: BorrowedHandle) -> Result<(), Errno> {
     let what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
     let descriptor: *const SECURITY_DESCRIPTOR = private()?;
-    set(file, what, descriptor.cast_mut().cast())
+    // SAFETY: it is a descriptor.
+    unsafe { set(file, what, descriptor.cast_mut().cast()) }
 }
 
 /// Gives the file `to` the rights of `from`.
@@ -157,7 +189,8 @@ pub fn copy(from: BorrowedHandle, to: BorrowedHandle) -> Result<(), Errno> {
         0 => UNPROTECTED_DACL_SECURITY_INFORMATION,
         _ => PROTECTED_DACL_SECURITY_INFORMATION,
     };
-    set(to, DACL_SECURITY_INFORMATION | protection, descriptor)
+    // SAFETY: the words are a descriptor.
+    unsafe { set(to, DACL_SECURITY_INFORMATION | protection, descriptor) }
 }
 
 /// Tells whether this user, or what the user makes belongs to, owns the file. Files of everybody
@@ -170,8 +203,11 @@ pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
     match unsafe { GetSecurityDescriptorOwner(place, &raw mut owner, &raw mut is_default) } {
         0 => Err(Errno::last()),
         _ if owner.is_null() => Ok(false),
-        // SAFETY: the owner is in the words.
-        _ => Ok(user()?.is(owner) || unsafe { IsWellKnownSid(owner, WinWorldSid) } != 0),
+        _ => {
+            let user = user()?;
+            // SAFETY: the owner is a SID in the words.
+            Ok(unsafe { user.is(owner) || IsWellKnownSid(owner, WinWorldSid) != 0 })
+        }
     }
 }
 
@@ -189,8 +225,13 @@ fn of(file: BorrowedHandle, what: u32) -> Result<Words, Errno> {
     }
 }
 
-fn set(file: BorrowedHandle, what: u32, descriptor: *mut c_void) -> Result<(), Errno> {
-    // SAFETY: the handle is open, and the descriptor is one by the caller's word.
+/// Sets `what` a descriptor says.
+///
+/// # Safety
+///
+/// `descriptor` is a security descriptor.
+unsafe fn set(file: BorrowedHandle, what: u32, descriptor: *mut c_void) -> Result<(), Errno> {
+    // SAFETY: the handle is open, and the rest is the caller's promise.
     match unsafe { SetKernelObjectSecurity(file.as_raw_handle(), what, descriptor) } {
         0 => Err(Errno::last()),
         _ => Ok(()),
