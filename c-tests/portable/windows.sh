@@ -64,6 +64,8 @@ program() {
     left=$(ls -A "$place/run")
     if [ "$status" != 0 ] || ! grep -q "^$name: .* checks passed" "$place/output"; then
         fail "${note:-}$name: failed (exit status $status)"
+    elif grep -qv "^$name: " "$place/output"; then # as where a process of the test has crashed
+        fail "${note:-}$name: failed (unexpected output)"
     elif [ -n "$left" ]; then
         fail "${note:-}$name: failed (it left $left)"
     else
