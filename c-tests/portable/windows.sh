@@ -8,8 +8,8 @@
 # taken that `cargo test --test c` has installed. Prints what each program says, and at the end how
 # many have passed. What this machine lacks is named and skipped.
 #
-# From the environment: WINDOWS_CC, WINE, WINEPREFIX, CARGO_TARGET_DIR, and ONLY: a word in the names
-# of the programs to run.
+# From the environment: WINDOWS_CC, WINE, WINEPREFIX, CARGO_TARGET_DIR, and ONLY: a word in the
+# names of the programs to run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 1 ] || {
