@@ -6,7 +6,7 @@ pub use platform::*;
 #[allow(unsafe_code)]
 pub mod database_copy;
 pub mod direct_io;
-mod patience;
+pub mod patience;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;

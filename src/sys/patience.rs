@@ -10,18 +10,33 @@ use super::files::Errno;
 
 /// Longer than such a program needs, once it is asked.
 const PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Tries again while another program keeps what is needed.
-pub fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    let until = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_millis(1);
+/// Tries again for a little while, as long as another program keeps what is needed.
+pub fn patiently<T>(attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    while_in_use(PATIENCE, || Ok(()), attempt)?
+}
+
+/// Tries again for as long as `patience`, while another program keeps what is needed; `go_on` may
+/// end it.
+pub fn while_in_use<T, E>(
+    patience: Duration,
+    go_on: impl Fn() -> Result<(), E>,
+    mut attempt: impl FnMut() -> Result<T, Errno>,
+) -> Result<Result<T, Errno>, E> {
+    // The first attempt, at which nearly all succeed, asks no clock.
+    let (mut until, mut pause) = (None, Duration::from_millis(1));
     loop {
-        match attempt() {
-            Err(Errno::TXTBSY | Errno::WOULDBLOCK) if Instant::now() < until => {
-                sleep(pause);
-                pause *= 2;
-            }
-            done => return done,
+        let done = attempt();
+        if !matches!(done, Err(Errno::TXTBSY | Errno::WOULDBLOCK)) {
+            return Ok(done);
         }
+        let now = Instant::now();
+        if now >= *until.get_or_insert(now + patience) {
+            return Ok(done);
+        }
+        go_on()?;
+        sleep(pause);
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }

@@ -53,13 +53,16 @@ impl Attempts {
         Verdict::Moves
     }
 
-    /// Waits before the next attempt at the licence `name`, which `is` what keeps it from being read;
-    /// fails where there have been enough.
-    pub fn pause(&mut self, name: &str, pause: Duration, is: &str) -> Result<()> {
+    /// Waits before the next attempt at the licence `name`; fails where there have been enough.
+    pub fn pause(&mut self, name: &str, pause: Duration) -> Result<()> {
         let now = Instant::now();
         if now >= *self.until.get_or_insert(now + PATIENCE) {
-            let sentence = format!("The licence '{name}' {is}. Try again when that is over.");
-            return Err(Error::new(Outcome::SharingViolation, sentence));
+            return Err(Error::new(
+                Outcome::SharingViolation,
+                format!(
+                    "The licence '{name}' is being written to again and again. Try again when its writer is done."
+                ),
+            ));
         }
         std::thread::sleep(pause);
         Ok(())

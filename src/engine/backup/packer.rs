@@ -168,23 +168,14 @@ impl Packing<'_> {
         if self.takes_over(entry)? {
             return Ok(());
         }
-        let (name, mut attempts) = (entry.name, Attempts::default());
-        let file = loop {
-            match entry.open()? {
-                Opened::File(file) => break file,
-                Opened::Gone => return Ok(()),
-                Opened::InUse => {}
-                Opened::Other(reason) => {
-                    self.left_out(name, reason);
-                    return Ok(());
-                }
+        let name = entry.name;
+        let file = match entry.open(|| self.reader.operation.check())? {
+            Opened::File(file) => file,
+            Opened::Gone => return Ok(()),
+            Opened::Other(reason) => {
+                self.left_out(name, reason);
+                return Ok(());
             }
-            self.reader.operation.check()?;
-            attempts.pause(
-                name,
-                TICK,
-                "is in use by a program that lets no other open it",
-            )?;
         };
         if self.take_settled(name, &file)? {
             return Ok(());
@@ -215,8 +206,7 @@ impl Packing<'_> {
                     Verdict::Moves => {}
                 }
             }
-            let pause = seen.fresh.unwrap_or(TICK);
-            attempts.pause(name, pause, "is being written to again and again")?;
+            attempts.pause(name, seen.fresh.unwrap_or(TICK))?;
         }
     }
 

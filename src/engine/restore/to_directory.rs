@@ -90,7 +90,7 @@ impl Visitor for Placing {
     fn visit(&self, cursor: &mut Cursor, license: &Expected, content: &[u8]) -> Result<Placed> {
         let (name, go_on) = (&license.name, || self.operation.check());
         self.store
-            .place(cursor, name, content, license.modified, &go_on)
+            .place(cursor, name, content, license.modified, go_on)
     }
 }
 

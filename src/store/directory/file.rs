@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::listing::{Asked, Listing, SECOND, freshness};
-use crate::error::{Access, Error, Result};
+use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
+use crate::store::patience::PATIENCE;
 use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts, File, Identity, Kind};
+use crate::sys::patience::while_in_use;
 
 pub(super) const IS_LINK: &str = "it is a symbolic link, and links are not followed";
 pub(super) const IS_OTHER: &str = "it is not a regular file";
@@ -24,9 +26,6 @@ pub enum Opened<'b> {
     File(OpenFile<'b>),
     /// The name has gone: its folder will be listed again.
     Gone,
-    /// Another program lets nobody open it now: a file server has lent it to somebody, or on Windows
-    /// it is being written.
-    InUse,
     /// The reason why it is no licence that could be backed up.
     Other(&'static str),
 }
@@ -75,8 +74,10 @@ impl<'b> FileEntry<'b> {
         }
     }
 
-    pub fn open(&self) -> Result<Opened<'b>> {
-        match self.folder.file(name::split(self.name).1) {
+    /// Opens the file, and waits where another program lets nobody open it now; `go_on` may end that.
+    pub fn open(&self, go_on: impl Fn() -> Result<()>) -> Result<Opened<'b>> {
+        let open = || self.folder.file(name::split(self.name).1);
+        match while_in_use(PATIENCE, go_on, open)? {
             Ok(file) => Ok(Opened::File(OpenFile {
                 listing: self.listing,
                 file,
@@ -86,7 +87,13 @@ impl<'b> FileEntry<'b> {
                 self.listing.miss(name::split(self.name).0);
                 Ok(Opened::Gone)
             }
-            Err(Errno::WOULDBLOCK | Errno::TXTBSY) => Ok(Opened::InUse),
+            Err(Errno::WOULDBLOCK | Errno::TXTBSY) => Err(Error::new(
+                Outcome::SharingViolation,
+                format!(
+                    "The licence '{}' is in use by a program that lets no other open it. Try again when that is over.",
+                    self.name
+                ),
+            )),
             Err(Errno::LOOP) => Ok(Opened::Other(IS_LINK)),
             // The name now belongs to a socket.
             Err(Errno::NXIO) => Ok(Opened::Other(IS_OTHER)),

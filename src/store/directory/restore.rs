@@ -1,18 +1,16 @@
 //! Restores into a directory: all licences are written beside the store's own first, in one hidden
 //! folder, and moved into their places once the whole backup is found right.
 
-use std::time::Instant;
-
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
-use crate::store::directory::listing::TICK;
 use crate::store::patience::PATIENCE;
 use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Kind, check_name};
+use crate::sys::patience::while_in_use;
 
 /// A directory while it is restored into.
 pub struct Restore {
@@ -105,7 +103,7 @@ impl Restore {
         name: &str,
         content: &[u8],
         modified: i64,
-        go_on: &dyn Fn() -> Result<()>,
+        go_on: impl Fn() -> Result<()>,
     ) -> Result<Placed> {
         let (folder, file) = name::split(name);
         if cursor.folder.as_deref() != Some(folder) {
@@ -117,16 +115,10 @@ impl Restore {
         let existing = match &cursor.store {
             None => None,
             Some(directory) => {
-                let until = Instant::now() + PATIENCE;
-                loop {
-                    match compare(directory, file, content, &mut cursor.content) {
-                        Err(Errno::WOULDBLOCK | Errno::TXTBSY) if Instant::now() < until => {
-                            go_on()?;
-                            std::thread::sleep(TICK);
-                        }
-                        found => break found.map_err(|errno| self.read_error(name, errno))?,
-                    }
-                }
+                let buffer = &mut cursor.content;
+                let compare = || compare(directory, file, content, buffer);
+                let found = while_in_use(PATIENCE, go_on, compare)?;
+                found.map_err(|errno| self.read_error(name, errno))?
             }
         };
         let (is_same, old) = match existing {
