@@ -115,7 +115,8 @@ fn read_error(errno: Errno) -> Error {
 mod tests {
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, test_folder};
+    use crate::sys::files::Dir;
+    use crate::sys::test_folder;
 
     #[test]
     fn names_clash_alike_wherever_their_hashes_wait() {

@@ -96,7 +96,8 @@ impl Write for Uncached<'_> {
 mod tests {
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, test_folder};
+    use crate::sys::files::Dir;
+    use crate::sys::test_folder;
 
     #[test]
     fn all_is_appended_wherever_it_begins_and_however_it_comes() {

@@ -6,10 +6,12 @@ pub use platform::*;
 #[allow(unsafe_code)]
 pub mod database_copy;
 pub mod direct_io;
+pub mod kinds;
 pub mod patience;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]
 pub mod reserve;
+mod transfers;
 
 #[cfg(unix)]
 use unix as platform;
@@ -20,3 +22,12 @@ use windows as platform;
 mod unix;
 #[cfg(windows)]
 mod windows;
+
+/// Makes an empty folder for the test of this name, which removes it.
+#[cfg(test)]
+pub fn test_folder(test: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("licbak-{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir(&path).unwrap();
+    path
+}

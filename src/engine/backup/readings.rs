@@ -209,7 +209,8 @@ impl<'s> Readings<'s> {
 mod tests {
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, Inode, test_folder};
+    use crate::sys::files::{Dir, Inode};
+    use crate::sys::test_folder;
 
     fn file(inode: Inode) -> Identity {
         Identity { device: 1, inode }

@@ -90,8 +90,9 @@ impl Draft<'_> {
             (errno, _) => failed(errno),
         })?;
         self.name = Name::None;
-        self.file
-            .sync_name(&target.directory)
+        target
+            .directory
+            .sync_name_of(&self.file)
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
                 if !has_replaced && target.is_still(FILE, &self.file) {
@@ -202,7 +203,8 @@ mod tests {
     use super::super::existing::{hold, is_taken};
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, Lock, test_folder};
+    use crate::sys::files::{Dir, Lock};
+    use crate::sys::test_folder;
 
     fn names(path: &Path) -> Vec<String> {
         std::fs::read_dir(path)

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::store::patience::GoOn;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::test_folder;
+    use crate::sys::test_folder;
 
     const BLOCKS: usize = 40;
     /// Tells the process that a test starts which database it is to ask for.

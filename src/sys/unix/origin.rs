@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::test_folder;
+    use crate::sys::test_folder;
 
     #[test]
     fn an_origin_is_the_same_until_there_is_another_mount() {

@@ -5,6 +5,7 @@
 use std::io;
 
 use windows_sys::Win32::Foundation as system;
+use windows_sys::core::BOOL;
 
 /// An error of the system's, by the number that stands for all with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,10 @@ impl Errno {
     pub const INVAL: Errno = Errno(system::ERROR_INVALID_PARAMETER);
     pub const IO: Errno = Errno(system::ERROR_IO_DEVICE);
     pub const ISDIR: Errno = Errno(system::ERROR_DIRECTORY_NOT_SUPPORTED);
+    /// There is nothing more to list.
+    pub const LISTED: Errno = Errno(system::ERROR_NO_MORE_FILES);
+    /// There is nothing more to read.
+    pub const READ: Errno = Errno(system::ERROR_HANDLE_EOF);
     /// A link is where none is followed.
     pub const LOOP: Errno = Errno(system::ERROR_CANT_RESOLVE_FILENAME);
     pub const MFILE: Errno = Errno(system::ERROR_TOO_MANY_OPEN_FILES);
@@ -136,6 +141,14 @@ impl Errno {
         error
             .raw_os_error()
             .map(|code| Errno::of(code.cast_unsigned()))
+    }
+}
+
+/// Takes what a call of Win32 returns.
+pub fn succeeded(result: BOOL) -> Result<(), Errno> {
+    match result {
+        0 => Err(Errno::last()),
+        _ => Ok(()),
     }
 }
 

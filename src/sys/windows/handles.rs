@@ -1,141 +1,38 @@
-//! Handles of files and folders: opened below a folder's handle, asked, renamed and removed.
+//! Files and folders by handle: asked, renamed, removed, read and written.
 //!
-//! Only the native calls open a name below a handle, and rename into one. Source: the pages of
-//! NtCreateFile, NtSetInformationFile and of the structures named here, in Microsoft's
-//! documentation.
+//! Only the native calls rename into a folder's handle. Source: the pages of NtSetInformationFile
+//! and of the structures named here, in Microsoft's documentation.
 
 use std::ffi::c_void;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
-use std::ptr::{null, null_mut};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::ptr::null;
 use std::sync::OnceLock;
 
-use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_DISPOSITION_DELETE, FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
     FILE_DISPOSITION_INFORMATION, FILE_DISPOSITION_INFORMATION_EX,
-    FILE_DISPOSITION_POSIX_SEMANTICS, FILE_INFORMATION_CLASS, FILE_OPEN_REPARSE_POINT,
+    FILE_DISPOSITION_POSIX_SEMANTICS, FILE_INFORMATION_CLASS,
     FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_INFORMATION, FILE_RENAME_INFORMATION_0,
-    FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FILE_SYNCHRONOUS_IO_NONALERT,
-    FileDispositionInformation, FileDispositionInformationEx, FileRenameInformation,
-    FileRenameInformationEx, NTCREATEFILE_CREATE_DISPOSITION, NTCREATEFILE_CREATE_OPTIONS,
-    NtCreateFile, NtSetInformationFile,
+    FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FileDispositionInformation,
+    FileDispositionInformationEx, FileRenameInformation, FileRenameInformationEx,
+    NtSetInformationFile,
 };
 use windows_sys::Win32::Foundation::{
-    HANDLE, NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, STATUS_DELETE_PENDING,
-    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_INFO_CLASS,
-    STATUS_INVALID_LEVEL, STATUS_INVALID_PARAMETER, STATUS_IO_REPARSE_TAG_NOT_HANDLED,
-    STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_INVALID, UNICODE_STRING,
+    HANDLE, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_LEVEL, STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO,
-    FILE_END_OF_FILE_INFO, FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_SHARE_DELETE,
-    FILE_SHARE_MODE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_STANDARD_INFO, FileAttributeTagInfo,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_END_OF_FILE_INFO,
+    FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FileAttributeTagInfo,
     FileBasicInfo, FileEndOfFileInfo, FileIdInfo, FileStandardInfo, FlushFileBuffers,
     GetFileInformationByHandle, GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK,
-    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, SYNCHRONIZE, SetFileInformationByHandle,
-    WriteFile,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, SetFileInformationByHandle, WriteFile,
 };
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 
-use super::errno::Errno;
-use super::rights;
-use crate::sys::patience::patiently;
-
-/// What others may do meanwhile with what is opened.
-pub const SHARE_ALL: FILE_SHARE_MODE = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-
-/// A way to open something.
-#[derive(Clone, Copy)]
-pub struct Opening {
-    pub access: u32,
-    pub share: FILE_SHARE_MODE,
-    pub disposition: NTCREATEFILE_CREATE_DISPOSITION,
-    pub options: NTCREATEFILE_CREATE_OPTIONS,
-    /// What is made is its maker's alone.
-    pub is_private: bool,
-}
-
-/// Opens `name` below `folder`, or a native path from the root; an empty name is the folder itself.
-pub fn open(
-    folder: Option<BorrowedHandle>,
-    name: &[u16],
-    how: Opening,
-) -> Result<OwnedHandle, Errno> {
-    patiently(|| open_once(folder, name, how))
-}
-
-/// Opens as [`open`] does, and waits for nobody.
-pub fn open_once(
-    folder: Option<BorrowedHandle>,
-    name: &[u16],
-    how: Opening,
-) -> Result<OwnedHandle, Errno> {
-    let length = u16::try_from(size_of_val(name)).map_err(|_| Errno::NAMETOOLONG)?;
-    let name = UNICODE_STRING {
-        Length: length,
-        MaximumLength: length,
-        Buffer: name.as_ptr().cast_mut(),
-    };
-    let descriptor = match how.is_private {
-        true => &raw const *rights::private()?,
-        false => null(),
-    };
-    let attributes = OBJECT_ATTRIBUTES {
-        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
-        RootDirectory: folder.map_or(null_mut(), |folder| folder.as_raw_handle()),
-        ObjectName: &raw const name,
-        Attributes: OBJ_CASE_INSENSITIVE,
-        SecurityDescriptor: descriptor,
-        SecurityQualityOfService: null(),
-    };
-    let (mut handle, mut block): (HANDLE, _) = (null_mut(), IO_STATUS_BLOCK::default());
-    // SAFETY: `handle` and `block` are places for the results; the rest is read during the call.
-    let status = unsafe {
-        NtCreateFile(
-            &raw mut handle,
-            how.access | SYNCHRONIZE,
-            &raw const attributes,
-            &raw mut block,
-            null(),
-            FILE_ATTRIBUTE_NORMAL,
-            how.share,
-            how.disposition,
-            how.options | FILE_SYNCHRONOUS_IO_NONALERT,
-            null(),
-            0,
-        )
-    };
-    done(status)?;
-    // SAFETY: just opened, and nobody else's.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
-}
-
-/// Opens what `handle` has open once more, in another way.
-pub fn reopen(handle: BorrowedHandle, access: u32) -> Result<OwnedHandle, Errno> {
-    let how = Opening {
-        access,
-        share: SHARE_ALL,
-        disposition: windows_sys::Wdk::Storage::FileSystem::FILE_OPEN,
-        options: FILE_OPEN_REPARSE_POINT,
-        is_private: false,
-    };
-    open(Some(handle), &[], how)
-}
-
-fn done(status: NTSTATUS) -> Result<(), Errno> {
-    match status {
-        0.. => Ok(()),
-        // These have no number of their own in Win32.
-        STATUS_DELETE_PENDING => Err(Errno::NOENT),
-        STATUS_FILE_IS_A_DIRECTORY => Err(Errno::ISDIR),
-        STATUS_OBJECT_NAME_INVALID => Err(Errno::ILSEQ),
-        // A socket, a pipe or a device of another system.
-        STATUS_IO_REPARSE_TAG_NOT_HANDLED => Err(Errno::NXIO),
-        // SAFETY: the call takes any number.
-        status => Err(Errno::of(unsafe { RtlNtStatusToDosError(status) })),
-    }
-}
+use super::errno::{Errno, succeeded};
+use super::opening::done;
 
 /// Tells whether the system or the file system does not know a class of information.
 fn is_unknown(status: NTSTATUS) -> bool {
@@ -183,10 +80,9 @@ fn told<T: Told>(handle: BorrowedHandle) -> Result<T, Errno> {
     let place: *mut c_void = (&raw mut told).cast();
     let length = size_of::<T>() as u32;
     // SAFETY: the place has that length, and is one for this class.
-    match unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), T::CLASS, place, length) } {
-        0 => Err(Errno::last()),
-        _ => Ok(told),
-    }
+    let told_all =
+        unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), T::CLASS, place, length) };
+    succeeded(told_all).map(|()| told)
 }
 
 pub fn basic(handle: BorrowedHandle) -> Result<FILE_BASIC_INFO, Errno> {
@@ -212,13 +108,9 @@ pub fn identity(handle: BorrowedHandle) -> Result<(u64, u128), Errno> {
     }
     let mut told = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: `told` is a place for the result.
-    match unsafe { GetFileInformationByHandle(handle.as_raw_handle(), &raw mut told) } {
-        0 => Err(Errno::last()),
-        _ => {
-            let file = u64::from(told.nFileIndexHigh) << 32 | u64::from(told.nFileIndexLow);
-            Ok((u64::from(told.dwVolumeSerialNumber), u128::from(file)))
-        }
-    }
+    succeeded(unsafe { GetFileInformationByHandle(handle.as_raw_handle(), &raw mut told) })?;
+    let file = u64::from(told.nFileIndexHigh) << 32 | u64::from(told.nFileIndexLow);
+    Ok((u64::from(told.dwVolumeSerialNumber), u128::from(file)))
 }
 
 /// Gives the tag of a reparse point, which says what it is.
@@ -237,18 +129,11 @@ pub fn entries(
     let length = u32::try_from(size_of_val(buffer)).unwrap_or(u32::MAX);
     let place = buffer.as_mut_ptr().cast();
     // SAFETY: the buffer has that length, and is aligned for the structure.
-    match unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, place, length) } {
-        0 => match std::io::Error::last_os_error().raw_os_error() {
-            Some(code)
-                if code == windows_sys::Win32::Foundation::ERROR_NO_MORE_FILES.cast_signed()
-                    || code
-                        == windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND.cast_signed() =>
-            {
-                Ok(false)
-            }
-            _ => Err(Errno::last()),
-        },
-        _ => Ok(true),
+    let listed =
+        unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, place, length) };
+    match succeeded(listed) {
+        Err(Errno::LISTED | Errno::NOENT) => Ok(false),
+        listed => listed.map(|()| true),
     }
 }
 
@@ -276,10 +161,7 @@ fn set_told<T>(
     let place: *const c_void = std::ptr::from_ref(facts).cast();
     let length = size_of::<T>() as u32;
     // SAFETY: the callers give the structure of the class.
-    match unsafe { SetFileInformationByHandle(handle.as_raw_handle(), class, place, length) } {
-        0 => Err(Errno::last()),
-        _ => Ok(()),
-    }
+    succeeded(unsafe { SetFileInformationByHandle(handle.as_raw_handle(), class, place, length) })
 }
 
 fn set(
@@ -405,11 +287,9 @@ pub fn read(handle: BorrowedHandle, buffer: &mut [u8], offset: u64) -> Result<us
             &raw mut at,
         )
     };
-    let end = windows_sys::Win32::Foundation::ERROR_HANDLE_EOF.cast_signed();
-    match read {
-        0 if std::io::Error::last_os_error().raw_os_error() == Some(end) => Ok(0),
-        0 => Err(Errno::last()),
-        _ => Ok(count as usize),
+    match succeeded(read) {
+        Err(Errno::READ) => Ok(0),
+        read => read.map(|()| count as usize),
     }
 }
 
@@ -427,19 +307,13 @@ pub fn write(handle: BorrowedHandle, bytes: &[u8], offset: u64) -> Result<usize,
             &raw mut at,
         )
     };
-    match written {
-        0 => Err(Errno::last()),
-        _ => Ok(count as usize),
-    }
+    succeeded(written).map(|()| count as usize)
 }
 
 /// Brings content and attributes to the disk.
 pub fn flush(handle: BorrowedHandle) -> Result<(), Errno> {
     // SAFETY: the handle is open.
-    match unsafe { FlushFileBuffers(handle.as_raw_handle()) } {
-        0 => Err(Errno::last()),
-        _ => Ok(()),
-    }
+    succeeded(unsafe { FlushFileBuffers(handle.as_raw_handle()) })
 }
 
 /// Hands content and attributes to the disk, which may keep them in its own memory until the next
@@ -483,25 +357,14 @@ pub fn hand_over(handle: BorrowedHandle) -> Result<(), Errno> {
 }
 
 /// Locks a place far behind the end of a file for this handle, unless another has it; false then.
-pub fn try_lock(handle: &OwnedHandle) -> Result<bool, Errno> {
+pub fn try_lock(handle: BorrowedHandle) -> Result<bool, Errno> {
     const FAR: u64 = 1 << 62;
     let how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
     let mut at = at(FAR);
     // SAFETY: the handle is open, and the call returns at once.
-    match unsafe {
-        LockFileEx(
-            handle.as_handle().as_raw_handle(),
-            how,
-            0,
-            1,
-            0,
-            &raw mut at,
-        )
-    } {
-        0 => match Errno::last() {
-            Errno::WOULDBLOCK => Ok(false),
-            errno => Err(errno),
-        },
-        _ => Ok(true),
+    let locked = unsafe { LockFileEx(handle.as_raw_handle(), how, 0, 1, 0, &raw mut at) };
+    match succeeded(locked) {
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        locked => locked.map(|()| true),
     }
 }

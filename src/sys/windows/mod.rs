@@ -16,6 +16,8 @@ mod handles;
 pub mod mapping;
 mod names;
 #[allow(unsafe_code)]
+mod opening;
+#[allow(unsafe_code)]
 pub mod origin;
 #[allow(unsafe_code)]
 mod rights;

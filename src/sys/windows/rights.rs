@@ -19,7 +19,7 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::errno::Errno;
+use super::errno::{Errno, succeeded};
 
 /// The bytes of the largest SID (SECURITY_MAX_SID_SIZE of winnt.h).
 const SID_MAX: u32 = 68;
@@ -95,10 +95,8 @@ fn token() -> Result<OwnedHandle, Errno> {
     let mut token: HANDLE = std::ptr::null_mut();
     // SAFETY: `token` is a place for the handle.
     unsafe {
-        match OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) {
-            0 => Err(Errno::last()),
-            _ => Ok(OwnedHandle::from_raw_handle(token)),
-        }
+        let opened = OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token);
+        succeeded(opened).map(|()| OwnedHandle::from_raw_handle(token))
     }
 }
 
@@ -109,10 +107,8 @@ fn about(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> Result<Words, E
     let mut told = words(length as usize)?;
     let place = told.as_mut_ptr().cast();
     // SAFETY: the words have room for that length.
-    match unsafe { GetTokenInformation(handle, class, place, length, &raw mut length) } {
-        0 => Err(Errno::last()),
-        _ => Ok(told),
-    }
+    succeeded(unsafe { GetTokenInformation(handle, class, place, length, &raw mut length) })?;
+    Ok(told)
 }
 
 /// Those who have all rights to a private file besides the user: its owner, whatever the number that
@@ -181,10 +177,9 @@ pub fn copy(from: BorrowedHandle, to: BorrowedHandle) -> Result<(), Errno> {
     let mut told = of(from, DACL_SECURITY_INFORMATION)?;
     let (descriptor, mut control, mut revision) = (told.as_mut_ptr().cast(), 0, 0);
     // SAFETY: the words are a descriptor, and the others are places for the results.
-    match unsafe { GetSecurityDescriptorControl(descriptor, &raw mut control, &raw mut revision) } {
-        0 => return Err(Errno::last()),
-        _ => {}
-    }
+    succeeded(unsafe {
+        GetSecurityDescriptorControl(descriptor, &raw mut control, &raw mut revision)
+    })?;
     let protection = match control & SE_DACL_PROTECTED {
         0 => UNPROTECTED_DACL_SECURITY_INFORMATION,
         _ => PROTECTED_DACL_SECURITY_INFORMATION,
@@ -200,15 +195,10 @@ pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
     let (mut owner, mut is_default): (PSID, i32) = (std::ptr::null_mut(), 0);
     let place = told.as_mut_ptr().cast();
     // SAFETY: the words are a descriptor, and the others are places for the results.
-    match unsafe { GetSecurityDescriptorOwner(place, &raw mut owner, &raw mut is_default) } {
-        0 => Err(Errno::last()),
-        _ if owner.is_null() => Ok(false),
-        _ => {
-            let user = user()?;
-            // SAFETY: the owner is a SID in the words.
-            Ok(unsafe { user.is(owner) || IsWellKnownSid(owner, WinWorldSid) != 0 })
-        }
-    }
+    succeeded(unsafe { GetSecurityDescriptorOwner(place, &raw mut owner, &raw mut is_default) })?;
+    let user = user()?;
+    // SAFETY: the owner is NULL, or a SID in the words.
+    Ok(!owner.is_null() && unsafe { user.is(owner) || IsWellKnownSid(owner, WinWorldSid) != 0 })
 }
 
 /// Gives what the descriptor of a file says of `what`.
@@ -219,10 +209,8 @@ fn of(file: BorrowedHandle, what: u32) -> Result<Words, Errno> {
     let mut told = words(length as usize)?;
     let place = told.as_mut_ptr().cast();
     // SAFETY: the words have room for that length.
-    match unsafe { GetKernelObjectSecurity(handle, what, place, length, &raw mut length) } {
-        0 => Err(Errno::last()),
-        _ => Ok(told),
-    }
+    succeeded(unsafe { GetKernelObjectSecurity(handle, what, place, length, &raw mut length) })?;
+    Ok(told)
 }
 
 /// Sets `what` a descriptor says.
@@ -232,8 +220,5 @@ fn of(file: BorrowedHandle, what: u32) -> Result<Words, Errno> {
 /// `descriptor` is a security descriptor.
 unsafe fn set(file: BorrowedHandle, what: u32, descriptor: *mut c_void) -> Result<(), Errno> {
     // SAFETY: the handle is open, and the rest is the caller's promise.
-    match unsafe { SetKernelObjectSecurity(file.as_raw_handle(), what, descriptor) } {
-        0 => Err(Errno::last()),
-        _ => Ok(()),
-    }
+    succeeded(unsafe { SetKernelObjectSecurity(file.as_raw_handle(), what, descriptor) })
 }

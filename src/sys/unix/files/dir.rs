@@ -1,0 +1,235 @@
+//! Folders by descriptor.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::path::Arg;
+
+use super::facts::{FOLDER, Facts, PRIVATE, READ, facts_at, is_unavailable, lock};
+use super::file::File;
+use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::descriptors::{open, open_above};
+use crate::sys::kinds::{Inode, Kind, Lock};
+use crate::sys::patience::patiently;
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The folder in which the kernel shows a process its descriptors.
+const OWN_FILES: &str = "/proc/self/fd";
+
+impl Dir {
+    /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
+    /// it likes.
+    pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {
+        open(path.anchor()?, path.as_given(), FOLDER, Mode::empty()).map(Dir)
+    }
+
+    /// Makes the folder at `path`, for its owner alone, whatever the umask says.
+    pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
+        let (anchor, given) = (path.anchor()?, path.as_given());
+        rustix::fs::mkdirat(anchor, given, Mode::RWXU)?;
+        let keep_private = || match facts_at(path)?.mode & 0o777 == Mode::RWXU.as_raw_mode() {
+            true => Ok(()),
+            false => rustix::fs::chmodat(anchor, given, Mode::RWXU, AtFlags::empty()),
+        };
+        keep_private().inspect_err(|_| {
+            let _ = Dir::remove(path);
+        })
+    }
+
+    pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
+        rustix::fs::unlinkat(path.anchor()?, path.as_given(), AtFlags::REMOVEDIR)
+    }
+
+    /// Opens the folder `relative` below this one; a symbolic link on the way is an error.
+    pub fn folder(&self, relative: &str) -> Result<Dir, Errno> {
+        if relative.is_empty() {
+            return open(&self.0, ".", FOLDER, Mode::empty()).map(Dir);
+        }
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = FOLDER | OFlags::CLOEXEC;
+        let open_whole = || rustix::fs::openat2(&self.0, relative, flags, Mode::empty(), resolve);
+        match open_above(open_whole) {
+            // The call does not exist before Linux 5.6, and where a sandbox does not know it.
+            Err(errno) if is_unavailable(errno) => {}
+            // A folder was renamed while the kernel walked the path, and it asks to be called
+            // again.
+            Err(Errno::AGAIN) => {}
+            done => return done.map(Dir),
+        }
+        let mut folder: Option<OwnedFd> = None;
+        for part in relative.split('/') {
+            let parent = folder.as_ref().unwrap_or(&self.0);
+            folder = Some(open(
+                parent,
+                part,
+                FOLDER | OFlags::NOFOLLOW,
+                Mode::empty(),
+            )?);
+        }
+        folder.map(Dir).ok_or(Errno::INVAL)
+    }
+
+    /// Opens the file `name` in this folder for reading. Anything but a regular file is opened
+    /// without waiting or effect.
+    pub fn file(&self, name: &str) -> Result<File, Errno> {
+        let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        open(&self.0, name, flags, Mode::empty()).map(File::from)
+    }
+
+    /// Opens a file as [`Dir::file`] does, but `name` may be a symbolic link, and a file that is in
+    /// use is waited for.
+    pub fn linked_file(&self, name: &str) -> Result<File, Errno> {
+        let flags = READ | OFlags::NONBLOCK;
+        patiently(|| open(&self.0, name, flags, Mode::empty()).map(File::from))
+    }
+
+    /// Opens a file as [`Dir::file`] does, but for writing too: some file systems lock nothing
+    /// else.
+    pub fn own_file(&self, name: &str) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        open(&self.0, name, flags, Mode::empty()).map(File::from)
+    }
+
+    /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
+    pub fn create(&self, name: &str) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        open(&self.0, name, flags, PRIVATE).map(File::from)
+    }
+
+    /// Makes a file without a name, for its owner alone; None where that is not possible. Other
+    /// systems hide it under the name that is given here.
+    pub fn create_unnamed(&self, _: &str) -> Result<Option<File>, Errno> {
+        match open(&self.0, ".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE) {
+            // The answers of kernels and file systems that do not know unnamed files.
+            Err(Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(errno) if is_unavailable(errno) => Ok(None),
+            made => made.map(|made| Some(File::from(made))),
+        }
+    }
+
+    /// Gives the unnamed `file` the name `name`, which must not exist.
+    pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
+        // The kernel links by descriptor alone only for privileged users.
+        let path = format!("{OWN_FILES}/{}", file.as_fd().as_raw_fd());
+        rustix::fs::linkat(CWD, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)
+    }
+
+    pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::mkdirat(&self.0, name, Mode::RWXU)
+    }
+
+    pub fn facts(&self) -> Result<Facts, Errno> {
+        rustix::fs::fstat(&self.0).map(Facts::from)
+    }
+
+    /// Tells whether the folder belongs to the user of this process.
+    pub fn is_own(&self) -> bool {
+        self.facts().is_ok_and(|facts| facts.is_own())
+    }
+
+    /// Gives the owner the rights to the folder `name`, which is one of ours.
+    pub fn unmask(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::chmodat(&self.0, name, Mode::RWXU, AtFlags::empty())
+    }
+
+    /// Gives the facts of `name` in this folder, those of a symbolic link itself.
+    pub fn facts_of(&self, name: impl Arg) -> Result<Facts, Errno> {
+        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)
+    }
+
+    /// Gives the facts of the file `name`, of which the times tell each write at once.
+    pub fn facts_at_rest(&self, name: &str) -> Result<Facts, Errno> {
+        self.facts_of(name)
+    }
+
+    /// Calls `visit` with the name, the kind and the inode of everything in the folder except `.`
+    /// and `..`. Not every file system lists the inode that the file has.
+    pub fn entries<E: From<Errno>>(
+        &self,
+        mut visit: impl FnMut(&CStr, Kind, Inode) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // The position belongs to the descriptor, so a second reader of the same folder needs one
+        // of its own.
+        let folder = self.folder("")?;
+        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+        let mut entries = RawDir::new(&folder.0, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if entry.file_name() != c"." && entry.file_name() != c".." {
+                visit(entry.file_name(), entry.file_type().into(), entry.ino())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn link(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
+        rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())
+    }
+
+    /// Renames `from` to `to`, and replaces a file there.
+    pub fn rename(&self, from: &str, into: &Dir, to: impl Arg + Copy) -> Result<(), Errno> {
+        match rustix::fs::renameat(&self.0, from, &into.0, to) {
+            Err(errno) if is_unavailable(errno) => {
+                rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::empty())
+            }
+            done => done,
+        }
+    }
+
+    /// Renames `from` to `to`, which must not exist, else `EEXIST`. File systems that can't do this
+    /// answer `EINVAL`.
+    pub fn rename_new(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
+        rustix::fs::renameat_with(&self.0, from, &into.0, to, RenameFlags::NOREPLACE)
+    }
+
+    pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
+    }
+
+    pub fn remove_folder(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Brings the folder's names to the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::fsync(&self.0))
+    }
+
+    /// Does nothing: [`Dir::sync_file_system`] finds all names.
+    pub fn hand_over(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Brings the name of `file` in this folder to the disk.
+    pub fn sync_name_of(&self, _: &File) -> Result<(), Errno> {
+        self.sync()
+    }
+
+    /// Brings the whole file system that the folder is on to the disk.
+    pub fn sync_file_system(&self) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::syncfs(&self.0))
+    }
+
+    /// Locks the folder for this descriptor alone, unless another holds it.
+    pub fn try_lock(&self) -> Result<Lock, Errno> {
+        lock(&self.0)
+    }
+
+    /// Locks the folder as [`Dir::try_lock`] does. Other systems need a file with a `name` for it.
+    pub fn try_lock_by(&self, _: &str) -> Result<Lock, Errno> {
+        self.try_lock()
+    }
+}

@@ -1,0 +1,205 @@
+//! Files by descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::facts::{Facts, PRIVATE, READ, lock};
+use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::descriptors::open;
+use crate::sys::kinds::Lock;
+use crate::sys::patience::patiently;
+use crate::sys::transfers::{drain, fill};
+
+/// An open file. Reads and writes at a position leave the descriptor's own alone, so that threads
+/// can share it.
+#[derive(Debug)]
+pub struct File(OwnedFd);
+
+impl From<OwnedFd> for File {
+    fn from(descriptor: OwnedFd) -> File {
+        File(descriptor)
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl File {
+    /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
+    /// does.
+    pub fn open(path: &AnchoredPath) -> Result<File, Errno> {
+        let (anchor, flags) = (path.anchor()?, READ | OFlags::NONBLOCK);
+        patiently(|| open(anchor, path.as_given(), flags, Mode::empty()).map(File))
+    }
+
+    pub fn facts(&self) -> Result<Facts, Errno> {
+        rustix::fs::fstat(&self.0).map(Facts::from)
+    }
+
+    /// Reads until `buffer` is full or the file ends; returns how much was read.
+    pub fn read_full(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        fill(buffer, |rest, _| {
+            retry_on_intr(|| rustix::io::read(&self.0, &mut *rest))
+        })
+    }
+
+    /// Reads from the beginning in one call, which may give less than there is.
+    pub fn read_once(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, 0))
+    }
+
+    /// Reads as [`File::read_full`] does, from `offset`.
+    pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        fill(buffer, |rest, done| {
+            retry_on_intr(|| rustix::io::pread(&self.0, &mut *rest, offset + done as u64))
+        })
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        retry_on_intr(|| rustix::io::write(&self.0, bytes))
+    }
+
+    pub fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
+        drain(bytes, |rest| self.write(rest))
+    }
+
+    /// Gives this file the content of `from`, in blocks that both share. Not every file system can
+    /// do this; after an error this file may have any content.
+    pub fn share(&self, from: &File) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.0, &from.0))
+    }
+
+    /// Frees the blocks in these bytes, which are zero from then on. Not every file system can do
+    /// this.
+    pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        retry_on_intr(|| rustix::fs::fallocate(&self.0, hole, start, length))
+    }
+
+    /// Cuts the file to `size` bytes, behind which the next write goes.
+    pub fn cut(&self, size: u64) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
+        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
+    }
+
+    /// Gives the place of the next read or write without a position.
+    pub fn position(&self) -> Result<u64, Errno> {
+        retry_on_intr(|| rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Current(0)))
+    }
+
+    /// Writes whole blocks past the system's cache, and tells how many bytes that took. `blocks`
+    /// must begin a block in memory, and the position one in the file. The remaining bytes are to
+    /// be written otherwise.
+    pub fn write_direct(&self, blocks: &[u8]) -> Result<usize, Errno> {
+        if self.set_direct(true).is_err() {
+            return Ok(0);
+        }
+        let written = self.write(blocks);
+        self.set_direct(false)?;
+        match written {
+            // The disk's blocks are larger, or the file system can't do it after all.
+            Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
+            // The disk's own words for an error that every other write to it calls an I/O error.
+            Err(
+                Errno::NODATA
+                | Errno::NOLINK
+                | Errno::REMOTEIO
+                | Errno::TIMEDOUT
+                | Errno::ILSEQ
+                | Errno::BADE,
+            ) => Err(Errno::IO),
+            written => written,
+        }
+    }
+
+    fn set_direct(&self, direct: bool) -> Result<(), Errno> {
+        let mut flags = rustix::fs::fcntl_getfl(&self.0)?;
+        flags.set(OFlags::DIRECT, direct);
+        retry_on_intr(|| rustix::fs::fcntl_setfl(&self.0, flags))
+    }
+
+    /// Brings content and attributes to the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        // A failed call is not repeated: the kernel forgets what it could not write. A signal is no
+        // failure.
+        retry_on_intr(|| rustix::fs::fsync(&self.0))
+    }
+
+    /// Does nothing: [`Dir::sync_file_system`] finds all that was written.
+    pub fn hand_over(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Sets the time of modification, in nanoseconds since 1970 UTC.
+    pub fn set_modified(&self, modified: i64) -> Result<(), Errno> {
+        let last_modification = Timespec {
+            tv_sec: modified.div_euclid(1_000_000_000),
+            tv_nsec: modified.rem_euclid(1_000_000_000),
+        };
+        let last_access = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        };
+        rustix::fs::futimens(
+            &self.0,
+            &Timestamps {
+                last_access,
+                last_modification,
+            },
+        )
+    }
+
+    /// Tells whether the file belongs to the user of this process.
+    pub fn is_own(&self) -> bool {
+        self.facts().is_ok_and(|facts| facts.is_own())
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
+    }
+
+    /// Takes over the rights and the owner of `old`, which this file is to replace.
+    pub fn take_rights_of(&self, old: &File) -> Result<(), Errno> {
+        let (old, own) = (old.facts()?, self.facts()?);
+        if own.owner != old.owner {
+            self.set_owner(old.owner)?;
+        }
+        self.set_mode(old.mode)
+    }
+
+    /// Sets the rights of a file that was made for its owner alone; a strange umask may have taken
+    /// some of them away.
+    pub fn keep_private(&self) -> Result<(), Errno> {
+        if self.facts()?.mode == PRIVATE.as_raw_mode() {
+            return Ok(());
+        }
+        match self.set_mode(PRIVATE.as_raw_mode()) {
+            // FAT and similar file systems have no rights to set.
+            Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {
+        rustix::fs::fchown(
+            &self.0,
+            Some(rustix::process::Uid::from_raw(user)),
+            Some(rustix::process::Gid::from_raw(group)),
+        )
+    }
+
+    /// Makes a file that was there before its owner's alone.
+    pub fn make_private(&self) -> Result<(), Errno> {
+        self.keep_private()
+    }
+
+    /// Locks the file for this descriptor alone, unless another holds it.
+    pub fn try_lock(&self) -> Result<Lock, Errno> {
+        lock(&self.0)
+    }
+}

@@ -1,0 +1,17 @@
+//! Files and folders by descriptor: no path is followed twice, and no link below an opened folder
+//! is followed.
+
+#![forbid(unsafe_code)]
+
+mod dir;
+mod facts;
+mod file;
+
+pub use rustix::io::Errno;
+
+pub use self::dir::Dir;
+pub use self::facts::{
+    Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable,
+};
+pub use self::file::File;
+pub use crate::sys::kinds::{Identity, Inode, Kind, Lock};
