@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::shown;
-use crate::sys::anchored_path::{AnchoredPath, path_of};
+use crate::sys::anchor::path_of;
+use crate::sys::anchored_path::AnchoredPath;
 
 /// The value of a property, in the type in which it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]

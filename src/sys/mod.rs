@@ -3,10 +3,12 @@
 
 pub use platform::*;
 
+pub mod anchored_path;
 #[allow(unsafe_code)]
 pub mod database_copy;
 pub mod direct_io;
 pub mod kinds;
+pub mod origin;
 pub mod patience;
 #[allow(unsafe_code)]
 #[cfg(feature = "standalone")]

@@ -1,6 +1,6 @@
 //! Linux, by rustix, and by libc for threads and what rustix leaves alone.
 
-pub mod anchored_path;
+pub mod anchor;
 #[allow(unsafe_code)]
 pub mod auxiliary;
 #[allow(unsafe_code)]
@@ -14,7 +14,7 @@ pub mod files;
 pub mod fork;
 #[allow(unsafe_code)]
 pub mod mapping;
-pub mod origin;
+mod mounts;
 #[allow(unsafe_code)]
 mod static_tls;
 #[allow(unsafe_code)]

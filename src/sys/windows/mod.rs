@@ -1,7 +1,7 @@
 //! Windows: files and folders by handle, with the names below a folder's handle that only the
 //! native calls take.
 
-pub mod anchored_path;
+pub mod anchor;
 pub mod auxiliary;
 pub mod cancelling;
 #[allow(unsafe_code)]
@@ -18,10 +18,10 @@ mod names;
 #[allow(unsafe_code)]
 mod opening;
 #[allow(unsafe_code)]
-pub mod origin;
-#[allow(unsafe_code)]
 mod rights;
 #[allow(unsafe_code)]
 pub mod threads;
+#[allow(unsafe_code)]
+mod volumes;
 #[allow(unsafe_code)]
 pub mod wait_descriptor;

@@ -18,6 +18,7 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+use windows_sys::core::BOOL;
 
 use super::errno::{Errno, succeeded};
 
@@ -100,15 +101,21 @@ fn token() -> Result<OwnedHandle, Errno> {
     }
 }
 
-fn about(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> Result<Words, Errno> {
-    let (handle, mut length) = (token.as_raw_handle(), 0);
-    // SAFETY: asks for the length alone.
-    unsafe { GetTokenInformation(handle, class, std::ptr::null_mut(), 0, &raw mut length) };
+/// Asks with a place for the answer, its length, and a place for the length that is needed: first for
+/// that, and then for the answer.
+fn told(ask: impl Fn(*mut c_void, u32, *mut u32) -> BOOL) -> Result<Words, Errno> {
+    let mut length = 0;
+    ask(std::ptr::null_mut(), 0, &raw mut length);
     let mut told = words(length as usize)?;
-    let place = told.as_mut_ptr().cast();
-    // SAFETY: the words have room for that length.
-    succeeded(unsafe { GetTokenInformation(handle, class, place, length, &raw mut length) })?;
+    succeeded(ask(told.as_mut_ptr().cast(), length, &raw mut length))?;
     Ok(told)
+}
+
+fn about(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> Result<Words, Errno> {
+    told(|place, length, needed| {
+        // SAFETY: the place has that length.
+        unsafe { GetTokenInformation(token.as_raw_handle(), class, place, length, needed) }
+    })
 }
 
 /// Those who have all rights to a private file besides the user: its owner, whatever the number that
@@ -203,14 +210,10 @@ pub fn is_own(file: BorrowedHandle) -> Result<bool, Errno> {
 
 /// Gives what the descriptor of a file says of `what`.
 fn of(file: BorrowedHandle, what: u32) -> Result<Words, Errno> {
-    let (handle, mut length) = (file.as_raw_handle(), 0);
-    // SAFETY: asks for the length alone.
-    unsafe { GetKernelObjectSecurity(handle, what, std::ptr::null_mut(), 0, &raw mut length) };
-    let mut told = words(length as usize)?;
-    let place = told.as_mut_ptr().cast();
-    // SAFETY: the words have room for that length.
-    succeeded(unsafe { GetKernelObjectSecurity(handle, what, place, length, &raw mut length) })?;
-    Ok(told)
+    told(|place, length, needed| {
+        // SAFETY: the place has that length.
+        unsafe { GetKernelObjectSecurity(file.as_raw_handle(), what, place, length, needed) }
+    })
 }
 
 /// Sets `what` a descriptor says.

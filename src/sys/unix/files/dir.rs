@@ -10,6 +10,7 @@ use rustix::path::Arg;
 
 use super::facts::{FOLDER, Facts, PRIVATE, READ, facts_at, is_unavailable, lock};
 use super::file::File;
+use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::{open, open_above};
 use crate::sys::kinds::{Inode, Kind, Lock};
@@ -32,12 +33,18 @@ impl Dir {
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
     /// it likes.
     pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {
-        open(path.anchor()?, path.as_given(), FOLDER, Mode::empty()).map(Dir)
+        open(
+            folder(path.anchor())?,
+            path.as_given(),
+            FOLDER,
+            Mode::empty(),
+        )
+        .map(Dir)
     }
 
     /// Makes the folder at `path`, for its owner alone, whatever the umask says.
     pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
-        let (anchor, given) = (path.anchor()?, path.as_given());
+        let (anchor, given) = (folder(path.anchor())?, path.as_given());
         rustix::fs::mkdirat(anchor, given, Mode::RWXU)?;
         let keep_private = || match facts_at(path)?.mode & 0o777 == Mode::RWXU.as_raw_mode() {
             true => Ok(()),
@@ -49,7 +56,7 @@ impl Dir {
     }
 
     pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
-        rustix::fs::unlinkat(path.anchor()?, path.as_given(), AtFlags::REMOVEDIR)
+        rustix::fs::unlinkat(folder(path.anchor())?, path.as_given(), AtFlags::REMOVEDIR)
     }
 
     /// Opens the folder `relative` below this one; a symbolic link on the way is an error.

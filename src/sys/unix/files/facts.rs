@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::open;
 use crate::sys::kinds::{Identity, Kind, Lock};
@@ -103,17 +104,26 @@ pub fn check_name(_: &str) -> Result<(), Errno> {
 /// Checks that this user could write to the file or folder at `path`; the error tells why not.
 pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
     let access = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
-    rustix::fs::accessat(path.anchor()?, path.as_given(), access, AtFlags::empty())
+    rustix::fs::accessat(
+        folder(path.anchor())?,
+        path.as_given(),
+        access,
+        AtFlags::empty(),
+    )
 }
 
 /// Gives the facts of the file or folder at `path`, without opening it.
 pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
-    rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::empty()).map(Facts::from)
+    rustix::fs::statat(folder(path.anchor())?, path.as_given(), AtFlags::empty()).map(Facts::from)
 }
 
 /// Tells whether anything is at `path`, even a symbolic link that leads nowhere.
 pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
-    match rustix::fs::statat(path.anchor()?, path.as_given(), AtFlags::SYMLINK_NOFOLLOW) {
+    match rustix::fs::statat(
+        folder(path.anchor())?,
+        path.as_given(),
+        AtFlags::SYMLINK_NOFOLLOW,
+    ) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
@@ -133,7 +143,7 @@ impl Held {
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
         let mut flags = OFlags::PATH;
         flags.set(OFlags::NOFOLLOW, !follow);
-        let (anchor, path) = (path.anchor()?, path.as_given());
+        let (anchor, path) = (folder(path.anchor())?, path.as_given());
         let descriptor = open(anchor, path, flags, Mode::empty())?;
         let facts = Facts::from(rustix::fs::fstat(&descriptor)?);
         Ok(Held {

@@ -6,6 +6,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::facts::{Facts, PRIVATE, READ, lock};
+use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::open;
 use crate::sys::kinds::Lock;
@@ -33,7 +34,7 @@ impl File {
     /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
     /// does.
     pub fn open(path: &AnchoredPath) -> Result<File, Errno> {
-        let (anchor, flags) = (path.anchor()?, READ | OFlags::NONBLOCK);
+        let (anchor, flags) = (folder(path.anchor())?, READ | OFlags::NONBLOCK);
         patiently(|| open(anchor, path.as_given(), flags, Mode::empty()).map(File))
     }
 

@@ -17,6 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FileIdBothDirectoryRestartInfo, READ_CONTROL,
 };
 
+use super::super::anchor::native;
 use super::super::clock;
 use super::super::errno::Errno;
 use super::super::handles;
@@ -56,17 +57,21 @@ impl Dir {
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
     /// it likes.
     pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {
-        open(None, &path.to_native()?, FOLDER).map(Dir::from)
+        open(None, &native(&path.to_absolute())?, FOLDER).map(Dir::from)
     }
 
     /// Makes the folder at `path`, for its owner alone.
     pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
-        open(None, &path.to_native()?, MAKE_FOLDER).map(drop)
+        open(None, &native(&path.to_absolute())?, MAKE_FOLDER).map(drop)
     }
 
     pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
         let options = REMOVE.options | FILE_DIRECTORY_FILE;
-        let handle = open(None, &path.to_native()?, Opening { options, ..REMOVE })?;
+        let handle = open(
+            None,
+            &native(&path.to_absolute())?,
+            Opening { options, ..REMOVE },
+        )?;
         handles::remove(handle.as_handle())
     }
 

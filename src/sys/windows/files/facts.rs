@@ -8,6 +8,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_GENERIC_READ, FILE_GENERIC_WRITE,
 };
 
+use super::super::anchor::native;
 use super::super::clock;
 use super::super::errno::Errno;
 use super::super::handles;
@@ -80,12 +81,12 @@ pub fn check_writable(path: &AnchoredPath) -> Result<(), Errno> {
         access: FILE_GENERIC_READ | FILE_GENERIC_WRITE,
         ..LOOK
     };
-    open(None, &path.to_native()?, how).map(drop)
+    open(None, &native(&path.to_absolute())?, how).map(drop)
 }
 
 /// Gives the facts of the file or folder at `path`, without opening it for more.
 pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
-    facts(open(None, &path.to_native()?, LOOK)?.as_handle())
+    facts(open(None, &native(&path.to_absolute())?, LOOK)?.as_handle())
 }
 
 /// Tells whether anything is at `path`, even a symbolic link that leads nowhere.
@@ -110,7 +111,11 @@ impl Held {
     /// Looks at the file, folder or link at `path`; a symbolic link is followed only if asked for.
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
         let options = if follow { 0 } else { FILE_OPEN_REPARSE_POINT };
-        let handle = open(None, &path.to_native()?, Opening { options, ..LOOK })?;
+        let handle = open(
+            None,
+            &native(&path.to_absolute())?,
+            Opening { options, ..LOOK },
+        )?;
         let facts = facts(handle.as_handle())?;
         Ok(Held {
             identity: facts.identity,

@@ -8,6 +8,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_BASIC_INFO, FILE_GENERIC_WRITE, READ_CONTROL, WRITE_DAC,
 };
 
+use super::super::anchor::native;
 use super::super::clock;
 use super::super::errno::Errno;
 use super::super::handles;
@@ -42,7 +43,7 @@ impl AsHandle for File {
 impl File {
     /// Opens the file at `path` for reading, through a symbolic link too.
     pub fn open(path: &AnchoredPath) -> Result<File, Errno> {
-        open(None, &path.to_native()?, READ).map(File::from)
+        open(None, &native(&path.to_absolute())?, READ).map(File::from)
     }
 
     pub fn facts(&self) -> Result<Facts, Errno> {

@@ -1,5 +1,4 @@
-//! The volume, and the run of the system, in which something was seen. A file's number and times
-//! name the same file only there.
+//! The volume that a folder is on, as an [`Origin`].
 
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle};
 
@@ -13,26 +12,7 @@ use windows_sys::Win32::Storage::FileSystem::GetVolumeInformationByHandleW;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
 use super::files::Dir;
-
-/// The way in which a file system keeps the times of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamps {
-    /// Times are those of the system's tick, as a rule.
-    ByTick,
-    /// Times are exact where somebody has looked before.
-    #[expect(dead_code, reason = "no file system of Windows keeps them so")]
-    WhenLookedAt,
-}
-
-/// One volume in one run of the system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The moment when the run began, in the system's own words.
-    pub boot: String,
-    /// The volume, by its number.
-    pub mount: u64,
-    pub stamps: Stamps,
-}
+use crate::sys::origin::{Origin, Stamps};
 
 /// The file systems that keep the numbers of files, and a time of their own for each change.
 const SHOW_CHANGES: [&str; 2] = ["NTFS", "ReFS"];

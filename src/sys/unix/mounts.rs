@@ -1,6 +1,4 @@
-//! The mount, and the run of the system, in which something was seen. A device, an inode and times
-//! name the same file only there: another disk in the same place, or the same disk after a power
-//! cut, may have them for another content.
+//! The mount that a folder is on, as an [`Origin`].
 
 #![forbid(unsafe_code)]
 
@@ -11,26 +9,7 @@ use rustix::io::retry_on_intr;
 
 use super::descriptors::open;
 use super::files::Dir;
-
-/// The way in which a file system keeps the times of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamps {
-    /// Times are those of the kernel's tick, as a rule.
-    ByTick,
-    /// Times are those of the tick, or exact where somebody has looked at the time before
-    /// ("multigrain", since Linux 6.13): so a reader that looks sees the next change.
-    WhenLookedAt,
-}
-
-/// One mount in one run of the system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The run, in the kernel's own words.
-    pub boot: String,
-    /// The mount, by its number in this run.
-    pub mount: u64,
-    pub stamps: Stamps,
-}
+use crate::sys::origin::{Origin, Stamps};
 
 /// The file systems of this machine's disks that keep inode numbers, and show each change in a
 /// file's times. Sources: linux/magic.h, and btrfs, ZFS and bcachefs for numbers missing there.

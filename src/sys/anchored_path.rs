@@ -3,46 +3,22 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Display, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Display, Path, PathBuf, is_separator};
 
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
-
-use super::descriptors::open;
+use super::anchor::{self, Anchor};
 
 #[derive(Clone, Debug)]
 pub struct AnchoredPath {
     given: PathBuf,
-    /// The folder that a relative path leads from; None for an absolute path.
+    /// The folder that a path leads from; None for an absolute path.
     anchor: Option<Anchor>,
-}
-
-#[derive(Clone, Debug)]
-struct Anchor {
-    /// The open folder, or the reason why it could not be opened, which is told when it is needed.
-    folder: Result<Arc<OwnedFd>, Errno>,
-    path: Option<PathBuf>,
-}
-
-/// Gives the path in the system's own bytes.
-pub fn path_of(bytes: &[u8]) -> Option<PathBuf> {
-    Some(OsStr::from_bytes(bytes).into())
 }
 
 impl AnchoredPath {
     /// Takes `path` as it is meant now.
     pub fn now(path: impl AsRef<Path>) -> AnchoredPath {
         let given = path.as_ref().to_owned();
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let hold = || open(CWD, ".", flags, Mode::empty());
-        let anchor = given.is_relative().then(|| Anchor {
-            folder: hold().map(Arc::new),
-            path: std::env::current_dir().ok(),
-        });
+        let anchor = (!given.is_absolute()).then(Anchor::now);
         AnchoredPath { given, anchor }
     }
 
@@ -51,20 +27,16 @@ impl AnchoredPath {
         &self.given
     }
 
-    /// Gives the folder that a relative path leads from.
-    pub fn anchor(&self) -> Result<BorrowedFd<'_>, Errno> {
-        let Some(anchor) = &self.anchor else {
-            return Ok(CWD);
-        };
-        let folder = anchor.folder.as_ref();
-        folder.map(|folder| folder.as_fd()).map_err(|errno| *errno)
+    /// Gives the folder that the path leads from, if it is not absolute.
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.anchor.as_ref()
     }
 
     /// Gives a path from the root, for users who take nothing else; the folder of a relative path
     /// may have moved since.
     pub fn to_absolute(&self) -> PathBuf {
-        let anchor = self.anchor.as_ref().and_then(|anchor| anchor.path.as_ref());
-        anchor.map_or_else(|| self.given.clone(), |anchor| anchor.join(&self.given))
+        let from = self.anchor().and_then(|anchor| anchor.path.as_ref());
+        anchor::absolute(from.map_or_else(|| self.given.clone(), |from| from.join(&self.given)))
     }
 
     pub fn display(&self) -> Display<'_> {
@@ -73,10 +45,11 @@ impl AnchoredPath {
 
     /// Tells whether the path's name has one of these extensions, and names no directory.
     pub fn has_extension(&self, extensions: &[&str]) -> bool {
-        // A path with a slash at its end names a directory.
-        let is_folder = self.given.as_os_str().as_encoded_bytes().ends_with(b"/");
+        // A path with a separator at its end names a directory.
+        let is_folder = self.given.to_string_lossy().ends_with(is_separator);
         let own = self.given.extension().and_then(|own| own.to_str());
-        !is_folder && own.is_some_and(|own| extensions.contains(&own))
+        let is_one = |own: &str| extensions.iter().any(|one| anchor::is_same_name(own, one));
+        !is_folder && own.is_some_and(is_one)
     }
 
     fn with(&self, given: PathBuf) -> AnchoredPath {
@@ -86,8 +59,9 @@ impl AnchoredPath {
         }
     }
 
+    /// Adds a name, or several with slashes between them.
     pub fn join(&self, name: impl AsRef<Path>) -> AnchoredPath {
-        self.with(self.given.join(name))
+        self.with(anchor::join(&self.given, name.as_ref()))
     }
 
     /// Adds `suffix` to the path's name.
@@ -119,12 +93,21 @@ mod tests {
         assert_eq!(shown(path.parent().parent()), Path::new("."));
         assert_eq!(shown(path.join("a")), Path::new("store/licenses.db/a"));
         assert_eq!(
+            shown(path.join("a/b:c")),
+            Path::new("store/licenses.db/a/b:c")
+        );
+        assert_eq!(
             shown(path.with_suffix("-wal")),
             Path::new("store/licenses.db-wal")
         );
         assert_eq!(path.parent().to_absolute(), here.join("store"));
         assert!(path.parent().anchor.is_some());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_root_is_absolute() {
         assert_eq!(AnchoredPath::now("/a").to_absolute(), Path::new("/a"));
-        assert_eq!(shown(AnchoredPath::now("/").parent()), Path::new("."));
+        assert_eq!(AnchoredPath::now("/").parent().as_given(), Path::new("."));
     }
 }
