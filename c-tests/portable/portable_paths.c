@@ -133,6 +133,10 @@ static void relative(void)
     CHECK_HR(verify(whole), LICBAK_S_OK);
     CHECK_HR(verify("elsewhere\\backups\\"), LICBAK_S_OK);
     CHECK_HR(verify("ELSEWHERE\\Backups"), LICBAK_S_OK);
+    snprintf(whole, sizeof whole, "%.2selsewhere\\backups", here); /* from the drive's own folder */
+    CHECK_HR(verify(whole), LICBAK_S_OK);
+    snprintf(whole, sizeof whole, "%s\\elsewhere\\backups", here + 2); /* from the root of this drive */
+    CHECK_HR(verify(whole), LICBAK_S_OK);
 #endif
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);

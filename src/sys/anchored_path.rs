@@ -17,7 +17,7 @@ pub struct AnchoredPath {
 impl AnchoredPath {
     /// Takes `path` as it is meant now.
     pub fn now(path: impl AsRef<Path>) -> AnchoredPath {
-        let given = path.as_ref().to_owned();
+        let given = anchor::settled(path.as_ref());
         let anchor = (!given.is_absolute()).then(Anchor::now);
         AnchoredPath { given, anchor }
     }

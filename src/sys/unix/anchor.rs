@@ -45,6 +45,11 @@ pub fn path_of(bytes: &[u8]) -> Option<PathBuf> {
     Some(OsStr::from_bytes(bytes).into())
 }
 
+/// Leaves a path as it is: it leads from the root or the current folder.
+pub fn settled(path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
 /// Leaves a path from the root as it is.
 pub fn absolute(path: PathBuf) -> PathBuf {
     path

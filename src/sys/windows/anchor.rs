@@ -4,11 +4,11 @@
 
 use std::ffi::OsString;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf, is_separator};
+use std::path::{Component, Path, PathBuf, is_separator};
 
 use super::errno::Errno;
 
-/// The current folder of a moment. A path such as `C:a` or `\a` depends on it as well.
+/// The current folder of a moment.
 #[derive(Clone, Debug)]
 pub struct Anchor {
     pub path: Option<PathBuf>,
@@ -33,6 +33,15 @@ pub fn path_of(bytes: &[u8]) -> Option<PathBuf> {
     let (units, rest) = bytes.as_chunks();
     let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
     rest.is_empty().then(|| OsString::from_wide(&units).into())
+}
+
+/// Leaves a path that leads from the current folder as it is. One such as `C:a` or `\a` depends on
+/// folders of drives that nobody holds, and is given from the root, as it is meant now.
+pub fn settled(path: &Path) -> PathBuf {
+    match path.has_root() || matches!(path.components().next(), Some(Component::Prefix(_))) {
+        true => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        false => path.to_owned(),
+    }
 }
 
 /// Gives a path from the root as every program takes it.
@@ -88,6 +97,17 @@ fn marked(path: &Path, mark: &str) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_a_drives_own_folder_are_settled() {
+        let here = std::env::current_dir().unwrap();
+        let drive = here.components().next().unwrap().as_os_str();
+        let mut below = drive.to_owned();
+        below.push("a");
+        assert_eq!(settled(Path::new(&below)), here.join("a"));
+        assert_eq!(settled(Path::new(r"\a")), Path::new(drive).join(r"\a"));
+        assert_eq!(settled(Path::new(r"a\b")), Path::new(r"a\b"));
+    }
 
     #[test]
     fn absolute_paths_of_every_kind_are_marked() {

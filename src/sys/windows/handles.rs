@@ -5,7 +5,7 @@
 
 use std::ffi::c_void;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
 use windows_sys::Wdk::Storage::FileSystem::{
@@ -22,10 +22,11 @@ use windows_sys::Win32::Foundation::{
     STATUS_INVALID_LEVEL, STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_END_OF_FILE_INFO,
-    FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FileAttributeTagInfo,
-    FileBasicInfo, FileEndOfFileInfo, FileIdInfo, FileStandardInfo, FlushFileBuffers,
-    GetFileInformationByHandle, GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY,
+    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_END_OF_FILE_INFO, FILE_ID_INFO,
+    FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FileAttributeTagInfo, FileBasicInfo,
+    FileEndOfFileInfo, FileIdInfo, FileStandardInfo, FlushFileBuffers, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, GetVolumeInformationByHandleW, LOCKFILE_EXCLUSIVE_LOCK,
     LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, SetFileInformationByHandle, WriteFile,
 };
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
@@ -33,6 +34,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 
 use super::errno::{Errno, succeeded};
 use super::opening::done;
+use super::rights::words;
 
 /// Tells whether the system or the file system does not know a class of information.
 fn is_unknown(status: NTSTATUS) -> bool {
@@ -119,6 +121,27 @@ pub fn reparse_tag(handle: BorrowedHandle) -> Result<u32, Errno> {
     Ok(told.ReparseTag)
 }
 
+/// Gives the name of the file system.
+pub fn file_system(handle: BorrowedHandle) -> Option<String> {
+    let (mut name, none) = ([0; 32], null_mut());
+    let length = u32::try_from(name.len()).ok()?;
+    // SAFETY: the name has room for so many units, and nothing else is asked for.
+    let is_told = unsafe {
+        GetVolumeInformationByHandleW(
+            handle.as_raw_handle(),
+            null_mut(),
+            0,
+            none,
+            none,
+            none,
+            name.as_mut_ptr(),
+            length,
+        )
+    };
+    let name = name.split(|unit| *unit == 0).next().unwrap_or_default();
+    (is_told != 0).then(|| String::from_utf16_lossy(name))
+}
+
 /// Fills `buffer` with some entries of a folder, the first ones or those that follow; false at the
 /// end.
 pub fn entries(
@@ -141,30 +164,35 @@ pub fn entries(
 
 /// Sets times and attributes; zeros stay what they are.
 pub fn set_basic(handle: BorrowedHandle, facts: &FILE_BASIC_INFO) -> Result<(), Errno> {
-    set_told(handle, FileBasicInfo, facts)
+    // SAFETY: it is the structure of the class.
+    unsafe { set_told(handle, FileBasicInfo, facts) }
 }
 
 pub fn set_size(handle: BorrowedHandle, size: u64) -> Result<(), Errno> {
     let size = i64::try_from(size).map_err(|_| Errno::FBIG)?;
-    set_told(
-        handle,
-        FileEndOfFileInfo,
-        &FILE_END_OF_FILE_INFO { EndOfFile: size },
-    )
+    let facts = FILE_END_OF_FILE_INFO { EndOfFile: size };
+    // SAFETY: it is the structure of the class.
+    unsafe { set_told(handle, FileEndOfFileInfo, &facts) }
 }
 
-fn set_told<T>(
+/// # Safety
+///
+/// `T` is the structure of the class.
+unsafe fn set_told<T>(
     handle: BorrowedHandle,
     class: FILE_INFO_BY_HANDLE_CLASS,
     facts: &T,
 ) -> Result<(), Errno> {
     let place: *const c_void = std::ptr::from_ref(facts).cast();
     let length = size_of::<T>() as u32;
-    // SAFETY: the callers give the structure of the class.
+    // SAFETY: the caller promises that the place has the structure of the class.
     succeeded(unsafe { SetFileInformationByHandle(handle.as_raw_handle(), class, place, length) })
 }
 
-fn set(
+/// # Safety
+///
+/// At `facts` is the structure of the class, with this length.
+unsafe fn set(
     handle: BorrowedHandle,
     class: FILE_INFORMATION_CLASS,
     facts: *const c_void,
@@ -172,7 +200,7 @@ fn set(
 ) -> NTSTATUS {
     let mut block = IO_STATUS_BLOCK::default();
     let length = u32::try_from(length).unwrap_or(u32::MAX);
-    // SAFETY: the callers give the structure of the class, with its length.
+    // SAFETY: the caller promises the structure of the class, with its length.
     unsafe { NtSetInformationFile(handle.as_raw_handle(), &raw mut block, facts, length, class) }
 }
 
@@ -193,7 +221,7 @@ pub fn rename(
     let way = FILE_RENAME_INFORMATION_0 {
         Flags: flags | replace,
     };
-    let status = rename_by(handle, into, name, FileRenameInformationEx, way);
+    let status = rename_by(handle, into, name, FileRenameInformationEx, way)?;
     if !is_unknown(status) {
         return done(status);
     }
@@ -201,7 +229,7 @@ pub fn rename(
     let way = FILE_RENAME_INFORMATION_0 {
         Flags: u32::from(replaces),
     };
-    done(rename_by(handle, into, name, FileRenameInformation, way))
+    done(rename_by(handle, into, name, FileRenameInformation, way)?)
 }
 
 fn rename_by(
@@ -210,11 +238,11 @@ fn rename_by(
     name: &[u16],
     class: FILE_INFORMATION_CLASS,
     way: FILE_RENAME_INFORMATION_0,
-) -> NTSTATUS {
+) -> Result<NTSTATUS, Errno> {
     const START: usize = std::mem::offset_of!(FILE_RENAME_INFORMATION, FileName);
     let bytes = size_of_val(name);
     let length = (START + bytes).max(size_of::<FILE_RENAME_INFORMATION>());
-    let mut words = vec![0_u64; length.div_ceil(size_of::<u64>())];
+    let mut words = words(length)?;
     let place: *mut FILE_RENAME_INFORMATION = words.as_mut_ptr().cast();
     // SAFETY: the words have room for the structure with the name behind it.
     unsafe {
@@ -224,7 +252,8 @@ fn rename_by(
         let behind = place.cast::<u8>().add(START).cast::<u16>();
         name.as_ptr().copy_to_nonoverlapping(behind, name.len());
     }
-    set(handle, class, place.cast(), length)
+    // SAFETY: they are the structure of both classes of renames, with its length.
+    Ok(unsafe { set(handle, class, place.cast(), length) })
 }
 
 /// Removes what `handle` has open: its name goes at once, where the file system can do that, and
@@ -236,28 +265,45 @@ pub fn remove(handle: BorrowedHandle) -> Result<(), Errno> {
             | FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
     };
     let place: *const c_void = (&raw const facts).cast();
-    let status = set(
-        handle,
-        FileDispositionInformationEx,
-        place,
-        size_of_val(&facts),
-    );
-    match is_unknown(status) {
-        false => done(status),
-        true => set_disposition(handle, true),
+    let length = size_of_val(&facts);
+    // SAFETY: it is the structure of the class, with its length.
+    let status = unsafe { set(handle, FileDispositionInformationEx, place, length) };
+    if !is_unknown(status) {
+        return done(status);
     }
+    set_read_only(handle, false)?;
+    set_disposition(handle, true)
+}
+
+/// Makes a file read only, or no longer; true if it was not so before.
+pub fn set_read_only(handle: BorrowedHandle, is_read_only: bool) -> Result<bool, Errno> {
+    let before = basic(handle)?.FileAttributes;
+    let after = match is_read_only {
+        true => before | FILE_ATTRIBUTE_READONLY,
+        false => before & !FILE_ATTRIBUTE_READONLY,
+    };
+    if after == before {
+        return Ok(false);
+    }
+    let facts = FILE_BASIC_INFO {
+        // Zero would leave all as they are.
+        FileAttributes: if after == 0 {
+            FILE_ATTRIBUTE_NORMAL
+        } else {
+            after
+        },
+        ..FILE_BASIC_INFO::default()
+    };
+    set_basic(handle, &facts).map(|()| true)
 }
 
 /// Says whether what `handle` has open goes when the last handle is closed, however that happens.
 pub fn set_disposition(handle: BorrowedHandle, goes: bool) -> Result<(), Errno> {
     let facts = FILE_DISPOSITION_INFORMATION { DeleteFile: goes };
     let place: *const c_void = (&raw const facts).cast();
-    done(set(
-        handle,
-        FileDispositionInformation,
-        place,
-        size_of_val(&facts),
-    ))
+    let length = size_of_val(&facts);
+    // SAFETY: it is the structure of the class, with its length.
+    done(unsafe { set(handle, FileDispositionInformation, place, length) })
 }
 
 // -- contents

@@ -29,9 +29,9 @@ const SID_MAX: u32 = 68;
 const REVISION: u32 = 1;
 
 /// Memory of words, as the structures of Windows need it.
-type Words = Vec<u64>;
+pub type Words = Vec<u64>;
 
-fn words(bytes: usize) -> Result<Words, Errno> {
+pub fn words(bytes: usize) -> Result<Words, Errno> {
     let mut words = Words::new();
     let count = bytes.div_ceil(size_of::<u64>());
     words.try_reserve_exact(count).map_err(|_| Errno::NOMEM)?;

@@ -8,10 +8,10 @@ use windows_sys::Wdk::Storage::FileSystem::{
 use windows_sys::Wdk::System::SystemInformation::{
     NtQuerySystemInformation, SystemTimeOfDayInformation,
 };
-use windows_sys::Win32::Storage::FileSystem::GetVolumeInformationByHandleW;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
 use super::files::Dir;
+use super::handles;
 use crate::sys::origin::{Origin, Stamps};
 
 /// The file systems that keep the numbers of files, and a time of their own for each change.
@@ -27,7 +27,7 @@ impl Origin {
     /// can't be told.
     pub fn of(folder: &Dir) -> Option<Origin> {
         let handle = folder.as_handle();
-        let kind = file_system(handle)?;
+        let kind = handles::file_system(handle)?;
         if !SHOW_CHANGES.contains(&kind.as_str()) || may_change_elsewhere(handle)? {
             return None;
         }
@@ -37,27 +37,6 @@ impl Origin {
             stamps: Stamps::ByTick,
         })
     }
-}
-
-/// Gives the name of the file system.
-fn file_system(folder: BorrowedHandle) -> Option<String> {
-    let (mut name, none) = ([0; 32], std::ptr::null_mut());
-    let length = u32::try_from(name.len()).ok()?;
-    // SAFETY: the name has room for so many units, and nothing else is asked for.
-    let is_told = unsafe {
-        GetVolumeInformationByHandleW(
-            folder.as_raw_handle(),
-            std::ptr::null_mut(),
-            0,
-            none,
-            none,
-            none,
-            name.as_mut_ptr(),
-            length,
-        )
-    };
-    let name = name.split(|unit| *unit == 0).next().unwrap_or_default();
-    (is_told != 0).then(|| String::from_utf16_lossy(name))
 }
 
 /// The answer about the device of a volume (FILE_FS_DEVICE_INFORMATION).

@@ -13,8 +13,8 @@ use windows_sys::Wdk::Storage::FileSystem::{
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_READ_ATTRIBUTES,
-    FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ, FileIdBothDirectoryInfo,
-    FileIdBothDirectoryRestartInfo, READ_CONTROL,
+    FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_WRITE_ATTRIBUTES,
+    FileIdBothDirectoryInfo, FileIdBothDirectoryRestartInfo, READ_CONTROL,
 };
 
 use super::super::anchor::native;
@@ -253,14 +253,43 @@ impl Dir {
     ) -> Result<(), Errno> {
         let from = open_to_remove(self, &to_find(from)?, 0)?;
         let to = to_make(to)?;
+        let rename = || handles::rename(from.as_handle(), into.as_handle(), &to, replaces);
         patiently(|| {
-            let renamed = handles::rename(from.as_handle(), into.as_handle(), &to, replaces);
+            let renamed = match rename() {
+                Err(Errno::ACCESS) if replaces => into.while_writable(&to, rename),
+                renamed => renamed,
+            };
             match renamed {
                 // Somebody has the file there open, where that keeps it from being replaced; or
                 // what is in the folder that is renamed.
                 Err(Errno::ACCESS) if into.could_take(&to) => Err(Errno::TXTBSY),
                 renamed => renamed,
             }
+        })
+    }
+
+    /// Calls `replace` while the file `name` is not read only, which keeps it from being replaced on
+    /// FAT and on shares; an error if it is not.
+    fn while_writable(
+        &self,
+        name: &[u16],
+        replace: impl Fn() -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        // An open file could not be replaced there, so it is opened twice.
+        let set_read_only = |is_read_only| {
+            let how = Opening {
+                access: FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES,
+                options: FILE_OPEN_REPARSE_POINT,
+                ..LOOK
+            };
+            let file = open_once(Some(self.as_handle()), name, how)?;
+            handles::set_read_only(file.as_handle(), is_read_only)
+        };
+        if set_read_only(false) != Ok(true) {
+            return Err(Errno::ACCESS);
+        }
+        replace().inspect_err(|_| {
+            let _ = set_read_only(true);
         })
     }
 

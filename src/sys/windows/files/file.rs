@@ -79,11 +79,24 @@ impl File {
     pub fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
         drain(bytes, |rest| {
             let position = self.position.load(Ordering::Relaxed);
-            let written = handles::write(self.as_handle(), rest, position)?;
+            let written = handles::write(self.as_handle(), rest, position)
+                .map_err(|errno| self.reason_of(errno, position + rest.len() as u64))?;
             self.position
                 .store(position + written as u64, Ordering::Relaxed);
             Ok(written)
         })
+    }
+
+    /// Tells a file that grows to `size`, too large for FAT, from a full disk, which FAT does not.
+    fn reason_of(&self, errno: Errno, size: u64) -> Errno {
+        let is_too_large = || {
+            let file_system = handles::file_system(self.as_handle());
+            size > u64::from(u32::MAX) && file_system.is_some_and(|name| name.starts_with("FAT"))
+        };
+        match errno {
+            Errno::NOSPC if is_too_large() => Errno::FBIG,
+            errno => errno,
+        }
     }
 
     /// Shares no blocks: only ReFS could.
