@@ -24,6 +24,8 @@
  *   authorizer live until its end has been told, even if the restorer is gone or nobody keeps the
  *   future. The future's destructor never blocks. When the future is ready, the operation has
  *   released them.
+ * - Without waiting. listener::on_end is told the outcome, on the library's thread: it hands it to an
+ *   event loop, or resumes a coroutine.
  * - Threads. A listener's functions are called on one thread of the library, and a store's
  *   functions and the authorizer on another, each one call at a time. A restorer may be used from
  *   any thread, also inside those functions, but by one thread at a time, as any object of the
@@ -39,12 +41,20 @@
 #ifndef LICBAK_HPP
 #define LICBAK_HPP
 
+#if defined(_MSVC_LANG) ? _MSVC_LANG < 201703L : __cplusplus < 201703L
+#error "licbak.hpp needs C++17 or later: say -std=c++17, or /std:c++17"
+#endif
+#if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "licbak.hpp throws: leave out -fno-exceptions, or say /EHsc. licbak.h does without exceptions"
+#endif
+
 #include <licbak.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -58,6 +68,14 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+// Its exceptions are caught in other shared objects than the one that throws them, also where those
+// hide their names.
+#if defined(__GNUC__) && !defined(_WIN32)
+#define LICBAK_HPP_VISIBLE __attribute__((visibility("default")))
+#else
+#define LICBAK_HPP_VISIBLE
+#endif
 
 namespace licbak {
 
@@ -105,6 +123,15 @@ enum class errc : licbak_hresult {
     empty = LICBAK_HRESULT_ERROR_EMPTY,
 };
 
+} // namespace licbak
+
+namespace std {
+template <>
+struct is_error_code_enum<licbak::errc> : true_type {};
+} // namespace std
+
+namespace licbak {
+
 namespace detail {
 
 class hresult_category final : public std::error_category {
@@ -124,28 +151,28 @@ public:
     // Only where the two mean the same; a corrupt backup, for one, has no equal among std::errc.
     std::error_condition default_error_condition(int hr) const noexcept override
     {
-        switch (static_cast<errc>(hr)) {
-        case errc::not_implemented: return std::errc::function_not_supported;
-        case errc::illegal_method_call: return std::errc::resource_deadlock_would_occur;
-        case errc::access_denied: return std::errc::permission_denied;
-        case errc::out_of_memory: return std::errc::not_enough_memory;
-        case errc::invalid_argument: return std::errc::invalid_argument;
-        case errc::backup_exists:
-        case errc::already_exists: return std::errc::file_exists;
-        case errc::busy: return std::errc::device_or_resource_busy;
-        case errc::operation_canceled: return std::errc::operation_canceled;
-        case errc::file_not_found:
-        case errc::path_not_found: return std::errc::no_such_file_or_directory;
-        case errc::too_many_open_files: return std::errc::too_many_files_open;
-        case errc::write_protect: return std::errc::read_only_file_system;
-        case errc::write_fault:
-        case errc::read_fault: return std::errc::io_error;
-        case errc::sharing_violation:
-        case errc::lock_violation: return std::errc::resource_unavailable_try_again;
-        case errc::not_supported: return std::errc::not_supported;
-        case errc::disk_full: return std::errc::no_space_on_device;
-        case errc::file_too_large: return std::errc::file_too_large;
-        case errc::directory: return std::errc::not_a_directory;
+        switch (hr) {
+        case LICBAK_E_NOTIMPL: return std::errc::function_not_supported;
+        case LICBAK_E_ILLEGAL_METHOD_CALL: return std::errc::resource_deadlock_would_occur;
+        case LICBAK_E_ACCESSDENIED: return std::errc::permission_denied;
+        case LICBAK_E_OUTOFMEMORY: return std::errc::not_enough_memory;
+        case LICBAK_E_INVALIDARG: return std::errc::invalid_argument;
+        case LICBAK_NS_E_DRM_BACKUP_EXISTS:
+        case LICBAK_HRESULT_ERROR_ALREADY_EXISTS: return std::errc::file_exists;
+        case LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY: return std::errc::device_or_resource_busy;
+        case LICBAK_NS_E_DRM_OPERATION_CANCELED: return std::errc::operation_canceled;
+        case LICBAK_HRESULT_ERROR_FILE_NOT_FOUND:
+        case LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: return std::errc::no_such_file_or_directory;
+        case LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES: return std::errc::too_many_files_open;
+        case LICBAK_HRESULT_ERROR_WRITE_PROTECT: return std::errc::read_only_file_system;
+        case LICBAK_HRESULT_ERROR_WRITE_FAULT:
+        case LICBAK_HRESULT_ERROR_READ_FAULT: return std::errc::io_error;
+        case LICBAK_HRESULT_ERROR_SHARING_VIOLATION:
+        case LICBAK_HRESULT_ERROR_LOCK_VIOLATION: return std::errc::resource_unavailable_try_again;
+        case LICBAK_HRESULT_ERROR_NOT_SUPPORTED: return std::errc::not_supported;
+        case LICBAK_HRESULT_ERROR_DISK_FULL: return std::errc::no_space_on_device;
+        case LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: return std::errc::file_too_large;
+        case LICBAK_HRESULT_ERROR_DIRECTORY: return std::errc::not_a_directory;
         default: return {hr, *this};
         }
     }
@@ -166,8 +193,25 @@ inline std::error_code make_error_code(errc code) noexcept
     return {static_cast<int>(code), category()};
 }
 
+/** Whether a failure has this code. Every shared object may have a category of its own, so the
+    names of the categories are compared. */
+inline bool operator==(const std::error_code &code, errc expected) noexcept
+{
+    return code.value() == static_cast<int>(expected) &&
+           std::strcmp(code.category().name(), category().name()) == 0;
+}
+
+/** Whether a failure has this code. */
+inline bool operator==(errc expected, const std::error_code &code) noexcept { return code == expected; }
+
+/** Whether a failure has another code. */
+inline bool operator!=(const std::error_code &code, errc expected) noexcept { return !(code == expected); }
+
+/** Whether a failure has another code. */
+inline bool operator!=(errc expected, const std::error_code &code) noexcept { return !(code == expected); }
+
 /** A failure. code() is the HRESULT; what() says what failed, on what, why and what to do. */
-class error : public std::system_error {
+class LICBAK_HPP_VISIBLE error : public std::system_error {
 public:
     /** Makes a failure. Without a sentence, what() is the sentence of the code. */
     explicit error(errc code, const std::string &sentence = {})
@@ -182,15 +226,6 @@ public:
 private:
     std::runtime_error sentence_; // a text that, as an exception must, copies without throwing
 };
-
-} // namespace licbak
-
-namespace std {
-template <>
-struct is_error_code_enum<licbak::errc> : true_type {};
-} // namespace std
-
-namespace licbak {
 
 // -- licences and stores --------------------------------------------------------------------------
 
@@ -214,20 +249,20 @@ using license_function = std::function<void(const license &)>;
 /**
  * A store of the host's own, see licbak_store. For one restorer its functions are called one at a
  * time. An exception from them ends the operation, and the future throws it. They must not catch an
- * exception from `emit`.
+ * exception from `give`.
  */
 class store {
 public:
     virtual ~store() = default;
-    /** For a backup: emits every licence, always in the same order. */
-    virtual void enumerate(const license_function &emit) = 0;
-    /** For a restore: emits the licence of that name, or none. */
-    virtual void get(std::string_view name, const license_function &emit) = 0;
+    /** For a backup: gives every licence, always in the same order. */
+    virtual void enumerate(const license_function &give) = 0;
+    /** For a restore: gives the licence of that name, or none. */
+    virtual void get(std::string_view name, const license_function &give) = 0;
     /** For a restore: keeps the licence, in place of the one of that name. */
     virtual void put(const license &given) = 0;
-    /** For a restore: of two versions of a licence emits the one to keep; none: mine, the store's,
+    /** For a restore: of two versions of a licence gives the one to keep; none: mine, the store's,
         stays. theirs is the backup's. Not asked with restore_flags::overwrite. */
-    virtual void merge(const license & /*mine*/, const license & /*theirs*/, const license_function & /*emit*/) {}
+    virtual void merge(const license & /*mine*/, const license & /*theirs*/, const license_function & /*give*/) {}
 };
 
 // -- backups --------------------------------------------------------------------------------------
@@ -261,7 +296,7 @@ struct backup_info {
  * errc::restore_service_unavailable, or any other code. It may carry the address of a page about
  * it.
  */
-class refusal : public error {
+class LICBAK_HPP_VISIBLE refusal : public error {
 public:
     /** Makes a refusal, as an error. */
     explicit refusal(errc code, const std::string &sentence = {}, std::string address = {})
@@ -327,12 +362,6 @@ enum class notice : licbak_status {
     damaged = LICBAK_STATUS_LICENSE_DAMAGED,    ///< damaged in the backup; a name
 };
 
-/** The host's functions for the events of an operation. Either may be left empty. */
-struct listener {
-    std::function<void(const licbak_progress &)> on_progress = nullptr; ///< tens of times a second at most
-    std::function<void(notice, std::string_view)> on_notice = nullptr; ///< once for each licence
-};
-
 /** The result of an operation that succeeded. */
 struct result {
     licbak_progress figures{};         ///< the last figures
@@ -347,9 +376,21 @@ struct result {
     }
 };
 
+/** The host's functions for the events of an operation. Each may be left empty. */
+struct listener {
+    std::function<void(const licbak_progress &)> on_progress = nullptr; ///< tens of times a second at most
+    std::function<void(notice, std::string_view)> on_notice = nullptr; ///< once for each licence
+    /**
+     * Once, last, for each operation, also for one that is refused, by the call that starts it: told
+     * its failure, or null and its result. The next operation may be started here. The future becomes
+     * ready only afterwards, and throws what this function throws, if nothing was thrown before.
+     */
+    std::function<void(std::exception_ptr, const result &)> on_end = nullptr;
+};
+
 namespace detail {
 
-inline licbak_hresult emit_to_c(const license &given, licbak_license_callback emit, void *emit_context)
+inline licbak_hresult give_to_c(const license &given, licbak_license_callback take, void *take_context)
 {
     const std::string name(given.name), key_id(given.key_id);
     if ((name + key_id).find('\0') != std::string::npos) // where in C they would end
@@ -362,11 +403,23 @@ inline licbak_hresult emit_to_c(const license &given, licbak_license_callback em
                            given.modified.count(),
                            static_cast<std::uint32_t>(given.backup_right),
                            LICBAK_FORMAT_OPAQUE};
-    return emit(&l, emit_context);
+    return take(&l, take_context);
 }
 
-inline license from_c(const licbak_license &l)
+// A struct of the library's as far as that has it, which may be older than this header; else zeros.
+template <class Struct>
+Struct known(const void *given)
 {
+    std::size_t size = 0;
+    std::memcpy(&size, given, sizeof size);
+    Struct here{};
+    std::memcpy(&here, given, size < sizeof here ? size : sizeof here);
+    return here;
+}
+
+inline license from_c(const licbak_license *given)
+{
+    const auto l = known<licbak_license>(given);
     const auto *content = reinterpret_cast<const char *>(l.content);
     return {l.name,
             l.key_id,
@@ -377,8 +430,9 @@ inline license from_c(const licbak_license &l)
             l.format};
 }
 
-inline backup_info from_c(const licbak_backup_info &c)
+inline backup_info from_c(const licbak_backup_info *given)
 {
+    const auto c = known<licbak_backup_info>(given);
     backup_info told;
     told.id = c.id;
     told.generation = c.generation;
@@ -417,37 +471,37 @@ struct c_store {
 
     licbak_store c() noexcept { return {sizeof(licbak_store), this, enumerate, get, put, merge}; }
 
-    static licbak_hresult LICBAK_CALL enumerate(void *context, licbak_license_callback emit,
-                                                void *emit_context) noexcept
+    static licbak_hresult LICBAK_CALL enumerate(void *context, licbak_license_callback take,
+                                                void *take_context) noexcept
     {
-        return emitting(context, emit, emit_context,
+        return giving(context, take, take_context,
                         [](store &s, const license_function &give) { s.enumerate(give); });
     }
 
-    static licbak_hresult LICBAK_CALL get(void *context, const char *name, licbak_license_callback emit,
-                                          void *emit_context) noexcept
+    static licbak_hresult LICBAK_CALL get(void *context, const char *name, licbak_license_callback take,
+                                          void *take_context) noexcept
     {
-        return emitting(context, emit, emit_context,
+        return giving(context, take, take_context,
                         [name](store &s, const license_function &give) { s.get(name, give); });
     }
 
     static licbak_hresult LICBAK_CALL put(void *context, const licbak_license *given) noexcept
     {
         auto &self = *static_cast<c_store *>(context);
-        return contain(self.thrown, [&] { self.functions->put(from_c(*given)); });
+        return contain(self.thrown, [&] { self.functions->put(from_c(given)); });
     }
 
     static licbak_hresult LICBAK_CALL merge(void *context, const licbak_license *mine,
-                                            const licbak_license *theirs, licbak_license_callback emit,
-                                            void *emit_context) noexcept
+                                            const licbak_license *theirs, licbak_license_callback take,
+                                            void *take_context) noexcept
     {
-        return emitting(context, emit, emit_context, [mine, theirs](store &s, const license_function &give) {
-            s.merge(from_c(*mine), from_c(*theirs), give);
+        return giving(context, take, take_context, [mine, theirs](store &s, const license_function &give) {
+            s.merge(from_c(mine), from_c(theirs), give);
         });
     }
 
     template <class Call>
-    static licbak_hresult emitting(void *context, licbak_license_callback emit, void *emit_context,
+    static licbak_hresult giving(void *context, licbak_license_callback take, void *take_context,
                                    Call &&call) noexcept
     {
         auto &self = *static_cast<c_store *>(context);
@@ -458,7 +512,7 @@ struct c_store {
                 // After the first licence that was not taken none is taken. So a host that catches
                 // the exception does not make the backup lack a licence.
                 if (LICBAK_SUCCEEDED(refused) && unsent == nullptr)
-                    contain(unsent, [&] { refused = emit_to_c(given, emit, emit_context); });
+                    contain(unsent, [&] { refused = give_to_c(given, take, take_context); });
                 if (unsent != nullptr)
                     std::rethrow_exception(unsent);
                 if (LICBAK_FAILED(refused))
@@ -484,7 +538,7 @@ struct c_authorizer {
         licbak_hresult hr = LICBAK_S_OK;
         const licbak_hresult contained = contain(self.thrown, [&] {
             try {
-                self.function(from_c(*info));
+                self.function(from_c(info));
             } catch (const refusal &refused) {
                 hr = refused.code().value();
                 if (refused.address().size() < url_size)
@@ -530,7 +584,7 @@ struct operation {
     {
         auto *self = static_cast<operation *>(context);
         if (status == LICBAK_WMT_BACKUPRESTORE_END) {
-            self->gathered.figures = *reinterpret_cast<const licbak_progress *>(value);
+            self->gathered.figures = known<licbak_progress>(value);
             end(std::move(self->self), hr);
             return LICBAK_S_OK;
         }
@@ -545,7 +599,7 @@ struct operation {
         switch (status) {
         case LICBAK_STATUS_PROGRESS:
             if (told.on_progress)
-                told.on_progress(*reinterpret_cast<const licbak_progress *>(value));
+                told.on_progress(known<licbak_progress>(value));
             return;
         case LICBAK_WMT_ERROR: sentence = text; return;
         case LICBAK_STATUS_LICENSE_LEFT_OUT: gathered.left_out.emplace_back(text); break;
@@ -558,7 +612,8 @@ struct operation {
             told.on_notice(static_cast<notice>(status), text);
     }
 
-    // In this order: the host's functions are gone before the future is ready.
+    // In this order: the host's functions are gone before the future is ready. Called inside END, so
+    // that the next operation may be started in on_end.
     static void end(std::shared_ptr<operation> self, licbak_hresult hr)
     {
         std::exception_ptr failure = std::exchange(self->thrown, nullptr);
@@ -573,9 +628,21 @@ struct operation {
             fetch(self->authorizer->thrown);
         if (failure == nullptr && LICBAK_FAILED(hr))
             contain(failure, [&] { throw error(static_cast<errc>(hr), self->sentence); });
+        settle(std::move(self), failure);
+    }
+
+    // Tells the host the outcome, and makes the future ready.
+    static void settle(std::shared_ptr<operation> self, std::exception_ptr failure)
+    {
         std::promise<result> outcome = std::move(self->outcome);
         result gathered = std::move(self->gathered);
+        auto on_end = std::exchange(self->told.on_end, nullptr);
         self.reset();
+        std::exception_ptr thrown;
+        if (on_end)
+            contain(thrown, [&] { std::exchange(on_end, nullptr)(failure, gathered); });
+        if (failure == nullptr)
+            failure = thrown;
         if (failure != nullptr)
             outcome.set_exception(failure);
         else
@@ -645,23 +712,23 @@ public:
     void set_restore_path(const std::filesystem::path &path) { set_path("RestorePath", path); }
 
     /** How many workers, 256 at most; 0: one for each core. */
-    void set_threads(std::uint32_t count) { set_number("Threads", count); }
+    void set_threads(std::uint32_t count) { set_number("Threads", count, "0 to 256"); }
 
     /** A zstd level, in place of the level that measured best. */
     void set_compression_level(std::int32_t level)
     {
-        set_number("CompressionLevel", static_cast<std::uint32_t>(level));
+        set_number("CompressionLevel", level, "-131072 to 22");
     }
 
     /** Which machine this is, in the host's own words. A backup keeps a keyed hash of it, and a
         restore of another machine's backup needs restore_flags::individualize. */
     void set_machine_id(const std::string &id)
     {
-        set("MachineId", LICBAK_WMT_TYPE_STRING, id.c_str(), id.size());
+        set("MachineId", LICBAK_WMT_TYPE_STRING, id.c_str(), id.size(), id, "UTF-8 without a NUL");
     }
 
     /** Whether a licence that states no backup right is left out; else it is backed up. */
-    void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0); }
+    void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0, "0 or 1"); }
 
     /** Sets a store of the host's own in place of the path; nullptr goes back to the path. */
     void set_store(std::shared_ptr<store> functions)
@@ -777,7 +844,7 @@ public:
             asked,
             [](const licbak_license *found, void *context) noexcept -> licbak_hresult {
                 auto &r = *static_cast<reader *>(context);
-                return detail::contain(r.thrown, [&] { r.each(detail::from_c(*found)); });
+                return detail::contain(r.thrown, [&] { r.each(detail::from_c(found)); });
             },
             &reading);
         if (reading.thrown != nullptr)
@@ -794,7 +861,7 @@ public:
         const licbak_hresult hr = licbak_get_backup_info(handle(), &c);
         if (LICBAK_FAILED(hr))
             throw error(static_cast<errc>(hr), detail::last_sentence(handle()));
-        return detail::from_c(c);
+        return detail::from_c(&c);
     }
 
     /** The restorer for licbak.h, for properties that are not here. Do not destroy it. */
@@ -805,17 +872,28 @@ private:
     {
         // The system's own bytes: a name need not be text.
         const auto &native = path.native();
-        set(name, LICBAK_WMT_TYPE_BINARY, native.c_str(), native.size() * sizeof(std::filesystem::path::value_type));
+        set(name, LICBAK_WMT_TYPE_BINARY, native.c_str(), native.size() * sizeof(std::filesystem::path::value_type),
+            path.u8string(), "a path without a NUL and without '://'");
     }
 
-    void set_number(const char *name, std::uint32_t number)
+    template <class Number>
+    void set_number(const char *name, Number number, const char *range)
     {
-        set(name, LICBAK_WMT_TYPE_DWORD, &number, sizeof number);
+        set(name, LICBAK_WMT_TYPE_DWORD, &number, sizeof number, std::to_string(number), range);
     }
 
-    void set(const char *name, licbak_datatype type, const void *value, std::size_t size)
+    // What is given, and what the property takes, are for the sentence.
+    template <class Text>
+    void set(const char *name, licbak_datatype type, const void *value, std::size_t size, const Text &given,
+             const char *takes)
     {
-        detail::check(licbak_set_prop(handle(), name, type, static_cast<const std::uint8_t *>(value), size));
+        const licbak_hresult hr =
+            licbak_set_prop(handle(), name, type, static_cast<const std::uint8_t *>(value), size);
+        if (hr == LICBAK_E_INVALIDARG)
+            throw error(errc::invalid_argument, std::string(name) + " can't be '" +
+                                                    std::string(given.begin(), given.end()) + "'. It takes " +
+                                                    takes + '.');
+        detail::check(hr);
     }
 
     template <class Function>
@@ -841,9 +919,8 @@ private:
                 handle_.get_deleter().in_wait = in_wait;
             return future;
         }
-        const std::shared_ptr<detail::operation> refused = std::move(started->self);
-        refused->outcome.set_exception(
-            std::make_exception_ptr(error(static_cast<errc>(hr), detail::last_sentence(asked))));
+        detail::operation::settle(std::move(started->self), std::make_exception_ptr(error(
+                                      static_cast<errc>(hr), detail::last_sentence(asked))));
         return future;
     }
 

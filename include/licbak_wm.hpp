@@ -108,10 +108,15 @@ typedef WCHAR *LPWSTR;
 typedef const WCHAR *LPCWSTR;
 
 typedef std::int32_t HRESULT;
-#define SUCCEEDED(hr) (static_cast<HRESULT>(hr) >= 0)
-#define FAILED(hr) (static_cast<HRESULT>(hr) < 0)
-#define S_OK (static_cast<HRESULT>(0))
-#define S_FALSE (static_cast<HRESULT>(1))
+namespace licbak {
+namespace wm {
+constexpr HRESULT as_hresult(HRESULT hr) { return hr; }
+} // namespace wm
+} // namespace licbak
+#define SUCCEEDED(hr) (licbak::wm::as_hresult(hr) >= 0)
+#define FAILED(hr) (licbak::wm::as_hresult(hr) < 0)
+#define S_OK (HRESULT{0})
+#define S_FALSE (HRESULT{1})
 #define E_NOTIMPL (static_cast<HRESULT>(0x80004001))
 #define E_NOINTERFACE (static_cast<HRESULT>(0x80004002))
 #define E_POINTER (static_cast<HRESULT>(0x80004003))

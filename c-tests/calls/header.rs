@@ -96,7 +96,7 @@ const MACROS: &str = r#"
 #endif
 
 #if defined(__cplusplus)
-#define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>(value))
+#define LICBAK_HRESULT_C(value) (static_cast<licbak_hresult>((value) | 0u))
 #else
 /** A constant of type licbak_hresult, for case labels and initialisers, not for the preprocessor. */
 #define LICBAK_HRESULT_C(value) ((licbak_hresult)(value))

@@ -62,6 +62,124 @@ fn hpp_sanitized() {
     program_of_two("hpp", "c++", &[&["-std=c++17"], SANITIZE].concat());
 }
 
+/// What `-Wall -Wextra` leave out.
+const STRICTER: [&str; 5] = [
+    "-Wconversion",
+    "-Wshadow",
+    "-Wold-style-cast",
+    "-Wswitch-enum",
+    "-std=c++17",
+];
+
+/// After the macros of others, and without a warning.
+#[test]
+fn hpp_beside_others() {
+    for compiler in compilers("licbak.hpp beside others") {
+        let useless = ["-Wuseless-cast"];
+        let own = if compiler == "c++" { &useless[..] } else { &[] };
+        let program = build(
+            compiler,
+            "hpp_beside.cpp",
+            &[STRICTER.as_slice(), own].concat(),
+        );
+        expect_passed("hpp_beside", &mut Command::new(&program));
+        remove_built(&program);
+    }
+    if !has("c++") {
+        return;
+    }
+    for text in ["#include <licbak.hpp>\n", "#include <licbak_wm.hpp>\n"] {
+        let place = scratch();
+        fs::write(place.join("alone.cpp"), text).unwrap();
+        let mut compiler = Command::new("c++");
+        compiler
+            .args(STRICT)
+            .args(STRICTER)
+            .args(["-Wuseless-cast", "-fsyntax-only", "alone.cpp"]);
+        compiler.args(pkg_config(stage(), &["--cflags"]));
+        expect(compiler.current_dir(&place));
+        fs::remove_dir_all(&place).unwrap();
+    }
+}
+
+/// A compiler that can't take the header is told why, first of all.
+#[test]
+fn hpp_says_what_it_needs() {
+    if !has("c++") {
+        return skip("what licbak.hpp says to older compilers", "no c++");
+    }
+    let include = pkg_config(stage(), &["--cflags"]);
+    let place = scratch();
+    fs::write(place.join("old.cpp"), "#include <licbak.hpp>\n").unwrap();
+    for (flag, sentence) in [
+        ("-std=c++14", "licbak.hpp needs C++17"),
+        ("-fno-exceptions", "licbak.hpp throws"),
+    ] {
+        let mut compiler = Command::new("c++");
+        compiler
+            .args(["-fsyntax-only", flag, "old.cpp"])
+            .args(&include);
+        let (status, text) = run(compiler.current_dir(&place));
+        let first = text.lines().find(|line| line.contains("error:"));
+        assert!(!status.success(), "{flag}");
+        assert!(
+            first.is_some_and(|line| line.contains(sentence)),
+            "{flag}: {text}"
+        );
+    }
+    fs::remove_dir_all(&place).unwrap();
+}
+
+/// Failures go from one shared object to another, also where names are hidden.
+#[test]
+fn hpp_across_shared_objects() {
+    for compiler in compilers("licbak.hpp across shared objects") {
+        let hidden = ["-std=c++17", "-fvisibility=hidden"];
+        let host = build(
+            compiler,
+            "hpp_host.cpp",
+            &[&hidden[..], &["-rdynamic", "-ldl"]].concat(),
+        );
+        let plugin = build(
+            compiler,
+            "hpp_plugin.cpp",
+            &[&hidden[..], &["-shared", "-fPIC"]].concat(),
+        );
+        expect_passed("hpp_host", Command::new(&host).arg(&plugin));
+        remove_built(&host);
+        remove_built(&plugin);
+    }
+}
+
+/// A header of later, in which a struct of events has grown, on the library of now.
+#[test]
+fn hpp_newer_than_the_library() {
+    if !has("c++") {
+        return skip("licbak.hpp newer than the library", "no c++");
+    }
+    let include = scratch();
+    let header = read(&stage().join("include/licbak.h"));
+    let (before, behind) = header.split_once("} licbak_progress;").unwrap();
+    let grown = format!("{before}    uint8_t later[512];\n}} licbak_progress;{behind}");
+    fs::write(include.join("licbak.h"), grown).unwrap();
+    let wrapper = stage().join("include/licbak.hpp");
+    fs::copy(wrapper, include.join("licbak.hpp")).unwrap();
+    let place = format!("-I{}", include.display());
+    let mut flags = vec!["-std=c++17", &place];
+    if can_sanitize("c++") {
+        flags.extend(SANITIZE);
+    } else {
+        skip(
+            "licbak.hpp newer than the library, sanitized",
+            "no sanitizers",
+        );
+    }
+    let program = build("c++", "hpp_newer.cpp", &flags);
+    expect_passed("hpp_newer", &mut Command::new(&program));
+    remove_built(&program);
+    fs::remove_dir_all(&include).unwrap();
+}
+
 /// `errc` has every failure that the library returns.
 #[test]
 fn hpp_knows_every_failure() {

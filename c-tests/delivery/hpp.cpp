@@ -253,8 +253,18 @@ void failures_are_errors()
     CHECK(std::string_view(missing.what()).find("missing") != std::string_view::npos);
     CHECK(CAUGHT(std::system_error, r.backup().get()).code() == licbak::errc::backup_exists);
 
-    CHECK_FAILS(r.set_threads(257), invalid_argument);
-    CHECK_FAILS(r.set_store_path("s3://bucket"), invalid_argument);
+    // A setting that is not taken names itself, the value and the range.
+    const auto threads = CAUGHT(licbak::error, r.set_threads(257));
+    CHECK(threads.code() == licbak::errc::invalid_argument);
+    CHECK(std::string("Threads can't be '257'. It takes 0 to 256.") == threads.what());
+    r.set_threads(256);
+    const auto level = CAUGHT(licbak::error, r.set_compression_level(23));
+    CHECK(std::string("CompressionLevel can't be '23'. It takes -131072 to 22.") == level.what());
+    CHECK_FAILS(r.set_compression_level(-131073), invalid_argument);
+    r.set_compression_level(-131072);
+    r.set_compression_level(22);
+    const auto path = CAUGHT(licbak::error, r.set_store_path("s3://bucket"));
+    CHECK(std::string_view(path.what()).find("StorePath can't be 's3://bucket'") == 0);
     CHECK(licbak_remove_prop(r.handle(), "StorePath") == LICBAK_S_OK);
     CHECK_FAILS(r.restore().get(), invalid_property);
     CHECK(!r.cancel());
@@ -570,6 +580,63 @@ void started_in_c()
     CHECK(licbak_wait(r.handle(), LICBAK_WAIT_FOREVER, &outcome) == LICBAK_S_OK && outcome == LICBAK_S_OK);
 }
 
+// -- the end, told
+
+void told_of_the_end()
+{
+    const place p("told");
+    licbak::restorer r = p.restorer();
+    const auto owned = std::make_shared<int>(0);
+    std::promise<std::uint64_t> verified;
+    licbak::listener told;
+    told.on_end = [&, owned](std::exception_ptr failure, const licbak::result &outcome) {
+        CHECK(failure == nullptr && outcome.figures.licenses_done == 3 && outcome.left_out.size() == 1);
+        ++*owned;
+        // The next operation is started here, and nobody waits.
+        licbak::listener next;
+        next.on_end = [&verified](std::exception_ptr, const licbak::result &whole) {
+            verified.set_value(whole.figures.licenses_done);
+        };
+        (void)r.verify(std::move(next));
+    };
+    std::future<licbak::result> saved = r.backup({}, std::move(told));
+    CHECK(verified.get_future().get() == 3);
+    CHECK(saved.get().figures.licenses_done == 3);
+    CHECK(*owned == 1 && owned.use_count() == 1);
+
+    // A failure that was begun, one at once, and a cancel: each is told once, and the future says it too.
+    int failures = 0;
+    const auto expect = [&](licbak::errc expected) {
+        licbak::listener failing;
+        failing.on_end = [&failures, expected](std::exception_ptr failure, const licbak::result &) {
+            try {
+                std::rethrow_exception(failure);
+            } catch (const licbak::error &e) {
+                failures += e.code() == expected;
+            }
+        };
+        return failing;
+    };
+    r.set_store_path(p.path / "missing");
+    CHECK_FAILS(r.backup(licbak::backup_flags::overwrite, expect(licbak::errc::path_not_found)).get(), path_not_found);
+    CHECK(failures == 1);
+    std::future<licbak::result> refused = r.backup({}, expect(licbak::errc::backup_exists));
+    CHECK(failures == 2); // at once
+    CHECK_FAILS(refused.get(), backup_exists);
+
+    // What on_end throws the future throws, after what was thrown before.
+    licbak::listener throwing;
+    throwing.on_end = [](std::exception_ptr, const licbak::result &) { throw own_exception("at the end"); };
+    CHECK(std::string_view(CAUGHT(own_exception, r.verify(throwing).get()).what()) == "at the end");
+    CHECK_FAILS(r.backup({}, throwing).get(), backup_exists);
+
+    // It may destroy the restorer.
+    std::optional<licbak::restorer> last(p.restorer());
+    throwing.on_end = [&last](std::exception_ptr, const licbak::result &) { last.reset(); };
+    CHECK(last->verify(throwing).get().figures.licenses_done == 3);
+    CHECK(!last.has_value());
+}
+
 // -- lifetimes
 
 // Emits until it is told to stop.
@@ -743,7 +810,10 @@ void called_in_wait()
     future = r.restore();
     CHECK(r.wait());
     CHECK(future.get().figures.licenses_done == 2);
-    future = r.verify({[](const licbak_progress &) { throw own_exception("seen enough"); }, {}});
+    told = {};
+    told.on_progress = [](const licbak_progress &) { throw own_exception("seen enough"); };
+    told.on_end = [&](std::exception_ptr, const licbak::result &) { CHECK(std::this_thread::get_id() == own); };
+    future = r.verify(told);
     CHECK(r.wait());
     (void)CAUGHT(own_exception, future.get());
     CHECK(r.wait()); // for nothing
@@ -776,7 +846,7 @@ void destroyed_in_a_wait()
 {
     const place p("in_a_wait"), elsewhere("elsewhere");
     std::optional<licbak::restorer> r(restorer_in_wait(p, three_licenses()));
-    std::future<licbak::result> future = r->backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }});
+    std::future<licbak::result> future = r->backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }, {}});
     licbak::restorer &waiting = *r;
     CHECK_FAILS(waiting.wait(), handle);
     CHECK_FAILS(future.get(), operation_canceled);
@@ -784,9 +854,9 @@ void destroyed_in_a_wait()
     // In a function of another restorer, where nothing can be waited for.
     const auto sentinel = std::make_shared<int>();
     r.emplace(restorer_in_wait(p, three_licenses()));
-    future = r->backup({}, {{}, [sentinel](licbak::notice, std::string_view) {}});
+    future = r->backup({}, {{}, [sentinel](licbak::notice, std::string_view) {}, {}});
     licbak::restorer outside = elsewhere.restorer();
-    (void)outside.backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }}).get();
+    (void)outside.backup({}, {{}, [&](licbak::notice, std::string_view) { r.reset(); }, {}}).get();
     CHECK(is_ready(future) && sentinel.use_count() == 1);
     CHECK_FAILS(future.get(), operation_canceled);
 }
@@ -842,6 +912,7 @@ int main()
         no_license_is_missing_silently();
         authorizer();
         started_in_c();
+        told_of_the_end();
         cancel();
         destroyed_while_it_runs();
         destroyed_inside();
