@@ -41,7 +41,7 @@ macro_rules! c_programs {
 
 c_programs! {
     calls props handles
-    roundtrip backup names paths restore restore_license list info transfer
+    roundtrip backup names paths restore restore_license list info transfer access
     outcomes damage salvage rights
     events cancel lifetime reentry in_wait in_wait_ends
     races crowd moving in_use hygiene guest sandbox stick overtaken

@@ -19,9 +19,13 @@ use crate::license::name::is_key_id;
 /// lacks is moved into its place. A licence that the store has already is left alone. Where the
 /// store has another version of a licence, the store's version stays, and
 /// LICBAK_STATUS_LICENSE_KEPT tells its name. With LICBAK_RESTORE_OVERWRITE the licence is replaced
-/// instead, and mode and owner of its file stay.
+/// instead. Its file keeps owner, mode, access list and extended attributes, so that nobody can
+/// read it who could not before; an access list that can't be kept leaves it to its owner alone.
 ///
-/// Nothing is deleted. Only its owner can read a new file, and modification times are restored.
+/// Nothing is deleted. Only its owner can read a new file or enter a new folder, whatever default
+/// access list the store has. Its owner is that of the folder that it comes into, if the caller may
+/// give files away, and else the caller: so a store that is restored by root stays that of the
+/// service which it belongs to. Modification times are restored.
 /// LICBAK_S_OK at the end means that all is on the disk. When a restore is cancelled or fails, the
 /// store keeps what it got; the same restore, run again, completes it. A restore into a database is
 /// one transaction, so that a database then keeps nothing. If another restore makes the same new

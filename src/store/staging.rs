@@ -39,6 +39,8 @@ impl Staging {
                 let _ = place.remove_folder(&name);
             })?;
             if let Some((folder, masked)) = held {
+                // Who may read the licences is the choice of their own folders.
+                folder.drop_default_list();
                 return Ok(Staging {
                     place,
                     name,

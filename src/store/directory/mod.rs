@@ -6,6 +6,7 @@ mod listing;
 mod moment;
 mod names;
 pub mod restore;
+mod rights;
 mod snapshot;
 
 pub use file::{Attempt, FileEntry, OpenFile, Opened, Seen, Sight};

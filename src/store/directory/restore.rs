@@ -4,12 +4,13 @@
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name;
+use crate::store::directory::rights::{Rights, fill, give_new, make_below};
 use crate::store::patience::PATIENCE;
 use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, File, Kind, check_name};
+use crate::sys::files::{Dir, Errno, Facts, File, Kind, check_name};
 use crate::sys::patience::while_in_use;
 
 /// A directory while it is restored into.
@@ -28,8 +29,14 @@ pub struct Restore {
 pub struct Cursor {
     folder: Option<String>,
     store: Option<Dir>,
-    staging: Option<Dir>,
+    staging: Option<Staged>,
     content: Vec<u8>,
+}
+
+/// A folder of the staging, and the facts of the folder whose owner gets the new files in it.
+struct Staged {
+    folder: Dir,
+    of: Facts,
 }
 
 impl Restore {
@@ -52,7 +59,14 @@ impl Restore {
                         return Err(Error::system(Access::Write, doing, errno));
                     }
                 };
-                (Some(Dir::open(path).map_err(failed)?), is_new)
+                let root = Dir::open(path).map_err(failed)?;
+                if is_new {
+                    give_new(&root, path).map_err(|errno| {
+                        let doing = format_args!("make the store '{}'", path.display());
+                        Error::system(Access::Write, doing, errno)
+                    })?;
+                }
+                (Some(root), is_new)
             }
             opened => (Some(opened.map_err(failed)?), false),
         };
@@ -145,16 +159,39 @@ impl Restore {
                 }
                 errno => self.write_error("write the licence", name, errno),
             };
-            let directory = match &mut cursor.staging {
-                Some(directory) => directory,
-                none => none
-                    .insert(make_below(&staging.folder, folder, staging.masked).map_err(failed)?),
+            let staged = match &mut cursor.staging {
+                Some(staged) => staged,
+                none => none.insert(self.stage_folder(
+                    staging,
+                    cursor.store.as_ref(),
+                    folder,
+                    failed,
+                )?),
             };
-            let file = directory.create(file).map_err(failed)?;
-            fill(&file, content, modified, old.as_ref(), staging.masked)
+            let new = staged.folder.create(file).map_err(failed)?;
+            let rights = match &old {
+                Some(old) => Rights::Of(old),
+                None => Rights::New(&staged.of),
+            };
+            fill(&new, content, modified, rights, staging.masked)
                 .map_err(|errno| self.write_error("write the licence", name, errno))?;
         }
         Ok(Placed::Written)
+    }
+
+    /// Opens the folder of the staging in which licences wait for `store`'s folder of this name, if
+    /// there is one, and makes it.
+    fn stage_folder(
+        &self,
+        staging: &Staging,
+        store: Option<&Dir>,
+        folder: &str,
+        failed: impl Fn(Errno) -> Error,
+    ) -> Result<Staged> {
+        let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
+        let staged = make_below(&staging.folder, root, folder, staging.masked).map_err(&failed)?;
+        let of = store.unwrap_or(&staged).facts().map_err(&failed)?;
+        Ok(Staged { folder: staged, of })
     }
 
     /// Gives the store's folder, none if there is none.
@@ -369,46 +406,4 @@ fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
         compare(into, file, &content, &mut Vec::new())?,
         Some(Existing::Same)
     ))
-}
-
-/// Writes a licence into its new file, and keeps the rights and owner of the file that it replaces.
-fn fill(
-    file: &File,
-    content: &[u8],
-    modified: i64,
-    old: Option<&File>,
-    masked: bool,
-) -> Result<(), Errno> {
-    file.write_all(content)?;
-    if masked {
-        file.keep_private()?;
-    }
-    if let Some(old) = old {
-        file.take_rights_of(old)?;
-    }
-    if modified != 0 {
-        file.set_modified(modified)?;
-    }
-    file.hand_over()
-}
-
-/// Opens the folder `path` below `root`, and makes its missing parts.
-fn make_below(root: &Dir, path: &str, masked: bool) -> Result<Dir, Errno> {
-    match root.folder(path) {
-        Err(Errno::NOENT) => {}
-        done => return done,
-    }
-    let mut folder = root.folder("")?;
-    for part in path.split('/') {
-        match folder.make_folder(part) {
-            // Another worker has made it.
-            Err(Errno::EXIST) => {}
-            made => made?,
-        }
-        if masked {
-            folder.unmask(part)?;
-        }
-        folder = folder.folder(part)?;
-    }
-    Ok(folder)
 }

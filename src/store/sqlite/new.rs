@@ -50,14 +50,20 @@ impl New {
         parent.join(&self.staging.name).join(NAME)
     }
 
-    /// Moves the database, which is closed and on the disk, to its path, and brings its name to the
-    /// disk too. Returns false where something has come there before.
+    /// Moves the database, which is closed and on the disk, to its path, gives it to the owner of
+    /// its directory, and brings its name to the disk too. Returns false where something has come
+    /// there before.
     pub fn publish(&self) -> Result<bool> {
         let Staging { folder, place, .. } = &self.staging;
         if !is_free(&self.path)? {
             return Ok(false);
         }
         let name = self.path.as_given().file_name().unwrap_or_default();
+        // Nobody else comes into the hidden folder.
+        let given = folder
+            .file(NAME)
+            .and_then(|file| file.give(&place.facts()?));
+        given.map_err(|errno| failure(&self.path, errno))?;
         let moved = move_new(folder, NAME, place, name, false);
         if moved == Err(Errno::EXIST) {
             return Ok(false);

@@ -8,8 +8,10 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
+use super::attributes::drop_default_list;
 use super::facts::{FOLDER, Facts, PRIVATE, READ, facts_at, is_unavailable, lock};
 use super::file::File;
+use super::owners::{PASSES_GROUP, give, set_owner, tolerated};
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::{open, open_above};
@@ -145,6 +147,29 @@ impl Dir {
     /// Tells whether the folder belongs to the user of this process.
     pub fn is_own(&self) -> bool {
         self.facts().is_ok_and(|facts| facts.is_own())
+    }
+
+    /// Gives this new folder to the owner in the facts of the `folder` that it comes into, and lets
+    /// it pass on its group where that one does. It stays this user's where that can't be, or where
+    /// this user could not enter it any more.
+    pub fn give(&self, folder: &Facts) -> Result<(), Errno> {
+        let own = self.facts()?;
+        give(self, &own, folder)?;
+        let given = self.facts()?;
+        if given.owner != own.owner && self.folder("").is_err() {
+            return set_owner(self, own.owner);
+        }
+        let passes_group = given.owner.1 == folder.owner.1 && folder.mode & PASSES_GROUP != 0;
+        let mode = given.mode & !PASSES_GROUP | if passes_group { PASSES_GROUP } else { 0 };
+        if mode == given.mode {
+            return Ok(());
+        }
+        tolerated(rustix::fs::fchmod(self, Mode::from_raw_mode(mode)))
+    }
+
+    /// Lets this new folder give no access list to what is made in it.
+    pub fn drop_default_list(&self) {
+        drop_default_list(self.as_fd());
     }
 
     /// Gives the owner the rights to the folder `name`, which is one of ours.

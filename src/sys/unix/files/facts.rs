@@ -49,7 +49,7 @@ impl Facts {
 }
 
 /// The rights of an owner.
-const OWNERS: u32 = 0o700;
+pub const OWNERS: u32 = 0o700;
 
 impl From<Stat> for Facts {
     fn from(stat: Stat) -> Facts {

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::facts::{Facts, PRIVATE, READ, lock};
+use super::attributes::{take_access_list, take_attributes};
+use super::facts::{Facts, OWNERS, PRIVATE, READ, lock};
+use super::owners::{give, set_owner};
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::open;
@@ -164,13 +166,26 @@ impl File {
         rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
     }
 
-    /// Takes over the rights and the owner of `old`, which this file is to replace.
+    /// Takes over the owner, the access list, the rights and the other attributes of `old`, which
+    /// this file is to replace. At no moment it lets in whom `old` keeps out: the list comes before
+    /// the mode, whose bits for a group open it.
     pub fn take_rights_of(&self, old: &File) -> Result<(), Errno> {
-        let (old, own) = (old.facts()?, self.facts()?);
-        if own.owner != old.owner {
-            self.set_owner(old.owner)?;
+        let (there, own) = (old.facts()?, self.facts()?);
+        if own.owner != there.owner {
+            set_owner(&self.0, there.owner)?;
         }
-        self.set_mode(old.mode)
+        take_attributes(old.as_fd(), self.as_fd())?;
+        let mode = match take_access_list(old.as_fd(), self.as_fd())? {
+            true => there.mode,
+            false => there.mode & OWNERS,
+        };
+        self.set_mode(mode)
+    }
+
+    /// Gives this new file to the owner in the facts of the `folder` that it comes into. It stays
+    /// this user's where that can't be.
+    pub fn give(&self, folder: &Facts) -> Result<(), Errno> {
+        give(self, &self.facts()?, folder)
     }
 
     /// Sets the rights of a file that was made for its owner alone; a strange umask may have taken
@@ -184,14 +199,6 @@ impl File {
             Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
             done => done,
         }
-    }
-
-    fn set_owner(&self, (user, group): (u32, u32)) -> Result<(), Errno> {
-        rustix::fs::fchown(
-            &self.0,
-            Some(rustix::process::Uid::from_raw(user)),
-            Some(rustix::process::Gid::from_raw(group)),
-        )
     }
 
     /// Makes a file that was there before its owner's alone.

@@ -3,9 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod dir;
 mod facts;
 mod file;
+mod owners;
 
 pub use rustix::io::Errno;
 

@@ -175,6 +175,14 @@ impl Dir {
         folder.and_then(|folder| rights::is_own(folder.as_handle())) == Ok(true)
     }
 
+    /// Does nothing: a new folder is its maker's.
+    pub fn give(&self, _: &Facts) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Does nothing: what is made private inherits nothing.
+    pub fn drop_default_list(&self) {}
+
     /// Does nothing: no umask takes rights away.
     pub fn unmask(&self, _: &str) -> Result<(), Errno> {
         Ok(())
