@@ -49,7 +49,7 @@ c_programs! {
     repeat_unchanged
     repeat_origin moves gone
     host_store host_many host_misuse host_inside host_merge
-    faults kills powercut cut_disk full memory
+    faults kills powercut cut_disk full odd_places memory
     portable_calls portable_backup portable_restore portable_salvage portable_sqlite
     portable_host_store portable_in_wait portable_cancel portable_races portable_kills
     portable_paths portable_windows_names portable_sharing portable_hygiene portable_exchange

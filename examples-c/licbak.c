@@ -174,7 +174,7 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
 
 static void tell_way_out(licbak_hresult hr, unsigned options_left)
 {
-    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS)
+    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS && (options_left & OVERWRITE))
         fputs("licbak: use --overwrite to replace it\n", stderr);
     if (hr == LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION)
         fputs("licbak: use --individualize if the user consents\n", stderr);

@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::Errno;
+use crate::sys::files::{Errno, Protection};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -107,6 +107,26 @@ impl Error {
                 outcome.advice()
             ),
         )
+    }
+
+    /// Makes the error of an attempt that an attribute of `what` at `path` forbids to everybody;
+    /// `doing` completes "Cannot …".
+    pub fn protected(
+        doing: impl Display,
+        what: &str,
+        path: &AnchoredPath,
+        protection: Protection,
+    ) -> Error {
+        let path = path.display();
+        let (why, attribute) = match protection {
+            Protection::AppendOnly => ("may only grow", 'a'),
+            Protection::Immutable => ("can't be changed", 'i'),
+        };
+        let sentence = format!(
+            "Cannot {doing}: {what} '{path}' {why}, by an attribute that binds every user. Take it away \
+             (chattr -{attribute} '{path}'), or choose another directory."
+        );
+        Error::new(Outcome::AccessDenied, sentence)
     }
 
     pub fn out_of_memory() -> Error {

@@ -45,7 +45,8 @@ use crate::error::Result;
 ///
 /// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_EMPTY: there is nothing to save, and an old backup stays;
-/// LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept;
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept,
+/// or the backup's name is that of a folder, a FIFO, a socket or a device;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for BackupPath or StorePath;
 /// LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES; LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: a licence is over 16

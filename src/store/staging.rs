@@ -74,6 +74,7 @@ impl Staging {
             // On one file system only a sandbox says that the folders are on two: Landlock, to who
             // may not move files between folders.
             Err(errno) if errno == Errno::XDEV || is_unavailable(errno) => Ok(false),
+            Err(Errno::INVAL | Errno::MLINK) if !replace => Ok(false),
             moved => moved.map(|()| true),
         }
     }
@@ -138,13 +139,18 @@ pub fn move_new(
     is_folder: bool,
 ) -> Result<(), Errno> {
     let to = to.as_ref();
-    match from.rename_new(name, into, to) {
-        Err(errno) if errno != Errno::INVAL && !is_unavailable(errno) => Err(errno),
-        Ok(()) => Ok(()),
-        // The file system does not know such a rename. A folder replaces only an empty one.
-        Err(_) if is_folder => from.rename(name, into, to),
-        Err(_) => from
-            .link(name, into, to)
-            .and_then(|()| from.remove_file(name)),
+    let refused = match from.rename_new(name, into, to) {
+        Ok(()) => return Ok(()),
+        Err(errno) if errno != Errno::INVAL && !is_unavailable(errno) => return Err(errno),
+        Err(errno) => errno,
+    };
+    // The file system does not know such a rename. A folder replaces only an empty one.
+    if is_folder {
+        return from.rename(name, into, to);
+    }
+    match from.link(name, into, to) {
+        // File systems that are programs of users say so where they have no links.
+        Err(Errno::IO) => Err(refused),
+        linked => linked.and_then(|()| from.remove_file(name)),
     }
 }

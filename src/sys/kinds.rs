@@ -29,6 +29,16 @@ pub struct Identity {
     pub inode: Inode,
 }
 
+/// The attribute of a file or folder that keeps what is in it from being changed, even by an
+/// administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    #[cfg_attr(windows, expect(dead_code, reason = "there are rights for it"))]
+    AppendOnly,
+    #[cfg_attr(windows, expect(dead_code, reason = "there are rights for it"))]
+    Immutable,
+}
+
 /// The holder of the lock on a file or folder that was to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {

@@ -79,7 +79,7 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     }
     // Looked at within this call: a backup that appears from now on is not replaced.
     let replaces = match &request.backup {
-        Some(path) if options.overwrite => existing::hold(path, false).map(Replaces::Seen),
+        Some(path) if options.overwrite => existing::hold_to_replace(path).map(Replaces::Seen),
         _ => Ok(Replaces::None),
     };
     // One thread more, to list the store.

@@ -54,6 +54,24 @@ impl Destination {
         Ok(target)
     }
 
+    /// Refuses a directory where a name can't be taken away again, and a backup that can't be
+    /// replaced.
+    pub(super) fn check_open(&self) -> Result<()> {
+        let doing = "write the backup";
+        if let Some(protection) = self.directory.protection() {
+            let what = "the directory";
+            return Err(Error::protected(doing, what, &self.path, protection));
+        }
+        let old = match self.replaces.has_one() {
+            true => self.directory.protection_of(FILE),
+            false => None,
+        };
+        old.map_or(Ok(()), |protection| {
+            let (what, path) = ("the old backup", self.path.join(FILE));
+            Err(Error::protected(doing, what, &path, protection))
+        })
+    }
+
     /// Locks the directory against other backups that are about to replace one there, as far as its
     /// file system has locks.
     pub(super) fn lock(&self) -> Result<Dir> {

@@ -32,6 +32,7 @@ enum Exclusive {
 impl Draft<'_> {
     /// Makes a file for the new backup, for this user alone from the first byte.
     pub fn begin(target: &Destination) -> Result<Draft<'_>> {
+        target.check_open()?;
         let failed = |errno| target.error("create the backup", errno);
         let unnamed = match target.can_name_unnamed().map_err(failed)? {
             true => {
@@ -164,12 +165,15 @@ impl Draft<'_> {
         };
         let (target, other) = (self.target, hidden_name(HIDDEN));
         let directory = &target.directory;
-        if directory.rename_new(name, directory, &other).is_ok() {
+        let Err(refused) = directory.rename_new(name, directory, &other) else {
             (*name, *exclusive) = (other, Exclusive::Rename);
             return Ok(());
-        }
-        let linked = directory.link(name, directory, &other);
-        let linked = linked.and_then(|()| directory.remove_file(&other));
+        };
+        let linked = match directory.link(name, directory, &other) {
+            // File systems that are programs of users say so where they have no links.
+            Err(Errno::IO) => Err(refused),
+            linked => linked.and_then(|()| directory.remove_file(&other)),
+        };
         linked.map_err(|errno| match errno {
             errno if is_unavailable(errno) || matches!(errno, Errno::INVAL | Errno::MLINK) => {
                 let sentence = format!(

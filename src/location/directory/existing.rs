@@ -12,11 +12,41 @@ pub fn is_taken(path: &AnchoredPath) -> bool {
 
 /// Makes the error of a backup that would have to replace another.
 pub fn already_exists(path: &AnchoredPath) -> Error {
+    if let Ok(Some(there)) = hold(path, false)
+        && let Err(error) = check_replaceable(path, &there)
+    {
+        return error;
+    }
     let path = path.display();
     let sentence = format!(
         "There is a backup in '{path}' already, and it is kept. Ask for it to be replaced, or name another directory."
     );
     Error::new(Outcome::BackupExists, sentence)
+}
+
+/// Holds the backup in the directory at `path` that a new one is to replace, if there is one. A
+/// symbolic link in its place is held itself.
+pub fn hold_to_replace(path: &AnchoredPath) -> Result<Option<Held>> {
+    let there = hold(path, false)?;
+    if let Some(there) = &there {
+        check_replaceable(path, there)?;
+    }
+    Ok(there)
+}
+
+/// Refuses to replace what is no file: it is somebody else's.
+fn check_replaceable(path: &AnchoredPath, there: &Held) -> Result<()> {
+    let what = match there.kind {
+        Kind::Folder => "a folder",
+        Kind::Special => "a FIFO, a socket or a device",
+        Kind::File | Kind::Link | Kind::Unknown => return Ok(()),
+    };
+    let sentence = format!(
+        "In '{}' the name of the backup, {FILE}, is that of {what}, which is kept. Move it away, or name another \
+         directory.",
+        path.display()
+    );
+    Err(Error::new(Outcome::BackupExists, sentence))
 }
 
 /// Holds the backup in the directory at `path`, if it can be seen. A symbolic link in its place is

@@ -10,7 +10,7 @@ use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, Facts, File, Kind, check_name};
+use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, check_name};
 use crate::sys::patience::while_in_use;
 
 /// A directory while it is restored into.
@@ -37,6 +37,8 @@ pub struct Cursor {
 struct Staged {
     folder: Dir,
     of: Facts,
+    /// That of the store's folder.
+    protection: Option<Protection>,
 }
 
 impl Restore {
@@ -88,6 +90,10 @@ impl Restore {
     fn stage(&self) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
+        // The hidden folder could not be removed.
+        if let Some(protection) = root.protection() {
+            return Err(self.protected("", protection));
+        }
         remove_stale(root);
         let staging = root.folder("").and_then(Staging::make).map_err(failed)?;
         if staging.can_move(self.replace).map_err(failed)? {
@@ -168,6 +174,9 @@ impl Restore {
                     failed,
                 )?),
             };
+            if let Some(old) = &old {
+                self.check_replaceable(old, name, staged)?;
+            }
             let new = staged.folder.create(file).map_err(failed)?;
             let rights = match &old {
                 Some(old) => Rights::Of(old),
@@ -180,7 +189,7 @@ impl Restore {
     }
 
     /// Opens the folder of the staging in which licences wait for `store`'s folder of this name, if
-    /// there is one, and makes it.
+    /// there is one, and makes it. Finds out whether they can be moved there.
     fn stage_folder(
         &self,
         staging: &Staging,
@@ -188,10 +197,39 @@ impl Restore {
         folder: &str,
         failed: impl Fn(Errno) -> Error,
     ) -> Result<Staged> {
+        let protection = store.and_then(Dir::protection);
+        if let Some(immutable @ Protection::Immutable) = protection {
+            return Err(self.protected(folder, immutable));
+        }
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         let staged = make_below(&staging.folder, root, folder, staging.masked).map_err(&failed)?;
         let of = store.unwrap_or(&staged).facts().map_err(&failed)?;
-        Ok(Staged { folder: staged, of })
+        Ok(Staged {
+            folder: staged,
+            of,
+            protection,
+        })
+    }
+
+    /// Refuses to replace the store's file `old` of this name, if it or its folder is protected.
+    fn check_replaceable(&self, old: &File, name: &str, staged: &Staged) -> Result<()> {
+        if let Some(protection) = staged.protection {
+            return Err(self.protected(name::split(name).0, protection));
+        }
+        old.protection().map_or(Ok(()), |protection| {
+            let (doing, path) = ("replace a licence", self.path.join(name));
+            Err(Error::protected(doing, "its file", &path, protection))
+        })
+    }
+
+    /// Makes the error of a folder of the store that is protected.
+    fn protected(&self, folder: &str, protection: Protection) -> Error {
+        let path = match folder {
+            "" => self.path.clone(),
+            folder => self.path.join(folder),
+        };
+        let doing = "restore licences into the store";
+        Error::protected(doing, "its folder", &path, protection)
     }
 
     /// Gives the store's folder, none if there is none.

@@ -25,6 +25,11 @@ impl New {
     /// `path`. Finds out whether it can be moved there without the risk of replacing another.
     pub fn make(path: &AnchoredPath, parent: Dir) -> Result<New> {
         let failed = |errno| failure(path, errno);
+        if let Some(protection) = parent.protection() {
+            let doing = format_args!("make the database '{}' (StorePath)", path.display());
+            let what = "its directory";
+            return Err(Error::protected(doing, what, &path.parent(), protection));
+        }
         remove_stale(&parent);
         let staging = Staging::make(parent).map_err(failed)?;
         if !staging.can_move(false).map_err(failed)? {

@@ -135,6 +135,7 @@ pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
 #[derive(Debug)]
 pub struct Held {
     pub identity: Identity,
+    pub kind: Kind,
     _descriptor: OwnedFd,
 }
 
@@ -148,6 +149,7 @@ impl Held {
         let facts = Facts::from(rustix::fs::fstat(&descriptor)?);
         Ok(Held {
             identity: facts.identity,
+            kind: facts.kind,
             _descriptor: descriptor,
         })
     }

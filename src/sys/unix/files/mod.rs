@@ -8,6 +8,7 @@ mod dir;
 mod facts;
 mod file;
 mod owners;
+mod protection;
 
 pub use rustix::io::Errno;
 
@@ -16,4 +17,4 @@ pub use self::facts::{
     Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable,
 };
 pub use self::file::File;
-pub use crate::sys::kinds::{Identity, Inode, Kind, Lock};
+pub use crate::sys::kinds::{Identity, Inode, Kind, Lock, Protection};

@@ -29,7 +29,7 @@ use super::super::rights;
 use super::facts::{Facts, facts, is_unavailable, kind};
 use super::file::File;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::kinds::{Inode, Kind, Lock};
+use crate::sys::kinds::{Inode, Kind, Lock, Protection};
 use crate::sys::patience::patiently;
 
 /// An open folder.
@@ -182,6 +182,16 @@ impl Dir {
 
     /// Does nothing: what is made private inherits nothing.
     pub fn drop_default_list(&self) {}
+
+    /// Finds no protection: there are rights for that.
+    pub fn protection(&self) -> Option<Protection> {
+        None
+    }
+
+    /// Finds no protection: there are rights for that.
+    pub fn protection_of(&self, _: &str) -> Option<Protection> {
+        None
+    }
 
     /// Does nothing: no umask takes rights away.
     pub fn unmask(&self, _: &str) -> Result<(), Errno> {

@@ -103,6 +103,7 @@ pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
 #[derive(Debug)]
 pub struct Held {
     pub identity: Identity,
+    pub kind: Kind,
     size: u64,
     modified: i64,
 }
@@ -119,6 +120,7 @@ impl Held {
         let facts = facts(handle.as_handle())?;
         Ok(Held {
             identity: facts.identity,
+            kind: facts.kind,
             size: facts.size,
             modified: facts.modified,
         })

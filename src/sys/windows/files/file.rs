@@ -16,7 +16,7 @@ use super::super::opening::{READ, open, reopen};
 use super::super::rights;
 use super::facts::{Facts, facts, is_unavailable};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::kinds::Lock;
+use crate::sys::kinds::{Lock, Protection};
 use crate::sys::transfers::{drain, fill};
 
 /// An open file. Windows moves a handle's position with every read and write, so the file keeps its
@@ -196,6 +196,11 @@ impl File {
     /// Does nothing: a new file is its maker's.
     pub fn give(&self, _: &Facts) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// Finds no protection: there are rights for that.
+    pub fn protection(&self) -> Option<Protection> {
+        None
     }
 
     /// Locks the file for this handle alone, unless another holds it.

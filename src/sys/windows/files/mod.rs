@@ -13,4 +13,4 @@ pub use self::facts::{
 };
 pub use self::file::File;
 pub use super::errno::Errno;
-pub use crate::sys::kinds::{Identity, Inode, Kind, Lock};
+pub use crate::sys::kinds::{Identity, Inode, Kind, Lock, Protection};
