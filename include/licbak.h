@@ -1173,10 +1173,12 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * LICBAK_HRESULT_ERROR_NOT_SUPPORTED: a folder of the store is on another file system; or the file
  * system can't name a file without the risk of replacing another, which a restore without
  * LICBAK_RESTORE_OVERWRITE or into a new database needs; or license is a view or a virtual table;
+ * LICBAK_HRESULT_ERROR_DISK_FULL, before anything is written where it is sure that the licences
+ * which the store lacks have no room;
  * LICBAK_NS_E_DRM_LICENSE_STORE_ERROR: a database is damaged, takes no licences, or was moved away
  * or replaced meanwhile, or the log or journal of another database is in the place of a new one's;
  * LICBAK_HRESULT_ERROR_LOCK_VIOLATION: a database was locked for over 5 s; a failure of the host's
- * store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _DISK_FULL, _READ_FAULT,
+ * store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.
  */

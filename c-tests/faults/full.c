@@ -92,6 +92,122 @@ static void few_inodes(void *unused)
     }
 }
 
+/* -- room that is known to lack ---------------------------------------------------------------------------- */
+
+enum { HUGE_LICENSE = 4 << 20 };
+
+static recorder ended;
+
+static licbak_hresult restore_ended(const char *store)
+{
+    licbak_restorer *r = restorer_for(store, "large-backups");
+    licbak_hresult hr = run(licbak_restore_licenses, r, 0, &ended);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    return hr;
+}
+
+/* The backup is not even read. */
+static void check_refused_at_once(const char *store)
+{
+    CHECK_HR(restore_ended(store), FULL);
+    CHECK_INT(final_figures(&ended).backup_bytes, 0);
+}
+
+static void remount(const char *options)
+{
+    CHECK(mount("tmpfs", "disk", "tmpfs", MS_REMOUNT, options) == 0);
+}
+
+/* Only what the store lacks has to have room. */
+static void no_room(void *unused)
+{
+    (void)unused;
+    if (!mount_tmpfs("disk", "size=9M")) {
+        skip("room that is known to lack", "mounting takes root");
+        return;
+    }
+    check_refused_at_once("disk/target");
+    check_refused_at_once("disk/target.db");
+    CHECK_TEXT(entries("disk"), "");
+    make_dir("disk/target");
+    write_text("disk/target/0", "another version, which is kept");
+    CHECK_HR(restore_ended("disk/target"), LICBAK_S_OK);
+    CHECK_INT(final_figures(&ended).licenses_kept, 1);
+    CHECK(unlink("disk/target/2") == 0);
+    CHECK_HR(restore_ended("disk/target"), LICBAK_S_OK); /* all of it is more than is free */
+    CHECK_INT(size_of("disk/target/2"), HUGE_LICENSE);
+    CHECK(unlink("disk/target/2") == 0);
+    remount("size=7M");
+    check_refused_at_once("disk/target");
+    CHECK_TEXT(entries("disk/target"), "0 1");
+    empty_folder("disk");
+    remount("size=16M,nr_inodes=5");
+    check_refused_at_once("disk/target");
+    CHECK_TEXT(entries("disk"), "");
+}
+
+static void on_image(const char *type, const char *make, const char *options, licbak_hresult expected)
+{
+    if (geteuid() != 0 || system(make) != 0 || !own_mounts()) {
+        skip(type, "it can't be made, or mounting takes root");
+        return;
+    }
+    make_dir("disk");
+    if (!mount_image("image", "disk", type, options)) {
+        skip(type, "it can't be mounted");
+    } else if (expected == FULL) {
+        check_refused_at_once("disk/target");
+        CHECK(!exists("disk/target"));
+    } else {
+        CHECK_HR(restore_ended("disk/target"), expected);
+    }
+}
+
+#define IMAGE(size) "rm -f image && truncate -s " size " image && "
+
+static void no_room_on_a_disk(void *unused)
+{
+    (void)unused;
+    on_image("ext4", IMAGE("9M") "mkfs.ext4 -q -m 0 image >/dev/null 2>&1", "", FULL);
+}
+
+/* A file system that compresses may have room for more than it has. */
+static void room_for_more(void *unused)
+{
+    (void)unused;
+    on_image("btrfs", IMAGE("20M") "mkfs.btrfs -q --mixed image >/dev/null 2>&1", "compress-force", LICBAK_S_OK);
+}
+
+static void make_large(const char *kind, bool noise)
+{
+    char path[64];
+    uint8_t *zeros = calloc(1, HUGE_LICENSE);
+    for (int i = 0; i < (noise ? 3 : 8); i++) {
+        snprintf(path, sizeof path, "%s/%d", kind, i);
+        if (noise) {
+            write_noise(path, HUGE_LICENSE, (uint64_t)i + 1);
+        } else {
+            write_file(path, zeros, HUGE_LICENSE);
+        }
+    }
+    free(zeros);
+    if (exists("large-backups")) {
+        remove_tree("large-backups");
+    }
+    make_dir("large-backups");
+    CHECK_HR(backup(kind, "large-backups", 0), LICBAK_S_OK);
+    remove_tree(kind);
+}
+
+static void known_beforehand(void)
+{
+    make_large("noise", true);
+    in_child(no_room, NULL);
+    in_child(no_room_on_a_disk, NULL);
+    make_large("zeros", false);
+    in_child(room_for_more, NULL);
+}
+
 /* The host has asked for no signal, and gets none. */
 static void limits(void *step)
 {
@@ -130,6 +246,7 @@ int main(void)
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
     in_child(full_disks, &step);
     in_child(few_inodes, NULL);
+    known_beforehand();
     in_child(limits, &step);
     figure("too little room: %d attempts, of which %d failed as they should", all->attempts, all->full);
     return finish();

@@ -2,6 +2,7 @@
 
 mod options;
 mod report;
+mod room;
 mod selection;
 mod to_database;
 mod to_directory;

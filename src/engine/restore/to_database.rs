@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::options::Options;
 use super::report;
+use super::room::{Ground, check_room};
 use crate::engine::operation::progress::{Counters, Counting, Phase};
 use crate::engine::reading::check::{Copying, Selection, Walk};
 use crate::error::{Error, Result};
@@ -17,6 +18,12 @@ pub fn restore_to_database(
     store: Restore,
     options: Options,
 ) -> Result<Option<Error>> {
+    if let Some((folder, room)) = store.room().filter(|_| !options.salvage) {
+        let path = store.path();
+        let ground = Ground { path, folder, room };
+        // A new database has no licence, and keeps all in one file.
+        check_room(walk, selection, &ground, |license| Some(license.size))?;
+    }
     let restored = restore(walk, selection, store, options);
     if restored.is_err() {
         forget(&walk.operation.counters);

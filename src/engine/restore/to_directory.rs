@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::options::Options;
 use super::report;
+use super::room::{Ground, check_room};
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
 use crate::engine::operation::progress::{Counting as _, Phase};
@@ -24,6 +25,7 @@ pub fn restore_to_directory(
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;
+    check_room_in(walk, selection, &store, options)?;
     let placing = Arc::new(Placing {
         operation: Arc::clone(operation),
         store,
@@ -76,6 +78,28 @@ pub fn restore_to_directory(
     counters.enter(Phase::Committing, 0);
     store.sync()?;
     Ok(damage)
+}
+
+/// Refuses a restore that can't have room. Of a damaged backup it is not known what is restored.
+fn check_room_in(
+    walk: Walk,
+    selection: &Selection,
+    store: &Restore,
+    options: Options,
+) -> Result<()> {
+    let Some((folder, room)) = store.room().filter(|_| !options.salvage) else {
+        return Ok(());
+    };
+    let ground = Ground {
+        path: store.path(),
+        folder,
+        room,
+    };
+    let mut last = None;
+    check_room(walk, selection, &ground, |license| {
+        let is_lacking = store.lacks(&mut last, &license.name);
+        is_lacking.then(|| room.taken_by(license.size))
+    })
 }
 
 struct Placing {

@@ -10,7 +10,7 @@ use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, check_name};
+use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, Room, check_name};
 use crate::sys::patience::while_in_use;
 
 /// A directory while it is restored into.
@@ -112,6 +112,34 @@ impl Restore {
             ),
         };
         Err(Error::new(Outcome::NotSupported, sentence))
+    }
+
+    pub fn path(&self) -> &AnchoredPath {
+        &self.path
+    }
+
+    /// Gives the folder where licences are written first, and its room, where that is known.
+    pub fn room(&self) -> Option<(&Dir, Room)> {
+        let folder = &self.staging.as_ref()?.folder;
+        Some((folder, folder.room()?))
+    }
+
+    /// Tells whether the store is sure to have no file of this name. `last` is the folder that was
+    /// asked last.
+    pub fn lacks(&self, last: &mut Option<(String, Option<Dir>)>, name: &str) -> bool {
+        let (folder, file) = name::split(name);
+        if last.as_ref().is_none_or(|(last, _)| last != folder) {
+            *last = match self.root.as_ref().map(|root| root.folder(folder)) {
+                Some(Ok(found)) => Some((folder.to_owned(), Some(found))),
+                Some(Err(Errno::NOENT)) => Some((folder.to_owned(), None)),
+                _ => return false,
+            };
+        }
+        match last {
+            Some((_, Some(found))) => found.facts_of(file).err() == Some(Errno::NOENT),
+            Some((_, None)) => true,
+            None => false,
+        }
     }
 
     /// Compares the licence with the store's file of its name, and writes it beside the store where

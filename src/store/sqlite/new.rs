@@ -6,7 +6,7 @@
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{self, Dir, Errno};
+use crate::sys::files::{self, Dir, Errno, Room};
 
 /// The database's name in the hidden folder.
 const NAME: &str = "store.db";
@@ -53,6 +53,12 @@ impl New {
     pub fn file(&self) -> AnchoredPath {
         let parent = self.path.parent();
         parent.join(&self.staging.name).join(NAME)
+    }
+
+    /// Gives the hidden folder, and its room, where that is known.
+    pub fn room(&self) -> Option<(&Dir, Room)> {
+        let folder = &self.staging.folder;
+        Some((folder, folder.room()?))
     }
 
     /// Moves the database, which is closed and on the disk, to its path, gives it to the owner of

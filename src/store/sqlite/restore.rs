@@ -13,7 +13,7 @@ use crate::store::patience::GoOn;
 use crate::store::placed::Placed;
 use crate::store::staging::remove_stale;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{self, Dir, Errno, Identity};
+use crate::sys::files::{self, Dir, Errno, Identity, Room};
 
 /// The row of a name: found by the table's own index, which may take several names for one.
 const THIS_NAME: &str = "name = ?1 AND name = ?1 COLLATE BINARY";
@@ -117,6 +117,16 @@ impl Restore {
         }
         (self.database, self.identity) = (Some(database), Some(facts.identity));
         Ok(())
+    }
+
+    pub fn path(&self) -> &AnchoredPath {
+        &self.path
+    }
+
+    /// Gives the folder where a new database is made, and its room, where that is known. What room
+    /// an old one has in itself is not.
+    pub fn room(&self) -> Option<(&Dir, Room)> {
+        self.new.as_ref()?.room()
     }
 
     /// Compares the licence with the store's row of its name, and writes it where it is to be

@@ -9,6 +9,7 @@ mod facts;
 mod file;
 mod owners;
 mod protection;
+mod room;
 
 pub use rustix::io::Errno;
 
@@ -17,4 +18,5 @@ pub use self::facts::{
     Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable,
 };
 pub use self::file::File;
+pub use self::room::Room;
 pub use crate::sys::kinds::{Identity, Inode, Kind, Lock, Protection};

@@ -28,6 +28,7 @@ use super::super::opening::{
 use super::super::rights;
 use super::facts::{Facts, facts, is_unavailable, kind};
 use super::file::File;
+use super::room::Room;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::kinds::{Inode, Kind, Lock, Protection};
 use crate::sys::patience::patiently;
@@ -191,6 +192,16 @@ impl Dir {
     /// Finds no protection: there are rights for that.
     pub fn protection_of(&self, _: &str) -> Option<Protection> {
         None
+    }
+
+    /// Gives nothing: NTFS compresses, and keeps small contents beside a file's facts.
+    pub fn room(&self) -> Option<Room> {
+        None
+    }
+
+    /// Is not asked: the room is not known.
+    pub fn refuses(&self, _: &Room, _: u64) -> bool {
+        false
     }
 
     /// Does nothing: no umask takes rights away.

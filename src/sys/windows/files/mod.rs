@@ -6,11 +6,13 @@
 mod dir;
 mod facts;
 mod file;
+mod room;
 
 pub use self::dir::Dir;
 pub use self::facts::{
     Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable,
 };
 pub use self::file::File;
+pub use self::room::Room;
 pub use super::errno::Errno;
 pub use crate::sys::kinds::{Identity, Inode, Kind, Lock, Protection};
