@@ -40,7 +40,7 @@ macro_rules! c_programs {
 }
 
 c_programs! {
-    calls props handles
+    calls props handles many
     roundtrip backup names paths restore restore_license list info transfer access
     outcomes damage salvage rights
     events cancel lifetime reentry in_wait in_wait_ends

@@ -19,13 +19,88 @@ use crate::sys::fork::{HomeMark, home};
 /// there.
 struct HandleTable {
     home: &'static HomeMark,
-    slots: RwLock<Vec<Slot>>,
+    slots: RwLock<Slots>,
+}
+
+/// All places. Taking one and giving it back cost the same however many there are.
+#[derive(Default)]
+struct Slots {
+    all: Vec<Slot>,
+    /// The free place that is taken next.
+    free: Option<usize>,
 }
 
 struct Slot {
     /// How often the place has been taken. The place is retired when this number can't grow.
     generation: usize,
-    restorer: Option<Arc<Restorer>>,
+    content: Content,
+}
+
+enum Content {
+    Restorer(Arc<Restorer>),
+    Free {
+        /// The free place that is taken after this one.
+        next: Option<usize>,
+    },
+}
+
+impl Slots {
+    /// Takes a free place for `restorer`, a new one if there is none. Gives it and its generation.
+    fn take(&mut self, restorer: Arc<Restorer>) -> Result<(usize, usize)> {
+        let place = match self.free {
+            Some(place) => place,
+            None => self.grow()?,
+        };
+        let slot = self.all.get_mut(place).ok_or_else(Error::out_of_memory)?;
+        slot.generation += 1;
+        if mix(place, slot.generation) == 0 {
+            slot.generation += 1; // NULL is no handle
+        }
+        if let Content::Free { next } = slot.content {
+            self.free = next;
+        }
+        slot.content = Content::Restorer(restorer);
+        Ok((place, slot.generation))
+    }
+
+    /// Makes a place, which is behind all others.
+    fn grow(&mut self) -> Result<usize> {
+        let place = self.all.len();
+        if place >= HALF_MAX {
+            return Err(Error::out_of_memory());
+        }
+        self.all.try_reserve(1)?;
+        self.all.push(Slot {
+            generation: HIGHEST.load(Ordering::Relaxed),
+            content: Content::Free { next: self.free },
+        });
+        Ok(place)
+    }
+
+    fn get(&self, place: usize, generation: usize) -> Option<&Arc<Restorer>> {
+        let slot = self.all.get(place)?;
+        match &slot.content {
+            Content::Restorer(restorer) if slot.generation == generation => Some(restorer),
+            _ => None,
+        }
+    }
+
+    /// Takes the restorer out. Its place is free, unless it is retired.
+    fn give_back(&mut self, place: usize, generation: usize) -> Option<Arc<Restorer>> {
+        self.get(place, generation)?;
+        let slot = self.all.get_mut(place)?;
+        let is_free = slot.generation < HALF_MAX;
+        let free = Content::Free {
+            next: self.free.filter(|_| is_free),
+        };
+        let Content::Restorer(restorer) = std::mem::replace(&mut slot.content, free) else {
+            return None;
+        };
+        if is_free {
+            self.free = Some(place);
+        }
+        Some(restorer)
+    }
 }
 
 static TABLE: AtomicPtr<HandleTable> = AtomicPtr::new(std::ptr::null_mut());
@@ -38,41 +113,16 @@ const HALF_MAX: usize = (1 << HALF) - 1;
 
 /// Gives out a handle for `restorer`.
 pub fn insert(restorer: Arc<Restorer>) -> Result<*mut licbak_restorer> {
-    let mut slots = own_table().slots.write();
-    let free = slots
-        .iter()
-        .position(|slot| slot.restorer.is_none() && slot.generation < HALF_MAX);
-    let place = match free {
-        Some(place) => place,
-        None if slots.len() >= HALF_MAX => return Err(Error::out_of_memory()),
-        None => {
-            slots.try_reserve(1)?;
-            slots.push(Slot {
-                generation: HIGHEST.load(Ordering::Relaxed),
-                restorer: None,
-            });
-            slots.len() - 1
-        }
-    };
-    let slot = slots.get_mut(place).ok_or_else(Error::out_of_memory)?;
-    slot.generation += 1;
-    if mix(place, slot.generation) == 0 {
-        slot.generation += 1; // NULL is no handle
-    }
-    HIGHEST.fetch_max(slot.generation, Ordering::Relaxed);
-    slot.restorer = Some(restorer);
-    Ok(mix(place, slot.generation) as *mut licbak_restorer)
+    let (place, generation) = own_table().slots.write().take(restorer)?;
+    HIGHEST.fetch_max(generation, Ordering::Relaxed);
+    Ok(mix(place, generation) as *mut licbak_restorer)
 }
 
 /// The restorer of a handle.
 fn find(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
     let (place, generation) = unmix(handle as usize);
     let slots = table().ok_or_else(unknown)?.slots.read();
-    let slot = slots
-        .get(place)
-        .filter(|slot| slot.generation == generation);
-    slot.and_then(|slot| slot.restorer.clone())
-        .ok_or_else(unknown)
+    slots.get(place, generation).cloned().ok_or_else(unknown)
 }
 
 /// The body of a function of the ABI that takes a restorer.
@@ -95,11 +145,7 @@ pub fn attempt(
 pub fn remove(handle: *const licbak_restorer) -> Result<Arc<Restorer>> {
     let (place, generation) = unmix(handle as usize);
     let mut slots = table().ok_or_else(unknown)?.slots.write();
-    let slot = slots
-        .get_mut(place)
-        .filter(|slot| slot.generation == generation);
-    slot.and_then(|slot| slot.restorer.take())
-        .ok_or_else(unknown)
+    slots.give_back(place, generation).ok_or_else(unknown)
 }
 
 fn unknown() -> Error {
@@ -210,12 +256,44 @@ mod tests {
 
     #[test]
     fn a_place_is_retired_when_its_generations_are_used_up() {
-        let handle = insert(Arc::default()).unwrap();
-        let (place, _) = unmix(handle as usize);
-        remove(handle).unwrap();
-        own_table().slots.write()[place].generation = HALF_MAX;
-        let next = insert(Arc::default()).unwrap();
-        assert_ne!(unmix(next as usize).0, place);
-        remove(next).unwrap();
+        let mut slots = Slots::default();
+        let take = |slots: &mut Slots| slots.take(Arc::default()).unwrap();
+        let [first, second] = [take(&mut slots), take(&mut slots)];
+        slots.all[first.0].generation = HALF_MAX;
+        assert!(slots.give_back(first.0, HALF_MAX).is_some());
+        assert!(slots.give_back(first.0, HALF_MAX).is_none());
+        assert_eq!(take(&mut slots).0, 2);
+        // The list of free places goes on behind it.
+        assert!(slots.give_back(second.0, second.1).is_some());
+        assert_eq!(take(&mut slots), (second.0, second.1 + 1));
+        assert_eq!(take(&mut slots).0, 3);
+    }
+
+    #[test]
+    fn every_free_place_is_taken_before_a_new_one() {
+        const COUNT: usize = 1000;
+        let mut slots = Slots::default();
+        let mut taken: Vec<_> = (0..COUNT)
+            .map(|_| slots.take(Arc::default()).unwrap())
+            .collect();
+        for step in [1, 7, 999] {
+            for number in (0..COUNT).step_by(step) {
+                let (place, generation) = taken[number];
+                assert!(slots.give_back(place, generation).is_some());
+                assert!(slots.get(place, generation).is_none());
+            }
+            for number in (0..COUNT).step_by(step) {
+                taken[number] = slots.take(Arc::default()).unwrap();
+            }
+            assert_eq!(slots.all.len(), COUNT);
+            let places: std::collections::HashSet<_> =
+                taken.iter().map(|(place, _)| place).collect();
+            assert_eq!(places.len(), COUNT);
+            assert!(
+                taken
+                    .iter()
+                    .all(|(place, generation)| slots.get(*place, *generation).is_some())
+            );
+        }
     }
 }
