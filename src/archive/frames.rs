@@ -374,6 +374,9 @@ pub struct FrameReader {
     decompressor: Decompressor,
     compressed: Vec<u8>,
     content: Vec<u8>,
+    /// Bytes that frames were unpacked into so far, right or wrong.
+    #[cfg(test)]
+    pub unpacked: u64,
 }
 
 impl FrameReader {
@@ -382,6 +385,8 @@ impl FrameReader {
             decompressor: Decompressor::new()?,
             compressed: Vec::new(),
             content: Vec::new(),
+            #[cfg(test)]
+            unpacked: 0,
         })
     }
 
@@ -422,6 +427,10 @@ impl FrameReader {
     fn unpack(&mut self, span: Span) -> Result<Unpacked<'_>> {
         let bytes = sized(&mut self.compressed, span.length as usize)?;
         let content = sized(&mut self.content, span.content_size as usize)?;
+        #[cfg(test)]
+        {
+            self.unpacked += u64::from(span.content_size);
+        }
         let unpacked = self.decompressor.decompress(bytes, content);
         Ok(Unpacked {
             bytes,

@@ -3,6 +3,8 @@
 //!
 //! Only a frame's checksum vouches for these licences. The seek table is used where it survives.
 
+use memchr::memmem::Finder;
+
 use super::catalog_in_step::Expected;
 use super::frames::{FrameReader, SeekTable, Span, Tail};
 use super::reader::{Found, Reader, licenses_in};
@@ -19,7 +21,7 @@ impl<R: ReadAt> Reader<R> {
     ) -> Result<Reader<R>, E> {
         let tail = Tail::read_from(&source)?;
         let table = match SeekTable::read(&source, &tail) {
-            Err(Fault::Damaged(_)) => scan(&source, &tail, &mut go_on)?,
+            Err(Fault::Damaged(_)) => scan(&source, &tail, &mut FrameReader::new()?, &mut go_on)?,
             table => table?,
         };
         Ok(Reader {
@@ -130,52 +132,76 @@ fn describe(license: &Found, frame: usize) -> Result<Expected> {
 fn scan<E: From<Fault>>(
     source: &impl ReadAt,
     tail: &Tail,
+    memory: &mut FrameReader,
     go_on: &mut impl FnMut() -> Result<(), E>,
 ) -> Result<SeekTable, E> {
     let (mut table, mut at) = (SeekTable::default(), 0);
-    let (mut memory, mut window) = (FrameReader::new()?, Window::default());
-    while at < tail.file_size() {
+    let (mut window, mut budget) = (Window::new(source, tail), Budget::default());
+    while let Some(start) = window.next_magic(at, go_on)? {
         go_on()?;
-        let found = match frame(source, tail, at)? {
-            Some((length, content_size)) => {
-                let span = Span {
-                    start: at,
-                    length,
-                    content_start: 0,
-                    content_size,
-                };
-                match memory.read(source, tail, span, None) {
-                    Ok(_) => Some(span),
-                    Err(Fault::Damaged(_)) => None,
-                    Err(fault) => return Err(fault.into()),
-                }
-            }
-            None => None,
+        at = start + 1;
+        if !budget.is_left(start) {
+            continue;
+        }
+        let Some((length, content_size)) = frame(&window, start, &mut budget)? else {
+            continue;
         };
-        at = match found {
-            Some(span) => {
-                table.push_at(at, span.length, span.content_size)?;
-                at + u64::from(span.length)
-            }
-            None => window.next_magic(source, tail, at + 1)?,
+        let span = Span {
+            start,
+            length,
+            content_start: 0,
+            content_size,
         };
+        let work = u64::from(length) + u64::from(content_size);
+        match memory.read(source, tail, span, None) {
+            Ok(_) => {
+                budget.earned += work;
+                table.push_at(start, length, content_size)?;
+                at = span.end();
+            }
+            Err(Fault::Damaged(_)) => budget.spent += work,
+            Err(fault) => return Err(fault.into()),
+        }
     }
     Ok(table)
 }
 
+/// The work on bytes that look like a frame and are none, counted in bytes read and decompressed.
+/// Each place of a file that was made to do harm can be such a frame, as long as the rest of the
+/// file and of the largest content. So what such frames may cost grows with the file and with what
+/// is intact in it; where it is used up, a place that looks like a frame is passed over.
+#[derive(Default)]
+struct Budget {
+    spent: u64,
+    /// The work on intact frames.
+    earned: u64,
+}
+
+impl Budget {
+    /// Two of the largest frames.
+    const START: u64 = 2 * limits::FRAME_MAX as u64;
+    /// More than licences that differ compress by.
+    const PER_BYTE: u64 = 32;
+    /// A short read, which takes as long as so many bytes of a long one.
+    const STEP: u64 = 512;
+
+    /// Tells whether there is some left at that place of the file.
+    fn is_left(&self, at: u64) -> bool {
+        self.spent <= Self::START + self.earned + at.saturating_mul(Self::PER_BYTE)
+    }
+}
+
 /// Gives the length of the frame at `at` and the size of its content, by the headers of the frame
 /// and its blocks (RFC 8878, 3.1.1); None if there is no frame of ours.
-fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)>> {
-    let Some(header) = bytes::<13>(source, tail, at)? else {
-        return Ok(None);
-    };
-    let Some((size, mut length)) = frame_header(header) else {
+fn frame(window: &Window<impl ReadAt>, at: u64, budget: &mut Budget) -> Result<Option<(u32, u32)>> {
+    let Some((size, mut length)) = window.bytes(at)?.and_then(frame_header) else {
         return Ok(None);
     };
     for _ in 0..BLOCKS_MAX {
-        let Some([low, middle, high]) = bytes(source, tail, at + length)? else {
+        let Some([low, middle, high]) = window.bytes(at + length)? else {
             return Ok(None);
         };
+        budget.spent += Budget::STEP;
         let block = u32::from_le_bytes([low, middle, high, 0]);
         let (is_last, kind) = (block & 1 == 1, block >> 1 & 3);
         length += 3 + match kind {
@@ -188,7 +214,7 @@ fn frame(source: &impl ReadAt, tail: &Tail, at: u64) -> Result<Option<(u32, u32)
         }
         if is_last {
             let end = length + CHECKSUM;
-            let is_whole = at + end <= tail.file_size();
+            let is_whole = at + end <= window.tail.file_size();
             return Ok(is_whole.then_some((end as u32, size)));
         }
     }
@@ -231,57 +257,81 @@ fn frame_header(header: [u8; 13]) -> Option<(u32, u64)> {
 }
 
 /// A part of the file in which frames are looked for.
-#[derive(Default)]
-struct Window {
+struct Window<'f, R> {
+    source: &'f R,
+    tail: &'f Tail,
+    magic: Finder<'static>,
     start: u64,
-    bytes: Vec<u8>,
+    part: Vec<u8>,
 }
 
-impl Window {
-    /// Gives the place from `at` on where the next frame could begin, or the end of the file.
-    fn next_magic(&mut self, source: &impl ReadAt, tail: &Tail, mut at: u64) -> Result<u64> {
-        const PART: u64 = 64 << 10;
-        let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
-        loop {
-            let left = tail.file_size().saturating_sub(at);
-            if left < magic.len() as u64 {
-                return Ok(tail.file_size());
-            }
-            let within = at.checked_sub(self.start).map(|within| within as usize);
-            let known = within
-                .and_then(|within| self.bytes.get(within..))
-                .unwrap_or_default();
-            if known.len() < magic.len() {
-                self.bytes.clear();
-                self.start = at;
-                tail.read(source, sized(&mut self.bytes, left.min(PART) as usize)?, at)?;
-                continue;
-            }
-            if let Some(place) = known.windows(magic.len()).position(|four| four == magic) {
-                return Ok(at + place as u64);
-            }
-            // The magic may begin in the last three bytes.
-            at += (known.len() - (magic.len() - 1)) as u64;
+impl<'f, R: ReadAt> Window<'f, R> {
+    fn new(source: &'f R, tail: &'f Tail) -> Window<'f, R> {
+        const MAGIC: [u8; 4] = zstd_safe::MAGICNUMBER.to_le_bytes();
+        Window {
+            source,
+            tail,
+            magic: Finder::new(&MAGIC),
+            start: 0,
+            part: Vec::new(),
         }
     }
-}
 
-/// Reads some bytes of the file; None where it ends before.
-fn bytes<const SIZE: usize>(
-    source: &impl ReadAt,
-    tail: &Tail,
-    at: u64,
-) -> Result<Option<[u8; SIZE]>> {
-    let mut bytes = [0; SIZE];
-    if tail.file_size().saturating_sub(at) < SIZE as u64 {
-        return Ok(None);
+    /// Gives the bytes of the part from `at` on, as far as it has them.
+    fn known(&self, at: u64) -> &[u8] {
+        let within = at.checked_sub(self.start);
+        let within = within.and_then(|within| usize::try_from(within).ok());
+        within
+            .and_then(|within| self.part.get(within..))
+            .unwrap_or_default()
     }
-    tail.read(source, &mut bytes, at)?;
-    Ok(Some(bytes))
+
+    /// Gives the next place from `at` on where a frame could begin.
+    fn next_magic<E: From<Fault>>(
+        &mut self,
+        mut at: u64,
+        go_on: &mut impl FnMut() -> Result<(), E>,
+    ) -> Result<Option<u64>, E> {
+        const PART: u64 = 16 << 10;
+        let length = self.magic.needle().len();
+        loop {
+            let known = self.known(at);
+            if let Some(place) = self.magic.find(known) {
+                return Ok(Some(at + place as u64));
+            }
+            // The magic may begin in the last three bytes.
+            at += (known.len() + 1).saturating_sub(length) as u64;
+            let left = self.tail.file_size().saturating_sub(at);
+            if left < length as u64 {
+                return Ok(None);
+            }
+            go_on()?;
+            self.start = at;
+            self.part.clear();
+            let part = sized(&mut self.part, left.min(PART) as usize).map_err(Fault::from)?;
+            self.tail.read(self.source, part, at)?;
+        }
+    }
+
+    /// Gives some bytes of the file; None where it ends before.
+    fn bytes<const SIZE: usize>(&self, at: u64) -> Result<Option<[u8; SIZE]>> {
+        if let Some(bytes) = self.known(at).first_chunk() {
+            return Ok(Some(*bytes));
+        }
+        let mut bytes = [0; SIZE];
+        if self.tail.file_size().saturating_sub(at) < SIZE as u64 {
+            return Ok(None);
+        }
+        self.tail.read(self.source, &mut bytes, at)?;
+        Ok(Some(bytes))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::io;
+
     use super::super::frames::Compressor;
     use super::*;
 
@@ -322,12 +372,138 @@ mod tests {
         }
         file.extend_from_slice(&zstd_safe::MAGICNUMBER.to_le_bytes()); // cut off
         let tail = Tail::read_from(&file).unwrap();
-        let table = scan(&file, &tail, &mut || Ok::<(), Fault>(())).unwrap();
+        let mut memory = FrameReader::new().unwrap();
+        let table = scan(&file, &tail, &mut memory, &mut || Ok::<(), Fault>(())).unwrap();
         let found = table.spans().iter();
         let found: Vec<_> = found
             .map(|span| (span.start, span.length, span.content_size))
             .collect();
         assert_eq!(found, expected);
+    }
+
+    /// A file that counts the bytes read of it.
+    struct Counted {
+        bytes: Vec<u8>,
+        read: Cell<u64>,
+    }
+
+    impl ReadAt for Counted {
+        fn size(&self) -> io::Result<u64> {
+            self.bytes.size()
+        }
+
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            self.read.set(self.read.get() + buffer.len() as u64);
+            self.bytes.read_exact_at(buffer, offset)
+        }
+    }
+
+    /// Makes the header of a frame with that much content.
+    fn header_of(content: u32) -> Vec<u8> {
+        let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
+        [&magic[..], &[0b1010_0100], &content.to_le_bytes()].concat()
+    }
+
+    fn block(size: u32, kind: u32, is_last: bool) -> [u8; 3] {
+        let [low, middle, high, _] = (size << 3 | kind << 1 | u32::from(is_last)).to_le_bytes();
+        [low, middle, high]
+    }
+
+    /// Makes what looks like many frames, one in the other, which all end with `end`, of that much
+    /// content.
+    fn nested(end: &[u8], content: u32) -> Vec<u8> {
+        const HEADERS: u32 = 10_000;
+        let mut bytes = Vec::new();
+        for number in (0..HEADERS).rev() {
+            // The headers behind this one are a raw block of its content.
+            let within = number * 12;
+            bytes.extend_from_slice(&header_of(content + within));
+            bytes.extend_from_slice(&block(within, RAW, false));
+        }
+        [&bytes, end].concat()
+    }
+
+    #[test]
+    fn the_search_takes_as_long_as_the_file_however_it_was_made() {
+        const BLOCK: u32 = 128 << 10;
+        let repeated = |count| {
+            let blocks = (1..=count)
+                .flat_map(|n| [&block(BLOCK, REPEATED_BYTE, n == count)[..], b"A"].concat());
+            blocks.chain(*b"sum!").collect::<Vec<u8>>()
+        };
+        let raw = [
+            &block(BLOCK, RAW, true),
+            vec![b'x'; BLOCK as usize].as_slice(),
+            b"sum!",
+        ]
+        .concat();
+        let empty = [block(0, RAW, false); 1000].concat();
+        let large = limits::FRAME_MAX as u32;
+        let makers = [
+            // Each expands to 32 MiB before its checksum proves wrong.
+            nested(&repeated(255), 255 * BLOCK),
+            // Each is as long as can be.
+            nested(&raw, BLOCK),
+            // Each has as many blocks as can be, and then is none.
+            [nested(&empty, 1), block(0, 3, true).to_vec()].concat(),
+            // They follow each other: bombs, and headers that claim what they do not have.
+            [&header_of(255 * BLOCK), repeated(255).as_slice()].concat(),
+            [&header_of(large), &block(1, RAW, true)[..], b"xsum!"].concat(),
+            [
+                &header_of(large),
+                &block(2, COMPRESSED, true)[..],
+                b"xxsum!",
+            ]
+            .concat(),
+            header_of(1),
+        ];
+        let intact = frame_of(&[("a", "1")]);
+        for (number, part) in makers.iter().enumerate() {
+            for size in [1 << 20, 2 << 20] {
+                let mut bytes = part.repeat(size / part.len());
+                // As far behind them as one of them may have cost too much.
+                bytes.resize(bytes.len() + (2 << 20), 0);
+                bytes.extend_from_slice(&intact);
+                let (file, mut asked) = (
+                    Counted {
+                        bytes,
+                        read: Cell::new(0),
+                    },
+                    0,
+                );
+                let tail = Tail::read_from(&file).unwrap();
+                let mut memory = FrameReader::new().unwrap();
+                let mut go_on = || {
+                    asked += 1;
+                    Ok::<(), Fault>(())
+                };
+                let table = scan(&file, &tail, &mut memory, &mut go_on).unwrap();
+                let found = table.spans().iter().map(Span::end);
+                assert_eq!(
+                    found.last(),
+                    Some(tail.file_size()),
+                    "{number}: the frame behind them"
+                );
+                let (file_size, largest) = (tail.file_size(), limits::FRAME_MAX as u64);
+                let bound = Budget::START + largest + file_size * Budget::PER_BYTE;
+                assert!(
+                    memory.unpacked <= bound,
+                    "{number}: {} unpacked",
+                    memory.unpacked
+                );
+                let bound = bound + 3 * file_size;
+                assert!(
+                    file.read.get() <= bound,
+                    "{number}: {} read",
+                    file.read.get()
+                );
+                // It may be ended at every part of the file.
+                assert!(
+                    asked as u64 >= file_size / (16 << 10),
+                    "{number}: {asked} times"
+                );
+            }
+        }
     }
 
     fn frame_of(licenses: &[(&str, &str)]) -> Vec<u8> {
