@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::TryReserveError;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use crate::random::{self, HashSet};
 
@@ -124,6 +124,24 @@ impl Hash {
         let [high, low] = self.0.each_ref().map(|key| u128::from(key.hash_one(name)));
         high << 64 | low
     }
+
+    /// Gives the hashes of the folders above `name`, from the store on. Each goes on where the one
+    /// before ended: a name of 4,000 bytes may have 2,000 folders.
+    fn of_folders<'n>(&self, name: &'n str) -> impl Iterator<Item = u128> + Clone + 'n {
+        let mut hashers = self.0.each_ref().map(BuildHasher::build_hasher);
+        let mut done = 0;
+        folders(name).map(move |folder| {
+            let more = folder.as_bytes().get(done..).unwrap_or_default();
+            done = folder.len();
+            let [high, low] = hashers.each_mut().map(|hasher| {
+                hasher.write(more);
+                let mut whole = hasher.clone();
+                whole.write_u8(0xFF); // which ends a string that is hashed
+                u128::from(whole.finish())
+            });
+            high << 64 | low
+        })
+    }
 }
 
 /// A set of the names of one store or backup: no name twice, and none a folder of another.
@@ -170,7 +188,7 @@ impl Set {
         }
         let (folder, _) = split(name);
         if folder != self.last_folder {
-            let hashes = folders(name).map(|folder| self.hash.of(folder));
+            let hashes = self.hash.of_folders(name);
             if hashes.clone().any(|folder| self.names.contains(&folder)) {
                 return Ok(Err(Clash::Folder));
             }
@@ -190,15 +208,17 @@ impl Set {
         let (folder, _) = split(name);
         if folder != self.last_folder {
             let before = self.last_folder.as_str();
-            let is_new = |folder: &&str| match before.strip_prefix(folder) {
-                Some(rest) => !(rest.is_empty() || rest.starts_with('/')),
-                None => true,
+            let both = before.bytes().zip(name.bytes());
+            let common = both.take_while(|(before, new)| before == new).count();
+            // The folders above both are known.
+            let is_known = |folder: &&str| {
+                folder.len() <= common
+                    && matches!(before.as_bytes().get(folder.len()), None | Some(b'/'))
             };
-            let new = folders(name).filter(is_new);
+            let known = folders(name).take_while(is_known).count();
+            let new = self.hash.of_folders(name).skip(known);
             hashes.folders.try_reserve(new.clone().count())?;
-            hashes
-                .folders
-                .extend(new.map(|folder| self.hash.of(folder)));
+            hashes.folders.extend(new);
             folder.clone_into(&mut self.last_folder);
         }
         Ok(())
@@ -344,6 +364,22 @@ mod tests {
         assert_eq!(stem("books/dune.tar.gz"), "dune.tar");
         assert_eq!(stem("seat"), "seat");
         assert_eq!(stem("seat."), "seat");
+    }
+
+    #[test]
+    fn a_folder_is_hashed_as_a_name_of_its_own() {
+        let hash = Hash::default();
+        for name in ["a", "a/b", "a/bc/d/é/f", &"d/".repeat(1999)] {
+            let folders = folders(name).map(|folder| hash.of(folder));
+            assert!(hash.of_folders(name).eq(folders), "{name}");
+        }
+        // What is new of each name beside the one before.
+        let (mut set, mut hashes) = (Set::default(), Hashes::default());
+        for name in ["a/b/c", "a/b/d", "a/bb/c", "a/b", "x", "a/b/c/d"] {
+            set.hash(name, &mut hashes).unwrap();
+        }
+        let folders = ["a", "a/b", "a/bb", "a", "a/b", "a/b/c"];
+        assert_eq!(hashes.folders, folders.map(|folder| set.hash.of(folder)));
     }
 
     #[test]
