@@ -16,12 +16,13 @@ use crate::license::{self, name};
 
 /// All parsers by the names of their targets.
 #[cfg(test)]
-pub const ALL: [(&str, Parser); 5] = [
+pub const ALL: [(&str, Parser); 6] = [
     ("table", table),
     ("members", members),
     ("trailer", trailer),
     ("index", index),
     ("backup", backup),
+    ("ruin", ruin),
 ];
 
 /// Alters the entries of the seek table: the last but one makes them fill the file.
@@ -116,6 +117,49 @@ pub fn backup(content: &[u8]) {
             }
         }
     }));
+}
+
+/// Puts together a file without an end, of pieces: an action, and a number of bytes for it.
+pub fn ruin(content: &[u8]) {
+    let whole = build(|_, _| {});
+    let frame = Reader::open(&whole).and_then(|reader| reader.span(0));
+    let frame = frame.map(|span| span.length as usize).unwrap_or_default();
+    let frame = whole.get(..frame).unwrap_or_default();
+    let magic = zstd_safe::MAGICNUMBER.to_le_bytes();
+    let (mut file, mut rest, mut frames) = (Vec::new(), content, 0);
+    while let Some(([action, size], after)) = rest.split_first_chunk::<2>() {
+        let size = usize::from(*size);
+        let (data, after) = after.split_at_checked(size).unwrap_or((after, &[]));
+        rest = after;
+        match action % 4 {
+            0 => file.extend_from_slice(data),
+            1 => {
+                frames += 1;
+                file.extend_from_slice(frame);
+                file.extend_from_slice(data);
+            }
+            // The header of a frame of that many bytes.
+            2 => {
+                file.extend_from_slice(&[&magic[..], &[0b1010_0100, *action]].concat());
+                file.extend_from_slice(&[0, 0, 0]);
+                file.extend_from_slice(data);
+            }
+            // Blocks that each repeat a byte 131,072 times.
+            _ => data
+                .iter()
+                .for_each(|byte| file.extend_from_slice(&[2, 0, 0x10, *byte])),
+        }
+    }
+    check(&file);
+    let go_on = || Ok::<(), Fault>(());
+    let searched = Reader::open_damaged(&file, go_on).and_then(|reader| reader.search(go_on));
+    let searched = searched.unwrap_or_default();
+    // More that looks like frames may use the search's budget up, and a table leads elsewhere.
+    let starts = memchr::memmem::find_iter(&file, &magic).count();
+    let table = Tail::read_from(&file).and_then(|tail| SeekTable::read(&file, &tail));
+    if frames > 0 && starts <= frames + 1 && table.is_err() {
+        assert!(searched.iter().any(|license| license.name == "a"));
+    }
 }
 
 fn number_of(part: Part) -> u8 {
