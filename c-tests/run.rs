@@ -142,6 +142,11 @@ fn hostile() {
 }
 
 #[test]
+fn composed() {
+    expect_passed("composed", &mut python("composed.py"));
+}
+
+#[test]
 fn repeat_hostile() {
     expect_passed("repeat_hostile", &mut python("repeat_hostile.py"));
 }

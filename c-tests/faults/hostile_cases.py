@@ -460,6 +460,36 @@ def trailer_cases(parts):
         yield f"the last frame: {what}", parts.build(last=change)
 
 
+# -- work without an end ----------------------------------------------------------------------------------------
+
+
+def work_cases(parts):
+    """What costs far more than it has bytes, where a reader does all that it is told to."""
+    block = lambda size, kind, last=0: (size << 3 | kind << 1 | last).to_bytes(3, "little")
+    head = lambda size: forge.FRAME_MAGIC + b"\xa4" + struct.pack("<I", size)
+    # Each header is in a raw block of the one before, so that frames begin everywhere and end together.
+    nested = lambda size, end: b"".join(head(size + n * 12) + block(n * 12, 0) for n in range(9999, -1, -1)) + end
+    large, mebi = 128 << 10, 1 << 20
+    repeated = b"".join(block(large, 1, n == 254) + b"A" for n in range(255)) + b"sum!"
+    for what, part in {
+        "frames in frames, of 32 MiB each": nested(255 * large, repeated),
+        "frames in frames, as long as can be": nested(large, block(large, 0, 1) + bytes(large) + b"sum!"),
+        "frames in frames, of a thousand blocks each": nested(1, block(0, 0) * 1000 + block(0, 3, 1)),
+        "frames of 32 MiB with a wrong checksum": head(255 * large) + repeated,
+        "frames that claim 32 MiB": head(32 << 20) + block(1, 0, 1) + b"xsum!",
+        "headers of frames": head(1),
+        "the beginnings of frames": forge.FRAME_MAGIC,
+    }.items():
+        yield f"work: no end, but {what}", part * (2 * mebi // len(part))
+        first = b"".join(member.data for member in parts.frames[0])
+        yield f"work: a frame, and {what}", forge.compress(first) + part * (mebi // len(part))
+    deep = ["%04d/" % n + "d/" * 1990 + "x" for n in range(3000, 0, -1)]
+    members = [Member.of(name, b"", b"") for name in deep]
+    yield "work: 3,000 names of 1,990 folders each", parts.build(
+        frames=lambda frames: [[*frames[0], *members], *frames[1:]]
+    )
+
+
 def later(parts):
     for version in [2, 0], [9, 9], [MAX64, 0], [2]:
         yield f"trailer: version {version}", parts.build(trailer=lambda trailer: trailer | {"version": version})
@@ -502,5 +532,14 @@ def odd(parts):
 
 
 def refused(parts):
-    for cases in tar_cases, zstd_cases, table_cases, list_cases, index_cases, member_cases, trailer_cases:
+    for cases in (
+        tar_cases,
+        zstd_cases,
+        table_cases,
+        list_cases,
+        index_cases,
+        member_cases,
+        trailer_cases,
+        work_cases,
+    ):
         yield from cases(parts)
