@@ -249,6 +249,12 @@
 /** OMA DRM rights object. */
 #define LICBAK_FORMAT_OMA 4u
 
+/** Windows Media DRM 1, certified licence. */
+#define LICBAK_FORMAT_WMDRM1 5u
+
+/** Keygen licence file or machine file that is not encrypted. */
+#define LICBAK_FORMAT_KEYGEN 6u
+
 /** @} */
 
 /**
@@ -427,9 +433,9 @@ typedef struct licbak_license {
     /** The name: unique in its store, relative, '/' between parts. */
     const char *name;
     /**
-     * The key ID: what the licence unlocks, as its issuer names it. From a host, NULL means that
-     * the library reads it from the content. To a host it is never NULL; where neither the host
-     * nor the content says it, it is the name's file stem.
+     * The key ID, of several the first: what the licence unlocks, as its issuer names it. From a
+     * host, NULL means that the library reads it from the content. To a host it is never NULL:
+     * where neither the host nor the content says it, it is the name's file stem.
      */
     const char *key_id;
     /** The content; NULL in a list, where only the size is known. */
@@ -1189,8 +1195,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *r
 
 /**
  * Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one. If
- * several licences have the key ID, all of them are restored. Everything else is as in
- * licbak_restore_licenses.
+ * several licences have the key ID, all of them are restored; a licence with several key IDs is
+ * found by each of them. Everything else is as in licbak_restore_licenses.
  *
  * Only the end of the backup and a few frames are read and checked, so that one licence out of a
  * million comes at once.

@@ -72,6 +72,90 @@ static void from_a_directory(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+#define LICENSE_OF(key_id) \
+    "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>" key_id "</KID><ONACTION type=\"Backup\"/>" \
+    "</DATA></LICENSORINFO></LICENSE>"
+
+/* Finds the one licence of the backup by each of its key IDs. */
+static void found_by_each(const char *backups)
+{
+    static const char *const key_ids[] = {"first", "second", "third"};
+    recorder rec = {0};
+    for (size_t i = 0; i < sizeof key_ids / sizeof key_ids[0]; i++) {
+        licbak_restorer *r = restorer_for("keys-restored", backups);
+        CHECK_HR(restore_key(r, key_ids[i], 0, &rec), LICBAK_S_OK);
+        CHECK_INT(final_figures(&rec).licenses_done, 1);
+        CHECK_INT(system("cmp keys/of/three.xml keys-restored/of/three.xml"), 0);
+        remove_tree("keys-restored");
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    }
+    licbak_restorer *r = restorer_for("keys-restored", backups);
+    CHECK_HR(restore_key(r, "fourth", 0, &rec), LICBAK_HRESULT_ERROR_NOT_FOUND);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+/* In the backup of every kind of store. */
+static void by_each_key_id(void)
+{
+    host h = {0};
+    recorder rec = {0};
+    write_text("keys/of/three.xml", "<LICENSERESPONSE>" LICENSE_OF("first") LICENSE_OF("second") LICENSE_OF("third")
+               "</LICENSERESPONSE>");
+    write_text("keys/other.lic", "other");
+    make_dir("keys-backups");
+    CHECK_HR(backup("keys", "keys-backups", 0), LICBAK_S_OK);
+    found_by_each("keys-backups");
+    CHECK_HR(verify("keys-backups"), LICBAK_S_OK);
+    write_text("keys/another.lic", "another"); /* the licence is taken over */
+    CHECK_HR(backup("keys", "keys-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
+    found_by_each("keys-backups");
+
+    licbak_restorer *r = restorer_for("keys.db", "keys-backups");
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    make_dir("keys-db-backups");
+    CHECK_HR(backup("keys.db", "keys-db-backups", 0), LICBAK_S_OK);
+    found_by_each("keys-db-backups");
+
+    /* The host then states the first key ID, as it was told. */
+    CHECK_HR(run_host(licbak_restore_licenses, &h, "keys-backups", 0, &rec), LICBAK_S_OK);
+    CHECK_TEXT(host_find(&h, "of/three.xml")->key_id, "first");
+    make_dir("keys-host-backups");
+    CHECK_HR(run_host(licbak_backup_licenses, &h, "keys-host-backups", 0, &rec), LICBAK_S_OK);
+    found_by_each("keys-host-backups");
+
+    /* Another one that it states wins over all that the content says. */
+    host stated = {0};
+    host_add(&stated, "three.xml", "stated", LICENSE_OF("first"), 0, LICBAK_RIGHT_ALLOWED);
+    make_dir("keys-stated");
+    CHECK_HR(run_host(licbak_backup_licenses, &stated, "keys-stated", 0, &rec), LICBAK_S_OK);
+    r = restorer_for("keys-restored", "keys-stated");
+    CHECK_HR(restore_key(r, "first", 0, &rec), LICBAK_HRESULT_ERROR_NOT_FOUND);
+    CHECK_HR(restore_key(r, "stated", 0, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    remove_tree("keys-restored");
+    forget(&rec);
+    host_forget(&h);
+    host_forget(&stated);
+}
+
+/* What is left of a damaged backup is found by them, too. */
+static void by_each_key_id_of_what_is_left(void)
+{
+    recorder rec = {0};
+    frames f = read_frames("keys-backups/licenses.tar.zst");
+    write_file("keys-backups/licenses.tar.zst", f.bytes, f.size - 20);
+    licbak_restorer *r = restorer_for("keys-left", "keys-backups");
+    CHECK_HR(restore_key(r, "second", 0, &rec), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+    CHECK_HR(restore_key(r, "second", LICBAK_RESTORE_SALVAGE, &rec), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
+    CHECK_INT(final_figures(&rec).licenses_done, 1);
+    CHECK_INT(system("cmp keys/of/three.xml keys-left/of/three.xml"), 0);
+    forget(&rec);
+    free_frames(&f);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
 static void to_a_host(void)
 {
     host h = {0}, restored = {0};
@@ -171,6 +255,8 @@ int main(void)
     begin("restore_license");
     refused();
     from_a_directory();
+    by_each_key_id();
+    by_each_key_id_of_what_is_left();
     to_a_host();
     out_of_many();
     out_of_any_number();

@@ -18,13 +18,27 @@ static const struct {
     {"allowed.xml", "YWxsb3dlZA==", LICBAK_FORMAT_WMDRM, LICBAK_RIGHT_ALLOWED,
      WMDRM("YWxsb3dlZA==", "<ONACTION type=\"backup\"/>")},
     {"broken.xml", "broken", LICBAK_FORMAT_OPAQUE, LICBAK_RIGHT_UNSTATED, "<LICENSE version=\"2.0.0.0\">"},
+    {"counted.drc", "cid:binary", LICBAK_FORMAT_OMA, LICBAK_RIGHT_DENIED,
+     "\x03\x0E\x6A\x01x\x45\x49\x4A\x46\x48\xC3\x0A" "cid:binary\x01\x01\x01\x4D\x4E\x52\x13\x01\x01\x01\x01\x01"},
     {"counted.ro", "cid:counted", LICBAK_FORMAT_OMA, LICBAK_RIGHT_DENIED,
      OMA("cid:counted", "<d:count>count-me-down</d:count>")},
     {"dated.ro", "cid:dated", LICBAK_FORMAT_OMA, LICBAK_RIGHT_UNSTATED, OMA("cid:dated", "<d:datetime/>")},
     {"denied.xml", "ZGVuaWVk", LICBAK_FORMAT_WMDRM, LICBAK_RIGHT_DENIED,
      WMDRM("ZGVuaWVk", "<META>deny-me-a-backup</META><ONACTION type=\"Play\"/>")},
+    {"keygen.lic", "seat-7", LICBAK_FORMAT_KEYGEN, LICBAK_RIGHT_UNSTATED,
+     "-----BEGIN LICENSE FILE-----\n"
+     "eyJlbmMiOiAiZXlKa1lYUmhJanA3SW1sa0lqb2ljMlZoZEMwM0lpd2lkSGx3WlNJNklteHBZMlZ1YzJWekluMTkiLCAic2ln"
+     "IjogImMybG4iLCAiYWxnIjogImJhc2U2NCtlZDI1NTE5In0="
+     "\n-----END LICENSE FILE-----\n"},
     {"loan.lcpl", "urn:loan", LICBAK_FORMAT_LCP, LICBAK_RIGHT_UNSTATED,
      "{\"id\":\"urn:loan\",\"issued\":\"2020-01-01T00:00:00Z\",\"provider\":\"p\",\"encryption\":{}}"},
+    {"version-1.lic", "dmVyc2lvbiAx", LICBAK_FORMAT_WMDRM1, LICBAK_RIGHT_DENIED,
+     "AAEAAXUAAAAHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHZG1WeWMybHZiaUF4AAAAAAAAAAAAAAAA"
+     "AAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ"
+     "CQkJCQkJCQkJBQAAAOgDAAAUYwwfAAEAADgAAAAFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF"
+     "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUAAQAAOAAAAAUFBQUFBQUFBQUF"
+     "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF"
+     "BQUFBQUFBQUFBQUFBQ=="},
 };
 enum { LICENSES = sizeof licenses / sizeof licenses[0] };
 
@@ -127,7 +141,7 @@ static void all_denied(void)
     make_dir("all-backups");
     write_text("all/denied.xml", licenses[0].content); /* allowed at first */
     CHECK_HR(backup("all", "all-backups", 0), LICBAK_S_OK);
-    write_text("all/denied.xml", licenses[4].content);
+    write_text("all/denied.xml", licenses[5].content);
     make_dir("no-backups");
     CHECK_HR(backup("all", "no-backups", 0), LICBAK_HRESULT_ERROR_EMPTY);
     CHECK_HR(backup("all", "no-backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_HRESULT_ERROR_EMPTY);

@@ -94,8 +94,8 @@ pub unsafe extern "C" fn licbak_restore_licenses(
 }
 
 /// Starts to restore the licences of the backup in RestorePath that have a key ID: mostly one. If
-/// several licences have the key ID, all of them are restored. Everything else is as in
-/// licbak_restore_licenses.
+/// several licences have the key ID, all of them are restored; a licence with several key IDs is
+/// found by each of them. Everything else is as in licbak_restore_licenses.
 ///
 /// Only the end of the backup and a few frames are read and checked, so that one licence out of a
 /// million comes at once.

@@ -122,6 +122,10 @@ pub const LICBAK_FORMAT_XMR: u32 = 2;
 pub const LICBAK_FORMAT_LCP: u32 = 3;
 /// OMA DRM rights object.
 pub const LICBAK_FORMAT_OMA: u32 = 4;
+/// Windows Media DRM 1, certified licence.
+pub const LICBAK_FORMAT_WMDRM1: u32 = 5;
+/// Keygen licence file or machine file that is not encrypted.
+pub const LICBAK_FORMAT_KEYGEN: u32 = 6;
 
 /// It is not known which machine the backup is of: MachineId is not set, or was not set for the
 /// backup.
@@ -175,9 +179,9 @@ pub struct licbak_license {
     pub struct_size: usize,
     /// The name: unique in its store, relative, '/' between parts.
     pub name: *const c_char,
-    /// The key ID: what the licence unlocks, as its issuer names it. From a host, NULL means that
-    /// the library reads it from the content. To a host it is never NULL; where neither the host
-    /// nor the content says it, it is the name's file stem.
+    /// The key ID, of several the first: what the licence unlocks, as its issuer names it. From a
+    /// host, NULL means that the library reads it from the content. To a host it is never NULL:
+    /// where neither the host nor the content says it, it is the name's file stem.
     pub key_id: *const c_char,
     /// The content; NULL in a list, where only the size is known.
     pub content: *const u8,

@@ -247,7 +247,11 @@ impl FrameBuilder {
             right: statement.right.word().into(),
             size: size as u64,
             modified: time(modified),
-            other_key_ids: Vec::new(),
+            other_key_ids: statement
+                .other_key_ids
+                .iter()
+                .map(|other| other.as_str().into())
+                .collect(),
         };
         self.contents.try_reserve(1)?;
         let place = self.listed.push(&line, proof)?;

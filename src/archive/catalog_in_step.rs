@@ -1,5 +1,6 @@
 //! Checks whether the members that list the licences agree with each other.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use super::index::{self, Counts, Record};
@@ -15,6 +16,8 @@ use crate::random;
 pub struct Expected {
     pub name: String,
     pub key_id: String,
+    /// The key IDs besides the first.
+    pub other_key_ids: Vec<String>,
     pub right: BackupRight,
     pub format: Format,
     pub modified: i64,
@@ -25,14 +28,23 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Tells whether this is one of the licence's key IDs.
+    pub fn has_key_id(&self, key_id: &str) -> bool {
+        self.key_id == key_id || self.other_key_ids.iter().any(|other| other == key_id)
+    }
+
     /// Makes the facts of a licence of which both lines are known.
-    pub fn new(digest: Digest, line: LicenseLine, frame: usize) -> Result<Expected> {
+    pub fn new(digest: Digest, mut line: LicenseLine, frame: usize) -> Result<Expected> {
+        let mut other_key_ids = Vec::new();
+        other_key_ids.try_reserve_exact(line.other_key_ids.len())?;
+        other_key_ids.extend(line.other_key_ids.drain(..).map(Cow::into_owned));
         Ok(Expected {
             modified: parse_time(line.modified.as_deref())?,
             right: line.right(),
             format: line.format(),
             name: line.name.into_owned(),
             key_id: line.key_id.into_owned(),
+            other_key_ids,
             size: line.size,
             digest,
             frame,

@@ -117,6 +117,7 @@ fn describe(license: &Found, frame: usize) -> Result<Expected> {
     Ok(Expected {
         name: license.name.clone().into_owned(),
         key_id: statement.key_id,
+        other_key_ids: statement.other_key_ids,
         right: statement.right,
         format: statement.format,
         modified: modified.saturating_mul(1_000_000_000),

@@ -4,40 +4,41 @@
 //! `provider` and `encryption` are in every one. Neither `links`, which was an object before the
 //! specification was final and is a list since, nor `rights` tell anything about a backup.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use std::borrow::Cow;
+use serde::de::{IgnoredAny, MapAccess};
 
-use super::name::KEY_ID_MAX;
+use super::json_object::{Members, Object, Value};
 use super::statement::{BackupRight, Format, Said};
 use crate::json;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Document<'d> {
-    #[serde(borrow)]
-    id: Cow<'d, str>,
-    #[serde(borrow, rename = "issued")]
-    _issued: Cow<'d, str>,
-    #[serde(borrow, rename = "provider")]
-    _provider: Cow<'d, str>,
-    #[serde(rename = "encryption")]
-    _encryption: Encryption,
+    id: Value<'d>,
+    issued: Value<'d>,
+    provider: Value<'d>,
+    encryption: Value<'d>,
 }
 
-/// The encryption: an object, whose content is the reader's business.
-#[derive(Deserialize)]
-struct Encryption {
-    #[serde(default, rename = "profile")]
-    _profile: IgnoredAny,
+impl<'d> Members<'d> for Document<'d> {
+    fn take<A: MapAccess<'d>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        let value = match name {
+            "id" => &mut self.id,
+            "issued" => &mut self.issued,
+            "provider" => &mut self.provider,
+            "encryption" => &mut self.encryption,
+            _ => return members.next_value::<IgnoredAny>().map(drop),
+        };
+        *value = members.next_value()?;
+        Ok(())
+    }
 }
 
 pub fn read(document: &str) -> Option<Said> {
-    let document: Document = json::parse_text(document).ok()?;
-    Some(Said {
-        format: Format::Lcp,
-        key_id: (document.id.len() <= KEY_ID_MAX).then(|| document.id.into_owned()),
-        right: BackupRight::Unstated,
-    })
+    let Object::<Document>(document) = json::parse_text(document).ok()?;
+    let id = document.id.text()?;
+    document.issued.text().and(document.provider.text())?;
+    let mut said = Said::new(Format::Lcp, BackupRight::Unstated);
+    said.key_ids.push(id);
+    (document.encryption == Value::Object).then_some(said)
 }
 
 #[cfg(test)]
@@ -47,7 +48,8 @@ mod tests {
     #[test]
     fn four_members_make_a_licence() {
         let whole = r#"{"provider":"https://p.example","links":[{"rel":"hint"}],"id":"urn:\u00e9","issued":"2020-01-01T00:00:00Z","encryption":{"profile":"p"}}"#;
-        assert_eq!(read(whole).unwrap().key_id.as_deref(), Some("urn:é"));
+        let id = |text: &str| read(text).and_then(|said| said.key_ids.split().0);
+        assert_eq!(id(whole).as_deref(), Some("urn:é"));
         assert!(read(&whole.replace("[{\"rel\":\"hint\"}]", "{\"hint\":{}}")).is_some());
         for member in ["provider", "id", "issued", "encryption"] {
             assert!(
@@ -60,7 +62,12 @@ mod tests {
         }
         assert!(read(&whole[..whole.len() - 1]).is_none());
         assert!(read(&format!("{whole}x")).is_none());
-        assert!(read(&whole.replacen('{', "{\"id\":\"twice\",", 1)).is_none());
+        for twice in ["\"twice\"", "7"] {
+            let twice = whole.replacen('{', &format!("{{\"id\":{twice},"), 1);
+            assert_eq!(id(&twice).as_deref(), Some("urn:é"));
+        }
+        let last = whole.replace("\"issued\"", "\"id\":\"last\",\"issued\"");
+        assert_eq!(id(&last).as_deref(), Some("last"));
         let deep = whole.replace("[{\"rel\":\"hint\"}]", &"[".repeat(500_000));
         assert!(read(&deep).is_none());
     }

@@ -10,12 +10,15 @@ pub type Parser = fn(&[u8]);
 
 /// All parsers by the names of their targets.
 #[cfg(test)]
-pub const ALL: [(&str, Parser); 5] = [
+pub const ALL: [(&str, Parser); 8] = [
     ("wmdrm", wmdrm),
+    ("wmdrm1", wmdrm1),
     ("plain_xml", plain_xml),
     ("xmr", xmr),
     ("lcp", lcp),
     ("oma", oma),
+    ("oma_binary", oma_binary),
+    ("keygen", keygen),
 ];
 
 /// Gives each target the files of its corpus.
@@ -41,7 +44,8 @@ fn check(content: &[u8], said: Result<Option<Said>>) {
     let (Ok(said), Ok(statement)) = (said, read("name", content)) else {
         return;
     };
-    assert!(name::is_key_id(&statement.key_id));
+    let mut key_ids = std::iter::once(&statement.key_id).chain(&statement.other_key_ids);
+    assert!(key_ids.all(|key_id| name::is_key_id(key_id)));
     if let Some(said) = said
         && said.format == statement.format
     {
@@ -49,9 +53,17 @@ fn check(content: &[u8], said: Result<Option<Said>>) {
     }
 }
 
-/// Runs [`super::wmdrm`].
+/// Runs [`super::windows_media`], and all that may be in it.
 pub fn wmdrm(content: &[u8]) {
-    document(content, |document| Ok(super::wmdrm::read(document)));
+    document(content, super::windows_media::read);
+}
+
+/// Runs [`super::wmdrm1`], binary and as base64.
+pub fn wmdrm1(content: &[u8]) {
+    check(content, Ok(super::wmdrm1::read(content)));
+    document(content, |document| {
+        super::read_base64(document, super::wmdrm1::read)
+    });
 }
 
 /// Runs [`super::plain_xml`], which tells what [`super::xml`] tells, or nothing.
@@ -68,13 +80,13 @@ pub(super) fn is_plain(document: &str) -> bool {
         assert_eq!(plain, told(|visit| xml::walk(document, &[], visit)));
     }
     let said = super::wmdrm::read_plain(document);
-    if said.is_some() {
-        let root = xml::root(document).unwrap_or_default();
-        let (name, version) = (root.name.as_str(), root.version.as_str());
-        assert_eq!((name, version), (super::wmdrm::ROOT, super::wmdrm::VERSION));
-        assert_eq!(said, super::wmdrm::read(document));
+    let is_plain = said.is_some();
+    if is_plain {
+        let root = xml::root(document);
+        assert_eq!(root.as_deref(), Some(super::windows_media::LICENSE));
+        assert_eq!(said, super::windows_media::read(document).unwrap_or(None));
     }
-    said.is_some()
+    is_plain
 }
 
 /// Gives all that a walk tells, which passes over some elements and stops at others.
@@ -84,6 +96,7 @@ fn told(walk: impl FnOnce(&mut dyn FnMut(&str, Node) -> Next) -> Option<()>) -> 
         told.push_str(match &node {
             Node::Element(_) => "\nelement ",
             Node::Text(_) => "\ntext of ",
+            Node::Entity => "\nentity in ",
         });
         told.push_str(path);
         if let Node::Text(text) = &node {
@@ -103,10 +116,12 @@ fn told(walk: impl FnOnce(&mut dyn FnMut(&str, Node) -> Next) -> Option<()>) -> 
     Some(told)
 }
 
-/// Runs [`super::xmr`], binary and wrapped.
+/// Runs [`super::xmr`], binary and as base64.
 pub fn xmr(content: &[u8]) {
     check(content, Ok(super::xmr::read(content)));
-    document(content, super::xmr::read_wrapped);
+    document(content, |document| {
+        super::read_base64(document, super::xmr::read)
+    });
 }
 
 /// Runs [`super::lcp`].
@@ -114,7 +129,18 @@ pub fn lcp(content: &[u8]) {
     document(content, |document| Ok(super::lcp::read(document)));
 }
 
-/// Runs [`super::oma`].
+/// Runs [`super::oma`], alone and in a message that brings it.
 pub fn oma(content: &[u8]) {
     document(content, |document| Ok(super::oma::read(document)));
+    check(content, Ok(super::oma::read_message(content)));
+}
+
+/// Runs [`super::oma`] on the binary form.
+pub fn oma_binary(content: &[u8]) {
+    check(content, Ok(super::oma::read_binary(content)));
+}
+
+/// Runs [`super::keygen`].
+pub fn keygen(content: &[u8]) {
+    document(content, super::keygen::read);
 }

@@ -2,14 +2,17 @@
 //!
 //! Source: [MS-DRM], Digital Rights Management License Protocol, 2.2.3.2.4.2.
 
+use std::borrow::Cow;
+
 use super::name::KEY_ID_MAX;
-use super::statement::{BackupRight, Format, Said};
+use super::statement::{BackupRight, Format, KeyIds, Said};
 use super::{plain_xml, xml};
 
-pub const ROOT: &str = "LICENSE";
 pub const VERSION: &str = "2.0.0.0";
 /// The beginning of a licence as nearly all are written.
 const PLAIN: &str = "<LICENSE version=\"2.0.0.0\">";
+/// The path of all that a licence says; what is encrypted for its machine has none.
+const INFO: &str = "LICENSE/LICENSORINFO";
 
 /// The path of the key ID. [MS-DRM] 2.2.3.2.4.2 has the element in its schema.
 const KEY_ID: &str = "LICENSE/LICENSORINFO/DATA/KID";
@@ -82,50 +85,78 @@ impl Actions {
 }
 
 /// The findings in a licence so far.
-struct Reading {
-    key_id: xml::Gathered,
-    key_ids: usize,
+#[derive(Default)]
+pub struct Reading {
+    key_ids: KeyIds,
+    /// The key ID that is being read.
+    key_id: Option<xml::Gathered>,
     actions: Actions,
+    /// The licence can be read.
+    pub is_open: bool,
 }
 
 impl Reading {
-    fn new() -> Reading {
-        Reading {
-            key_id: xml::Gathered::new(KEY_ID_MAX),
-            key_ids: 0,
-            actions: Actions::default(),
-        }
-    }
-
-    fn visit(&mut self, path: &str, node: xml::Node) -> xml::Next {
-        match &node {
-            xml::Node::Element(_) if path == GRANT.action => {
-                let action = node.attribute(GRANT.attribute).unwrap_or_default();
-                return match self.actions.begin(&action) {
-                    true => xml::Next::Into,
-                    false => xml::Next::Past,
-                };
-            }
-            xml::Node::Element(_) if path == GRANT.condition => self.actions.begin_condition(),
-            xml::Node::Element(_) if path == KEY_ID => self.key_ids += 1,
-            // Most of a licence is of no interest.
-            xml::Node::Element(_) if !leads_to_what_is_read(path) => return xml::Next::Past,
-            xml::Node::Text(text) if path == KEY_ID && self.key_ids == 1 => self.key_id.push(text),
-            xml::Node::Text(text) if path == GRANT.condition => {
-                if let Some(condition) = &mut self.actions.condition {
-                    condition.push(text);
+    /// Takes in what is in a licence. Most of it is of no interest.
+    pub fn visit(&mut self, path: &str, node: &xml::Node) -> xml::Next {
+        match node {
+            xml::Node::Element(_) => return self.element(path, node),
+            xml::Node::Text(text) => {
+                if let Some(gathered) = self.gathered(path) {
+                    gathered.push(text);
                 }
             }
+            xml::Node::Entity => {
+                if let Some(gathered) = self.gathered(path) {
+                    gathered.spoil();
+                }
+            }
+        }
+        xml::Next::Into
+    }
+
+    fn element(&mut self, path: &str, node: &xml::Node) -> xml::Next {
+        match path {
+            _ if path == GRANT.action => {
+                let action = node.attribute(GRANT.attribute).unwrap_or_default();
+                if !self.actions.begin(&action) {
+                    return xml::Next::Past;
+                }
+            }
+            _ if path == GRANT.condition => self.actions.begin_condition(),
+            KEY_ID => {
+                self.end_key_id();
+                self.key_id = Some(xml::Gathered::new(KEY_ID_MAX));
+            }
+            INFO => self.is_open = true,
+            _ if !leads_to_what_is_read(path) => return xml::Next::Past,
             _ => {}
         }
         xml::Next::Into
     }
 
-    fn said(mut self) -> Said {
+    /// Gives what gathers the text of the element with this path.
+    fn gathered(&mut self, path: &str) -> Option<&mut xml::Gathered> {
+        match path {
+            KEY_ID => self.key_id.as_mut(),
+            _ if path == GRANT.condition => self.actions.condition.as_mut(),
+            _ => None,
+        }
+    }
+
+    fn end_key_id(&mut self) {
+        if let Some(key_id) = self.key_id.take()
+            && let Some(key_id) = key_id.get()
+        {
+            self.key_ids.push(&in_one_line(key_id));
+        }
+    }
+
+    pub fn said(mut self) -> Said {
+        self.end_key_id();
         self.actions.end_action();
         Said {
             format: Format::Wmdrm,
-            key_id: self.key_id.get().map(str::to_owned),
+            key_ids: self.key_ids,
             right: match self.actions.is_granted {
                 true => BackupRight::Allowed,
                 false => BackupRight::Denied,
@@ -134,19 +165,21 @@ impl Reading {
     }
 }
 
-pub fn read(document: &str) -> Option<Said> {
-    let mut reading = Reading::new();
-    xml::walk(document, &[], |path, node| reading.visit(path, node))?;
-    Some(reading.said())
+/// Gives a key ID, which is base64, without the breaks of lines in it.
+fn in_one_line(key_id: &str) -> Cow<'_, str> {
+    match key_id.contains(['\r', '\n']) {
+        true => key_id.split_ascii_whitespace().collect(),
+        false => key_id.into(),
+    }
 }
 
-/// Reads a licence as nearly all are written; of any other None is given, and [`read`] reads it.
+/// Reads a licence as nearly all are written; of any other None is given.
 pub fn read_plain(document: &str) -> Option<Said> {
     if !document.starts_with(PLAIN) {
         return None;
     }
-    let mut reading = Reading::new();
-    plain_xml::walk(document, |path, node| reading.visit(path, node))?;
+    let mut reading = Reading::default();
+    plain_xml::walk(document, |path, node| reading.visit(path, &node))?;
     Some(reading.said())
 }
 
@@ -162,6 +195,12 @@ fn leads_to_what_is_read(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(document: &str) -> Option<Said> {
+        let mut reading = Reading::default();
+        xml::walk(document, &[], |path, node| reading.visit(path, &node))?;
+        Some(reading.said())
+    }
 
     fn license(actions: &str) -> String {
         format!(
@@ -215,9 +254,37 @@ mod tests {
         for (actions, right) in cases {
             let said = read(&license(actions)).unwrap();
             assert_eq!(said.right, right, "{actions}");
-            assert_eq!(said.key_id.as_deref(), Some("aA=="));
+            assert_eq!(said.key_ids.all().first(), Some(&"aA=="));
         }
         assert!(read(&license("<ONACTION type='Backup'>")).is_none());
         assert!(read(&license("<ONACTION type='Play'><CONDITION></ONACTION>")).is_none());
+    }
+
+    #[test]
+    fn key_ids_are_what_is_known_of_them() {
+        let cases: [(&str, &[&str]); 7] = [
+            ("<KID>AAEC\r\n  AwQ=</KID>", &["AAECAwQ="]),
+            ("<KID><![CDATA[AAEC]]>AwQ=</KID>", &["AAECAwQ="]),
+            ("<KID>a b</KID>", &["a b"]),
+            ("<KID>a</KID><KID>b</KID><KID>a</KID>", &["a", "b"]),
+            ("<KID>&e;</KID><KID>b</KID>", &["b"]),
+            ("<KID>a&e;</KID>", &[]),
+            ("<KID/>", &[]),
+        ];
+        for (key_ids, expected) in cases {
+            let document = format!(
+                "<!DOCTYPE LICENSE [<!ENTITY e 'x'>]><LICENSE version='2.0.0.0'><LICENSORINFO><DATA>\
+                 <LID>&e;</LID>{key_ids}<ONACTION type='Backup'><CONDITION>1</CONDITION></ONACTION>\
+                 </DATA></LICENSORINFO></LICENSE>"
+            );
+            let said = read(&document).unwrap();
+            assert_eq!(said.key_ids.all(), expected, "{key_ids}");
+            assert_eq!(said.right, BackupRight::Allowed);
+            // What grants must be known.
+            for (text, other) in [(">1<", ">1&e;<"), ("Backup", "Back&e;up")] {
+                let said = read(&document.replace(text, other)).unwrap();
+                assert_eq!(said.right, BackupRight::Denied);
+            }
+        }
     }
 }

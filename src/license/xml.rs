@@ -1,8 +1,9 @@
 //! Walks over an XML document: element by element, with the path from its root.
 //!
-//! A document type declaration is passed over and no entity of its own is known, so there is
-//! nothing to expand. A text that is not well-formed, nests too deep or names an unknown entity is
-//! no document.
+//! A document type declaration is passed over, and entities that it may declare are never expanded:
+//! a walk only tells where one is named. A text that is not well-formed, nests too deep or names an
+//! entity that nothing declares is no document. Documents one behind the other are walked over as
+//! one.
 
 use std::borrow::Cow;
 
@@ -25,7 +26,10 @@ const DECLARATIONS_MAX: usize = 100;
 
 /// A namespace of the elements of a document.
 pub struct Namespace {
+    /// The namespace; a slash at its end does not matter.
     pub uri: &'static str,
+    /// The prefix that documents have for it, some of them without a declaration.
+    pub usual: &'static str,
     /// The namespace's prefix in a path; an element of no namespace has none there.
     pub prefix: &'static str,
 }
@@ -38,6 +42,8 @@ pub enum Node<'n> {
     Element(&'n BytesStart<'n>),
     /// A part of an element's text; one text may come in several.
     Text(Cow<'n, str>),
+    /// A part of an element's text that is not known: an entity of the document's own.
+    Entity,
 }
 
 impl Node<'_> {
@@ -57,24 +63,13 @@ impl Node<'_> {
     }
 }
 
-/// A root element, as it is written.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Root {
-    pub name: String,
-    pub version: String,
-}
-
-pub fn root(document: &str) -> Option<Root> {
+/// Gives the name of the root element, as it is written.
+pub fn root(document: &str) -> Option<String> {
     let mut root = None;
     // The walk stops at the first element, and with an error at anything before it that is not
     // well-formed.
-    walk(document, &[], |name, node| {
-        if let Node::Element(_) = &node {
-            root.get_or_insert_with(|| Root {
-                name: name.to_owned(),
-                version: node.attribute("version").unwrap_or_default().into_owned(),
-            });
-        }
+    walk(document, &[], |name, _| {
+        root.get_or_insert_with(|| name.to_owned());
         Next::Stop
     });
     root
@@ -104,19 +99,21 @@ pub fn walk(
     if let Some(resolver) = &mut resolver {
         resolver.set_max_namespace_bindings(DECLARATIONS_MAX);
     }
-    let (mut path, mut depth, mut over) = (String::new(), 0, false);
+    let (mut path, mut depth) = (String::new(), 0);
+    let (mut is_any, mut has_type) = (false, false);
     // The depth of the element that is passed over.
     let mut passed = None;
     loop {
         if has_long_name(reader.get_ref()) {
             return None;
         }
-        let text = match reader.read_event() {
+        let node = match reader.read_event() {
             Ok(Event::Start(element)) => {
-                if over || depth == DEPTH_MAX {
+                if depth == DEPTH_MAX {
                     return None;
                 }
                 depth += 1;
+                is_any = true;
                 if passed.is_some() {
                     continue;
                 }
@@ -154,27 +151,34 @@ pub fn walk(
                     leave(&mut path, &mut resolver);
                 }
                 depth -= 1;
-                over = depth == 0;
                 continue;
             }
-            Ok(Event::Eof) => return over.then_some(()),
+            Ok(Event::Eof) => return (is_any && depth == 0).then_some(()),
             // Texts stay as they are written: it does not matter which characters end a line.
-            Ok(Event::Text(text)) => text.into_inner(),
-            Ok(Event::CData(text)) => text.into_inner(),
+            Ok(Event::Text(text)) => Node::Text(text.into_inner()),
+            Ok(Event::CData(text)) => Node::Text(text.into_inner()),
             Ok(Event::GeneralRef(reference)) => match reference.resolve_char_ref().ok()? {
-                Some(character) => Cow::Owned(character.to_string()),
-                None => Cow::Borrowed(predefined(&reference)?),
+                Some(character) => Node::Text(character.to_string().into()),
+                None => match predefined(&reference) {
+                    Some(character) => Node::Text(character.into()),
+                    None if has_type => Node::Entity,
+                    None => return None,
+                },
             },
-            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_)) => continue,
+            Ok(Event::DocType(_)) => {
+                has_type = true;
+                continue;
+            }
+            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => continue,
             // The first never comes, since such elements are expanded.
             Ok(Event::Empty(_)) | Err(_) => return None,
         };
-        match depth {
-            0 if text.trim().is_empty() => {}
-            0 => return None,
+        match &node {
+            Node::Text(text) if depth == 0 && text.trim().is_empty() => {}
+            _ if depth == 0 => return None,
             _ if passed.is_some() => {}
             _ => {
-                if let Next::Stop = visit(&path, Node::Text(text)) {
+                if let Next::Stop = visit(&path, node) {
                     return None;
                 }
             }
@@ -226,11 +230,19 @@ fn prefix(namespace: &ResolveResult, namespaces: &[Namespace]) -> &'static str {
     match namespace {
         ResolveResult::Unbound => "",
         ResolveResult::Bound(uri) => {
-            let known = namespaces.iter().find(|known| known.uri == uri.as_ref());
-            known.map_or(UNKNOWN, |known| known.prefix)
+            let uri = uri.as_ref();
+            let uri = uri.strip_suffix('/').unwrap_or(uri);
+            find(namespaces, |known| known.uri == uri)
         }
-        ResolveResult::Unknown(_) => UNKNOWN,
+        ResolveResult::Unknown(prefix) => find(namespaces, |known| known.usual == prefix),
     }
+}
+
+fn find(namespaces: &[Namespace], is_it: impl Fn(&Namespace) -> bool) -> &'static str {
+    let mut known = namespaces.iter();
+    known
+        .find(|known| is_it(known))
+        .map_or(UNKNOWN, |known| known.prefix)
 }
 
 /// A text that is gathered from its parts, as long as it does not exceed the length looked for.
@@ -260,7 +272,12 @@ impl Gathered {
         }
     }
 
-    /// Gives the text without the space around it; None if it is too long.
+    /// Forgets the text, of which a part is not known.
+    pub fn spoil(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Gives the text without the space around it; None if it is too long, or not known.
     pub fn get(&self) -> Option<&str> {
         (!self.is_over).then(|| trimmed(&self.text))
     }
@@ -285,6 +302,7 @@ mod tests {
 
     const NAMESPACES: [Namespace; 1] = [Namespace {
         uri: "urn:one",
+        usual: "one",
         prefix: "o:",
     }];
 
@@ -294,6 +312,7 @@ mod tests {
             match &node {
                 Node::Element(_) => told.push_str(&format!("<{path}>")),
                 Node::Text(text) => told.push_str(text),
+                Node::Entity => told.push_str("[entity]"),
             }
             if let Some(value) = node.attribute("id") {
                 told.push_str(&format!("[{value}]"));
@@ -318,20 +337,68 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_a_namespace_is_known() {
+        for document in [
+            "<x:a xmlns:x='urn:one'/>",
+            "<x:a xmlns:x='urn:one/'/>",
+            "<a xmlns='urn:one'/>",
+            "<one:a/>",
+            "<one:a one='urn:one'/>",
+        ] {
+            assert_eq!(told(document).as_deref(), Some("<o:a>"), "{document}");
+        }
+        for document in [
+            "<x:a/>",
+            "<one:a xmlns:one='urn:two'/>",
+            "<a xmlns='urn:one//'/>",
+        ] {
+            assert_eq!(told(document).as_deref(), Some("<?:a>"), "{document}");
+        }
+    }
+
+    #[test]
+    fn entities_are_told_and_never_expanded() {
+        let declared =
+            "<!DOCTYPE a [<!ENTITY b '<c/>\"]>x'><!ENTITY % d SYSTEM \"file:///e>\"> %d;]>";
+        let document = format!("{declared}<a>x&b;y<past>&b;</past></a>");
+        assert_eq!(told(&document).as_deref(), Some("<a>x[entity]y<a/past>"));
+        let bomb = "<!DOCTYPE a [<!ENTITY b 'bbbbbbbb'><!ENTITY c '&b;&b;&b;'>]><a>&c;</a>";
+        assert_eq!(told(bomb).as_deref(), Some("<a>[entity]"));
+        for document in [
+            "<a>&b;</a>",
+            "<!DOCTYPE a>&b;<a/>",
+            "<!DOCTYPE a><a>&#0;</a>",
+        ] {
+            assert_eq!(told(document), None, "{document}");
+        }
+        // The value of an attribute that names one is not known.
+        let document = "<!DOCTYPE a><a id='x&b;'/>";
+        assert_eq!(told(document).as_deref(), Some("<a>"));
+    }
+
+    #[test]
+    fn documents_one_behind_the_other_are_one() {
+        let document =
+            "<a><b/></a>\n<?xml version='1.0'?><!DOCTYPE a><p:a xmlns:p='urn:one'>x</p:a>";
+        assert_eq!(told(document).as_deref(), Some("<a><a/b><o:a>x"));
+    }
+
+    #[test]
     fn what_is_no_document_is_none() {
         let deep = "<a>".repeat(100_000);
         let deep_and_closed = "<a>".repeat(65) + &"</a>".repeat(65);
-        let bomb = "<!DOCTYPE a [<!ENTITY b 'bbbbbbbb'><!ENTITY c '&b;&b;&b;'>]><a>&c;</a>";
         let documents = [
             "",
             "x",
+            "<!-- -->",
             "<a>",
             "<a></b>",
-            "<a/><a/>",
+            "<a/><a>",
+            "<a/></a>",
             "<a/>x",
+            "<a/>x<a/>",
             "</a>",
             "<a>&b;</a>",
-            bomb,
             &deep,
             &deep_and_closed,
             "<a><![CDATA[</a>",
@@ -398,9 +465,8 @@ mod tests {
 
     #[test]
     fn a_root_is_known_by_its_beginning() {
-        let found = root("<LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken").unwrap();
-        let (name, version) = (found.name.as_str(), found.version.as_str());
-        assert_eq!((name, version), ("LICENSE", "2.0.0.0"));
+        let found = root("<!-- --><LICENSE xmlns='urn:one' version=\"2.0.0.0\"><broken");
+        assert_eq!(found.as_deref(), Some("LICENSE"));
         assert_eq!(root("<!-- <LICENSE version='2.0.0.0'/> -->"), None);
         assert_eq!(root("<A/B/>"), None);
     }
@@ -420,5 +486,8 @@ mod tests {
         );
         assert_eq!(gathered(&["abc", "def"]), None);
         assert_eq!(gathered(&[]).as_deref(), Some(""));
+        let mut spoilt = Gathered::new(5);
+        spoilt.spoil();
+        assert_eq!(spoilt.get(), None);
     }
 }

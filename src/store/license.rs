@@ -55,7 +55,7 @@ impl License<'_> {
     /// Replaces statements of the content by those of the store, which win.
     pub fn correct(&self, statement: &mut Statement) {
         if let Some(key_id) = self.key_id {
-            key_id.clone_into(&mut statement.key_id);
+            statement.correct_key_id(key_id);
         }
         if self.right != BackupRight::Unstated {
             statement.right = self.right;

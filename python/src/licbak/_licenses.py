@@ -40,6 +40,10 @@ class Format(enum.IntEnum):
     """Readium LCP, JSON."""
     OMA = 4
     """OMA DRM rights object."""
+    WMDRM1 = 5
+    """Windows Media DRM 1, certified licence."""
+    KEYGEN = 6
+    """Keygen licence file or machine file that is not encrypted."""
 
     @classmethod
     def _missing_(cls, value: object) -> Format:

@@ -111,7 +111,7 @@ fn search(
     damage: Error,
 ) -> Result<Choice> {
     let mut found = backup.search(|| operation.check())?;
-    found.retain(|license| key_id.is_none_or(|key_id| license.key_id == key_id));
+    found.retain(|license| key_id.is_none_or(|key_id| license.has_key_id(key_id)));
     if found.is_empty() {
         return Err(damage);
     }

@@ -80,6 +80,7 @@ fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Optio
     walk.see(Phase::Checking, selection, copying, |license, content| {
         let stated = Statement {
             key_id: license.key_id.clone(),
+            other_key_ids: Vec::new(),
             format: license.format,
             right: license.right,
         };
