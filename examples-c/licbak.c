@@ -235,6 +235,13 @@ static int run_command(const struct command *command, const struct arguments *ar
         run_operation(&errand, command, arguments);
     else
         run_reading(&errand, given & JSON ? command->json : command->columns);
+    /* Of a backup that replaces another most is known; the list would be a good part of its work. */
+    if (command->operation == licbak_backup_licenses &&
+        (given & (DRY_RUN | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE) {
+        set_path(&errand, "RestorePath", arguments->paths[1]);
+        if (errand.hr >= 0)
+            tell_unread(errand.restorer, arguments->paths[0]);
+    }
     if (given & VERIFY) {
         const struct arguments verify = {.given = given & QUIET};
         set_path(&errand, "RestorePath", arguments->paths[1]);

@@ -22,6 +22,8 @@ static const char *format_word(uint32_t format)
     case LICBAK_FORMAT_XMR: return "xmr";
     case LICBAK_FORMAT_LCP: return "lcp";
     case LICBAK_FORMAT_OMA: return "oma";
+    case LICBAK_FORMAT_WMDRM1: return "wmdrm1";
+    case LICBAK_FORMAT_KEYGEN: return "keygen";
     default: return "opaque"; /* also for a format that only a later library knows */
     }
 }
@@ -176,6 +178,80 @@ licbak_hresult list_json(licbak_restorer *restorer)
 {
     gather_rows();
     return licbak_list_backup(restorer, print_object, NULL);
+}
+
+/* ---- What can't be read --------------------------------------------------------------- */
+
+/* The formats whose licences have rights, by the names of their roots. */
+static const struct kind {
+    const char *roots[3], *one, *many;
+} kinds[] = {
+    {{"LICENSE", "XMR", NULL}, "file looks like a Windows Media licence",
+     "files look like Windows Media licences"},
+    {{"o-ex:rights", "roap:ro", "roap:protectedRO"}, "file looks like an OMA rights object",
+     "files look like OMA rights objects"},
+};
+enum { kind_count = sizeof kinds / sizeof *kinds };
+
+struct unread {
+    const char *store;
+    uint64_t counts[kind_count];
+};
+
+/* Keeps the ASCII of a text, which is enough to know it by, and which UTF-16 has NULs between. */
+static void keep_ascii(char *text, size_t size)
+{
+    char *end = text;
+    for (size_t i = 0; i < size; i++)
+        if (text[i] > 0)
+            *end++ = text[i];
+    *end = '\0';
+}
+
+/* Finds the name of the root: behind declarations and comments, or, of what is not XML, at once. */
+static const char *find_root(const char *text)
+{
+    const char *at = text + strspn(text, " \t\r\n");
+    if (*at != '<')
+        return at;
+    while (*at == '<' && (at[1] == '?' || at[1] == '!')) {
+        const char *next = strchr(at + 1, '<');
+        if (next == NULL)
+            return "";
+        at = next;
+    }
+    return at + 1;
+}
+
+static licbak_hresult LICBAK_CALL count_unread(const licbak_license *license, void *context)
+{
+    struct unread *unread = context;
+    char text[1024];
+    if (license->format != LICBAK_FORMAT_OPAQUE)
+        return LICBAK_S_OK;
+    keep_ascii(text, read_beginning(unread->store, license->name, text, sizeof text - 1));
+    const char *root = find_root(text);
+    for (size_t kind = 0; kind < kind_count; kind++)
+        for (size_t i = 0; i < 3 && kinds[kind].roots[i] != NULL; i++)
+            if (strncmp(root, kinds[kind].roots[i], strlen(kinds[kind].roots[i])) == 0) {
+                unread->counts[kind]++;
+                return LICBAK_S_OK;
+            }
+    return LICBAK_S_OK;
+}
+
+void tell_unread(licbak_restorer *restorer, const char *store)
+{
+    struct unread unread = {.store = store};
+    if (licbak_list_backup(restorer, count_unread, &unread) < 0)
+        return;
+    for (size_t kind = 0; kind < kind_count; kind++) {
+        const uint64_t count = unread.counts[kind];
+        if (count > 0)
+            printf("%" PRIu64 " %s and can't be read.\n", count,
+                   count == 1 ? kinds[kind].one : kinds[kind].many);
+    }
+    fflush(stdout); /* before the next text on stderr */
 }
 
 /* ---- The facts ------------------------------------------------------------------------ */

@@ -44,6 +44,19 @@ char **begin_process(char **argv)
     return argv;
 }
 
+/* O_NONBLOCK: what is there now may be a pipe that nobody writes into. */
+size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size)
+{
+    const int folder_fd = open(folder, O_RDONLY | O_CLOEXEC);
+    const int fd = folder_fd < 0 ? -1 : openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const ssize_t got = fd < 0 ? -1 : read(fd, buffer, size);
+    if (fd >= 0)
+        close(fd);
+    if (folder_fd >= 0)
+        close(folder_fd);
+    return got < 0 ? 0 : (size_t)got;
+}
+
 static void on_signal(int number)
 {
     (void)number;
@@ -127,6 +140,31 @@ static char *to_utf8(const wchar_t *word)
     if (text != NULL)
         WideCharToMultiByte(CP_UTF8, 0, word, -1, text, size, NULL, NULL);
     return text;
+}
+
+static wchar_t *to_wide(const char *text)
+{
+    const int size = MultiByteToWideChar(CP_UTF8, 0, text, -1, NULL, 0);
+    wchar_t *wide = malloc((size_t)size * sizeof *wide);
+    if (wide != NULL)
+        MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, size);
+    return wide;
+}
+
+size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size)
+{
+    const size_t room = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(room);
+    if (path != NULL)
+        snprintf(path, room, "%s/%s", folder, name);
+    wchar_t *wide = path != NULL ? to_wide(path) : NULL;
+    FILE *file = wide != NULL ? _wfopen(wide, L"rb") : NULL;
+    const size_t got = file != NULL ? fread(buffer, 1, size, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    free(wide);
+    free(path);
+    return got;
 }
 
 /* Those that main gets are in the code page of the system, which lacks most characters. */

@@ -26,6 +26,10 @@ bool stderr_has_cursor(void);
 
 int stderr_columns(void);
 
+/* Reads the beginning of the file `name` below `folder`, and gives how many bytes these are: 0 if it
+ * can't be read. */
+size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size);
+
 /* Takes seconds since 1970 apart. Gives false if the system can't. */
 bool find_utc(int64_t seconds, struct tm *utc);
 

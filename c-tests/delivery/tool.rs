@@ -136,6 +136,48 @@ fn summary() {
     remove_built(&program);
 }
 
+/// A backup tells how many licences look like those of a format with rights and can't be read.
+#[test]
+fn unread() {
+    let place = scratch();
+    let license = "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><ONACTION type=\"Backup\"/>";
+    let whole = format!("{license}</DATA></LICENSORINFO></LICENSE>");
+    let utf16: Vec<u8> = license.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let store = place.join("store");
+    write(&store.join("whole.xml"), &whole);
+    write(&store.join("a/cut.xml"), license);
+    write(&store.join("other.txt"), "a LICENSE");
+    write(&store.join("other.xml"), "<a><LICENSE></a>");
+    let told = |options: &[&str]| {
+        let arguments = [&["backup"], options, &["store", "backups"]].concat();
+        let text = expect(&mut tool(&arguments, &place));
+        text.split_once(" compressed)\n")
+            .map_or(text.clone(), |(_, rest)| rest.to_owned())
+    };
+    fs::create_dir(place.join("backups")).unwrap();
+    assert_eq!(
+        told(&[]),
+        "1 file looks like a Windows Media licence and can't be read.\n"
+    );
+    fs::remove_dir_all(place.join("backups")).unwrap();
+    fs::create_dir(place.join("backups")).unwrap();
+    fs::write(store.join("utf-16.xml"), utf16).unwrap();
+    write(
+        &store.join("declared.xml"),
+        &format!("<?xml version='1.0'?>\n<!-- -->{license}"),
+    );
+    write(&store.join("cut.xmr"), "XMR\0\0");
+    write(&store.join("cut.dr"), "<!DOCTYPE o-ex:rights><o-ex:rights>");
+    let sentences = "4 files look like Windows Media licences and can't be read.\n\
+                     1 file looks like an OMA rights object and can't be read.\n";
+    assert_eq!(told(&[]), sentences);
+    assert_eq!(told(&["--overwrite", "--quiet"]), "");
+    assert_eq!(told(&["--overwrite"]), "");
+    assert!(told(&["--overwrite", "--verify"]).starts_with(sentences));
+    assert!(!told(&["--dry-run"]).contains("look"));
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// A backup that replaces another tells what of that one is gone.
 #[test]
 fn gone() {
