@@ -200,7 +200,7 @@ macro_rules! python_programs {
 }
 
 python_programs! {
-    sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_hostile sqlite_fork
+    sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
 }
 
 // -- the header

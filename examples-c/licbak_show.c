@@ -8,30 +8,50 @@
 
 /* ---- Words and numbers ---------------------------------------------------------------- */
 
-/* Control characters control a terminal. Those called C1 are two bytes in UTF-8. */
-static bool is_control(const unsigned char *at)
+/* The number of bytes of a character that has an effect on a terminal but to be seen; 0 for others.
+ * Control characters command it, those called C1 by two bytes in UTF-8. Others can't be seen and
+ * turn the order of what follows, or end the line: the same that the library escapes in its
+ * sentences. */
+static size_t effect_length(const unsigned char *at)
 {
-    return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0);
+    const unsigned char second = at[0] < 0xC2 ? 0 : at[1];
+    const unsigned char third = at[0] < 0xE1 || second == 0 ? 0 : at[2];
+    switch (at[0]) {
+    case 0xC2: return second >= 0x80 && second < 0xA0 ? 2 : 0;
+    case 0xD8: return second == 0x9C ? 2 : 0; /* U+061C */
+    case 0xE1: return second == 0xA0 && third == 0x8E ? 3 : 0; /* U+180E */
+    case 0xE2:
+        if (second == 0x80) /* U+200B, U+200E, U+200F, U+2028 to U+202E */
+            return third == 0x8B || third == 0x8E || third == 0x8F ||
+                           (third >= 0xA8 && third <= 0xAE) ? 3 : 0;
+        return second == 0x81 && third >= 0xA0 && third <= 0xAF ? 3 : 0; /* U+2060 to U+206F */
+    case 0xEF: /* U+FEFF, U+FFF9 to U+FFFB */
+        return (second == 0xBB && third == 0xBF) ||
+                       (second == 0xBF && third >= 0xB9 && third <= 0xBB) ? 3 : 0;
+    case 0xF3: /* U+E0000 to U+E007F */
+        return second == 0xA0 && (third == 0x80 || third == 0x81) && at[3] != 0 ? 4 : 0;
+    default: return at[0] < 0x20 || at[0] == 0x7F;
+    }
 }
 
-/* Gives how much of the text can be shown as it is; the NUL at its end is a control character, too.
- * Most of it is of ASCII, which takes one comparison. */
+/* Gives how much of the text can be shown as it is; the NUL at its end has an effect, too. Most of
+ * it is of ASCII, which takes one comparison. */
 static size_t safe_length(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
-    while ((unsigned char)(*at - 0x20) < 0x7F - 0x20 || !is_control(at))
+    while ((unsigned char)(*at - 0x20) < 0x7F - 0x20 || effect_length(at) == 0)
         at++;
     return (size_t)(at - (const unsigned char *)text);
 }
 
-static const char *behind_control(const char *text)
+static const char *behind_effect(const char *text)
 {
-    return text + ((unsigned char)*text == 0xC2 ? 2 : 1);
+    return text + effect_length((const unsigned char *)text);
 }
 
 void put_safely(FILE *stream, const char *text)
 {
-    for (;; text = behind_control(text), fputc('?', stream)) {
+    for (;; text = behind_effect(text), fputc('?', stream)) {
         const size_t length = safe_length(text);
         fwrite(text, 1, length, stream);
         text += length;
@@ -42,7 +62,7 @@ void put_safely(FILE *stream, const char *text)
 
 char *copy_safely(char *to, const char *text)
 {
-    for (;; text = behind_control(text), *to++ = '?') {
+    for (;; text = behind_effect(text), *to++ = '?') {
         const size_t length = safe_length(text);
         memcpy(to, text, length);
         to += length;

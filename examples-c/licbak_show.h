@@ -27,7 +27,8 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
  * are not in the store any more. */
 void tell_summary(const struct show *show, const char *done, bool is_whole);
 
-/* Prints a text that may have any characters, with ? for those that would control a terminal. */
+/* Prints a text that may have any characters, with ? for those that would control a terminal
+ * or turn the order of what it shows. */
 void put_safely(FILE *stream, const char *text);
 
 /* Does the same to a buffer, and gives the end of what it put there; no NUL. */

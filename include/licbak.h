@@ -571,7 +571,8 @@ typedef struct licbak_store {
 
 /**
  * Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
- * file, or another backup of licbak. value is "name: reason" (STRING).
+ * file, or another backup of licbak. value is "name: reason" (STRING), in which characters that
+ * have an effect and can't be seen are escaped, as in error messages.
  */
 #define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
 

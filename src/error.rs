@@ -71,10 +71,11 @@ pub enum Access {
 }
 
 impl Error {
+    /// Makes an error of the `sentence` as [`shown`].
     pub fn new(outcome: Outcome, sentence: impl Into<String>) -> Error {
         Error {
             outcome,
-            sentence: sentence.into(),
+            sentence: shown(sentence.into()),
         }
     }
 
@@ -160,6 +161,39 @@ impl Error {
     }
 }
 
+/// Gives a sentence in which no character has an effect but to be seen: names, schemas and other
+/// words of strangers are in it, which could command a terminal, begin a line of a log or turn the
+/// order of what follows. Each such character becomes an escape, as `\u{202e}`.
+pub fn shown(sentence: String) -> String {
+    if !sentence.contains(has_effect) {
+        return sentence;
+    }
+    let escaped = sentence.chars().flat_map(|character| {
+        let escapes = has_effect(character).then(|| character.escape_default());
+        let itself = escapes.is_none().then_some(character);
+        escapes.into_iter().flatten().chain(itself)
+    });
+    escaped.collect()
+}
+
+/// Tells whether a character is a control, or one that can't be seen and changes what is seen. The
+/// joiners (U+200C, U+200D) are letters' own in many languages, and are none.
+fn has_effect(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// Does `work`; a panic in it becomes an error.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
@@ -242,5 +276,33 @@ impl Outcome {
             }
             _ => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_has_no_character_with_an_effect() {
+        let all = ('\0'..=char::MAX).filter(|character| has_effect(*character));
+        let told = Error::new(Outcome::Fail, all.clone().collect::<String>());
+        assert!(!told.sentence().contains(has_effect));
+        assert!(told.sentence().is_ascii());
+        let told = Error::new(Outcome::Fail, "a\u{202e}b\n\u{1b}[2J\u{9b}");
+        assert_eq!(told.sentence(), r"a\u{202e}b\n\u{1b}[2J\u{9b}");
+        for bidi in
+            "\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2028}\u{2029}\u{2066}\u{2069}\u{feff}"
+                .chars()
+        {
+            assert!(has_effect(bidi), "{bidi:?}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_keeps_what_can_be_seen() {
+        let plain = r"'a b' \ \u{202e} ü 名 می\u{200c}خواهم";
+        let plain = plain.replace(r"\u{200c}", "\u{200c}");
+        assert_eq!(Error::new(Outcome::Fail, plain.as_str()).sentence(), plain);
     }
 }

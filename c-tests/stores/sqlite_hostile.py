@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import time
 
 from databases import *
@@ -220,6 +221,159 @@ def endless():
         check(list(temporary.iterdir()) + list((root / "backups").iterdir()), [], "what is left behind")
 
 
+def endless_work():
+    """A schema that takes its time with values of many MiB, or with statements that stand for more
+    than any memory holds, is canceled too."""
+    slow = "hex(zeroblob(30000000 + {}))"
+    n = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    keyed = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL{})"
+    names = "INSERT INTO license(name, content) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i, x'' FROM n"
+    aggregate = f"CREATE VIEW license AS {n} SELECT 'a' AS name, CAST({{}} AS BLOB) AS content FROM n"
+    with place() as root:
+        (root / "good").mkdir()
+        check(back_up(make(root / "good.db", [("a", b"a", None, None)]), root / "good").code, "S_OK")
+        cases = {
+            "an aggregate": aggregate.format("count(" + slow.format("i % 2") + ")"),
+            "a window": aggregate.format("max(" + slow.format("i % 2") + ") OVER (ORDER BY i)"),
+            "a view's column": f"CREATE VIEW license AS {n} SELECT 'a' AS name, x'' AS content FROM n WHERE {slow.format('i % 2')} = ''",
+        }
+        stores = {what: viewing(root / f"{what}.db", view) for what, view in cases.items()}
+        for what, more in {
+            "a generated column": f", key_id TEXT AS (substr({slow.format('length(name)')}, 1, 9)) VIRTUAL",
+            "a check": f", CHECK ({slow.format('length(name)')} <> '')",
+        }.items():
+            stores[what] = make(root / f"{what}.db", [], names, table=keyed.format(""))
+            with opened(stores[what]) as connection:  # nothing has been computed for the rows yet
+                connection.execute("PRAGMA writable_schema = ON")
+                change = "UPDATE sqlite_master SET sql = ? WHERE name = 'license'"
+                connection.execute(change, [keyed.format(more)])
+        for what, store in stores.items():
+            cancel(Run("backup", store, root / "backups"), what)
+        trigger = f"CREATE TRIGGER t AFTER INSERT ON license BEGIN SELECT max({slow.format('length(a.name)')}) FROM t a, t b; END"
+        many = make(root / "trigger.db", [], "CREATE TABLE t(name)", trigger)
+        with opened(many) as connection:
+            connection.executemany("INSERT INTO t VALUES (?)", [(str(i),) for i in range(1000)])
+        cancel(Run("restore", root / "good", many), "a trigger")
+
+
+def cancel(run, what):
+    time.sleep(0.3)
+    run.signal(signal.SIGINT)
+    run.end()
+    check(run.code, CANCELED, f"{what}: {run.text}")
+    check_that(run.memory < MEMORY, f"{what}: {run.memory} KiB")
+
+
+# -- schemas that stand for more than they say ----------------------------------------------------------------
+
+
+def schema(path, views):
+    """Views of a table, whatever SQLite would say to them, and `license`, which is the last one's."""
+    with opened(path) as connection:
+        connection.execute("CREATE TABLE t(name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+        connection.execute("INSERT INTO t VALUES ('a', x'61')")
+        connection.execute("PRAGMA writable_schema = ON")
+        entries = [(f"v{i}", f"CREATE VIEW v{i} AS {sql}") for i, sql in enumerate(views)]
+        entries.append(("license", f"CREATE VIEW license AS SELECT name, content FROM v{len(views) - 1}"))
+        insert = "INSERT INTO sqlite_master VALUES ('view', ?1, ?1, 0, ?2)"
+        connection.executemany(insert, entries)
+    return path
+
+
+def chained(count, sql):
+    """Each view is over the one before."""
+    return [sql.format("t" if i == 0 else f"v{i - 1}", i) for i in range(count)]
+
+
+def bombs():
+    """They end by themselves, within the memory of others and 64 MiB, and at the least stack."""
+    def little_stack():
+        resource.setrlimit(resource.RLIMIT_STACK, (128 << 10, resource.RLIM_INFINITY))
+
+    columns = ", ".join(f"{i} AS c{i}" for i in range(400))
+    cases = {
+        "a chain": (chained(195, "SELECT name, content FROM {0}"), "S_OK"),
+        "parentheses": (["SELECT name, " + "(" * 900 + "content" + ")" * 900 + " AS content FROM t"], "S_OK"),
+        "an expression": (["SELECT name, content FROM t WHERE " + "NOT " * 900 + "1"], "S_OK"),
+        "a long chain": (chained(5000, "SELECT name, content FROM {0}"), STORE_ERROR),
+        "doubled": (chained(25, "SELECT a.name, a.content FROM {0} a, {0} b"), STORE_ERROR),
+        "united": (chained(25, "SELECT name, content FROM {0} UNION SELECT name, content FROM {0}"), STORE_ERROR),
+        "wide": (chained(12, f"SELECT name, content, {columns} FROM {{0}} UNION SELECT name, content, {columns} FROM {{0}}"), STORE_ERROR),
+        "many": (["SELECT name, content FROM t", *[f"SELECT {columns} FROM t"] * 20000, "SELECT name, content FROM v0"], STORE_ERROR),
+        "patterns": (["SELECT name, content FROM t WHERE name LIKE replace(hex(zeroblob(12000)), '00', '%a')"], STORE_ERROR),
+    }
+    with place() as root:
+        plain = back_up(schema(root / "plain.db", ["SELECT name, content FROM t"]), root / "backups", preexec_fn=little_stack)
+        check(plain.code, "S_OK", plain.text)
+        most = 0
+        for what, (views, code) in cases.items():
+            store = schema(root / f"{what}.db", views)
+            run = back_up(store, root / "backups", preexec_fn=little_stack)
+            check(run.code, code, f"{what}: {run.text}")
+            check_words(run.text, *([f"'{store}'"] if code == STORE_ERROR else []))
+            check_that(run.memory < plain.memory + (64 << 10), f"{what}: {run.memory} KiB, and {plain.memory} KiB for less")
+            most = max(most, run.memory - plain.memory)
+        tell("schemas that stand for more than they say", f"{most >> 10} MiB more than another")
+
+
+# -- what lies beside a database ------------------------------------------------------------------------------
+
+
+def beside():
+    """Whatever has the name of a file of SQLite's and is none: nobody waits for it, and nothing
+    follows it."""
+    def socket_at(path):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+
+    kinds = {
+        "a pipe": os.mkfifo,
+        "a folder": os.mkdir,
+        "a link": lambda path: os.symlink("/dev/zero", path),
+        "a link to nothing": lambda path: os.symlink("nothing", path),
+        "a link to a pipe": lambda path: os.symlink("pipe", path),
+        "a socket": socket_at,
+    }
+    with place() as root:
+        os.mkfifo(root / "pipe")
+        (root / "good").mkdir()
+        check(back_up(make(root / "good.db", [("a", b"a", None, None)]), root / "good").code, "S_OK")
+        for mode in "DELETE", "WAL":
+            for suffix in "-journal", "-wal", "-shm":
+                for what, put in kinds.items():
+                    for name in "x.db", "x", "link.db":
+                        store = make(root / name.replace("link", "y"), ROWS, before=[f"PRAGMA journal_mode = {mode}"])
+                        put(root / f"{store.name}{suffix}")
+                        if name == "link.db":
+                            (root / name).symlink_to(store.name)
+                        for run in (
+                            back_up(root / name, root / "backups"),
+                            restore(root / "good", root / name),
+                        ):
+                            case = f"{what} as {name}{suffix} in {mode}: {run.text}"
+                            check(run.code, STORE_ERROR, case)
+                            check_words(run.text, f"'{root / name}'", f"{store.name}{suffix}'", "no file")
+                        for path in [*root.glob("x*"), *root.glob("y*"), *root.glob("link*")]:
+                            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def journal_of_many():
+    """A journal names the journal of a transaction over several databases, and there is a pipe."""
+    with place() as root:
+        store = make(root / "x.db", ROWS)
+        name = os.fsencode(f"{store}-mj012345679")
+        os.mkfifo(name)
+        magic = bytes.fromhex("d9d505f920a163d7")
+        numbers = [0, 1234, store.stat().st_size // 4096, 512, 4096]
+        journal = (magic + b"".join(number.to_bytes(4, "big") for number in numbers)).ljust(512, b"\0")
+        ends = [len(name), sum(name)]
+        journal += (0x40000000 // 4096 + 1).to_bytes(4, "big") + name
+        journal += b"".join(number.to_bytes(4, "big") for number in ends) + magic
+        (root / "x.db-journal").write_bytes(journal)
+        run = back_up(store, root / "backups")
+        check_that(run.code in ("S_OK", STORE_ERROR), run.text)
+
+
 def large_values():
     """What SQLite's sorter has mapped of its temporary file does not count, so the limit is one on
     data."""
@@ -321,6 +475,10 @@ def main():
         lying_indexes,
         lying_indexes_that_cannot_be_checked,
         endless,
+        endless_work,
+        bombs,
+        beside,
+        journal_of_many,
         large_values,
         many_rows,
         harm,

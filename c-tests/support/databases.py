@@ -6,9 +6,11 @@ tool, LICBAK_SO the library.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import sqlite3
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 TABLE = "CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL, key_id TEXT, backup_right INTEGER)"
@@ -186,6 +189,58 @@ def operate(operation, store=None, backups=None, **request):
 
 def texts(answer, status):
     return [text for event, text in answer["events"] if event == status]
+
+
+# -- users and disks ------------------------------------------------------------------------------------------
+
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_RDONLY, MS_REMOUNT = 0x20000, 0x4000, 1 << 18, 1, 32
+
+
+def as_another_user(root):
+    """Options for a process of another user's; None where there is none to be had."""
+    if os.geteuid() != 0:
+        return skip("databases that may not be read or written", "not root")
+    nobody = pwd.getpwnam("nobody")
+    options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    os.chmod(root, 0o755)
+    os.chmod(root / "backups", 0o777)
+    try:
+        reaches = tool("--version", **options).code == "S_OK" and tool("list", root / "backups", **options)
+        reached = reaches and reaches.code == "ERROR_FILE_NOT_FOUND"
+    except OSError:
+        reached = False
+    return options if reached else skip("databases that may not be read or written", "nobody can't come here")
+
+
+def with_own_disk(directory, options, what, test):
+    """Runs `test` in a child that alone has a tmpfs there; how many checks it makes depends on the
+    machine."""
+    directory.mkdir()
+    child = os.fork()
+    if child != 0:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return check(code, 0, f"with {what}")
+    code = 1
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        tmpfs = (b"tmpfs", os.fsencode(directory), b"tmpfs", 0, options)
+        mounts = [(None, b"/", None, MS_REC | MS_PRIVATE, None), tmpfs]
+        if libc.unshare(CLONE_NEWNS) != 0 or any(libc.mount(*mount) != 0 for mount in mounts):
+            skip(what, os.strerror(ctypes.get_errno()))
+        else:
+            test(directory)
+        code = 0
+    except SystemExit as failure:
+        print(failure, file=sys.stderr, flush=True)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def make_read_only(disk):
+    """Tells whether it could be made so."""
+    return ctypes.CDLL(None).mount(None, os.fsencode(disk), None, MS_REMOUNT | MS_RDONLY, None) == 0
 
 
 # -- databases ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ use super::types::*;
 use crate::engine::operation::listener::{Caller, Event, Listener, Listening, Notice};
 use crate::engine::operation::progress::Progress;
 use crate::engine::reading::list::ListedLicense;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, shown};
 use crate::sys::fork::{HomeMark, home};
 use crate::sys::threads;
 
@@ -177,7 +177,7 @@ impl Listener for StatusCallback {
                 EventValue::text(name),
             ),
             Event::Notice(Notice::LeftOut { name, reason }) => {
-                let told = EventValue::text(&format!("{name}: {reason}"));
+                let told = EventValue::text(&shown(format!("{name}: {reason}")));
                 self.call(LICBAK_STATUS_LICENSE_LEFT_OUT, LICBAK_S_FALSE, told)
             }
             Event::Progress(progress) => self.call(

@@ -77,7 +77,8 @@ pub const LICBAK_STATUS_LICENSE_KEPT: licbak_status = 0x0001_0002;
 /// The bytes of a licence in the backup are damaged. value is the licence's name (STRING).
 pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
 /// Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
-/// file, or another backup of licbak. value is "name: reason" (STRING).
+/// file, or another backup of licbak. value is "name: reason" (STRING), in which characters that
+/// have an effect and can't be seen are escaped, as in error messages.
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
 
 /// 32 bits, unsigned, in the machine's order.

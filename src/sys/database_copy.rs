@@ -6,6 +6,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::Once;
 
@@ -133,6 +134,30 @@ impl Mapping {
             }
         }
     }
+}
+
+/// Tells the folder in which SQLite makes its temporary files; None, where it finds none.
+pub fn temporary_folder(database: &Connection) -> Option<PathBuf> {
+    let mut name: *mut c_char = ptr::null_mut();
+    // SAFETY: the connection is open, and gives a text of its own, which is freed.
+    let name = unsafe {
+        ffi::sqlite3_file_control(
+            database.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_TEMPFILENAME,
+            ptr::from_mut(&mut name).cast(),
+        );
+        if name.is_null() {
+            return None;
+        }
+        let told = CStr::from_ptr(name).to_string_lossy().into_owned();
+        ffi::sqlite3_free(name.cast());
+        PathBuf::from(told)
+    };
+    let folder = name
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.map(PathBuf::from)
 }
 
 fn length(block: &[u8]) -> rusqlite::Result<c_int> {

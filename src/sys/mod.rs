@@ -6,6 +6,8 @@ pub use platform::*;
 pub mod anchored_path;
 #[allow(unsafe_code)]
 pub mod database_copy;
+#[allow(unsafe_code)]
+pub mod database_memory;
 pub mod direct_io;
 pub mod kinds;
 pub mod origin;

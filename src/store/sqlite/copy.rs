@@ -19,20 +19,33 @@ impl Database {
         let size = self.size()?;
         let is_small = size <= SMALL;
         let copy = match is_small {
-            true => self.copy_into_memory()?,
+            true => self.copy_by_pages()?,
             false => self.copy_into_file(size)?,
         };
+        self.replaced_by(copy, !is_small)
+    }
+
+    /// Makes a copy that has what the log of the database holds, too, and begins to read that.
+    pub fn copy_with_log(self) -> Result<Database> {
+        let copy = self.copy_by_pages()?;
+        self.replaced_by(copy, false)
+    }
+
+    /// Begins to read the `copy` instead.
+    fn replaced_by(self, copy: Connection, is_mapped: bool) -> Result<Database> {
         // The connection is closed before the use ends, so that SQLite is never called without one.
         let Database {
             connection,
             held,
             path,
             file,
+            is_read,
             go_on,
         } = self;
         drop(connection);
         let mut copy = Database::new(copy, held, &path, &file, go_on)?;
-        if !is_small {
+        copy.is_read = is_read;
+        if is_mapped {
             copy.map()?;
         }
         copy.begin_to_read()?;
@@ -46,8 +59,8 @@ impl Database {
         size.map_err(|error| self.failure("read the size of", &error))
     }
 
-    /// Copies into SQLite's cache, which needs no place on a disk.
-    fn copy_into_memory(&self) -> Result<Connection> {
+    /// Copies into SQLite's cache, which needs no place on a disk for as much as is small.
+    fn copy_by_pages(&self) -> Result<Connection> {
         /// Pages copied at a time.
         const PART: i32 = 1024;
         let failed = |error: rusqlite::Error| self.copy_failure(&error);

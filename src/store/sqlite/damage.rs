@@ -102,7 +102,7 @@ impl Database {
         self.connection.pragma(None, check, what, |row| {
             // The beginning is enough: a damaged item may have a name of any length.
             let told = row.get_ref(0)?.as_str()?.chars().take(TOLD_MAX);
-            found.get_or_insert_with(|| told.collect());
+            found.get_or_insert_with(|| told.collect::<String>().replace('\n', "; "));
             Ok(())
         })?;
         Ok(found.unwrap_or_else(|| "ok".to_owned()))

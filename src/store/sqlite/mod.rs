@@ -9,6 +9,7 @@ mod damage;
 mod new;
 pub mod restore;
 pub mod snapshot;
+mod unlocked;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -24,14 +25,19 @@ use crate::error::{Access, Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::patience::{GoOn, PATIENCE};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::descriptors;
 use crate::sys::files::{self, Dir, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
+use crate::sys::{database_copy, database_memory, descriptors};
 
-/// The number of SQLite's own steps after which it is asked whether to go on.
-const STEPS: i32 = 10_000;
+/// The number of SQLite's own steps after which it is asked whether to go on; one that moves a value
+/// of many MiB takes milliseconds.
+const STEPS: i32 = 200;
 /// Bytes of a row or a value: a licence with the values that may stand beside it.
 const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
+/// Bytes of a pattern of LIKE or GLOB: SQLite needs stack for each of its wildcards.
+const PATTERN_MAX: i32 = 1000;
+/// The endings of the files that SQLite has beside a database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Tells whether `path`, which is no directory, is a database. The library does not open it itself
 /// for that: closing a file takes the process's locks on it away, also those of another restorer.
@@ -45,7 +51,10 @@ pub fn is_database(path: &AnchoredPath) -> bool {
 static IN_USE: Uses = Uses::new();
 
 fn begin_use(path: &AnchoredPath) -> Result<Use> {
-    let begun = IN_USE.begin().inspect(|_| descriptors::lift_sqlite());
+    let begun = IN_USE.begin().inspect(|_| {
+        database_memory::install();
+        descriptors::lift_sqlite();
+    });
     begun.map_err(|_| {
         let sentence = format!(
             "Cannot use the database '{}' (StorePath): this process was forked while its parent used a \
@@ -63,7 +72,7 @@ fn is_foreign(path: &AnchoredPath) -> bool {
     let Ok(_held) = begin_use(path) else {
         return false;
     };
-    let read = connect(path)
+    let read = connect(path, Sharing::Locked)
         .and_then(|connection| connection.pragma_query_value(None, "schema_version", |_| Ok(())));
     read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
 }
@@ -73,11 +82,48 @@ pub fn is_named_database(path: &AnchoredPath) -> bool {
     path.has_extension(&["db", "sqlite", "sqlite3"])
 }
 
-fn connect(path: &AnchoredPath) -> rusqlite::Result<Connection> {
+/// Does `work` on a database, for which SQLite gets so much memory and stack and no more; `go_on`
+/// may end it at any time.
+fn bounded<T>(go_on: &GoOn, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    database_memory::bounded(&|| go_on().is_err(), work)
+}
+
+/// The way in which a database is shared with its other users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Locked,
+    /// Without locks, which can't be had where it is. It is only read, see [`unlocked`].
+    Unlocked(Log),
+}
+
+/// The log of a database in WAL mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    None,
+    Filled,
+}
+
+fn connect(path: &AnchoredPath, sharing: Sharing) -> rusqlite::Result<Connection> {
     // This keeps a name from being taken for a URI, or for no file at all.
     let plain = Path::new(".").join(path.to_absolute());
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(plain, flags)
+    let reads = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match sharing {
+        Sharing::Locked => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(plain, flags)
+        }
+        Sharing::Unlocked(Log::None) => {
+            let uri = unlocked::immutable_uri(&path.to_absolute());
+            Connection::open_with_flags(uri, reads | OpenFlags::SQLITE_OPEN_URI)
+        }
+        Sharing::Unlocked(Log::Filled) => {
+            // SQLite keeps the log's index in memory where no other uses the database.
+            let connection = Connection::open_with_flags_and_vfs(plain, reads, unlocked::NO_LOCKS)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+            Ok(connection)
+        }
+    }
 }
 
 struct Database {
@@ -88,17 +134,33 @@ struct Database {
     path: AnchoredPath,
     /// The path where SQLite finds it: a new one is not at its path yet.
     file: AnchoredPath,
+    /// It is only read: what SQLite writes then are temporary files.
+    is_read: bool,
     go_on: GoOn,
 }
 
 impl Database {
+    /// Opens the database `path` to read it.
+    fn open_to_read(path: &AnchoredPath, sharing: Sharing, go_on: GoOn) -> Result<Database> {
+        let mut database = Database::open(path, path, sharing, go_on)?;
+        database.is_read = true;
+        Ok(database)
+    }
+
     /// Opens the database `path`, which is in `file`.
-    fn open(path: &AnchoredPath, file: &AnchoredPath, go_on: GoOn) -> Result<Database> {
+    fn open(
+        path: &AnchoredPath,
+        file: &AnchoredPath,
+        sharing: Sharing,
+        go_on: GoOn,
+    ) -> Result<Database> {
         let held = begin_use(path)?;
-        let connection = connect(file).map_err(|error| failure(path, file, "open", &error))?;
+        let connection =
+            connect(file, sharing).map_err(|error| failure(path, file, "open", &error))?;
         // SQLite uses a path from the root, which may lead elsewhere by now.
         let from_root = AnchoredPath::now(file.to_absolute());
         check_identity(path, &from_root, identity(path, file)?)?;
+        check_beside(path, file)?;
         Database::new(connection, held, path, file, go_on)
     }
 
@@ -114,6 +176,7 @@ impl Database {
             held,
             path: path.clone(),
             file: file.clone(),
+            is_read: false,
             go_on,
         };
         database
@@ -135,6 +198,7 @@ impl Database {
         }
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX)?;
         let go_on = Arc::clone(&self.go_on);
         connection.progress_handler(STEPS, Some(move || go_on().is_err()))?;
         let (go_on, mut since) = (Arc::clone(&self.go_on), Instant::now());
@@ -216,9 +280,57 @@ impl Database {
     /// Makes the error of an operation that was `doing` something with the database when SQLite
     /// failed.
     fn failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
-        let ended = (self.go_on)().err();
-        ended.unwrap_or_else(|| failure(&self.path, &self.file, doing, error))
+        if let Err(ended) = (self.go_on)() {
+            return ended;
+        }
+        match self.is_read && is_of_temporary_file(error) {
+            true => self.temporary_failure(doing, error),
+            false => failure(&self.path, &self.file, doing, error),
+        }
     }
+
+    /// Makes the error of a temporary file that could not be written.
+    fn temporary_failure(&self, doing: &str, error: &rusqlite::Error) -> Error {
+        let cause = failure(&self.path, &self.file, doing, error);
+        let variable = match cfg!(windows) {
+            true => "TMP",
+            false => "TMPDIR (SQLITE_TMPDIR comes before it)",
+        };
+        let folder = database_copy::temporary_folder(&self.connection);
+        let what = match (&folder, cause.outcome) {
+            (None, _) => "no folder for temporary files can be written".to_owned(),
+            (Some(folder), Outcome::DiskFull) => format!(
+                "the folder for temporary files, '{}', is full: free space there",
+                folder.display()
+            ),
+            (Some(folder), _) => format!(
+                "a file in the folder for temporary files, '{}', could not be written ({error})",
+                folder.display()
+            ),
+        };
+        let remedy = match folder {
+            None => "Name one",
+            Some(_) => "Or name another folder",
+        };
+        let (path, outcome) = (self.path.display(), cause.outcome);
+        let sentence = format!(
+            "Cannot {doing} the database '{path}' (StorePath): {what}. {remedy} in the environment variable \
+             {variable}, and try again."
+        );
+        Error::new(outcome, sentence)
+    }
+}
+
+/// Tells whether SQLite failed at writing a file; the index of a log is no such file for it.
+fn is_of_temporary_file(error: &rusqlite::Error) -> bool {
+    let rusqlite::Error::SqliteFailure(code, _) = error else {
+        return false;
+    };
+    code.code == ErrorCode::DiskFull
+        || matches!(
+            code.extended_code,
+            ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_GETTEMPPATH
+        )
 }
 
 /// The table or view `license`.
@@ -258,6 +370,13 @@ fn failure(
         ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::FileLockingProtocolFailed => Outcome::LockViolation,
+        ErrorCode::OutOfMemory if database_memory::was_refused() => {
+            let sentence = format!(
+                "Cannot {doing}: what its schema asks for needs too much memory, or goes too deep. Make its \
+                 tables and views simpler, or copy the licences into a database that has nothing else."
+            );
+            return Error::new(Outcome::LicenseStoreError, sentence);
+        }
         ErrorCode::OutOfMemory => return Error::out_of_memory(),
         ErrorCode::DiskFull => Outcome::DiskFull,
         ErrorCode::TooBig => {
@@ -343,6 +462,41 @@ fn check_identity(path: &AnchoredPath, file: &AnchoredPath, expected: Identity) 
         true => Ok(()),
         false => Err(moved(path)),
     }
+}
+
+/// Gives the path beside which SQLite has its files: that to which a symbolic link leads, on systems
+/// where SQLite follows it.
+fn resolved(file: &AnchoredPath) -> Result<AnchoredPath, Errno> {
+    let path = file.to_absolute();
+    let resolved = match cfg!(windows) {
+        true => Ok(path),
+        false => std::fs::canonicalize(path),
+    };
+    let resolved = resolved.map(AnchoredPath::now);
+    resolved.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Refuses a database beside which something other than a file has the name of one of SQLite's: it
+/// would be waited for, or lead elsewhere.
+fn check_beside(path: &AnchoredPath, file: &AnchoredPath) -> Result<()> {
+    let resolved = resolved(file).map_err(|errno| {
+        let doing = format_args!("look for the database '{}' (StorePath)", path.display());
+        Error::system(Access::Read, doing, errno)
+    })?;
+    for suffix in BESIDE {
+        let beside = resolved.with_suffix(suffix);
+        let kind = files::kind_at(&beside);
+        if matches!(kind, Ok(kind) if kind != Kind::File) {
+            let sentence = format!(
+                "Cannot open the database '{}' (StorePath): beside it is '{}', which is no file, and SQLite's \
+                 own files have that name. Remove it and try again.",
+                path.display(),
+                beside.display()
+            );
+            return Err(Error::new(Outcome::LicenseStoreError, sentence));
+        }
+    }
+    Ok(())
 }
 
 /// Makes the error of a database that is not at its path any more.

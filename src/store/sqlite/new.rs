@@ -3,6 +3,7 @@
 //! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever
 //! replaced or removed under a name that they know.
 
+use super::BESIDE;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::sys::anchored_path::AnchoredPath;
@@ -10,8 +11,6 @@ use crate::sys::files::{self, Dir, Errno, Room};
 
 /// The database's name in the hidden folder.
 const NAME: &str = "store.db";
-/// The endings of the files that SQLite has beside a database.
-const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// A database that has no path yet. When it is dropped, it is removed with all that SQLite has made
 /// beside it.

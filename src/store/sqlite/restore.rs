@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::new::{New, is_free};
-use super::{Column, Database, Table, begin_use, check_identity};
+use super::{Column, Database, Sharing, Table, begin_use, bounded, check_identity};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::{self, Statement, name};
 use crate::store::patience::GoOn;
@@ -38,6 +38,18 @@ pub struct Restore {
 impl Restore {
     /// Opens the database at `path`, or makes it.
     pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
+        let its = Arc::clone(&go_on);
+        bounded(&go_on, || {
+            Restore::open_bounded(path, replace, dry_run, its)
+        })
+    }
+
+    fn open_bounded(
+        path: &AnchoredPath,
+        replace: bool,
+        dry_run: bool,
+        go_on: GoOn,
+    ) -> Result<Restore> {
         // This comes before anything is made.
         let _held = begin_use(path)?;
         let mut restore = Restore {
@@ -73,7 +85,7 @@ impl Restore {
         let file = new.as_ref().map_or_else(|| path.clone(), New::file);
         let facts = files::facts_at(&file);
         let facts = facts.map_err(|errno| Error::directory("StorePath", path, errno))?;
-        let database = Database::open(path, &file, Arc::clone(&self.go_on))?;
+        let database = Database::open(path, &file, Sharing::Locked, Arc::clone(&self.go_on))?;
         check_identity(path, &file, facts.identity)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
         let set = |what, to| database.connection.pragma_update(None, what, to);
@@ -132,6 +144,11 @@ impl Restore {
     /// Compares the licence with the store's row of its name, and writes it where it is to be
     /// restored.
     pub fn place(&mut self, name: &str, content: &[u8], stated: &Statement) -> Result<Placed> {
+        let go_on = Arc::clone(&self.go_on);
+        bounded(&go_on, || self.place_bounded(name, content, stated))
+    }
+
+    fn place_bounded(&mut self, name: &str, content: &[u8], stated: &Statement) -> Result<Placed> {
         let (Some(database), Some(table)) = (&self.database, self.table) else {
             return Ok(Placed::Written);
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::{Column, Database, Table};
+use super::{Column, Database, Sharing, Table, bounded, unlocked};
 use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::content_batch::{AHEAD, ContentBatches};
@@ -32,14 +32,28 @@ struct RowReading {
 impl Snapshot {
     /// Opens the database at `path` and takes the snapshot.
     pub fn open(path: &AnchoredPath, go_on: GoOn) -> Result<Snapshot> {
-        let mut database = Database::open(path, path, go_on)?;
+        bounded(&go_on, || {
+            let (database, is_copy) =
+                unlocked::or_unlocked(path, &go_on, || Snapshot::begin(path, Arc::clone(&go_on)))?;
+            Snapshot::of(database, is_copy)
+        })
+    }
+
+    /// Opens the database and takes the snapshot; tells whether that is a copy.
+    fn begin(path: &AnchoredPath, go_on: GoOn) -> Result<(Database, bool)> {
+        let database = Database::open_to_read(path, Sharing::Locked, go_on)?;
         let is_copy = !database.is_in_wal_mode()?;
         database.begin_to_read()?;
         // In the moment between, another process may have put it in WAL mode.
         let is_copy = is_copy && !database.is_in_wal_mode()?;
-        if is_copy {
-            database = database.copy()?;
-        }
+        Ok(match is_copy {
+            true => (database.copy()?, true),
+            false => (database, false),
+        })
+    }
+
+    /// Finds out how the snapshot is to be read, and whether it is whole.
+    fn of(mut database: Database, is_copy: bool) -> Result<Snapshot> {
         let table = database
             .table()?
             .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
@@ -243,7 +257,10 @@ impl snapshot::Snapshot for Snapshot {
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let mut batches = ContentBatches::new("database", feed);
-        self.database.lock().gather(&self.reading, &mut batches)?;
+        let database = self.database.lock();
+        bounded(&database.go_on, || {
+            database.gather(&self.reading, &mut batches)
+        })?;
         batches.finish()
     }
 }

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
 use rusqlite::ffi;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::fork::{HomeMark, home};
 use super::streams::{FIRST, Streams, lacks_any};
+use crate::sys::patience::patiently;
 
 /// Opens `path`, which leads from `folder`, above the standard streams. The descriptor is closed
 /// when this process becomes another program.
@@ -92,9 +93,9 @@ fn locked(home: &HomeMark) -> MutexGuard<'_, Streams> {
     home.streams.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes SQLite open its files above the standard streams. SQLite does that by itself too, but
-/// leaves open what it has put in their place. It is called before any use of SQLite: a second call
-/// changes nothing.
+/// Makes SQLite open its files above the standard streams, and nothing but files and folders. SQLite
+/// does the first by itself too, but leaves open what it has put in their place. It is called before
+/// any use of SQLite: a second call changes nothing.
 pub fn lift_sqlite() {
     type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
     const NAME: &CStr = c"open";
@@ -116,15 +117,34 @@ pub fn lift_sqlite() {
 
 /// Opens a file for SQLite. Closing a file takes the process's locks on it away, also those of
 /// another connection: so no database may get one of the low numbers, not even for a moment.
+///
+/// Beside a database of a stranger's, or where its journal says, may be a pipe: to open it would
+/// wait for ever.
 unsafe extern "C" fn open_for_sqlite(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     let _taken = may_lack_streams(true).then(Taken::new);
-    // SAFETY: SQLite's own arguments for this very call.
-    let opened = unsafe { libc::open(path, flags, mode) };
-    if opened < 0 {
-        return opened;
-    }
-    // SAFETY: just opened, and nobody else's. Still low where the host has closed one meanwhile.
-    match lift(unsafe { OwnedFd::from_raw_fd(opened) }) {
+    let opened = patiently(|| {
+        // SAFETY: SQLite's own arguments for this very call.
+        let opened = unsafe { libc::open(path, flags | libc::O_NONBLOCK | libc::O_NOCTTY, mode) };
+        match opened < 0 {
+            true => {
+                Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+            }
+            // SAFETY: just opened, and nobody else's.
+            false => Ok(unsafe { OwnedFd::from_raw_fd(opened) }),
+        }
+    });
+    let opened = opened.and_then(|opened| {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode);
+        let is_opened = matches!(kind, FileType::RegularFile | FileType::Directory);
+        // SAFETY: SQLite's own argument.
+        let is_source = || unsafe { CStr::from_ptr(path) } == c"/dev/urandom";
+        match is_opened || is_source() {
+            true => Ok(opened),
+            false => Err(Errno::NXIO),
+        }
+    });
+    // Still low where the host has closed one meanwhile.
+    match opened.and_then(lift) {
         Ok(lifted) => lifted.into_raw_fd(),
         Err(errno) => {
             // SAFETY: this thread's own, where SQLite looks for the reason.

@@ -117,6 +117,16 @@ pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
     rustix::fs::statat(folder(path.anchor())?, path.as_given(), AtFlags::empty()).map(Facts::from)
 }
 
+/// Tells what is at `path`, without opening or following it.
+pub fn kind_at(path: &AnchoredPath) -> Result<Kind, Errno> {
+    let found = rustix::fs::statat(
+        folder(path.anchor())?,
+        path.as_given(),
+        AtFlags::SYMLINK_NOFOLLOW,
+    );
+    found.map(|stat| Facts::from(stat).kind)
+}
+
 /// Tells whether anything is at `path`, even a symbolic link that leads nowhere.
 pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
     match rustix::fs::statat(

@@ -89,6 +89,15 @@ pub fn facts_at(path: &AnchoredPath) -> Result<Facts, Errno> {
     facts(open(None, &native(&path.to_absolute())?, LOOK)?.as_handle())
 }
 
+/// Tells what is at `path`, without opening it for more, or following it.
+pub fn kind_at(path: &AnchoredPath) -> Result<Kind, Errno> {
+    let how = Opening {
+        options: FILE_OPEN_REPARSE_POINT,
+        ..LOOK
+    };
+    Ok(facts(open(None, &native(&path.to_absolute())?, how)?.as_handle())?.kind)
+}
+
 /// Tells whether anything is at `path`, even a symbolic link that leads nowhere.
 pub fn is_taken(path: &AnchoredPath) -> Result<bool, Errno> {
     match Held::at(path, false) {
