@@ -298,6 +298,10 @@ impl Database {
         };
         let folder = database_copy::temporary_folder(&self.connection);
         let what = match (&folder, cause.outcome) {
+            // A copy in memory can't tell the folder.
+            (None, Outcome::DiskFull) => {
+                "the folder for temporary files is full: free space there".to_owned()
+            }
             (None, _) => "no folder for temporary files can be written".to_owned(),
             (Some(folder), Outcome::DiskFull) => format!(
                 "the folder for temporary files, '{}', is full: free space there",
@@ -308,9 +312,9 @@ impl Database {
                 folder.display()
             ),
         };
-        let remedy = match folder {
-            None => "Name one",
-            Some(_) => "Or name another folder",
+        let remedy = match &folder {
+            None if cause.outcome != Outcome::DiskFull => "Name one",
+            _ => "Or name another folder",
         };
         let (path, outcome) = (self.path.display(), cause.outcome);
         let sentence = format!(
