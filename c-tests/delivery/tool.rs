@@ -164,7 +164,7 @@ fn unread() {
     fs::write(store.join("utf-16.xml"), utf16).unwrap();
     write(
         &store.join("declared.xml"),
-        &format!("<?xml version='1.0'?>\n<!-- -->{license}"),
+        format!("<?xml version='1.0'?>\n<!-- -->{license}"),
     );
     write(&store.join("cut.xmr"), "XMR\0\0");
     write(&store.join("cut.dr"), "<!DOCTYPE o-ex:rights><o-ex:rights>");

@@ -217,7 +217,7 @@ const RIGHTS: &str = "application/vnd.oma.drm.rights+xml";
 /// Reads the binary form.
 pub fn read_binary(content: &[u8]) -> Option<Said> {
     let mut reading = Reading::default();
-    wbxml::walk(content, &BINARY, |path, node| reading.visit(path, &node))?;
+    wbxml::walk(content, &BINARY, |path, node| reading.visit(path, node))?;
     reading.said()
 }
 
