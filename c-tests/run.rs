@@ -43,8 +43,8 @@ c_programs! {
     calls props handles many
     roundtrip backup names paths restore restore_license list info transfer access
     outcomes damage salvage rights
-    events cancel lifetime reentry in_wait in_wait_ends
-    races crowd moving in_use hygiene guest sandbox stick overtaken
+    keep_going events cancel lifetime reentry in_wait in_wait_ends
+    races crowd moving unrest in_use hygiene guest sandbox stick overtaken
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
     repeat_origin moves gone
@@ -201,6 +201,7 @@ macro_rules! python_programs {
 
 python_programs! {
     sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
+    sqlite_keep_going
 }
 
 // -- the header

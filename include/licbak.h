@@ -90,7 +90,7 @@
  * | WMT_RESTRICTED_LICENSE          | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup     |
  * | STATUS_LICENSE_KEPT             | 0x10002 | S_FALSE                 | STRING | name; the store's version stays      |
  * | STATUS_LICENSE_DAMAGED          | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup          |
- * | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up        |
+ * | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; what is left out     |
  * | WMT_ERROR                       | 0       | the failure             | STRING | a sentence; once, before the end     |
  * | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
  *
@@ -106,6 +106,7 @@
  * | RESTORE_SALVAGE          | 0x400  |        | yes     | restore what is intact of a damaged backup |
  * | BACKUP_FULL              | 0x800  | yes    |         | take nothing over from the backup before   |
  * | CALL_IN_WAIT             | 0x1000 | yes    | yes     | call the host inside licbak_wait           |
+ * | KEEP_GOING               | 0x2000 | yes    | yes     | pass over what can't be read or put back   |
  */
 
 #ifndef LICBAK_H
@@ -195,6 +196,15 @@
  * and an operation that needs no other function of the host (store, authorizer) ends by itself.
  */
 #define LICBAK_CALL_IN_WAIT 0x00001000u
+
+/**
+ * For a backup or a restore: what can't be read, kept or put back is passed over, and does not end
+ * the operation. LICBAK_STATUS_LICENSE_LEFT_OUT tells each, licenses_skipped counts them, and the
+ * outcome is LICBAK_S_FALSE. Never passed over are a full disk, a lack of memory, a failed
+ * enumerate of the host's store, and all licences: these are failures, as ever. It does not go with
+ * LICBAK_WM_BACKUP_OVERWRITE.
+ */
+#define LICBAK_KEEP_GOING 0x00002000u
 
 /** @} */
 
@@ -330,8 +340,8 @@ typedef struct licbak_progress {
     /** 0. */
     uint32_t reserved;
     /**
-     * Licences that could not be read, kept or put back, and were passed over. This version passes
-     * over none, and says 0.
+     * Licences and folders that could not be read, kept or put back, and were passed over, as
+     * LICBAK_KEEP_GOING asks; without it 0.
      */
     uint64_t licenses_skipped;
     /**
@@ -468,6 +478,12 @@ typedef licbak_hresult (LICBAK_CALL *licbak_license_callback)(const licbak_licen
  * and a failure is then the outcome of the operation. emit may be called only inside the function
  * that it was given to, on that thread, with its emit_context. emit copies what it gets. A failure
  * of emit must be returned at once.
+ *
+ * With LICBAK_KEEP_GOING, emit returns LICBAK_S_OK also for a licence that is passed over, because
+ * its name or its key ID can't be kept, it is over 16 MiB, or its name came before: go on. A put
+ * that fails has its licence passed over, unless it fails with LICBAK_E_OUTOFMEMORY,
+ * LICBAK_HRESULT_ERROR_DISK_FULL or LICBAK_NS_E_DRM_OPERATION_CANCELED. A failed enumerate, get or
+ * merge ends the operation.
  */
 typedef struct licbak_store {
     /** The caller's sizeof of this struct. */
@@ -570,9 +586,11 @@ typedef struct licbak_store {
 #define LICBAK_STATUS_LICENSE_DAMAGED 0x00010003u
 
 /**
- * Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
- * file, or another backup of licbak. value is "name: reason" (STRING), in which characters that
- * have an effect and can't be seen are escaped, as in error messages.
+ * Something is left out. Of a backup: a licence whose issuer denies backup; of a directory also a
+ * link, a special file, a name that begins with a dot, or another backup of licbak. Of a backup or
+ * a restore: what is passed over, as LICBAK_KEEP_GOING asks. value is "name: reason" (STRING), in
+ * which characters that have an effect and can't be seen are escaped, as in error messages. Bytes
+ * of a name that are no text are shown as \\xe9.
  */
 #define LICBAK_STATUS_LICENSE_LEFT_OUT 0x00010004u
 
@@ -614,7 +632,10 @@ typedef struct licbak_store {
 /** Success. */
 #define LICBAK_S_OK LICBAK_HRESULT_C(0x00000000)
 
-/** Success, with less done than asked for: the time ran out, or there was nothing to cancel. */
+/**
+ * Success, with less done than asked for: the time ran out, there was nothing to cancel, or
+ * licences were passed over, as LICBAK_KEEP_GOING asks.
+ */
 #define LICBAK_S_FALSE LICBAK_HRESULT_C(0x00000001)
 
 /** Not implemented; from a status callback it counts as LICBAK_S_OK. */
@@ -1066,8 +1087,15 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * A backup never silently lacks a licence. A licence that can't be read makes the backup fail. A
  * licence that was in the store all the time is in the backup, even if files were renamed
  * meanwhile. Licences whose issuer denies backup are left out and told
- * (LICBAK_WMT_RESTRICTED_LICENSE). Backups of licbak that lie in the store are left out and told,
- * too (LICBAK_STATUS_LICENSE_LEFT_OUT).
+ * (LICBAK_WMT_RESTRICTED_LICENSE). Left out and told, too, are the backups of licbak that lie in the
+ * store, links, special files, and names that begin with a dot (LICBAK_STATUS_LICENSE_LEFT_OUT).
+ *
+ * With LICBAK_KEEP_GOING, what can't be read or kept is passed over instead: a licence or a folder
+ * that permissions, a read error, its name, its size or its movement keep from being backed up.
+ * Each is told (LICBAK_STATUS_LICENSE_LEFT_OUT) and counted (licenses_skipped; a folder counts as
+ * one), and the outcome is LICBAK_S_FALSE. If nothing else is left to save, the first of these
+ * failures is the outcome. The flag does not go with LICBAK_WM_BACKUP_OVERWRITE: what the old
+ * backup still has must not be lost to it.
  *
  * LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
  * later. If nothing in the store has changed since that backup, and the backup is whole, the
@@ -1078,18 +1106,20 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  *
  * @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
  * except with LICBAK_DRY_RUN.
- * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN,
+ * @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, LICBAK_KEEP_GOING,
  * LICBAK_CALL_IN_WAIT, or 0.
  * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
- * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
- * a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+ * nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag,
+ * LICBAK_KEEP_GOING with LICBAK_WM_BACKUP_OVERWRITE, or a NULL callback without
+ * LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
  * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
  * LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
  * LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
+ * LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_HRESULT_ERROR_EMPTY: there is nothing to save, and an old backup stays;
  * LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept,
  * or the backup's name is that of a folder, a FIFO, a socket or a device;
@@ -1148,6 +1178,12 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
  * not count.
  *
+ * With LICBAK_KEEP_GOING, what can't be put back is passed over: a licence that permissions, a read
+ * error, its name or what stands in its place keep from going back, one that a database refuses, and
+ * one that a put of the host's own store fails to keep. Each is told
+ * (LICBAK_STATUS_LICENSE_LEFT_OUT) and counted (licenses_skipped), and the outcome is
+ * LICBAK_S_FALSE. If nothing else came of the restore, the first of these failures is the outcome.
+ *
  * If MachineId says that the backup is of another machine, the user must consent to binding its
  * licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's
  * authorizer, if there is one, allows or refuses the restore (licbak_set_authorizer). Before both
@@ -1160,7 +1196,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
  * own. A directory in StorePath that does not exist is made; its parent must exist.
  * @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
- * LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_CALL_IN_WAIT, or 0.
+ * LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_KEEP_GOING, LICBAK_CALL_IN_WAIT, or 0.
  * @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
  * @param context Is given to the callback; must live until the end has been told.
  * @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
@@ -1169,7 +1205,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or empty; LICBAK_E_NOTIMPL if the
  * host's store has no get or, without LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
  *
- * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+ * Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
+ * LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
  * LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
  * LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's

@@ -20,6 +20,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     pub outcome: Outcome,
     sentence: String,
+    /// The reason why one licence or folder can't be taken, beside which the others can.
+    of_one: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,26 @@ impl Error {
         Error {
             outcome,
             sentence: shown(sentence.into()),
+            of_one: None,
         }
+    }
+
+    /// Marks the failure as that of one licence or folder, which can't be taken for this `reason`,
+    /// and beside which work on the others can go on; unless they will lack the same.
+    pub fn of_one(mut self, reason: impl Display) -> Error {
+        let is_of_all = matches!(
+            self.outcome,
+            Outcome::Canceled
+                | Outcome::DiskFull
+                | Outcome::OutOfMemory
+                | Outcome::TooManyOpenFiles
+                | Outcome::Unexpected
+                | Outcome::WriteFault
+                | Outcome::WriteProtected
+        );
+        // A colon parts the name from the reason.
+        self.of_one = (!is_of_all).then(|| reason.to_string().replace(": ", ", "));
+        self
     }
 
     /// Makes an error of the system's; `doing` completes "Cannot …" with the attempt and its
@@ -154,6 +175,15 @@ impl Error {
                 "This is an internal error of licbak ({told}). The restorer stays usable. Please report the error."
             ),
         )
+    }
+
+    pub fn is_of_one(&self) -> bool {
+        self.of_one.is_some()
+    }
+
+    /// Gives the reason why one licence or folder can't be taken, if the failure is that one's alone.
+    pub fn reason_of_one(&self) -> Option<&str> {
+        self.of_one.as_deref()
     }
 
     pub fn sentence(&self) -> &str {

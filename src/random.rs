@@ -56,6 +56,10 @@ impl BuildHasher for Key {
     }
 }
 
+/// The beginnings of the names under which a backup and a restore hide what is not done yet.
+pub const HIDDEN_BACKUP: &str = ".licenses.tar.zst.";
+pub const HIDDEN_RESTORE: &str = ".licbak-restore.";
+
 /// Makes a name that is unlikely to be taken: `prefix` and sixteen hexadecimal digits.
 pub fn hidden_name(prefix: &str) -> String {
     format!("{prefix}{:016x}", Key::default().0.finish())
@@ -71,6 +75,15 @@ pub fn is_hidden_name(name: &str, prefix: &str) -> bool {
             .bytes()
             .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     })
+}
+
+/// Tells whether this library hides something under `name`.
+pub fn is_own_hidden_name(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else {
+        return false;
+    };
+    let is_lock = |name: &str| name.strip_prefix(HIDDEN_BACKUP) == Some("lock");
+    is_hidden_name(name, HIDDEN_BACKUP) || is_hidden_name(name, HIDDEN_RESTORE) || is_lock(name)
 }
 
 #[cfg(test)]

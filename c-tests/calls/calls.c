@@ -7,9 +7,9 @@ static const struct {
     uint32_t flags; /* that it takes; RESTORE_SALVAGE is not looked at here */
 } operations[] = {
     {"backup", licbak_backup_licenses,
-     LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN},
+     LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN | LICBAK_KEEP_GOING},
     {"restore", licbak_restore_licenses,
-     LICBAK_WM_RESTORE_INDIVIDUALIZE | LICBAK_DRY_RUN | LICBAK_RESTORE_OVERWRITE},
+     LICBAK_WM_RESTORE_INDIVIDUALIZE | LICBAK_DRY_RUN | LICBAK_RESTORE_OVERWRITE | LICBAK_KEEP_GOING},
     {"verify", licbak_verify_backup, 0},
 };
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
@@ -96,6 +96,10 @@ static void arguments_before_properties(void)
             }
         }
     }
+    CHECK_HR(licbak_backup_licenses(r, LICBAK_KEEP_GOING | LICBAK_WM_BACKUP_OVERWRITE, never, NULL),
+             LICBAK_E_INVALIDARG);
+    CHECK_HR(licbak_backup_licenses(r, LICBAK_KEEP_GOING | LICBAK_WM_BACKUP_OVERWRITE | LICBAK_DRY_RUN, never, NULL),
+             LICBAK_E_INVALIDARG);
     CHECK_HR(licbak_list_backup(r, NULL, NULL), LICBAK_E_INVALIDARG);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }

@@ -223,7 +223,7 @@ fn constant(name: &str, value: &str) -> Option<String> {
     let is_hresult = ["S_", "E_", "NS_E_", "HRESULT_"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
-    let is_flag = ["WM_", "BACKUP_", "RESTORE_", "DRY_", "CALL_"]
+    let is_flag = ["WM_", "BACKUP_", "RESTORE_", "DRY_", "CALL_", "KEEP_"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
     let value = match number {
@@ -362,7 +362,7 @@ fn what_is_sent_and_what_is_taken_stands_in_the_headers_tables() {
             .iter()
             .any(|prefix| name.starts_with(prefix))
             && !name.starts_with("WMT_TYPE_");
-        let is_flag = ["WM_", "DRY_", "RESTORE_", "BACKUP_", "CALL_"]
+        let is_flag = ["WM_", "DRY_", "RESTORE_", "BACKUP_", "CALL_", "KEEP_"]
             .iter()
             .any(|prefix| name.starts_with(prefix));
         if is_status || is_flag {

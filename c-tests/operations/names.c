@@ -116,7 +116,8 @@ static void odd_links(void)
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
-/* What begins with a dot is no licence, and no name rule is held against it. */
+/* What begins with a dot is no licence, and no name rule is held against it. It is told, a folder
+ * without what is in it, unless the library has hidden it itself. */
 static void hidden(void)
 {
     recorder rec = {0};
@@ -125,12 +126,21 @@ static void hidden(void)
     write_text("hidden/music/.index", "x");
     write_text("hidden/.folder/key.lic", "x");
     write_text("hidden/.back\\slash", "x");
+    write_text("hidden/.caf\xE9", "x");
+    write_text("hidden/.licenses.tar.zst.0123456789abcdef", "x");
+    make_dir("hidden/.licbak-restore.0123456789abcdef");
     CHECK(chmod("hidden/.config", 0) == 0);
     make_dir("hidden-backups");
     licbak_restorer *r = restorer_for("hidden", "hidden-backups");
     CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
     CHECK_INT(final_figures(&rec).licenses_done, 3);
-    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), 0);
+    static const char *const told_of[] = {".config: ", "music/.index: ", ".folder: ", ".back\\\\slash: ",
+                                          ".caf\\xe9: "};
+    enum { TOLD = sizeof told_of / sizeof told_of[0] };
+    CHECK_INT(count_of(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT), TOLD);
+    for (int i = 0; i < TOLD; i++) {
+        CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, told_of[i]), 1);
+    }
     CHECK_HR(licbak_set_prop_string(r, "StorePath", "hidden-restored"), LICBAK_S_OK);
     CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
     CHECK_TEXT(entries("hidden-restored"), "key-0000.lic music video");

@@ -82,6 +82,7 @@ static void left_out(void)
     CHECK_INT(told(&rec, LICBAK_WMT_RESTRICTED_LICENSE, "denied-key"), 1);
     CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "denied.lic: "), 1);
     CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "old.bin: "), 1);
+    CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, ".hidden: "), 1);
 
     const uint32_t deny = 1;
     CHECK_HR(licbak_set_prop(mixed, "UnstatedRight", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&deny, 4), LICBAK_S_OK);
@@ -113,6 +114,28 @@ static void failures(void)
     CHECK_HR(verify("missing"), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
     CHECK_HR(verify("a file"), LICBAK_NS_E_DRM_BACKUP_CORRUPT);
     CHECK_TEXT(entries("dry"), "");
+}
+
+/* What can't be kept, and what can't be put back, is passed over on request. */
+static void kept_going(void)
+{
+    write_noise("some/large.lic", MIB * 16 + 1, 1);
+    write_text("some/a.lic", "a");
+    write_text("some/below/b.lic", "b");
+    make_dir("some-backups");
+    make_dir("some-restored/a.lic");
+    licbak_restorer *some = restorer_for("some", "some-backups");
+    CHECK_HR(run(licbak_backup_licenses, some, 0, &rec), LICBAK_HRESULT_ERROR_FILE_TOO_LARGE);
+    CHECK_HR(run(licbak_backup_licenses, some, LICBAK_KEEP_GOING, &rec), LICBAK_S_FALSE);
+    CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "large.lic: "), 1);
+    CHECK_INT(final_figures(&rec).licenses_skipped, 1);
+    CHECK_INT(final_figures(&rec).licenses_done, 2);
+    CHECK_HR(licbak_set_prop_string(some, "StorePath", "some-restored"), LICBAK_S_OK);
+    CHECK_HR(run(licbak_restore_licenses, some, 0, &rec), LICBAK_HRESULT_ERROR_INVALID_NAME);
+    CHECK_HR(run(licbak_restore_licenses, some, LICBAK_KEEP_GOING, &rec), LICBAK_S_FALSE);
+    CHECK_INT(told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, "a.lic: "), 1);
+    CHECK_INT(size_of("some-restored/below/b.lic"), 1);
+    CHECK_HR(licbak_destroy(some), LICBAK_S_OK);
 }
 
 /* Some megabytes, in many frames, by one worker and by several: the same bytes. */
@@ -153,6 +176,7 @@ int main(void)
     dry_run();
     left_out();
     failures();
+    kept_going();
     larger();
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     forget(&rec);

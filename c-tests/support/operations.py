@@ -26,6 +26,7 @@ FIGURES = {
     "restricted": "licenses_restricted",
     "kept": "licenses_kept",
     "damaged": "licenses_damaged",
+    "skipped": "licenses_skipped",
     "content_bytes": "content_bytes",
 }
 

@@ -35,6 +35,7 @@ struct recorder {
     void *other;
     bool may_roll_back;   /* a restore into a database, which in the end may have done nothing */
     bool on_any_thread;   /* that waits: one after the other tells */
+    bool keeps_going;     /* it was started with LICBAK_KEEP_GOING */
     bool may_begin_again; /* once: into a new one, which another makes meanwhile */
 
     /* The recorder's own. A test reads them when the operation is over. */
@@ -175,7 +176,8 @@ static inline void check_figures(recorder *rec, const licbak_progress *earlier, 
     CHECK(later->phase >= LICBAK_PHASE_LISTING && later->phase <= LICBAK_PHASE_COMMITTING);
     CHECK(later->phase_total == 0 || later->phase_done <= later->phase_total);
     CHECK_INT(later->reserved, 0);
-    CHECK_INT(later->licenses_skipped, 0);
+    CHECK(later->licenses_skipped == 0 || rec->keeps_going);
+    CHECK(later->licenses_skipped >= earlier->licenses_skipped || rec->may_roll_back);
 }
 
 static inline licbak_hresult LICBAK_CALL record(licbak_status status, licbak_hresult hr, licbak_datatype type,
@@ -275,6 +277,7 @@ static inline void start(operation op, licbak_restorer *r, uint32_t flags, recor
 {
     forget(rec);
     rec->restorer = r;
+    rec->keeps_going = (flags & LICBAK_KEEP_GOING) != 0;
     CHECK_HR(start_by(op, r, flags, record, rec), LICBAK_S_OK);
 }
 
@@ -287,6 +290,7 @@ static inline licbak_hresult end(licbak_restorer *r, recorder *rec)
     const event *last = &rec->events[rec->count - 1];
     CHECK_INT(last->status, LICBAK_WMT_BACKUPRESTORE_END);
     CHECK_HR(last->hr, outcome);
+    CHECK(outcome < 0 || outcome == (last->progress.licenses_skipped > 0 ? LICBAK_S_FALSE : LICBAK_S_OK));
     if (outcome < 0 && outcome != LICBAK_NS_E_DRM_OPERATION_CANCELED && !rec->failed) {
         CHECK_INT(count_of(rec, LICBAK_WMT_ERROR), 1);
         CHECK_INT(last[-1].status, LICBAK_WMT_ERROR);
@@ -306,6 +310,7 @@ static inline licbak_hresult run(operation op, licbak_restorer *r, uint32_t flag
 {
     forget(rec);
     rec->restorer = r;
+    rec->keeps_going = (flags & LICBAK_KEEP_GOING) != 0;
     licbak_hresult hr = start_by(op, r, flags, record, rec);
     if (hr != LICBAK_S_OK) {
         CHECK(hr < 0);

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::callback::StatusCallback;
 use super::handle::attempt;
-use super::memory::check_flags;
+use super::memory::{check_flags, invalid};
 use super::types::*;
 use crate::engine::backup::{Options, plan};
 use crate::engine::operation::OperationKind;
@@ -20,8 +20,15 @@ use crate::error::Result;
 /// A backup never silently lacks a licence. A licence that can't be read makes the backup fail. A
 /// licence that was in the store all the time is in the backup, even if files were renamed
 /// meanwhile. Licences whose issuer denies backup are left out and told
-/// (LICBAK_WMT_RESTRICTED_LICENSE). Backups of licbak that lie in the store are left out and told,
-/// too (LICBAK_STATUS_LICENSE_LEFT_OUT).
+/// (LICBAK_WMT_RESTRICTED_LICENSE). Left out and told, too, are the backups of licbak that lie in the
+/// store, links, special files, and names that begin with a dot (LICBAK_STATUS_LICENSE_LEFT_OUT).
+///
+/// With LICBAK_KEEP_GOING, what can't be read or kept is passed over instead: a licence or a folder
+/// that permissions, a read error, its name, its size or its movement keep from being backed up.
+/// Each is told (LICBAK_STATUS_LICENSE_LEFT_OUT) and counted (licenses_skipped; a folder counts as
+/// one), and the outcome is LICBAK_S_FALSE. If nothing else is left to save, the first of these
+/// failures is the outcome. The flag does not go with LICBAK_WM_BACKUP_OVERWRITE: what the old
+/// backup still has must not be lost to it.
 ///
 /// LICBAK_WM_BACKUP_OVERWRITE replaces the backup that is there at the call, and none that comes
 /// later. If nothing in the store has changed since that backup, and the backup is whole, the
@@ -32,18 +39,20 @@ use crate::error::Result;
 ///
 /// @param restorer The restorer. StorePath or a store of the host's own must be set, and BackupPath
 /// except with LICBAK_DRY_RUN.
-/// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN,
+/// @param flags LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, LICBAK_KEEP_GOING,
 /// LICBAK_CALL_IN_WAIT, or 0.
 /// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
-/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag, or
-/// a NULL callback without LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
+/// nothing has begun and nothing is told: LICBAK_E_HANDLE; LICBAK_E_INVALIDARG for another flag,
+/// LICBAK_KEEP_GOING with LICBAK_WM_BACKUP_OVERWRITE, or a NULL callback without
+/// LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
 /// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
 /// LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
 /// LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
 ///
-/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
+/// LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_EMPTY: there is nothing to save, and an old backup stays;
 /// LICBAK_NS_E_DRM_BACKUP_EXISTS: another process has put a backup there meanwhile, which is kept,
 /// or the backup's name is that of a folder, a FIFO, a socket or a device;
@@ -79,14 +88,25 @@ pub unsafe extern "C" fn licbak_backup_licenses(
 }
 
 fn options(flags: u32) -> Result<Options> {
-    const KNOWN: u32 =
-        LICBAK_WM_BACKUP_OVERWRITE | LICBAK_BACKUP_FULL | LICBAK_DRY_RUN | LICBAK_CALL_IN_WAIT;
-    const NAMES: &str = "LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN and \
-                         LICBAK_CALL_IN_WAIT";
+    const KNOWN: u32 = LICBAK_WM_BACKUP_OVERWRITE
+        | LICBAK_BACKUP_FULL
+        | LICBAK_DRY_RUN
+        | LICBAK_KEEP_GOING
+        | LICBAK_CALL_IN_WAIT;
+    const NAMES: &str = "LICBAK_WM_BACKUP_OVERWRITE, LICBAK_BACKUP_FULL, LICBAK_DRY_RUN, \
+                         LICBAK_KEEP_GOING and LICBAK_CALL_IN_WAIT";
+    const EITHER: u32 = LICBAK_KEEP_GOING | LICBAK_WM_BACKUP_OVERWRITE;
     check_flags(flags, KNOWN, "a backup", NAMES)?;
+    if flags & EITHER == EITHER {
+        return Err(invalid(
+            "LICBAK_KEEP_GOING does not go with LICBAK_WM_BACKUP_OVERWRITE: the old backup may have what would be \
+             passed over. Keep going into another directory, or replace the backup by one that is whole.",
+        ));
+    }
     Ok(Options {
         overwrite: flags & LICBAK_WM_BACKUP_OVERWRITE != 0,
         dry_run: flags & LICBAK_DRY_RUN != 0,
         full: flags & LICBAK_BACKUP_FULL != 0,
+        keep_going: flags & LICBAK_KEEP_GOING != 0,
     })
 }

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use super::hresult::{
     LICBAK_E_HANDLE, LICBAK_E_NOTIMPL, LICBAK_NS_E_DRM_BACKUP_CORRUPT, LICBAK_S_FALSE, LICBAK_S_OK,
-    hresult,
+    hresult, hresult_of,
 };
 use super::memory::{invalid, put_with_nul, with_nul};
 use super::types::*;
@@ -191,7 +191,7 @@ impl Listener for StatusCallback {
                 EventValue::text(sentence),
             ),
             Event::End { outcome, progress } => {
-                let hr = outcome.map_or_else(hresult, |()| LICBAK_S_OK);
+                let hr = hresult_of(outcome.map(|()| progress.done()));
                 self.call(
                     LICBAK_WMT_BACKUPRESTORE_END,
                     hr,

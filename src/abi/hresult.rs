@@ -6,11 +6,13 @@
 use std::ffi::{CStr, c_char};
 
 use super::types::licbak_hresult;
+use crate::engine::operation::progress::Done;
 use crate::error::Outcome;
 
 /// Success.
 pub const LICBAK_S_OK: licbak_hresult = 0x0000_0000_u32 as licbak_hresult;
-/// Success, with less done than asked for: the time ran out, or there was nothing to cancel.
+/// Success, with less done than asked for: the time ran out, there was nothing to cancel, or
+/// licences were passed over, as LICBAK_KEEP_GOING asks.
 pub const LICBAK_S_FALSE: licbak_hresult = 0x0000_0001_u32 as licbak_hresult;
 /// Not implemented; from a status callback it counts as LICBAK_S_OK.
 pub const LICBAK_E_NOTIMPL: licbak_hresult = 0x8000_4001_u32 as licbak_hresult;
@@ -101,7 +103,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_S_FALSE,
         c"LICBAK_S_FALSE",
-        c"There was nothing to do, or it was not done in time.",
+        c"Less was done than asked for.",
     ),
     (
         LICBAK_E_NOTIMPL,
@@ -294,6 +296,15 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
         c"There is nothing to back up.",
     ),
 ];
+
+/// The HRESULT of an operation that has ended.
+pub(super) fn hresult_of(ended: Result<Done, Outcome>) -> licbak_hresult {
+    match ended {
+        Ok(Done::All) => LICBAK_S_OK,
+        Ok(Done::Less) => LICBAK_S_FALSE,
+        Err(outcome) => hresult(outcome),
+    }
+}
 
 /// The HRESULT of an outcome.
 pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {

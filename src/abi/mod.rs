@@ -84,7 +84,7 @@
 //! | WMT_RESTRICTED_LICENSE          | 31      | S_FALSE                 | STRING | key ID; its issuer denies backup     |
 //! | STATUS_LICENSE_KEPT             | 0x10002 | S_FALSE                 | STRING | name; the store's version stays      |
 //! | STATUS_LICENSE_DAMAGED          | 0x10003 | NS_E_DRM_BACKUP_CORRUPT | STRING | name; damaged in the backup          |
-//! | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; not backed up        |
+//! | STATUS_LICENSE_LEFT_OUT         | 0x10004 | S_FALSE                 | STRING | "name: reason"; what is left out     |
 //! | WMT_ERROR                       | 0       | the failure             | STRING | a sentence; once, before the end     |
 //! | WMT_BACKUPRESTORE_END           | 27      | the outcome             | BINARY | licbak_progress; last, and once      |
 //!
@@ -100,6 +100,7 @@
 //! | RESTORE_SALVAGE          | 0x400  |        | yes     | restore what is intact of a damaged backup |
 //! | BACKUP_FULL              | 0x800  | yes    |         | take nothing over from the backup before   |
 //! | CALL_IN_WAIT             | 0x1000 | yes    | yes     | call the host inside licbak_wait           |
+//! | KEEP_GOING               | 0x2000 | yes    | yes     | pass over what can't be read or put back   |
 
 // Names are those of the C language.
 #![allow(non_camel_case_types)]

@@ -37,6 +37,12 @@ use crate::license::name::is_key_id;
 /// are searched from the front: they may then be older versions, and LICBAK_RESTORE_OVERWRITE does
 /// not count.
 ///
+/// With LICBAK_KEEP_GOING, what can't be put back is passed over: a licence that permissions, a read
+/// error, its name or what stands in its place keep from going back, one that a database refuses, and
+/// one that a put of the host's own store fails to keep. Each is told
+/// (LICBAK_STATUS_LICENSE_LEFT_OUT) and counted (licenses_skipped), and the outcome is
+/// LICBAK_S_FALSE. If nothing else came of the restore, the first of these failures is the outcome.
+///
 /// If MachineId says that the backup is of another machine, the user must consent to binding its
 /// licences to this one: the consent is LICBAK_WM_RESTORE_INDIVIDUALIZE. Then the host's
 /// authorizer, if there is one, allows or refuses the restore (licbak_set_authorizer). Before both
@@ -49,7 +55,7 @@ use crate::license::name::is_key_id;
 /// @param restorer The restorer. RestorePath must be set, and StorePath or a store of the host's
 /// own. A directory in StorePath that does not exist is made; its parent must exist.
 /// @param flags LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN,
-/// LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_CALL_IN_WAIT, or 0.
+/// LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_KEEP_GOING, LICBAK_CALL_IN_WAIT, or 0.
 /// @param callback Is told the events of the operation; NULL only with LICBAK_CALL_IN_WAIT.
 /// @param context Is given to the callback; must live until the end has been told.
 /// @return LICBAK_S_OK: the operation has begun, and its end will be told. With any other code
@@ -58,7 +64,8 @@ use crate::license::name::is_key_id;
 /// LICBAK_NS_E_DRM_INVALID_PROPERTY if a property is missing or empty; LICBAK_E_NOTIMPL if the
 /// host's store has no get or, without LICBAK_DRY_RUN, no put; LICBAK_E_OUTOFMEMORY.
 ///
-/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
+/// Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
+/// LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_HRESULT_ERROR_FILE_NOT_FOUND: there is no backup in RestorePath;
 /// LICBAK_HRESULT_ERROR_PATH_NOT_FOUND, _DIRECTORY for RestorePath or StorePath;
 /// LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION: the backup is of another machine, and the user's
@@ -136,9 +143,10 @@ fn options(flags: u32) -> Result<Options> {
         | LICBAK_RESTORE_OVERWRITE
         | LICBAK_RESTORE_SALVAGE
         | LICBAK_DRY_RUN
+        | LICBAK_KEEP_GOING
         | LICBAK_CALL_IN_WAIT;
     const NAMES: &str = "LICBAK_RESTORE_OVERWRITE, LICBAK_RESTORE_SALVAGE, LICBAK_DRY_RUN, \
-                         LICBAK_WM_RESTORE_INDIVIDUALIZE and LICBAK_CALL_IN_WAIT";
+                         LICBAK_WM_RESTORE_INDIVIDUALIZE, LICBAK_KEEP_GOING and LICBAK_CALL_IN_WAIT";
     check_flags(flags, KNOWN, "a restore", NAMES)?;
     Ok(Options {
         overwrite: flags & LICBAK_RESTORE_OVERWRITE != 0,
@@ -146,5 +154,6 @@ fn options(flags: u32) -> Result<Options> {
         dry_run: flags & LICBAK_DRY_RUN != 0,
         salvage: flags & LICBAK_RESTORE_SALVAGE != 0,
         individualize: flags & LICBAK_WM_RESTORE_INDIVIDUALIZE != 0,
+        keep_going: flags & LICBAK_KEEP_GOING != 0,
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::callback::{figures, is_inside_host};
 use super::guard::{guard, keep_panics_quiet};
 use super::handle::{self, on};
-use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult};
+use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK, hresult_of};
 use super::memory::{Buffer, give_beginning, not_null, write_struct};
 use super::types::*;
 use crate::engine::operation::OperationKind;
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn licbak_wait(
         };
         if !outcome.is_null() {
             // SAFETY: not NULL, and so the host's to be written.
-            unsafe { outcome.write_unaligned(ended.map_or_else(hresult, |()| LICBAK_S_OK)) };
+            unsafe { outcome.write_unaligned(hresult_of(ended)) };
         }
         Ok(LICBAK_S_OK)
     })

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use super::callback::call_host;
 use super::guard::guard;
 use super::handle::on;
-use super::hresult::{LICBAK_NS_E_DRM_OPERATION_CANCELED, LICBAK_S_OK, name_of};
+use super::hresult::{
+    LICBAK_E_OUTOFMEMORY, LICBAK_HRESULT_ERROR_DISK_FULL, LICBAK_NS_E_DRM_OPERATION_CANCELED,
+    LICBAK_S_OK, name_of,
+};
 use super::memory::{bytes, not_null, read_struct, text, with_nul};
 use super::types::*;
 use crate::error::{Error, Outcome, Result, caught};
-use crate::license::name::{NAME_MAX, shown};
+use crate::license::name::{shown, shown_bytes};
 use crate::license::{BackupRight, Format, check_size};
-use crate::store::host::{Host, Take};
+use crate::store::host::{Host, Take, Unfit};
 use crate::store::license::License;
 use crate::sys::fork::{HomeMark, home};
 
@@ -105,26 +108,26 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
     let license = unsafe { read_struct(license) }?;
     // SAFETY: as above.
     let name = unsafe { text(license.name) }?;
-    let name = std::str::from_utf8(name).map_err(|_| {
-        // As much of it as a sentence shows, since a host's text may have any length.
-        let beginning = name.get(..NAME_MAX).unwrap_or(name);
-        let shown = shown(&String::from_utf8_lossy(beginning));
-        refused(Outcome::InvalidName, &shown, "its name is not UTF-8")
-    })?;
+    let unfit = |why: &str| {
+        let name = shown_bytes(name);
+        let error = refused(Outcome::InvalidName, &name, why).of_one(why);
+        Unfit { name, error }
+    };
+    let Ok(name) = std::str::from_utf8(name) else {
+        return take(Err(unfit("its name is not UTF-8")));
+    };
     let key_id = match license.key_id.is_null() {
         true => None,
         // SAFETY: as above.
-        false => Some(
-            std::str::from_utf8(unsafe { text(license.key_id) }?).map_err(|_| {
-                refused(
-                    Outcome::InvalidName,
-                    &shown(name),
-                    "its key ID is not UTF-8",
-                )
-            })?,
-        ),
+        false => match std::str::from_utf8(unsafe { text(license.key_id) }?) {
+            Ok(key_id) => Some(key_id),
+            Err(_) => return take(Err(unfit("its key ID is not UTF-8"))),
+        },
     };
-    check_size(&shown(name), license.content_size as u64)?;
+    if let Err(error) = check_size(&shown(name), license.content_size as u64) {
+        let name = shown(name);
+        return take(Err(Unfit { name, error }));
+    }
     let content = match license.content_size {
         0 => &[],
         _ if license.content.is_null() => {
@@ -144,14 +147,14 @@ unsafe fn take_license(license: *const licbak_license, take: Take) -> Result<()>
             "its backup right must be 0, 1 or 2",
         )
     })?;
-    take(License {
+    take(Ok(License {
         name,
         key_id,
         content,
         modified: license.modified,
         right,
         format: Format::Opaque,
-    })
+    }))
 }
 
 fn refused(outcome: Outcome, name: &str, why: &str) -> Error {
@@ -243,7 +246,11 @@ impl Host for HostStore {
         // SAFETY: the host's function, called as it promised it may be; the licence lives until
         // then.
         let hr = call_host(|| unsafe { function(self.functions.context, &raw const license) });
-        check(&what, hr)
+        check(&what, hr).map_err(|error| match hr {
+            // The others would fail as well.
+            LICBAK_E_OUTOFMEMORY | LICBAK_HRESULT_ERROR_DISK_FULL => error,
+            _ => error.of_one(format_args!("put failed with {hr:#010x}{}", name_of(hr))),
+        })
     }
 
     fn can_merge(&self) -> bool {
@@ -317,7 +324,7 @@ mod tests {
             backup_right: 0,
             format: 0,
         };
-        let mut take = |_: License| resume_unwind(Box::new("on purpose"));
+        let mut take = |_: Result<License, Unfit>| resume_unwind(Box::new("on purpose"));
         let collected = collect("enumerate", &mut take, |emit, emit_context| {
             // SAFETY: called inside the function that it is given to, with a licence that is valid.
             unsafe { emit.unwrap()(&raw const license, emit_context) };

@@ -42,6 +42,12 @@ pub const LICBAK_DRY_RUN: u32 = 0x100;
 /// end. A store's emit tells events, too. The status callback may be NULL; then nothing is told,
 /// and an operation that needs no other function of the host (store, authorizer) ends by itself.
 pub const LICBAK_CALL_IN_WAIT: u32 = 0x1000;
+/// For a backup or a restore: what can't be read, kept or put back is passed over, and does not end
+/// the operation. LICBAK_STATUS_LICENSE_LEFT_OUT tells each, licenses_skipped counts them, and the
+/// outcome is LICBAK_S_FALSE. Never passed over are a full disk, a lack of memory, a failed
+/// enumerate of the host's store, and all licences: these are failures, as ever. It does not go with
+/// LICBAK_WM_BACKUP_OVERWRITE.
+pub const LICBAK_KEEP_GOING: u32 = 0x2000;
 
 /// Something failed. hr is the failure. value is a sentence for people (STRING): what failed, on
 /// what, why and what to do. Told once, just before the end, unless the host ended the operation.
@@ -76,9 +82,11 @@ pub const LICBAK_STATUS_PROGRESS: licbak_status = 0x0001_0001;
 pub const LICBAK_STATUS_LICENSE_KEPT: licbak_status = 0x0001_0002;
 /// The bytes of a licence in the backup are damaged. value is the licence's name (STRING).
 pub const LICBAK_STATUS_LICENSE_DAMAGED: licbak_status = 0x0001_0003;
-/// Something in the store is not backed up: a licence whose issuer denies backup, a link, a special
-/// file, or another backup of licbak. value is "name: reason" (STRING), in which characters that
-/// have an effect and can't be seen are escaped, as in error messages.
+/// Something is left out. Of a backup: a licence whose issuer denies backup; of a directory also a
+/// link, a special file, a name that begins with a dot, or another backup of licbak. Of a backup or
+/// a restore: what is passed over, as LICBAK_KEEP_GOING asks. value is "name: reason" (STRING), in
+/// which characters that have an effect and can't be seen are escaped, as in error messages. Bytes
+/// of a name that are no text are shown as \\xe9.
 pub const LICBAK_STATUS_LICENSE_LEFT_OUT: licbak_status = 0x0001_0004;
 
 /// 32 bits, unsigned, in the machine's order.
@@ -164,8 +172,8 @@ pub struct licbak_progress {
     pub phase: u32,
     /// 0.
     pub reserved: u32,
-    /// Licences that could not be read, kept or put back, and were passed over. This version passes
-    /// over none, and says 0.
+    /// Licences and folders that could not be read, kept or put back, and were passed over, as
+    /// LICBAK_KEEP_GOING asks; without it 0.
     pub licenses_skipped: u64,
     /// Licences of the backup that is replaced that are not in the store any more; all ones if
     /// their number is not known.
@@ -291,6 +299,12 @@ pub type licbak_license_callback = Option<
 /// and a failure is then the outcome of the operation. emit may be called only inside the function
 /// that it was given to, on that thread, with its emit_context. emit copies what it gets. A failure
 /// of emit must be returned at once.
+///
+/// With LICBAK_KEEP_GOING, emit returns LICBAK_S_OK also for a licence that is passed over, because
+/// its name or its key ID can't be kept, it is over 16 MiB, or its name came before: go on. A put
+/// that fails has its licence passed over, unless it fails with LICBAK_E_OUTOFMEMORY,
+/// LICBAK_HRESULT_ERROR_DISK_FULL or LICBAK_NS_E_DRM_OPERATION_CANCELED. A failed enumerate, get or
+/// merge ends the operation.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct licbak_store {

@@ -5,6 +5,7 @@
 //! - `backup`: a store into a backup; `restore`: a backup into a store.
 //! - `reading`: a backup opened, checked, verified, listed, asked about itself; `stop`: why work on
 //!   one stops.
+//! - `passed_over`: what is left out for the rest to be done.
 //! - `machine`: how a backup tells which machine it is of; `authorizer`: who allows its restore.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ pub mod authorizer;
 pub mod backup;
 mod machine;
 pub mod operation;
+mod passed_over;
 pub mod properties;
 pub mod reading;
 pub mod restore;

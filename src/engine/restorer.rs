@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::authorizer::Authorizer;
 use super::operation::listener::Listening;
 use super::operation::out_of_memory::Memory;
-use super::operation::progress::Progress;
+use super::operation::progress::{Done, Progress};
 use super::operation::teller::Ending;
 use super::operation::{Operation, OperationKind, Story};
 use super::properties::{Properties, Property, Value};
@@ -168,12 +168,13 @@ impl Restorer {
 
     /// Waits for the running operation, and gives its outcome; gives that of the one before, if
     /// none runs. None means that the time is up.
-    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<(), Outcome>>> {
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<Done, Outcome>>> {
         let operation = {
             let inner = self.inner.lock();
             inner.running.as_ref().or(inner.last.as_ref()).cloned()
         };
-        let outcome = operation.map_or(Ok(Some(Ok(()))), |operation| operation.wait(timeout))?;
+        let outcome =
+            operation.map_or(Ok(Some(Ok(Done::All))), |operation| operation.wait(timeout))?;
         if self.inner.lock().closed {
             Err(closed())
         } else {
@@ -380,7 +381,7 @@ mod tests {
             })
         };
         restorer.start(OperationKind::Verify, deaf(), plan).unwrap();
-        assert_eq!(restorer.wait(None).unwrap(), Some(Ok(())));
+        assert_eq!(restorer.wait(None).unwrap(), Some(Ok(Done::All)));
         restorer.close(false);
     }
 }

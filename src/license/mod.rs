@@ -38,7 +38,8 @@ pub fn check_size(name: &str, size: u64) -> Result<()> {
         "The licence '{name}' has {size} bytes, and a backup takes licences of 16 MiB (16,777,216 \
          bytes) at most. A store is to hold licences only: move it elsewhere."
     );
-    Err(Error::new(Outcome::FileTooLarge, sentence))
+    let reason = format_args!("it has {size} bytes, and 16 MiB are the most");
+    Err(Error::new(Outcome::FileTooLarge, sentence).of_one(reason))
 }
 
 /// Bytes of the largest content that is parsed.

@@ -101,6 +101,17 @@ pub fn shown(name: &str) -> String {
     beginning.escape_debug().to_string()
 }
 
+/// Gives the beginning of a name as people can read it, whatever its bytes: those that are no text
+/// are shown as numbers, so that no two names are shown alike.
+pub fn shown_bytes(name: &[u8]) -> String {
+    let mut shown = String::new();
+    for part in name.get(..SHOWN_MAX).unwrap_or(name).utf8_chunks() {
+        shown.extend(part.valid().escape_debug());
+        shown.extend(part.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    shown
+}
+
 /// Splits a name into its folder, empty for the store itself, and the name in that folder.
 pub fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('/').unwrap_or(("", name))
@@ -312,6 +323,34 @@ mod tests {
         ] {
             assert_eq!(check(name.as_bytes()), Ok(name));
         }
+    }
+
+    #[test]
+    fn no_two_names_are_shown_alike() {
+        let names: [&[u8]; 6] = [
+            b"caf\xe9",
+            b"caf\xe8",
+            b"caf\\xe9",
+            b"caf\xe9\xa0",
+            b"a\nb",
+            b"a\\nb",
+        ];
+        let shown = names.map(shown_bytes);
+        assert_eq!(
+            shown,
+            [
+                "caf\\xe9",
+                "caf\\xe8",
+                "caf\\\\xe9",
+                "caf\\xe9\\xa0",
+                "a\\nb",
+                "a\\\\nb"
+            ]
+        );
+        assert_eq!(
+            shown_bytes("zwölf-nächte.lcpl".as_bytes()),
+            "zwölf-nächte.lcpl"
+        );
     }
 
     #[test]

@@ -40,19 +40,39 @@ impl<'f> ContentBatches<'f> {
     /// Takes a licence, unless it can't be kept.
     pub fn add(&mut self, license: &License) -> Result<()> {
         self.feed.check()?;
-        self.check(license)?;
-        let clash = self.names.insert(license.name)?;
-        clash.map_err(|clash| self.clashes(license.name, clash))?;
-        if self.batch.licenses.len() == BATCH || self.batch.contents.len() > BATCH_BYTES {
-            let next = Contents::in_memory_of(&self.batch);
-            self.feed
-                .emit(Box::new(std::mem::replace(&mut self.batch, next)))?;
+        let clash = match self.check(license) {
+            Ok(()) => self.names.insert(license.name)?,
+            Err(error) => return self.pass_over(&name::shown(license.name), error),
+        };
+        if let Err(clash) = clash {
+            return self.pass_over(license.name, self.clashes(license.name, clash));
         }
+        self.make_room()?;
         self.batch.push(license)
     }
 
+    /// Takes notice of the licence `name`, as it is shown, that can't be taken; fails with its
+    /// `error` where that is to end the listing.
+    pub fn pass_over(&mut self, name: &str, error: Error) -> Result<()> {
+        if !self.feed.keeps_going() || !error.is_of_one() {
+            return Err(error);
+        }
+        self.make_room()?;
+        self.batch.push_failed(name, error)
+    }
+
+    /// Emits the batch, if it is full.
+    fn make_room(&mut self) -> Result<()> {
+        if self.batch.entries.len() < BATCH && self.batch.contents.len() <= BATCH_BYTES {
+            return Ok(());
+        }
+        let next = Contents::in_memory_of(&self.batch);
+        self.feed
+            .emit(Box::new(std::mem::replace(&mut self.batch, next)))
+    }
+
     pub fn finish(self) -> Result<()> {
-        match self.batch.licenses.is_empty() {
+        match self.batch.entries.is_empty() {
             true => Ok(()),
             false => self.feed.emit(Box::new(self.batch)),
         }
@@ -63,17 +83,17 @@ impl<'f> ContentBatches<'f> {
         if let Err(reason) = name::check(name.as_bytes()) {
             let name = name::shown(name);
             let sentence = format!("The {owner}'s licence '{name}' can't be kept: {reason}.");
-            return Err(Error::new(Outcome::InvalidName, sentence));
+            return Err(Error::new(Outcome::InvalidName, sentence).of_one(reason));
         }
         if license
             .key_id
             .is_some_and(|key_id| !name::is_key_id(key_id))
         {
-            let sentence = format!(
-                "The key ID of the {owner}'s licence '{name}' can't be kept: it must have 1 to 1,024 \
-                 bytes and no control characters."
-            );
-            return Err(Error::new(Outcome::InvalidName, sentence));
+            const REASON: &str = "it must have 1 to 1,024 bytes and no control characters";
+            let sentence =
+                format!("The key ID of the {owner}'s licence '{name}' can't be kept: {REASON}.");
+            let error = Error::new(Outcome::InvalidName, sentence);
+            return Err(error.of_one(format_args!("of its key ID, {REASON}")));
         }
         license::check_size(name, license.content.len() as u64)
     }
@@ -87,15 +107,15 @@ impl<'f> ContentBatches<'f> {
             "The {}'s licence '{name}' can't be kept: {clash}.",
             self.owner
         );
-        Error::new(outcome, sentence)
+        Error::new(outcome, sentence).of_one(clash)
     }
 }
 
 #[derive(Default)]
 struct Contents {
-    licenses: Vec<Owned>,
+    entries: Vec<Owned>,
     contents: Vec<u8>,
-    /// The number of licences given.
+    /// The number of entries given.
     given: usize,
     /// Memory of batches that have been read, for contents of the next ones: the system gives new
     /// memory page by page.
@@ -117,7 +137,12 @@ impl Drop for Contents {
     }
 }
 
-struct Owned {
+enum Owned {
+    License(OwnedLicense),
+    Failed { name: String, error: Error },
+}
+
+struct OwnedLicense {
     name: String,
     key_id: Option<String>,
     right: BackupRight,
@@ -129,7 +154,7 @@ impl Contents {
     /// Makes an empty batch, in memory that `earlier` ones have left, if there is any.
     fn in_memory_of(earlier: &Contents) -> Contents {
         Contents {
-            licenses: Vec::new(),
+            entries: Vec::new(),
             contents: earlier.spare.lock().pop().unwrap_or_default(),
             given: 0,
             spare: Arc::clone(&earlier.spare),
@@ -140,28 +165,38 @@ impl Contents {
         let start = self.contents.len();
         self.contents.try_reserve(license.content.len())?;
         self.contents.extend_from_slice(license.content);
-        self.licenses.try_reserve(1)?;
-        self.licenses.push(Owned {
+        self.entries.try_reserve(1)?;
+        self.entries.push(Owned::License(OwnedLicense {
             name: license.name.to_owned(),
             key_id: license.key_id.map(str::to_owned),
             right: license.right,
             modified: license.modified,
             content: start..self.contents.len(),
-        });
+        }));
+        Ok(())
+    }
+
+    fn push_failed(&mut self, name: &str, error: Error) -> Result<()> {
+        self.entries.try_reserve(1)?;
+        let name = name.to_owned();
+        self.entries.push(Owned::Failed { name, error });
         Ok(())
     }
 }
 
 impl Batch for Contents {
     fn len(&self) -> u64 {
-        self.licenses.len() as u64
+        let licenses = self.entries.iter();
+        licenses
+            .filter(|entry| matches!(entry, Owned::License(_)))
+            .count() as u64
     }
 
     fn next(&mut self) -> Result<Option<Entry<'_>>> {
-        let license = self.licenses.get(self.given);
+        let entry = self.entries.get(self.given);
         self.given += 1;
-        Ok(license.map(|license| {
-            Entry::License(License {
+        Ok(entry.map(|entry| match entry {
+            Owned::License(license) => Entry::License(License {
                 name: &license.name,
                 key_id: license.key_id.as_deref(),
                 content: self
@@ -171,7 +206,11 @@ impl Batch for Contents {
                 modified: license.modified,
                 right: license.right,
                 format: Format::Opaque,
-            })
+            }),
+            Owned::Failed { name, error } => Entry::Failed {
+                name,
+                error: error.clone(),
+            },
         }))
     }
 }

@@ -6,10 +6,23 @@ use std::sync::Arc;
 use super::content_batch::{AHEAD, ContentBatches};
 use super::license::License;
 use super::snapshot::{Feed, Snapshot};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Takes a licence from a host's function; after an error the function is to return at once.
-pub type Take<'a> = &'a mut dyn FnMut(License) -> Result<()>;
+pub type Take<'a> = &'a mut dyn FnMut(Result<License, Unfit>) -> Result<()>;
+
+/// A licence that a host gives, and nobody can take.
+pub struct Unfit {
+    /// The name as it is shown.
+    pub name: String,
+    pub error: Error,
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Error {
+        unfit.error
+    }
+}
 
 /// The functions of a host. They are called on one thread at a time; a failure of the host is an
 /// error with its own code.
@@ -46,7 +59,10 @@ impl Snapshot for HostSnapshot {
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let mut batches = ContentBatches::new("host", feed);
-        self.0.enumerate(&mut |license| batches.add(&license))?;
+        self.0.enumerate(&mut |license| match license {
+            Ok(license) => batches.add(&license),
+            Err(Unfit { name, error }) => batches.pass_over(&name, error),
+        })?;
         batches.finish()
     }
 }

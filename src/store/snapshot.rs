@@ -1,13 +1,13 @@
 //! A store as a backup reads it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::directory::FileEntry;
 use super::license::License;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::files::{File, Identity, Kind};
 use crate::sys::origin::Origin;
+use crate::sys::patience::Patience;
 
 /// Takes the entries of a store, batch by batch.
 pub trait Feed {
@@ -16,6 +16,9 @@ pub trait Feed {
 
     /// Tells whether most of the listed licences need not be read.
     fn takes_over(&self) -> bool;
+
+    /// Tells whether what can't be taken is to be fed on as such, in place of a failure.
+    fn keeps_going(&self) -> bool;
 
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()>;
 
@@ -42,11 +45,19 @@ pub trait Snapshot: Send + Sync {
     /// else always in the same order, since equal stores make equal backups.
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()>;
 
-    /// Looks again for entries that the listings so far may have missed, until all are seen as they
-    /// were at one moment; `go_on` may end it.
-    fn look_again(&self, _: IsKnown, _: Instant, _: &dyn Fn() -> Result<()>) -> Result<Again> {
-        Ok(Again::Seen(Vec::new()))
+    /// Looks again for entries that the listings so far may have missed, with patience, until all
+    /// are seen as they were at one moment; `go_on` may end it.
+    fn look_again(
+        &self,
+        _: IsKnown,
+        _: &mut Patience,
+        _: &dyn Fn() -> Result<()>,
+    ) -> Result<Again> {
+        Ok(Again::Seen(Seen::default()))
     }
+
+    /// Lets these folders change from here on: they are looked at no more.
+    fn give_up(&self, _: Vec<String>) {}
 
     /// Gives the entries with these names to `feed`, as far as they are still there.
     fn list_these(self: Arc<Self>, _: &[(String, Kind)], _: &mut dyn Feed) -> Result<()> {
@@ -56,10 +67,18 @@ pub trait Snapshot: Send + Sync {
 
 /// The result of a second look at a store.
 pub enum Again {
-    /// All unknown entries at one moment; nothing, where all were known.
-    Seen(Vec<Sighting>),
-    /// A folder that never stayed unchanged for a moment.
-    Restless(String),
+    Seen(Seen),
+    /// The folders that were never all unchanged for a moment, and what was seen all the same.
+    Restless(Vec<String>, Seen),
+}
+
+/// A store at one moment.
+#[derive(Default)]
+pub struct Seen {
+    /// All unknown entries; nothing, where all were known.
+    pub unknown: Vec<Sighting>,
+    /// The names that could not be looked at, and why. The folders among them are given up.
+    pub failed: Vec<(String, Error)>,
 }
 
 /// An entry of a store, as it was at one moment.
@@ -86,6 +105,11 @@ pub enum Entry<'b> {
     /// A licence that came with its content.
     License(License<'b>),
     File(FileEntry<'b>),
+    /// A licence or folder that can't be taken.
+    Failed {
+        name: &'b str,
+        error: Error,
+    },
     /// An entry that is no licence which could be backed up.
     LeftOut {
         name: &'b str,

@@ -6,12 +6,9 @@
 
 use std::ffi::OsStr;
 
-use crate::random::{hidden_name, is_hidden_name};
+use crate::random::{HIDDEN_RESTORE, hidden_name, is_hidden_name};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Lock, is_unavailable};
-
-/// The beginning of the folder's name, before sixteen hexadecimal digits.
-const PREFIX: &str = ".licbak-restore.";
 
 /// A hidden folder of ours. When it is dropped, it is removed with all that is left in it.
 pub struct Staging {
@@ -30,7 +27,7 @@ impl Staging {
     pub fn make(place: Dir) -> Result<Staging, Errno> {
         let device = place.facts()?.identity.device;
         loop {
-            let name = hidden_name(PREFIX);
+            let name = hidden_name(HIDDEN_RESTORE);
             match place.make_folder(&name) {
                 Err(Errno::EXIST) => continue,
                 made => made?,
@@ -122,7 +119,7 @@ fn hidden(place: &Dir) -> Vec<String> {
         let name = name
             .to_str()
             .ok()
-            .filter(|name| is_hidden_name(name, PREFIX));
+            .filter(|name| is_hidden_name(name, HIDDEN_RESTORE));
         found.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         found.extend(name.map(str::to_owned));
         Ok(())

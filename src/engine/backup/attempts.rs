@@ -1,17 +1,16 @@
 //! The attempts at a file that may be written to while it is read.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, Outcome, Result};
 use crate::license::SIZE_MAX;
 use crate::store::PATIENCE;
 use crate::store::directory::{Attempt, Seen};
+use crate::sys::patience::Patience;
 
 /// The findings of the attempts at one file so far.
-#[derive(Default)]
 pub struct Attempts {
-    /// The time after which no attempt is made; set by the first pause.
-    until: Option<Instant>,
+    patience: Patience,
     /// The room to make at least, whatever the file's size says.
     room: u64,
     /// Bytes that the file held in the last attempt, where its size said more.
@@ -26,6 +25,16 @@ pub enum Verdict {
     HoldsMore,
     /// The file has changed meanwhile, or may have.
     Moves,
+}
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts {
+            patience: Patience::new(PATIENCE),
+            room: 0,
+            short: None,
+        }
+    }
 }
 
 impl Attempts {
@@ -53,19 +62,22 @@ impl Attempts {
         Verdict::Moves
     }
 
-    /// Waits before the next attempt at the licence `name`; fails where there have been enough.
-    pub fn pause(&mut self, name: &str, pause: Duration) -> Result<()> {
-        let now = Instant::now();
-        if now >= *self.until.get_or_insert(now + PATIENCE) {
-            return Err(Error::new(
-                Outcome::SharingViolation,
-                format!(
-                    "The licence '{name}' is being written to again and again. Try again when its writer is done."
-                ),
-            ));
+    /// Pauses before the next attempt at the licence `name`, `at_least` as long as that; fails where
+    /// there have been enough. `go_on` may end it.
+    pub fn pause(
+        &mut self,
+        name: &str,
+        at_least: Duration,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        if self.patience.pause(at_least, go_on)? {
+            return Ok(());
         }
-        std::thread::sleep(pause);
-        Ok(())
+        let sentence = format!(
+            "The licence '{name}' is being written to again and again. Try again when its writer is done."
+        );
+        let error = Error::new(Outcome::SharingViolation, sentence);
+        Err(error.of_one("it is being written to again and again"))
     }
 }
 

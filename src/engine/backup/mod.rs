@@ -11,7 +11,7 @@ mod saving;
 mod store_reader;
 mod surviving_frames;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use self::packer::Rules;
@@ -164,10 +164,7 @@ fn back_up(
     }
     if matches!(repeated, Repeated::No | Repeated::InVain) {
         // Licences that were not read, or not kept, are now read with the rest.
-        saving.start_again();
-        reader
-            .read(Extent::All, None, &mut saving)
-            .map_err(|stop| request.stopped(stop))?;
+        read_all(&mut reader, &mut saving)?;
     }
     let taken = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
     saving.finish(&reader, before.as_deref(), &target.replaces, taken)?;
@@ -207,10 +204,19 @@ fn rehearse(
         writer: &mut writer,
         stays: true,
     };
-    let read = reader.read(Extent::All, None, &mut saving);
-    read.map_err(|stop| request.stopped(stop))?;
+    read_all(&mut reader, &mut saving)?;
     let before = request.before(replaces)?;
     saving.finish(&reader, before.as_deref(), replaces, None)
+}
+
+/// Reads the whole store into the backup.
+fn read_all<F: Write, S: Scratch>(
+    reader: &mut StoreReader,
+    saving: &mut Saving<Writer<'_, F, S>>,
+) -> Result<()> {
+    saving.start_again();
+    let read = reader.read(Extent::All, None, saving);
+    read.map_err(|stop| saving.request.stopped(stop))
 }
 
 /// Tells whether the store is as it was when the old backup was made.

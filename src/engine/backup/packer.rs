@@ -1,6 +1,7 @@
 //! Packs licences into frames, on the workers' threads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attempts::{Attempts, Verdict};
 use super::previous_backup::PreviousBackup;
@@ -16,10 +17,11 @@ use crate::engine::operation::pool::{Outlet, Work};
 use crate::engine::reading::backup_file::Stored;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Statement};
+use crate::random::HashSet;
 use crate::store::directory::{FileEntry, OpenFile, Opened, Seen, Sight, TICK};
 use crate::store::license::License;
 use crate::store::{Batch, Entry};
-use crate::sys::files::{Facts, Identity};
+use crate::sys::files::{Dir, Facts, Identity};
 
 /// The rules for reading licences. A rule that decides which licences are in a backup is noted with
 /// the states, too (`Noted`), or a repeated backup takes over what the rule leaves out.
@@ -40,6 +42,10 @@ pub struct Packer {
     pub prover: Option<Prover>,
     /// The store has moved, and licences read now may have been read before.
     pub again: bool,
+    /// What can't be taken is sent on as such, and does not end the work.
+    pub keeps_going: bool,
+    /// The names that have been passed over, and are not to be taken any more.
+    pub passed_over: Arc<HashSet<String>>,
     pub keys: Keys,
     /// Memory of frames that have been written; nobody waits for it.
     pub buffers: crossbeam_channel::Receiver<Vec<u8>>,
@@ -53,6 +59,8 @@ pub struct Portion {
     /// The number of licences that need not be read.
     pub taken_over: u64,
     pub readings: Vec<Reading>,
+    /// The licences and folders that could not be taken, and why.
+    pub failed: Vec<(String, Error)>,
     pub again: Vec<(String, writer::LastLook)>,
 }
 
@@ -138,12 +146,28 @@ impl Packing<'_> {
     fn take(&mut self, entry: Entry) -> Result<()> {
         match entry {
             Entry::License(license) => self.take_license(&license),
-            Entry::File(file) => self.take_file(&file),
+            Entry::File(file) if self.reader.passed_over.contains(file.name) => Ok(()),
+            Entry::File(file) => {
+                let taken = self.take_file(&file);
+                taken.or_else(|error| self.fail(file.name, error))
+            }
+            Entry::Failed { name, error } => self.fail(name, error),
             Entry::LeftOut { name, reason } => {
                 self.left_out(name, reason);
                 Ok(())
             }
         }
+    }
+
+    /// Takes notice of a licence or folder that can't be taken; fails with its `error` where that is
+    /// to end the work.
+    fn fail(&mut self, name: &str, error: Error) -> Result<()> {
+        if !self.reader.keeps_going || !error.is_of_one() {
+            return Err(error);
+        }
+        self.portion.failed.try_reserve(1)?;
+        self.portion.failed.push((name.to_owned(), error));
+        Ok(())
     }
 
     fn take_license(&mut self, license: &License) -> Result<()> {
@@ -168,45 +192,69 @@ impl Packing<'_> {
         if self.takes_over(entry)? {
             return Ok(());
         }
-        let name = entry.name;
-        let file = match entry.open(|| self.reader.operation.check())? {
-            Opened::File(file) => file,
-            Opened::Gone => return Ok(()),
-            Opened::Other(reason) => {
-                self.left_out(name, reason);
+        let go_on = || self.reader.operation.check();
+        let (mut attempts, mut opened) = (Attempts::default(), None);
+        loop {
+            let is_first = opened.is_none();
+            let file = match opened.take() {
+                Some(file) => file,
+                None => match entry.open(go_on)? {
+                    Opened::File(file) => file,
+                    Opened::Gone => return Ok(()),
+                    Opened::Other(reason) => {
+                        self.left_out(entry.name, reason);
+                        return Ok(());
+                    }
+                },
+            };
+            if is_first && self.take_settled(entry.name, &file)? {
                 return Ok(());
             }
-        };
-        if self.take_settled(name, &file)? {
-            return Ok(());
+            let Some(at_least) = self.take_seen(entry.name, &file, &mut attempts)? else {
+                return Ok(());
+            };
+            // Nobody is kept from writing to it during the pause.
+            opened = Some(file).filter(|_| !Dir::FILES_BAR_WRITERS);
+            attempts.pause(entry.name, at_least, go_on)?;
         }
-        let mut attempts = Attempts::default();
+    }
+
+    /// Looks at a file, and takes it if it is as it was at one moment; else gives the time to wait
+    /// at least before the next attempt.
+    fn take_seen(
+        &mut self,
+        name: &str,
+        file: &OpenFile,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Duration>> {
         loop {
             self.reader.operation.check()?;
             let seen = match file.look()? {
                 Sight::License(seen) => seen,
-                Sight::Backup(identity) => return self.note(name, identity),
-                Sight::Gone => return Ok(()),
+                Sight::Backup(identity) => return self.note(name, identity).map(|()| None),
+                Sight::Gone => return Ok(None),
                 Sight::Other(reason) => {
                     self.left_out(name, reason);
-                    return Ok(());
+                    return Ok(None);
                 }
             };
             let room = attempts.room(&seen);
-            if room > license::SIZE_MAX && self.is_backup(&file)? {
-                return self.leave_out_backup(name, &seen);
+            if room > license::SIZE_MAX && self.is_backup(file)? {
+                return self.leave_out_backup(name, &seen).map(|()| None);
             }
             license::check_size(name, room)?;
             if seen.fresh.is_none() {
                 let place = self.begin(name, room, seen.facts.modified)?;
                 let attempt = file.read_into(place, &seen)?;
                 match attempts.judge(&seen, &attempt) {
-                    Verdict::Whole => return self.end_file(name, attempt.read, &seen),
+                    Verdict::Whole => {
+                        return self.end_file(name, attempt.read, &seen).map(|()| None);
+                    }
                     Verdict::HoldsMore => continue,
                     Verdict::Moves => {}
                 }
             }
-            attempts.pause(name, seen.fresh.unwrap_or(TICK))?;
+            return Ok(Some(seen.fresh.unwrap_or(TICK)));
         }
     }
 

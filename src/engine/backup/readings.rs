@@ -160,15 +160,14 @@ impl<'s> Readings<'s> {
         Ok(())
     }
 
-    /// Tells whether each of these files was the last to be read under some name.
-    pub fn have_all(&mut self, files: impl Iterator<Item = Identity>) -> Result<bool, Fault> {
+    /// Tells of each of these files whether it was the last to be read under some name.
+    pub fn have(&mut self, files: impl Iterator<Item = Identity>) -> Result<Vec<bool>, Fault> {
         let keys = self.keys.clone();
         let table = self.table()?;
         let mut read = HashSet::default();
         read.try_reserve(table.len())?;
         read.extend(table.values().copied());
-        let mut files = files.map(|file| keys.file(file));
-        Ok(files.all(|file| read.contains(&file)))
+        Ok(files.map(|file| read.contains(&keys.file(file))).collect())
     }
 
     fn table(&mut self) -> Result<&mut HashMap<u64, u64>, Fault> {
@@ -236,17 +235,13 @@ mod tests {
                 assert_eq!(is_known, inode != 7 && inode != 8, "{inode}");
             }
             assert!(readings.knows("7", file(count)).unwrap());
-            assert!(readings.have_all([9, count].map(file).into_iter()).unwrap());
-            // A file that has no name any more, and one that was never read.
-            assert!(!readings.have_all([9, 7].map(file).into_iter()).unwrap());
-            assert!(
-                !readings
-                    .have_all([count + 1].map(file).into_iter())
-                    .unwrap()
-            );
+            // Among them a file that has no name any more, and one that was never read.
+            let some = || [9, 7, count, count + 1].map(file).into_iter();
+            let have = readings.have(some()).unwrap();
+            assert_eq!(have, [true, false, true, false]);
             let back = readings.keys.reading("other", file(7));
             readings.note(&[back]).unwrap();
-            assert!(readings.have_all([9, 7].map(file).into_iter()).unwrap());
+            assert_eq!(readings.have(some()).unwrap(), [true, true, true, false]);
             assert_eq!(path.join("spool").exists(), spool);
             readings.forget_all().unwrap();
             readings.note(&[moved]).unwrap();

@@ -36,6 +36,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Nothing is taken over from the existing backup.
     pub full: bool,
+    /// What can't be read or kept is passed over.
+    pub keep_going: bool,
 }
 
 /// All that the story of a backup needs.
@@ -71,8 +73,9 @@ impl Request {
             store = operation.listed_by_host(store);
         }
         let shown = self.store.to_string();
+        let keep_going = self.options.keep_going;
         Ok(StoreReader::new(
-            operation, pool, store, shown, self.rules, scratch,
+            operation, pool, store, shown, self.rules, keep_going, scratch,
         ))
     }
 

@@ -1,6 +1,7 @@
 //! A backup while it is written: frames as they come, the host's figures, and the last look at it.
 
 use std::io::Write;
+use std::sync::atomic::Ordering;
 
 use super::gone;
 use super::previous_backup::PreviousBackup;
@@ -85,7 +86,7 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         if reader.has_moved {
             self.check_names(reader)?;
         }
-        self.check_not_empty(replaces.has_one())?;
+        self.check_not_empty(reader, replaces.has_one())?;
         if replaces.has_one() {
             let gone = self.gone(before, old)?;
             self.operation.counters.licenses_gone.set(gone);
@@ -119,14 +120,16 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
 
     /// Refuses an empty backup: a store with nothing to save is no reason to give the old backup
     /// up. Where all licences are restricted the old backup is replaced: it must not keep what its
-    /// issuer has come to deny.
-    fn check_not_empty(&self, replaces_one: bool) -> Result<()> {
+    /// issuer has come to deny. Where all that may be saved was passed over, that is a failure.
+    fn check_not_empty(&self, reader: &StoreReader, replaces_one: bool) -> Result<()> {
         let counts = self.writer.counts();
+        reader.passed_over.check(counts.licenses > 0)?;
         // Listed names that proved to be no licences, or have vanished, do not count.
         let counters = &self.operation.counters;
+        let skipped = counters.licenses_skipped.load(Ordering::Relaxed);
         counters
             .licenses_total
-            .set(u64::from(counts.licenses) + u64::from(counts.restricted));
+            .set(u64::from(counts.licenses) + u64::from(counts.restricted) + skipped);
         match counts.licenses > 0 || (counts.restricted > 0 && replaces_one) {
             true => Ok(()),
             false => Err(self.request.nothing_to_save(counts.restricted.into())),

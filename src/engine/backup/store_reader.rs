@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::packer::{Packer, Portion, Rules};
 use super::previous_backup::PreviousBackup;
@@ -15,13 +15,18 @@ use crate::engine::operation::Operation;
 use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Pool, ordered};
 use crate::engine::operation::progress::{Counters, Counting, Phase};
+use crate::engine::passed_over::PassedOver;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result, caught};
 use crate::random::{HashMap, HashSet};
-use crate::store::{self, Again, Batch, Feed, PATIENCE, Snapshot};
+use crate::store::{Again, Batch, Feed, PATIENCE, Sighting, Snapshot};
 use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sys::files::{File, Kind};
 use crate::sys::origin::Origin;
+use crate::sys::patience::Patience;
+
+/// The patience with each look at a store of which restless folders have been given up.
+const WHERE_OTHERS_ARE_GIVEN_UP: Duration = Duration::from_millis(100);
 
 /// Takes frames as they come, in the order of the store.
 pub trait Sink {
@@ -44,6 +49,11 @@ pub struct StoreReader<'g> {
     rules: Rules,
     /// Names that the host was told are left out; it is told of each once.
     told: HashSet<String>,
+    pub passed_over: PassedOver,
+    /// Whether what can't be taken is to be passed over.
+    keeps_going: bool,
+    /// The names of files and folders that were passed over. They stay so, whatever becomes of them.
+    lost: Arc<HashSet<String>>,
     readings: Readings<'g>,
     /// Makes the proofs of files' states, where they are noted.
     pub prover: Option<Prover>,
@@ -62,6 +72,7 @@ impl<'g> StoreReader<'g> {
         store: Arc<dyn Snapshot>,
         shown: String,
         rules: Rules,
+        keeps_going: bool,
         spool: Option<MakeScratch<'g>>,
     ) -> StoreReader<'g> {
         StoreReader {
@@ -71,6 +82,9 @@ impl<'g> StoreReader<'g> {
             shown,
             rules,
             told: HashSet::default(),
+            passed_over: PassedOver::new(keeps_going),
+            keeps_going,
+            lost: Arc::default(),
             readings: Readings::new(spool),
             prover: None,
             has_moved: false,
@@ -109,41 +123,72 @@ impl<'g> StoreReader<'g> {
             }
         }
         self.pass(look, false, old, sink)?;
-        let until = Instant::now() + PATIENCE;
+        let (operation, mut patience) = (self.operation, Patience::new(PATIENCE));
+        let mut limit = PATIENCE;
         loop {
-            let (operation, readings) = (self.operation, &mut self.readings);
-            let mut fault = None;
-            let mut known = |name: &str, file| {
-                operation.check()?;
-                readings.knows(name, file).map_err(|found| {
-                    fault = Some(found);
-                    Error::canceled()
-                })
-            };
-            let again = self
-                .store
-                .look_again(&mut known, until, &|| operation.check());
-            if let Some(fault) = fault {
-                return Err(Stop::Fault(fault));
-            }
-            let seen = match again? {
-                Again::Seen(seen) if seen.is_empty() => return Ok(()),
-                Again::Seen(seen) => seen,
-                Again::Restless(folder) => {
-                    let how = format!("the folder '{folder}' changes again and again");
-                    return Err(self.moves(&how).into());
+            let (seen, is_at_rest) = match self.look_again(&mut Patience::new(limit))? {
+                Again::Seen(seen) => (seen, true),
+                Again::Restless(folders, seen) => {
+                    for folder in &folders {
+                        self.pass_over_folder(folder)?;
+                    }
+                    self.store.give_up(folders);
+                    limit = WHERE_OTHERS_ARE_GIVEN_UP;
+                    (seen, false)
                 }
             };
-            self.has_moved = true;
-            let mut names = Vec::new();
-            names.try_reserve_exact(seen.len()).map_err(Error::from)?;
-            names.extend(seen.iter().map(|seen| (seen.name.clone(), seen.kind)));
-            self.pass(Extent::These(names), true, old, sink)?;
+            for (name, error) in seen.failed {
+                self.pass_over(&name, error)?;
+            }
+            if !seen.unknown.is_empty() {
+                self.has_moved = true;
+                let (mut names, unknown) = (Vec::new(), seen.unknown.iter());
+                names
+                    .try_reserve_exact(unknown.len())
+                    .map_err(Error::from)?;
+                names.extend(unknown.map(|seen| (seen.name.clone(), seen.kind)));
+                self.pass(Extent::These(names), true, old, sink)?;
+            }
             // A file that kept moving while it was read has to be found once more. A file that has
             // taken its place is new, or is found where it was before.
-            if self.has_read(&seen)? {
+            let left = self.unread(seen.unknown)?;
+            if left.is_empty() && is_at_rest {
                 return Ok(());
             }
+            if is_at_rest {
+                patience.renew(left.len());
+            }
+            if !patience.pause(Duration::ZERO, || operation.check())? {
+                for name in &left {
+                    let how = format!("the licence '{name}' is moved again and again");
+                    let error = self.moves(&how).of_one("it is moved again and again");
+                    self.pass_over(name, error)?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks for files that have not been read under the names that they have now.
+    fn look_again(&mut self, patience: &mut Patience) -> Result<Again, Stop> {
+        let (operation, readings, lost) = (self.operation, &mut self.readings, &self.lost);
+        let mut fault = None;
+        let mut known = |name: &str, file| {
+            operation.check()?;
+            if lost.contains(name) {
+                return Ok(true);
+            }
+            readings.knows(name, file).map_err(|found| {
+                fault = Some(found);
+                Error::canceled()
+            })
+        };
+        let again = self
+            .store
+            .look_again(&mut known, patience, &|| operation.check());
+        match fault {
+            Some(fault) => Err(Stop::Fault(fault)),
+            None => Ok(again?),
         }
     }
 
@@ -156,10 +201,39 @@ impl<'g> StoreReader<'g> {
         Error::new(Outcome::SharingViolation, sentence)
     }
 
-    /// Tells whether each of these files has been read, under whatever name.
-    fn has_read(&mut self, seen: &[store::Sighting]) -> Result<bool, Fault> {
-        let files = seen.iter().filter(|seen| seen.kind == Kind::File);
-        self.readings.have_all(files.map(|seen| seen.identity))
+    fn pass_over_folder(&mut self, folder: &str) -> Result<()> {
+        let shown = if folder.is_empty() { "." } else { folder };
+        let how = format!("the folder '{shown}' changes again and again");
+        let error = self.moves(&how).of_one("it changes again and again");
+        self.pass_over(shown, error)
+    }
+
+    /// Passes over the file or folder `name`, once; fails with its `error` where that is to end the
+    /// backup.
+    fn pass_over(&mut self, name: &str, error: Error) -> Result<()> {
+        if self.lost.contains(name) {
+            return Ok(());
+        }
+        self.passed_over.take(self.operation, name, error)?;
+        let lost = Arc::make_mut(&mut self.lost);
+        lost.try_reserve(1)?;
+        lost.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Finds the names of those of these files that have not been read, under whatever name.
+    fn unread(&mut self, seen: Vec<Sighting>) -> Result<Vec<String>, Fault> {
+        let is_open = |seen: &Sighting| seen.kind == Kind::File && !self.lost.contains(&seen.name);
+        let files: Vec<Sighting> = seen.into_iter().filter(is_open).collect();
+        // Of a store that has not moved nothing need be in memory.
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_read = self.readings.have(files.iter().map(|seen| seen.identity))?;
+        let both = files.into_iter().zip(is_read);
+        Ok(both
+            .filter_map(|(seen, is_read)| (!is_read).then_some(seen.name))
+            .collect())
     }
 
     /// Reads what `look` says, once; `again` says that the store has moved.
@@ -177,6 +251,8 @@ impl<'g> StoreReader<'g> {
             old: old.map(Arc::clone),
             prover: self.prover.clone(),
             again,
+            keeps_going: self.keeps_going,
+            passed_over: Arc::clone(&self.lost),
             keys: self.readings.keys.clone(),
             buffers,
         });
@@ -185,7 +261,7 @@ impl<'g> StoreReader<'g> {
             false => self.readings.scratch()?,
         };
         let batches = self.start_listing(look, old.is_some(), scratch)?;
-        let mut fault = None;
+        let (mut fault, mut lost) = (None, HashSet::default());
         let done = ordered(
             self.pool,
             self.rules.workers,
@@ -194,6 +270,16 @@ impl<'g> StoreReader<'g> {
             |portion: Portion| {
                 self.operation.check()?;
                 tell(self.operation, &mut self.told, portion.notices)?;
+                for (name, error) in portion.failed {
+                    // Of what else is listed once and for all, rows may look alike.
+                    let is_file = self.store.is_of_files();
+                    if is_file && (self.lost.contains(&name) || lost.contains(&name)) {
+                        continue;
+                    }
+                    self.passed_over.take(self.operation, &name, error)?;
+                    lost.try_reserve(1)?;
+                    lost.insert(name);
+                }
                 let counters = &self.operation.counters;
                 counters.phase_done.add(portion.taken_over);
                 self.read_again.try_reserve(portion.again.len())?;
@@ -221,6 +307,11 @@ impl<'g> StoreReader<'g> {
             return Err(Stop::Fault(fault));
         }
         done?;
+        if !lost.is_empty() {
+            let all = Arc::make_mut(&mut self.lost);
+            all.try_reserve(lost.len()).map_err(Error::from)?;
+            all.extend(lost);
+        }
         // Listed names that have vanished, or were no licences, leave nothing to do.
         let counters = &self.operation.counters;
         counters
@@ -241,11 +332,13 @@ impl<'g> StoreReader<'g> {
             count(&self.operation.counters, names.len() as u64);
         }
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
+        let keeps_going = self.keeps_going;
         self.pool.run(move || {
             let mut feed = ListFeed {
                 operation: &operation,
                 sender: &sender,
                 takes_over,
+                keeps_going,
                 listed: 0,
                 scratch,
             };
@@ -297,6 +390,7 @@ struct ListFeed<'l> {
     operation: &'l Operation,
     sender: &'l Sender<Result<Box<dyn Batch>>>,
     takes_over: bool,
+    keeps_going: bool,
     listed: u64,
     scratch: Option<File>,
 }
@@ -308,6 +402,10 @@ impl Feed for ListFeed<'_> {
 
     fn takes_over(&self) -> bool {
         self.takes_over
+    }
+
+    fn keeps_going(&self) -> bool {
+        self.keeps_going
     }
 
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {

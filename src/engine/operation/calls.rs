@@ -97,13 +97,15 @@ impl Snapshot for ListedInWait {
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
         let store = Arc::clone(&self.store);
-        let (takes_over, mut scratch) = (feed.takes_over(), feed.scratch());
+        let (takes_over, keeps_going) = (feed.takes_over(), feed.keeps_going());
+        let mut scratch = feed.scratch();
         self.operation.call_in_wait(
             |batch| feed.emit(batch),
             move |inside| {
                 store.list(&mut FeedInside {
                     inside,
                     takes_over,
+                    keeps_going,
                     scratch: scratch.take(),
                 })
             },
@@ -115,6 +117,7 @@ impl Snapshot for ListedInWait {
 struct FeedInside<'f, 't> {
     inside: &'f Inside<'t, Box<dyn Batch>, ()>,
     takes_over: bool,
+    keeps_going: bool,
     scratch: Option<File>,
 }
 
@@ -126,6 +129,10 @@ impl Feed for FeedInside<'_, '_> {
 
     fn takes_over(&self) -> bool {
         self.takes_over
+    }
+
+    fn keeps_going(&self) -> bool {
+        self.keeps_going
     }
 
     fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {
@@ -267,6 +274,10 @@ mod tests {
         }
 
         fn takes_over(&self) -> bool {
+            false
+        }
+
+        fn keeps_going(&self) -> bool {
             false
         }
 

@@ -18,7 +18,7 @@ use self::events::{Events, TICK};
 use self::listener::{Caller, Event, Listener, Notice, Silent};
 use self::out_of_memory::Memory;
 use self::pool::Pool;
-use self::progress::{Counters, Progress};
+use self::progress::{Counters, Done, Progress};
 use self::queue::{Due, Patience};
 use self::state::State;
 use self::teller::{Answer, Ending, Teller};
@@ -318,7 +318,7 @@ impl Operation {
     /// Waits until the operation is over, for `timeout` at most, without a limit if there is none.
     /// Gives its outcome, if it is over. Where the host is called by the thread that waits, it is
     /// called meanwhile.
-    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<(), Outcome>>> {
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Result<Done, Outcome>>> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if self.caller != Caller::Own {
             self.call_host(Patience::Until(end))?;
@@ -328,7 +328,7 @@ impl Operation {
         }
         self.join();
         match *self.state.lock() {
-            State::Concluded(outcome) => Ok(Some(outcome)),
+            State::Concluded(outcome) => Ok(Some(outcome.map(|()| self.counters.read().done()))),
             _ => Ok(None),
         }
     }
@@ -491,7 +491,9 @@ mod tests {
         operation
             .launch(1, story, Some(Box::new(Ends(sender))), None, Box::new(()))
             .unwrap();
-        assert_eq!(operation.wait(None).unwrap(), expected, "{shown}");
+        let outcome = operation.wait(None).unwrap();
+        let all_done = |outcome: Result<(), Outcome>| outcome.map(|()| Done::All);
+        assert_eq!(outcome, expected.map(all_done), "{shown}");
         // The listener is gone, so that no more ends can come.
         assert_eq!(
             ends.collect::<Vec<_>>(),
@@ -562,7 +564,7 @@ mod tests {
         std::thread::sleep(3 * TICK);
         assert!(!descriptor.is_due());
         go_on.send(()).unwrap();
-        assert_eq!(operation.wait(None).unwrap(), Some(Ok(())));
+        assert_eq!(operation.wait(None).unwrap(), Some(Ok(Done::All)));
     }
 
     /// A listener that objects to progress, after a while.

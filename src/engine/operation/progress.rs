@@ -11,6 +11,23 @@ pub enum Phase {
     Committing = 4,
 }
 
+/// The extent of what an operation that ended well has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    All,
+    /// All but what was passed over.
+    Less,
+}
+
+impl Progress {
+    pub fn done(&self) -> Done {
+        match self.licenses_skipped {
+            0 => Done::All,
+            _ => Done::Less,
+        }
+    }
+}
+
 macro_rules! progress {
     ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
         /// The figures at one moment.

@@ -12,4 +12,6 @@ pub struct Options {
     pub individualize: bool,
     /// All that is intact of a damaged backup is restored.
     pub salvage: bool,
+    /// What can't be put back is passed over.
+    pub keep_going: bool,
 }

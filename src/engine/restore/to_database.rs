@@ -6,6 +6,7 @@ use super::options::Options;
 use super::report;
 use super::room::{Ground, check_room};
 use crate::engine::operation::progress::{Counters, Counting, Phase};
+use crate::engine::passed_over::PassedOver;
 use crate::engine::reading::check::{Copying, Selection, Walk};
 use crate::error::{Error, Result};
 use crate::license::Statement;
@@ -34,6 +35,7 @@ pub fn restore_to_database(
 /// Resets the counts of a transaction that is rolled back.
 fn forget(counters: &Counters) {
     counters.licenses_done.set(0);
+    counters.licenses_skipped.set(0);
     counters.content_bytes.set(0);
 }
 
@@ -45,11 +47,14 @@ fn restore(
 ) -> Result<Option<Error>> {
     let operation = walk.operation;
     let counters = &operation.counters;
+    store.keep_going = options.keep_going;
     loop {
-        let damage = match place(walk, selection, &mut store)? {
+        let mut passed_over = PassedOver::new(options.keep_going);
+        let damage = match place(walk, selection, &mut store, &mut passed_over)? {
             Some(damage) if !options.salvage => return Err(damage),
             damage => damage,
         };
+        report::check(&passed_over, operation, &damage)?;
         counters.enter(Phase::Committing, 0);
         if options.dry_run {
             return Ok(damage);
@@ -74,7 +79,12 @@ fn restore(
 }
 
 /// Places every licence in the store's transaction, and gives the backup's damage.
-fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Option<Error>> {
+fn place(
+    walk: Walk,
+    selection: &Selection,
+    store: &mut Restore,
+    passed_over: &mut PassedOver,
+) -> Result<Option<Error>> {
     let operation = walk.operation;
     let copying = Arc::new(Copying);
     walk.see(Phase::Checking, selection, copying, |license, content| {
@@ -84,8 +94,10 @@ fn place(walk: Walk, selection: &Selection, store: &mut Restore) -> Result<Optio
             format: license.format,
             right: license.right,
         };
-        let placed = store.place(&license.name, &content, &stated)?;
-        report::placed(operation, &license.name, license.size, placed);
+        match store.place(&license.name, &content, &stated) {
+            Ok(placed) => report::placed(operation, &license.name, license.size, placed),
+            Err(error) => passed_over.take(operation, &license.name, error)?,
+        }
         Ok(())
     })
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::options::Options;
-use super::report;
+use super::report::{self, check};
 use super::room::{Ground, check_room};
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::Operation;
 use crate::engine::operation::progress::{Counting as _, Phase};
+use crate::engine::passed_over::PassedOver;
 use crate::engine::reading::check::{Selection, Visitor, Walk};
 use crate::error::{Error, Result};
 use crate::license::name;
@@ -31,12 +32,18 @@ pub fn restore_to_directory(
         store,
     });
     let (mut staged, mut same) = (Tally::default(), Count::default());
+    let (mut passed_over, mut lost) = (PassedOver::new(options.keep_going), Vec::new());
     let visitor = Arc::clone(&placing);
     let damage = walk.see(Phase::Checking, selection, visitor, |license, placed| {
         match placed {
-            Placed::Written => staged.add(license),
-            Placed::Same => same.add(license.size),
-            Placed::Kept => report::kept(operation, &license.name),
+            Ok(Placed::Written) => staged.add(license),
+            Ok(Placed::Same) => same.add(license.size),
+            Ok(Placed::Kept) => report::kept(operation, &license.name),
+            Err(error) => {
+                passed_over.take(operation, &license.name, error)?;
+                lost.try_reserve(1)?;
+                lost.push(license.name.clone());
+            }
         }
         Ok(())
     })?;
@@ -57,8 +64,13 @@ pub fn restore_to_directory(
     if options.dry_run {
         done(same);
         done(staged.all);
+        check(&passed_over, operation, &damage)?;
         return Ok(damage);
     }
+    if same.licenses + staged.all.licenses == 0 {
+        check(&passed_over, operation, &damage)?;
+    }
+    lost.iter().for_each(|name| store.forget(name));
     // The host can object only before anything is moved into its place.
     operation.settle()?;
     store.sync()?;
@@ -71,10 +83,18 @@ pub fn restore_to_directory(
                 bytes: size,
             }),
             Published::Folder(folder) => done(staged.below(folder)),
-            Published::Kept(name) => report::kept(operation, name),
+            Published::Kept(name) => {
+                report::kept(operation, name);
+                counters.phase_done.add(1);
+            }
+            Published::Failed(name, error) => {
+                passed_over.take(operation, name, error)?;
+                counters.phase_done.add(1);
+            }
         }
         operation.check()
     })?;
+    check(&passed_over, operation, &damage)?;
     counters.enter(Phase::Committing, 0);
     store.sync()?;
     Ok(damage)
@@ -109,12 +129,22 @@ struct Placing {
 
 impl Visitor for Placing {
     type Cursor = Cursor;
-    type Found = Placed;
+    type Found = Result<Placed>;
 
-    fn visit(&self, cursor: &mut Cursor, license: &Expected, content: &[u8]) -> Result<Placed> {
+    fn visit(
+        &self,
+        cursor: &mut Cursor,
+        license: &Expected,
+        content: &[u8],
+    ) -> Result<Result<Placed>> {
         let (name, go_on) = (&license.name, || self.operation.check());
-        self.store
-            .place(cursor, name, content, license.modified, go_on)
+        let placed = self
+            .store
+            .place(cursor, name, content, license.modified, go_on);
+        match placed {
+            Err(error) if !error.is_of_one() => Err(error),
+            placed => Ok(placed),
+        }
     }
 }
 

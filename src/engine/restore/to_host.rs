@@ -10,6 +10,7 @@ use super::options::Options;
 use super::report;
 use crate::archive::catalog_in_step::Expected;
 use crate::engine::operation::progress::Phase;
+use crate::engine::passed_over::PassedOver;
 use crate::engine::reading::check::{Copying, Looking, Selection, Walk};
 use crate::error::{Error, Outcome, Result};
 use crate::store::Placed;
@@ -31,15 +32,19 @@ pub fn restore_to_host(
     }
     // The host can object only before it is given anything.
     operation.settle()?;
-    let copying = Arc::new(Copying);
+    let (copying, mut passed_over) = (Arc::new(Copying), PassedOver::new(options.keep_going));
     let damage = walk.see(Phase::Working, selection, copying, |license, content| {
         let (host, asked) = (Arc::clone(host), license.clone());
-        let (placed, size) = operation.ask(move |tell_what_is_due| {
+        let given = operation.ask(move |tell_what_is_due| {
             give(host.as_ref(), &asked, &content, options, tell_what_is_due)
-        })??;
-        report::placed(operation, &license.name, size, placed);
+        })?;
+        match given {
+            Ok((placed, size)) => report::placed(operation, &license.name, size, placed),
+            Err(error) => passed_over.take(operation, &license.name, error)?,
+        }
         Ok(())
     })?;
+    report::check(&passed_over, operation, &damage)?;
     match damage {
         // The backup was right in the first walk.
         Some(damage) if !options.salvage => Err(damage),
@@ -68,6 +73,7 @@ fn give(
     let mut found = Only::new(&license.name, "get");
     host.get(&license.name, &mut |version| {
         tell_what_is_due()?;
+        let version = version?;
         found.take(&version)?;
         is_same = Some(version.content == content);
         if merges && version.content != content {
@@ -101,6 +107,7 @@ fn merge(
     let mut only = Only::new(theirs.name, "merge");
     host.merge(mine, theirs, &mut |version| {
         tell_what_is_due()?;
+        let version = version?;
         only.take(&version)?;
         if version.content != mine.content {
             chosen = Some(OwnLicense::of(&version)?);

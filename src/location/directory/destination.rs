@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Access, Error, Outcome, Result};
 use crate::location::FILE;
-use crate::random::{hidden_name, is_hidden_name};
+use crate::random::{HIDDEN_BACKUP, hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock};
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) const LOCK: &str = ".licenses.tar.zst.lock";
 
 /// The part of a hidden name before its digits.
-pub(super) const HIDDEN: &str = ".licenses.tar.zst.";
+pub(super) const HIDDEN: &str = HIDDEN_BACKUP;
 
 /// The directory that a new backup goes to.
 pub struct Destination {

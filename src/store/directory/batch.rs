@@ -1,11 +1,12 @@
 //! Some names of a directory, which are taken one by one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::file::{self, FileEntry, read_error};
-use super::listing::{Listing, vanished};
-use super::names::Names;
-use crate::error::Result;
+use super::file::{self, FileEntry};
+use super::listing::{Listing, bad_name, read_error, vanished};
+use super::names::{Listed, Names};
+use crate::error::{Error, Result};
 use crate::store::snapshot::{Batch, Entry, Feed};
 use crate::sys::files::{Dir, Errno, Kind};
 
@@ -25,6 +26,8 @@ pub struct NameBatch {
     /// Each folder, and the end of its names.
     folders: Vec<(String, usize)>,
     names: Names,
+    /// The failures of the folders that can't be listed.
+    failures: VecDeque<Error>,
     /// The folder and the name that come next.
     folder: usize,
     next: usize,
@@ -39,6 +42,7 @@ pub struct BatchBuilder {
     listing: Arc<Listing>,
     folders: Vec<(String, usize)>,
     names: Names,
+    failures: VecDeque<Error>,
     /// The number of names in earlier batches.
     emitted: usize,
 }
@@ -49,6 +53,7 @@ impl BatchBuilder {
             listing,
             folders: Vec::new(),
             names: Names::default(),
+            failures: VecDeque::new(),
             emitted: 0,
         }
     }
@@ -57,10 +62,10 @@ impl BatchBuilder {
         &mut self,
         folder: &str,
         name: &str,
-        kind: Kind,
+        listed: Listed,
         feed: &mut dyn Feed,
     ) -> Result<()> {
-        self.names.push(name, kind)?;
+        self.names.push(name, listed)?;
         let end = self.names.len();
         match self.folders.last_mut().filter(|(last, _)| last == folder) {
             Some(last) => last.1 = end,
@@ -77,6 +82,19 @@ impl BatchBuilder {
         }
     }
 
+    /// Takes the folder `name` of `folder`, which can't be listed because of `error`.
+    pub fn push_failed(
+        &mut self,
+        folder: &str,
+        name: &str,
+        error: Error,
+        feed: &mut dyn Feed,
+    ) -> Result<()> {
+        self.failures.try_reserve(1)?;
+        self.failures.push_back(error);
+        self.push(folder, name, Listed::Failed, feed)
+    }
+
     /// Emits the collected names, if there are any.
     pub fn emit(&mut self, feed: &mut dyn Feed) -> Result<()> {
         if self.folders.is_empty() {
@@ -91,6 +109,7 @@ impl BatchBuilder {
             listing: Arc::clone(&self.listing),
             folders,
             names,
+            failures: std::mem::take(&mut self.failures),
             folder: 0,
             next: 0,
             opened: None,
@@ -103,58 +122,69 @@ impl Batch for NameBatch {
     fn len(&self) -> u64 {
         self.names
             .iter()
-            .filter(|(_, kind)| *kind == Kind::File)
+            .filter(|(_, listed)| *listed == Listed::Is(Kind::File))
             .count() as u64
     }
 
     fn next(&mut self) -> Result<Option<Entry<'_>>> {
-        let Some(kind) = self.go_on()? else {
+        let Some(listed) = self.go_on() else {
             return Ok(None);
         };
         let name = &self.whole;
-        let reason = match (&self.opened, kind) {
-            (Some(Ok(folder)), Kind::File) => {
-                let listing = &self.listing;
-                return Ok(Some(Entry::File(FileEntry {
-                    listing,
-                    folder,
-                    name,
-                })));
-            }
-            (_, Kind::Link) => file::IS_LINK,
-            _ => file::IS_OTHER,
-        };
-        Ok(Some(Entry::LeftOut { name, reason }))
+        let failed = |error| Entry::Failed { name, error };
+        let left_out = |reason| Entry::LeftOut { name, reason };
+        Ok(Some(match (listed, &self.opened) {
+            (Listed::Is(Kind::File), Some(Ok(folder))) => Entry::File(FileEntry {
+                listing: &self.listing,
+                folder,
+                name,
+            }),
+            (Listed::Is(Kind::File), Some(Err(errno))) => failed(read_error(name, *errno)),
+            (Listed::Is(Kind::Link), _) => left_out(file::IS_LINK),
+            (Listed::Is(_), _) => left_out(file::IS_OTHER),
+            (Listed::Hidden, _) => left_out(file::IS_HIDDEN),
+            (Listed::Unkept(reason), _) => failed(bad_name(name, reason)),
+            (Listed::Failed, _) => match self.failures.pop_front() {
+                Some(error) => failed(error),
+                None => return Err(Error::panicked(&"a folder without its failure")),
+            },
+        }))
     }
 }
 
 impl NameBatch {
-    /// Goes to the next name and opens its folder; gives the kind that was listed under it. Names
-    /// in a folder that has vanished are passed over.
-    fn go_on(&mut self) -> Result<Option<Kind>> {
+    /// Goes to the next name and opens its folder; gives what was listed under it. Names in a folder
+    /// that has vanished are passed over. A folder that can't be opened comes in place of its names.
+    fn go_on(&mut self) -> Option<Listed> {
         while let Some((folder, end)) = self.folders.get(self.folder) {
-            let Some((name, kind)) = self.names.get(self.next).filter(|_| self.next < *end) else {
+            let Some((name, listed)) = self.names.get(self.next).filter(|_| self.next < *end)
+            else {
                 (self.folder, self.opened) = (self.folder + 1, None);
                 continue;
             };
             self.next += 1;
-            let open = || self.listing.open_listed(folder);
-            match (&*self.opened.get_or_insert_with(open), kind) {
-                (Err(errno), Kind::File) if vanished(*errno) => {
-                    self.listing.miss(folder);
-                    continue;
-                }
-                (Err(errno), Kind::File) => return Err(read_error(folder, *errno)),
-                _ => {}
-            }
             self.whole.clear();
+            self.whole.push_str(folder);
+            if listed == Listed::Is(Kind::File) {
+                let open = || self.listing.open_listed(folder);
+                match self.opened.get_or_insert_with(open) {
+                    Ok(_) => {}
+                    Err(errno) if vanished(*errno) => {
+                        self.listing.miss(folder);
+                        continue;
+                    }
+                    Err(_) => {
+                        self.next = *end;
+                        return Some(listed);
+                    }
+                }
+            }
             if !folder.is_empty() {
-                self.whole.push_str(folder);
                 self.whole.push('/');
             }
             self.whole.push_str(name);
-            return Ok(Some(kind));
+            return Some(listed);
         }
-        Ok(None)
+        None
     }
 }

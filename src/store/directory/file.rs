@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::listing::{Asked, Listing, SECOND, freshness};
-use crate::error::{Access, Error, Outcome, Result};
+use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
 use crate::store::patience::PATIENCE;
 use crate::sys::clock;
@@ -12,6 +12,7 @@ use crate::sys::patience::while_in_use;
 
 pub(super) const IS_LINK: &str = "it is a symbolic link, and links are not followed";
 pub(super) const IS_OTHER: &str = "it is not a regular file";
+pub(super) const IS_HIDDEN: &str = "its name begins with a dot, and no licence's does";
 
 /// A file that was listed.
 pub struct FileEntry<'b> {
@@ -87,13 +88,14 @@ impl<'b> FileEntry<'b> {
                 self.listing.miss(name::split(self.name).0);
                 Ok(Opened::Gone)
             }
-            Err(Errno::WOULDBLOCK | Errno::TXTBSY) => Err(Error::new(
-                Outcome::SharingViolation,
-                format!(
+            Err(Errno::WOULDBLOCK | Errno::TXTBSY) => {
+                let sentence = format!(
                     "The licence '{}' is in use by a program that lets no other open it. Try again when that is over.",
                     self.name
-                ),
-            )),
+                );
+                let error = Error::new(Outcome::SharingViolation, sentence);
+                Err(error.of_one("it is in use by a program that lets no other open it"))
+            }
             Err(Errno::LOOP) => Ok(Opened::Other(IS_LINK)),
             // The name now belongs to a socket.
             Err(Errno::NXIO) => Ok(Opened::Other(IS_OTHER)),
@@ -178,4 +180,5 @@ pub(super) fn read_error(name: &str, errno: Errno) -> Error {
         format_args!("read the licence '{name}'"),
         errno,
     )
+    .of_one(words(errno))
 }

@@ -1,13 +1,12 @@
 //! A directory while it is backed up: the facts of its folders when they were listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::error::{Access, Error, Outcome, Result};
+use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name::{self, BadName};
 use crate::store::backups::Backups;
-use crate::store::tree;
 use crate::sync::locks::Mutex;
 use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts};
@@ -25,6 +24,8 @@ pub struct Listing {
     pub(super) origin: Option<(u64, Origin)>,
     /// The facts of each folder just before it was listed.
     pub(super) stamps: Mutex<BTreeMap<String, Stamp>>,
+    /// The folders that are not looked at any more.
+    pub(super) given_up: Mutex<BTreeSet<String>>,
 }
 
 pub(super) struct Stamp {
@@ -82,6 +83,7 @@ impl Listing {
             root,
             backups,
             stamps: Mutex::default(),
+            given_up: Mutex::default(),
         }
     }
 
@@ -168,29 +170,31 @@ pub(super) fn vanished(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
+/// Makes the error of a folder that can't be read; without the store's own nothing can.
 pub(super) fn read_error(folder: &str, errno: Errno) -> Error {
-    let shown = if folder.is_empty() { "." } else { folder };
-    Error::system(
-        Access::Read,
-        format_args!("read the folder '{shown}' of the store"),
-        errno,
-    )
+    let failed = |folder: &str| {
+        let doing = format_args!("read the folder '{folder}' of the store");
+        Error::system(Access::Read, doing, errno)
+    };
+    match folder {
+        "" => failed("."),
+        folder => failed(folder).of_one(words(errno)),
+    }
 }
 
 /// Gives the `name` of an entry in `folder` as text, if it can be kept.
-pub(super) fn checked<'n>(folder: &str, name: &'n [u8]) -> Result<&'n str> {
-    let checked = match name::check(name) {
+pub(super) fn checked<'n>(folder: &str, name: &'n [u8]) -> Result<&'n str, BadName> {
+    match name::check(name) {
         Ok(name) if folder.len() + 1 + name.len() > name::NAME_MAX => Err(BadName::Length),
         checked => checked,
-    };
-    checked.map_err(|reason| {
-        let whole = tree::join(folder, &String::from_utf8_lossy(name));
-        let sentence = format!(
-            "The name '{}' can't be kept in a backup: {reason}. Rename it and try again.",
-            name::shown(&whole)
-        );
-        Error::new(Outcome::InvalidName, sentence)
-    })
+    }
+}
+
+/// Makes the error of a name, as it is `shown`, that can't be kept.
+pub(super) fn bad_name(shown: &str, reason: BadName) -> Error {
+    let sentence =
+        format!("The name '{shown}' can't be kept in a backup: {reason}. Rename it and try again.");
+    Error::new(Outcome::InvalidName, sentence).of_one(reason)
 }
 
 #[cfg(test)]

@@ -3,7 +3,20 @@
 use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
+use crate::license::name::BadName;
 use crate::sys::files::Kind;
+
+/// What a folder has under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    Is(Kind),
+    /// An entry whose name begins with a dot.
+    Hidden,
+    /// A file or folder whose name can't be kept, and is shown.
+    Unkept(BadName),
+    /// A folder that can't be listed.
+    Failed,
+}
 
 #[derive(Default)]
 pub struct Names {
@@ -15,11 +28,11 @@ pub struct Names {
 struct NamePlace {
     start: u32,
     length: u16,
-    kind: Kind,
+    listed: Listed,
 }
 
 impl Names {
-    pub fn push(&mut self, name: &str, kind: Kind) -> Result<()> {
+    pub fn push(&mut self, name: &str, listed: Listed) -> Result<()> {
         let start = u32::try_from(self.text.len()).map_err(|_| Error::out_of_memory())?;
         let length = u16::try_from(name.len()).map_err(|_| Error::out_of_memory())?;
         self.text.try_reserve(name.len())?;
@@ -28,7 +41,7 @@ impl Names {
         self.places.push(NamePlace {
             start,
             length,
-            kind,
+            listed,
         });
         Ok(())
     }
@@ -37,22 +50,22 @@ impl Names {
         self.places.len()
     }
 
-    pub fn get(&self, number: usize) -> Option<(&str, Kind)> {
+    pub fn get(&self, number: usize) -> Option<(&str, Listed)> {
         let place = self.places.get(number)?;
-        Some((text(&self.text, *place), place.kind))
+        Some((text(&self.text, *place), place.listed))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Kind)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Listed)> {
         self.places
             .iter()
-            .map(|place| (text(&self.text, *place), place.kind))
+            .map(|place| (text(&self.text, *place), place.listed))
     }
 
     /// Sorts by the bytes of the whole names below: a folder sorts as its name with a slash added.
     pub fn sort(&mut self) {
         let all = &self.text;
         self.places
-            .sort_unstable_by(|a, b| compare((text(all, *a), a.kind), (text(all, *b), b.kind)));
+            .sort_unstable_by(|a, b| compare((text(all, *a), a.listed), (text(all, *b), b.listed)));
         // A name can come twice if a file was renamed over it while the folder was read.
         self.places.dedup_by(|a, b| text(all, *a) == text(all, *b));
     }
@@ -64,19 +77,19 @@ fn text(all: &str, place: NamePlace) -> &str {
         .unwrap_or_default()
 }
 
-fn compare((a, a_kind): (&str, Kind), (b, b_kind): (&str, Kind)) -> Ordering {
+fn compare((a, a_is): (&str, Listed), (b, b_is): (&str, Listed)) -> Ordering {
     // The slash decides only where one name is the beginning of the other; the bytes before it are
     // compared fast.
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let common = a.len().min(b.len());
-    let next = |name: &[u8], kind| match name.get(common) {
+    let next = |name: &[u8], listed| match name.get(common) {
         Some(byte) => Some(*byte),
-        None if kind == Kind::Folder => Some(b'/'),
+        None if listed == Listed::Is(Kind::Folder) => Some(b'/'),
         None => None,
     };
     a.get(..common)
         .cmp(&b.get(..common))
-        .then_with(|| next(a, a_kind).cmp(&next(b, b_kind)))
+        .then_with(|| next(a, a_is).cmp(&next(b, b_is)))
 }
 
 #[cfg(test)]
@@ -86,8 +99,8 @@ mod tests {
     #[test]
     fn folders_sort_as_their_names_with_a_slash() {
         let mut names = Names::default();
-        let (file, folder) = (Kind::File, Kind::Folder);
-        for (name, kind) in [
+        let (file, folder) = (Listed::Is(Kind::File), Listed::Is(Kind::Folder));
+        for (name, listed) in [
             ("b", file),
             ("a", folder),
             ("a.b", file),
@@ -95,7 +108,7 @@ mod tests {
             ("b", file),
             ("", file),
         ] {
-            names.push(name, kind).unwrap();
+            names.push(name, listed).unwrap();
         }
         names.sort();
         let sorted: Vec<_> = names.iter().map(|(name, _)| name).collect();

@@ -2,7 +2,7 @@
 //! folder, and moved into their places once the whole backup is found right.
 
 use crate::buffer::sized;
-use crate::error::{Access, Error, Outcome, Result};
+use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
 use crate::store::directory::rights::{Rights, fill, give_new, make_below};
 use crate::store::patience::PATIENCE;
@@ -191,7 +191,9 @@ impl Restore {
                 Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
                     self.bad_name(name, "can't have this name")
                 }
-                errno => self.write_error("write the licence", name, errno),
+                errno => self
+                    .write_error("write the licence", name, errno)
+                    .of_one(words(errno)),
             };
             let staged = match &mut cursor.staging {
                 Some(staged) => staged,
@@ -210,8 +212,17 @@ impl Restore {
                 Some(old) => Rights::Of(old),
                 None => Rights::New(&staged.of),
             };
-            fill(&new, content, modified, rights, staging.masked)
-                .map_err(|errno| self.write_error("write the licence", name, errno))?;
+            if let Err(errno) = fill(&new, content, modified, rights, staging.masked) {
+                drop(new);
+                // Else the part that was written would be moved to its place.
+                let removed = staged.folder.remove_file(file);
+                let error = self.write_error("write the licence", name, errno);
+                return Err(if removed.is_ok() {
+                    error.of_one(words(errno))
+                } else {
+                    error
+                });
+            }
         }
         Ok(Placed::Written)
     }
@@ -294,11 +305,28 @@ impl Restore {
              into a store on one file system.",
             self.path.join(folder).display()
         );
-        Err(Error::new(Outcome::NotSupported, sentence))
+        let error = Error::new(Outcome::NotSupported, sentence);
+        Err(error.of_one("its folder is on another file system than the store"))
+    }
+
+    /// Removes the staged folders of the licence `name`, which was not placed, if nothing else is in
+    /// them: they would be moved into the store.
+    pub fn forget(&self, name: &str) {
+        let Some(staging) = &self.staging else { return };
+        let mut folder = name::split(name).0;
+        while !folder.is_empty() {
+            let (above, last) = name::split(folder);
+            let removed = staging.folder.folder(above);
+            if removed.and_then(|above| above.remove_folder(last)).is_err() {
+                return;
+            }
+            folder = above;
+        }
     }
 
     /// Moves all staged licences into their places. `tell` learns of everything that has been
-    /// moved, and of licences that another has put there meanwhile; it may end the move.
+    /// moved, of licences that another has put there meanwhile, and of those that can't be moved; it
+    /// may end the move.
     pub fn publish(&mut self, tell: &mut dyn FnMut(Published) -> Result<()>) -> Result<()> {
         let (Some(root), Some(staging)) = (&self.root, &self.staging) else {
             return Ok(());
@@ -308,7 +336,13 @@ impl Restore {
         while let Some(folder) = folders.pop() {
             let failed = |errno| self.write_error("move a licence to the folder", &folder, errno);
             let from = staging.folder.folder(&folder).map_err(failed)?;
-            let into = root.folder(&folder).map_err(failed)?;
+            let into = match root.folder(&folder) {
+                Err(errno) if !folder.is_empty() => {
+                    self.fail_below(&folder, &failed(errno).of_one(words(errno)), tell)?;
+                    continue;
+                }
+                opened => opened.map_err(failed)?,
+            };
             for (name, kind) in tree::names(&from).map_err(failed)? {
                 let whole = tree::join(&folder, &name);
                 if kind == Kind::Folder {
@@ -328,22 +362,49 @@ impl Restore {
                             folders.push(whole);
                         }
                         Err(errno) => {
-                            return Err(self.write_error("make the folder", &whole, errno));
+                            let error = self.write_error("make the folder", &whole, errno);
+                            self.fail_below(&whole, &error.of_one(words(errno)), tell)?;
                         }
                     }
                     continue;
                 }
-                let moved = self.publish_file(&from, &name, &into);
-                tell(
-                    match moved
-                        .map_err(|errno| self.write_error("write the licence", &whole, errno))?
-                    {
-                        Some(size) => Published::File(size),
-                        None => Published::Kept(&whole),
-                    },
-                )?;
+                tell(match self.publish_file(&from, &name, &into) {
+                    Ok(Some(size)) => Published::File(size),
+                    Ok(None) => Published::Kept(&whole),
+                    Err(errno) => {
+                        let error = self.write_error("write the licence", &whole, errno);
+                        Published::Failed(&whole, error.of_one(words(errno)))
+                    }
+                })?;
             }
             into.hand_over().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Tells of each licence in the staged `folder`, which can't be moved because of `error`.
+    fn fail_below(
+        &self,
+        folder: &str,
+        error: &Error,
+        tell: &mut dyn FnMut(Published) -> Result<()>,
+    ) -> Result<()> {
+        let Some(staging) = &self.staging else {
+            return Ok(());
+        };
+        let failed = |errno| self.write_error("move the licences of the folder", folder, errno);
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let staged = staging.folder.folder(&folder).map_err(failed)?;
+            for (name, kind) in tree::names(&staged).map_err(failed)? {
+                let whole = tree::join(&folder, &name);
+                if kind == Kind::Folder {
+                    folders.try_reserve(1)?;
+                    folders.push(whole);
+                } else {
+                    tell(Published::Failed(&whole, error.clone()))?;
+                }
+            }
         }
         Ok(())
     }
@@ -378,7 +439,7 @@ impl Restore {
             "Cannot write the licence '{}': the file system {why}. Restore into a store on another file system.",
             self.path.join(name).display()
         );
-        Error::new(Outcome::InvalidName, sentence)
+        Error::new(Outcome::InvalidName, sentence).of_one(format_args!("the file system {why}"))
     }
 
     fn in_the_way(&self, name: &str) -> Error {
@@ -387,11 +448,13 @@ impl Restore {
              a file, a link or a special file. Move it away and try again.",
             self.path.join(name).display()
         );
-        Error::new(Outcome::InvalidName, sentence)
+        let error = Error::new(Outcome::InvalidName, sentence);
+        error.of_one("the store has something else in its place")
     }
 
     fn read_error(&self, name: &str, errno: Errno) -> Error {
-        self.error(Access::Read, "read", name, errno)
+        let error = self.error(Access::Read, "read", name, errno);
+        error.of_one(words(errno))
     }
 
     fn write_error(&self, doing: &str, name: &str, errno: Errno) -> Error {
@@ -417,6 +480,8 @@ pub enum Published<'a> {
     Folder(&'a str),
     /// A licence that was not moved: another version has come to the store meanwhile, and is kept.
     Kept(&'a str),
+    /// A licence that could not be moved, and why.
+    Failed(&'a str, Error),
 }
 
 impl Drop for Restore {

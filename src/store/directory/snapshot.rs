@@ -2,17 +2,18 @@
 
 use std::ffi::CStr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::batch::BatchBuilder;
 use super::listing::{Listing, checked, read_error, vanished};
-use super::names::Names;
+use super::names::{Listed, Names};
 use crate::error::{Error, Result};
 use crate::license::name;
+use crate::random::is_own_hidden_name;
 use crate::store::snapshot::{Again, Feed, IsKnown, Snapshot};
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Kind};
 use crate::sys::origin::Origin;
+use crate::sys::patience::Patience;
 
 /// Batches that may wait. These are more than most stores have, so that the number of licences is
 /// known soon after the start. A name takes a few bytes, so that of a million licences the waiting
@@ -38,19 +39,28 @@ impl Snapshot for Listing {
         let mut batch = BatchBuilder::new(Arc::clone(&self));
         let mut open = vec![self.read_folder(String::new())?];
         while let Some(folder) = open.last_mut() {
-            let Some((name, kind)) = folder.names.get(folder.next) else {
+            let Some((name, listed)) = folder.names.get(folder.next) else {
                 open.pop();
                 continue;
             };
             folder.next += 1;
-            if kind != Kind::Folder {
-                batch.push(&folder.path, name, kind, feed)?;
+            if listed != Listed::Is(Kind::Folder) {
+                batch.push(&folder.path, name, listed, feed)?;
                 continue;
             }
             feed.check()?;
-            let below = self.read_folder(tree::join(&folder.path, name))?;
-            open.try_reserve(1)?;
-            open.push(below);
+            let path = tree::join(&folder.path, name);
+            match self.read_folder(path.clone()) {
+                Ok(below) => {
+                    open.try_reserve(1)?;
+                    open.push(below);
+                }
+                Err(error) if error.is_of_one() => {
+                    self.give_up(vec![path]);
+                    batch.push_failed(&folder.path, name, error, feed)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         batch.emit(feed)
     }
@@ -58,17 +68,21 @@ impl Snapshot for Listing {
     fn look_again(
         &self,
         known: IsKnown,
-        until: Instant,
+        patience: &mut Patience,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Again> {
-        self.look_at_moment(known, until, go_on)
+        self.look_at_moment(known, patience, go_on)
+    }
+
+    fn give_up(&self, folders: Vec<String>) {
+        self.given_up.lock().extend(folders);
     }
 
     fn list_these(self: Arc<Self>, names: &[(String, Kind)], feed: &mut dyn Feed) -> Result<()> {
         let mut batch = BatchBuilder::new(self);
         for (name, kind) in names {
             let (folder, name) = name::split(name);
-            batch.push(folder, name, *kind, feed)?;
+            batch.push(folder, name, Listed::Is(*kind), feed)?;
         }
         batch.emit(feed)
     }
@@ -128,8 +142,11 @@ impl From<Errno> for ListError {
 
 impl Folder {
     fn push(&mut self, name: &CStr, kind: Kind, directory: &Dir) -> Result<(), ListError> {
-        if name.to_bytes().starts_with(b".") {
-            return Ok(());
+        if let [b'.', ..] = name.to_bytes() {
+            return match is_own_hidden_name(name.to_bytes()) {
+                true => Ok(()),
+                false => self.take(&name::shown_bytes(name.to_bytes()), Listed::Hidden),
+            };
         }
         let kind = match kind {
             Kind::Unknown => match directory.facts_of(name) {
@@ -141,12 +158,17 @@ impl Folder {
             },
             kind => kind,
         };
-        let told = match (checked(&self.path, name.to_bytes()), kind) {
-            (Ok(name), _) => self.names.push(name, kind),
-            (Err(error), Kind::File | Kind::Folder) => Err(error),
+        match (checked(&self.path, name.to_bytes()), kind) {
+            (Ok(name), _) => self.take(name, Listed::Is(kind)),
+            (Err(reason), Kind::File | Kind::Folder) => {
+                self.take(&name::shown_bytes(name.to_bytes()), Listed::Unkept(reason))
+            }
             // Entries that are no licences are told, and must be told as text.
-            (Err(_), _) => self.names.push(&name::shown(&name.to_string_lossy()), kind),
-        };
-        told.map_err(ListError::Told)
+            (Err(_), _) => self.take(&name::shown_bytes(name.to_bytes()), Listed::Is(kind)),
+        }
+    }
+
+    fn take(&mut self, name: &str, listed: Listed) -> Result<(), ListError> {
+        self.names.push(name, listed).map_err(ListError::Told)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{ErrorCode, OptionalExtension, ToSql, params};
 
 use super::new::{New, is_free};
 use super::{Column, Database, Sharing, Table, begin_use, bounded, check_identity};
 use crate::error::{Access, Error, Outcome, Result};
+use crate::license::name::Clash;
 use crate::license::{self, Statement, name};
 use crate::store::patience::GoOn;
 use crate::store::placed::Placed;
@@ -24,6 +25,8 @@ pub struct Restore {
     replace: bool,
     dry_run: bool,
     go_on: GoOn,
+    /// A licence that the table refuses leaves no trace, and is no reason to end.
+    pub keep_going: bool,
     /// The database, none where it does not exist and is not to be made, and when it is closed.
     database: Option<Database>,
     /// The identity of its file.
@@ -57,6 +60,7 @@ impl Restore {
             replace,
             dry_run,
             go_on,
+            keep_going: false,
             database: None,
             identity: None,
             table: None,
@@ -182,7 +186,7 @@ impl Restore {
             );
             return Err(Error::new(Outcome::LicenseStoreError, sentence));
         }
-        if !self.dry_run {
+        let put = || -> Result<()> {
             let (key_id, right) = unsaid(name, content, stated)?;
             let mut write = connection.prepare_cached(&write).map_err(failed)?;
             let mut values: Vec<&dyn ToSql> = vec![&name, &content];
@@ -193,9 +197,16 @@ impl Restore {
                 values.push(&right);
             }
             let written = write.execute(values.as_slice());
-            if written.map_err(failed)? == 0 {
+            let written = written.map_err(|error| match is_refusal(&error) {
+                true => {
+                    let reason = format!("the database refuses it ({error})");
+                    failed(error).of_one(reason)
+                }
+                false => failed(error),
+            })?;
+            if written == 0 {
                 let reason = format_args!("a trigger keeps the licence '{name}' out");
-                return Err(database.unfit(reason));
+                return Err(database.unfit(reason).of_one("a trigger keeps it out"));
             }
             // A numeric column takes the text "1e3" for a number; a trigger may do anything.
             let is_kept = format!(
@@ -208,8 +219,15 @@ impl Restore {
                     "it does not keep the licence '{name}' as it is: 'name' must be TEXT, and no trigger \
                      may change what is written"
                 );
-                return Err(database.unfit(reason));
+                let error = database.unfit(reason);
+                return Err(error.of_one("the database does not keep it as it is"));
             }
+            Ok(())
+        };
+        match (self.dry_run, self.keep_going) {
+            (true, _) => {}
+            (false, false) => put()?,
+            (false, true) => database.undoing(put)?,
         }
         Ok(Placed::Written)
     }
@@ -256,9 +274,11 @@ impl Restore {
     /// Starts the same restore again.
     pub fn again(self) -> Result<Restore> {
         let (path, go_on) = (self.path.clone(), Arc::clone(&self.go_on));
-        let (replace, dry_run) = (self.replace, self.dry_run);
+        let (replace, dry_run, keep_going) = (self.replace, self.dry_run, self.keep_going);
         drop(self);
-        Restore::open(&path, replace, dry_run, go_on)
+        let mut again = Restore::open(&path, replace, dry_run, go_on)?;
+        again.keep_going = keep_going;
+        Ok(again)
     }
 
     /// Refuses to report success where another database has taken this one's place.
@@ -287,7 +307,39 @@ impl Restore {
     }
 }
 
+/// Tells whether SQLite refuses a row by the rules of its table.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+    )
+}
+
 impl Database {
+    /// Does `work`, and undoes what a failure has left of it. A failure that has undone the whole
+    /// transaction is not that of one licence.
+    fn undoing(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let run = |what: &str| {
+            let done = self
+                .connection
+                .prepare_cached(what)
+                .and_then(|mut what| what.execute([]));
+            done.map(drop)
+                .map_err(|error| self.failure("restore into", &error))
+        };
+        run("SAVEPOINT license")?;
+        let Err(error) = work() else {
+            return run("RELEASE license");
+        };
+        if self.connection.is_autocommit() {
+            return Err(Error::new(error.outcome, error.sentence()));
+        }
+        run("ROLLBACK TO license")?;
+        run("RELEASE license")?;
+        Err(error)
+    }
+
     /// Refuses a new licence `name` where the store has a licence with the name of one of its
     /// folders, or a folder with its own name: no backup could take both. The folder `known` has
     /// been found right.
@@ -324,7 +376,8 @@ impl Database {
             self.path.display(),
             name::shown(&other),
         );
-        Err(Error::new(Outcome::InvalidName, sentence))
+        let error = Error::new(Outcome::InvalidName, sentence);
+        Err(error.of_one(Clash::Folder))
     }
 }
 

@@ -145,7 +145,7 @@ impl Database {
 
     /// Gives every licence to `batches`.
     fn gather(&self, reading: &RowReading, batches: &mut ContentBatches) -> Result<()> {
-        let (mut last, mut count) = (String::new(), 0);
+        let (mut last, mut count) = (String::new(), 0_u64);
         let row_after = |last: &str| match last {
             "" => "the first row".to_owned(),
             last => format!("the row after '{last}'"),
@@ -159,9 +159,16 @@ impl Database {
             .map_err(|error| failed(error, ""))?;
         let mut rows = statement.query([]).map_err(|error| failed(error, ""))?;
         while let Some(row) = rows.next().map_err(|error| failed(error, &last))? {
-            let license = license(row).map_err(|what| {
-                self.unfit(format!("{} is no licence: {what}", row_after(&last)))
-            })?;
+            count += 1;
+            let license = match license(row) {
+                Ok(license) => license,
+                Err(what) => {
+                    let error = format!("{} is no licence: {what}", row_after(&last));
+                    let error = self.unfit(error).of_one(what);
+                    batches.pass_over(&name_of(row, count), error)?;
+                    continue;
+                }
+            };
             // A repeated name is an error too, and gets its own words.
             if reading.is_by_number && license.name < last.as_str() {
                 let what = format_args!("it is damaged ({} is out of order)", row_after(&last));
@@ -169,7 +176,6 @@ impl Database {
             }
             batches.add(&license)?;
             license.name.clone_into(&mut last);
-            count += 1;
         }
         match reading.is_of_view {
             true => Ok(()),
@@ -192,6 +198,14 @@ impl Database {
             .create_collation(OURS, |one, other| one.cmp(other))
             .map_err(failed)?;
         Ok(OURS)
+    }
+}
+
+/// Gives the name of a row that is no licence, or its `number` in the order of the names.
+fn name_of(row: &Row, number: u64) -> String {
+    match row.get_ref(0) {
+        Ok(ValueRef::Text(name)) => name::shown_bytes(name),
+        _ => format!("(row {number})"),
     }
 }
 

@@ -91,6 +91,9 @@ impl Dir {
         folder.map(Dir).ok_or(Errno::INVAL)
     }
 
+    /// A file that [`Dir::file`] opens can't be written to by others meanwhile.
+    pub const FILES_BAR_WRITERS: bool = false;
+
     /// Opens the file `name` in this folder for reading. Anything but a regular file is opened
     /// without waiting or effect.
     pub fn file(&self, name: &str) -> Result<File, Errno> {

@@ -90,6 +90,9 @@ impl Dir {
         folder.ok_or(Errno::INVAL)
     }
 
+    /// A file that [`Dir::file`] opens can't be written to by others meanwhile.
+    pub const FILES_BAR_WRITERS: bool = true;
+
     /// Opens the file `name` in this folder for reading, and nobody for writing meanwhile: the times
     /// of a file that somebody writes tell nothing before it is closed.
     pub fn file(&self, name: &str) -> Result<File, Errno> {
