@@ -327,6 +327,7 @@ enum class backup_flags : std::uint32_t {
     overwrite = LICBAK_WM_BACKUP_OVERWRITE, ///< replace the backup that is there
     full = LICBAK_BACKUP_FULL,              ///< read every licence anew, and take nothing over
     dry_run = LICBAK_DRY_RUN,               ///< tell everything, write nothing
+    keep_going = LICBAK_KEEP_GOING,         ///< pass over what can't be read or kept; not with overwrite
 };
 
 /** The flags of a restore. */
@@ -334,6 +335,7 @@ enum class restore_flags : std::uint32_t {
     none = 0,
     overwrite = LICBAK_RESTORE_OVERWRITE, ///< replace licences that the store has in another version
     dry_run = LICBAK_DRY_RUN,             ///< tell everything, write nothing
+    keep_going = LICBAK_KEEP_GOING,       ///< pass over what can't be put back
     /** The user consents to binding the licences to this machine, if the backup is of another one.
         Without the consent such a restore fails with errc::needs_individualization. */
     individualize = LICBAK_WM_RESTORE_INDIVIDUALIZE,
@@ -357,7 +359,7 @@ constexpr restore_flags operator|(restore_flags one, restore_flags other) noexce
 /** The notices about single licences. Each comes with a text. */
 enum class notice : licbak_status {
     restricted = LICBAK_WMT_RESTRICTED_LICENSE, ///< its issuer denies backup; a key ID. left_out follows
-    left_out = LICBAK_STATUS_LICENSE_LEFT_OUT,  ///< not backed up; "name: reason"
+    left_out = LICBAK_STATUS_LICENSE_LEFT_OUT,  ///< not backed up, or passed over; "name: reason"
     kept = LICBAK_STATUS_LICENSE_KEPT,          ///< the store keeps its other version; a name
     damaged = LICBAK_STATUS_LICENSE_DAMAGED,    ///< damaged in the backup; a name
 };
@@ -365,8 +367,14 @@ enum class notice : licbak_status {
 /** The result of an operation that succeeded. */
 struct result {
     licbak_progress figures{};         ///< the last figures
-    std::vector<std::string> left_out; ///< of a backup: "name: reason" of each
+    std::vector<std::string> left_out; ///< "name: reason" of each
     std::vector<std::string> kept;     ///< of a restore: names that the store keeps in another version
+
+    /** Licences and folders that were passed over, with keep_going; left_out names them. */
+    std::uint64_t skipped() const
+    {
+        return figures.licenses_skipped;
+    }
 
     /** Licences of the backup that was replaced that are not in the store any more; empty if their
         number is not known. */

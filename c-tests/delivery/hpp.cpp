@@ -140,6 +140,7 @@ void round_trip()
     CHECK(saved.figures.licenses_skipped == 0 && saved.gone() == std::uint64_t{0});
     CHECK(saved.left_out.size() == 1 && saved.left_out == left_out && saved.kept.empty());
     CHECK(saved.left_out[0].rfind("link: ", 0) == 0);
+    CHECK(saved.skipped() == 0);
     CHECK(r.verify().get().figures.licenses_done == 3);
 
     std::map<std::string, std::size_t> listed;
@@ -163,6 +164,25 @@ void round_trip()
 
     r.set_leave_out_unstated(true);
     CHECK_FAILS(r.backup(licbak::backup_flags::dry_run).get(), empty);
+}
+
+void kept_going()
+{
+    const place p("kept_going");
+    licbak::restorer r = p.restorer();
+    write(p.store / "a\x01.lic", "its name can't be kept");
+    CHECK_FAILS(r.backup().get(), invalid_name);
+    CHECK_FAILS(r.backup(licbak::backup_flags::keep_going | licbak::backup_flags::overwrite).get(), invalid_argument);
+    const licbak::result saved = r.backup(licbak::backup_flags::keep_going).get();
+    CHECK(saved.figures.licenses_done == 3 && saved.skipped() == 1 && saved.left_out.size() == 2);
+    CHECK(saved.left_out[1].rfind("a\\u{1}.lic: ", 0) == 0);
+
+    r.set_store_path(p.path / "other");
+    fs::create_directories(p.path / "other/a.lic");
+    CHECK_FAILS(r.restore().get(), invalid_name);
+    const licbak::result restored = r.restore(licbak::restore_flags::keep_going).get();
+    CHECK(restored.figures.licenses_done == 2 && restored.skipped() == 1 && restored.left_out.size() == 1);
+    CHECK_FAILS(r.restore_license("a", licbak::restore_flags::keep_going).get(), invalid_name);
 }
 
 void a_name_that_is_no_text()
@@ -900,7 +920,8 @@ int main()
     try {
         gone();
         round_trip();
-        a_name_that_is_no_text();
+        kept_going();
+    a_name_that_is_no_text();
         one_license_and_what_is_left();
         facts_about_a_backup();
         failures_are_errors();

@@ -456,6 +456,12 @@ void events()
     other.set(u"StorePath", u"store");
     CHECK_HR(other.backup->BackupLicenses(0, &c), S_OK);
     CHECK_HR(c.end(), S_OK);
+    write("store/bad\x01.lic", "its name can't be kept");
+    CHECK_HR(other.backup->BackupLicenses(LICBAK_WM_BACKUP_OVERWRITE | LICBAK_KEEP_GOING, &c), E_INVALIDARG);
+    fs::remove("backups/licenses.tar.zst");
+    c.take();
+    CHECK_HR(other.backup->BackupLicenses(LICBAK_KEEP_GOING, &c), S_OK);
+    CHECK_HR(c.end(), S_FALSE);
     bool left_out = false, progress = false;
     for (const event &e : c.take()) {
         left_out |= e.status == static_cast<WMT_STATUS>(LICBAK_STATUS_LICENSE_LEFT_OUT) &&
