@@ -21,12 +21,12 @@
 #include "licbak_show.h"
 #include "licbak_system.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LESS = 3 };
 
 enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
     SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024, MACHINE_ID = 2048,
-    INDIVIDUALIZE = 4096,
+    INDIVIDUALIZE = 4096, KEEP_GOING = 8192,
     WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID
 };
 
@@ -41,6 +41,7 @@ struct arguments {
 struct errand {
     licbak_restorer *restorer;
     licbak_hresult hr; /* after a failure every later step does nothing */
+    bool did_less;     /* something was passed over */
 };
 
 /* ---- Failures ------------------------------------------------------------------------- */
@@ -100,7 +101,7 @@ static const struct command commands[] = {
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
      "there already stays, unless --overwrite is given.\n",
-     OVERWRITE | FULL | DRY_RUN | VERIFY | THREADS | LEVEL | MACHINE_ID | QUIET,
+     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up", NULL, NULL},
     {"restore", "[OPTION]... BACKUP STORE", "restore the licences of a backup into STORE",
@@ -109,7 +110,7 @@ static const struct command commands[] = {
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
      "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3. With --machine-id,\n"
      "a backup of another machine is restored only with --individualize.\n",
-     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | MACHINE_ID | INDIVIDUALIZE | QUIET,
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | QUIET,
      {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
@@ -166,6 +167,7 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
                            (given & FULL ? LICBAK_BACKUP_FULL : 0) |
                            (given & SALVAGE ? LICBAK_RESTORE_SALVAGE : 0) |
                            (given & INDIVIDUALIZE ? LICBAK_WM_RESTORE_INDIVIDUALIZE : 0) |
+                           (given & KEEP_GOING ? LICBAK_KEEP_GOING : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
     if (given & KEY_ID)
         return licbak_restore_license(restorer, arguments->key_id, flags, show_status, show);
@@ -197,6 +199,7 @@ static void run_operation(struct errand *errand, const struct command *command,
     if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
         tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
                      (given & (KEY_ID | SALVAGE)) == 0);
+    errand->did_less |= hr == LICBAK_S_FALSE;
     if (hr < 0) {
         fail(errand, hr);
         tell_way_out(hr, command->options & ~given);
@@ -248,9 +251,9 @@ static int run_command(const struct command *command, const struct arguments *ar
         run_operation(&errand, find_command("verify"), &verify);
     }
     licbak_destroy(errand.restorer);
-    if (errand.hr == LICBAK_HRESULT_ERROR_EMPTY)
-        return EXIT_NOTHING;
-    return errand.hr < 0 ? EXIT_FAILED : EXIT_DONE;
+    if (errand.hr < 0)
+        return errand.hr == LICBAK_HRESULT_ERROR_EMPTY ? EXIT_LESS : EXIT_FAILED;
+    return errand.did_less ? EXIT_LESS : EXIT_DONE;
 }
 
 /* ---- The command line ----------------------------------------------------------------- */
@@ -263,6 +266,7 @@ static const struct option {
     {FULL, "--full", "", "take nothing over from the backup that is there"},
     {SALVAGE, "--salvage", "", "restore the intact licences of a damaged backup, and fail all the same"},
     {DRY_RUN, "--dry-run", "", "tell everything, write nothing"},
+    {KEEP_GOING, "--keep-going", "", "pass over what can't be read or put back"},
     {VERIFY, "--verify", "", "then read the whole backup and check it"},
     {THREADS, "--threads", "N", "workers, at most 256; 0: one for each core (the default)"},
     {LEVEL, "--level", "N", "zstd compression level, at most 22"},
@@ -365,6 +369,10 @@ static int parse_and_run(const struct command *command, char **next)
         return print_command_help(command);
     if ((arguments.given & VERIFY) && (arguments.given & DRY_RUN))
         return usage_error(command, "--verify", "a dry run leaves nothing to verify");
+    if (command->overwrite_flag == LICBAK_WM_BACKUP_OVERWRITE &&
+        (arguments.given & KEEP_GOING) && (arguments.given & OVERWRITE))
+        return usage_error(command, "--keep-going",
+                           "not with --overwrite: the old backup may have what would be passed over");
     if (arguments.path_count < 2 && command->path_names[arguments.path_count] != NULL)
         return usage_error(command, command->name, "a path is missing");
     return run_command(command, &arguments);
@@ -380,7 +388,8 @@ static int print_help(FILE *stream, int exit_code)
           "  licbak --version\n"
           "\n"
           "Ctrl-C cancels. A backup then leaves nothing behind; a restore can be run again.\n"
-          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to back up.\n",
+          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to back up, or with --keep-going\n"
+          "something was passed over.\n",
           stream);
     return exit_code;
 }

@@ -250,8 +250,10 @@ void tell_summary(const struct show *show, const char *done, bool is_whole)
     if (is_whole && progress->backup_bytes > 0)
         printf(", %s compressed", format_bytes(progress->backup_bytes, bytes));
     putchar(')');
-    if (show->left_out > 0)
-        printf("; %" PRIu64 " left out", show->left_out);
+    if (show->left_out > progress->licenses_skipped)
+        printf("; %" PRIu64 " left out", show->left_out - progress->licenses_skipped);
+    if (progress->licenses_skipped > 0)
+        printf("; %" PRIu64 " passed over", progress->licenses_skipped);
     if (progress->licenses_kept > 0)
         printf("; %" PRIu64 " kept", progress->licenses_kept);
     if (progress->licenses_damaged > 0)

@@ -116,6 +116,65 @@ fn main_job() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// What can't be read or put back is passed over when that is asked for, and the exit code tells.
+#[test]
+fn keep_going() {
+    let place = scratch();
+    for name in ["store/a.lic", "store/b.lic", "store/back\\slash.lic"] {
+        write(&place.join(name), name);
+    }
+    for directory in ["backups", "restored/a.lic", "all/a.lic", "all/b.lic"] {
+        fs::create_dir_all(place.join(directory)).unwrap();
+    }
+    let cases: [(&str, i32, &[&str]); 8] = [
+        ("backup store backups", 1, &["ERROR_INVALID_NAME"]),
+        (
+            "backup --keep-going --overwrite store backups",
+            2,
+            &["not with --overwrite"],
+        ),
+        (
+            "backup --keep-going --verify store backups",
+            3,
+            &[
+                "left out: back\\\\slash.lic: it has a backslash",
+                "Backed up 2 licences",
+                "; 1 passed over\n",
+                "Verified 2",
+            ],
+        ),
+        (
+            "restore --keep-going backups all",
+            1,
+            &["ERROR_INVALID_NAME"],
+        ),
+        ("restore backups restored", 1, &["ERROR_INVALID_NAME"]),
+        (
+            "restore --keep-going backups restored",
+            3,
+            &[
+                "left out: a.lic: ",
+                "Restored 1 licence",
+                "; 1 passed over\n",
+            ],
+        ),
+        (
+            "restore --keep-going --key-id b backups restored",
+            0,
+            &["Restored 1 licence"],
+        ),
+        (
+            "restore --keep-going backups new",
+            0,
+            &["Restored 2 licences"],
+        ),
+    ];
+    for (line, code, words) in cases {
+        check(&line.split(' ').collect::<Vec<_>>(), &place, code, words);
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// What of the old backup is gone: nothing, one, several, or it can't be told.
 #[test]
 fn summary() {
