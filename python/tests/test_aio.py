@@ -32,6 +32,21 @@ def test_there_and_back(store: Path, backup: Path, tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_what_cant_be_read_or_put_back_is_passed_over(
+    store: Path, backup: Path, tmp_path: Path
+) -> None:
+    (store / "bad\x01.lic").write_bytes(b"no name")
+    (tmp_path / "other" / "film.lic").mkdir(parents=True)
+
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            assert (await restorer.backup(keep_going=True)).skipped == 1
+        async with AsyncRestorer(store=tmp_path / "other", backup=backup) as restorer:
+            assert (await restorer.restore(keep_going=True)).skipped == 1
+
+    asyncio.run(main())
+
+
 def test_one_licence_and_a_salvage(store: Path, backup: Path, tmp_path: Path) -> None:
     async def main() -> None:
         async with AsyncRestorer(store=store, backup=backup) as restorer:

@@ -56,6 +56,32 @@ def test_an_old_backup_is_replaced_on_request_only(store: Path, backup: Path) ->
         assert restorer.backup(overwrite=True, full=True).licenses == 3
 
 
+def test_what_cant_be_read_or_put_back_is_passed_over_on_request_only(
+    store: Path, backup: Path, tmp_path: Path
+) -> None:
+    (store / "a: \x01.lic").write_bytes(b"no name")
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        with pytest.raises(licbak.Error):
+            restorer.backup()
+        with pytest.raises(licbak.InvalidArgument):
+            restorer.backup(overwrite=True, keep_going=True)
+        assert restorer.backup(keep_going=True, dry_run=True).skipped == 1
+        saved = restorer.backup(keep_going=True)
+        assert saved.licenses == 2 and saved.skipped == 1
+        lost = licbak.LeftOut("a: \\u{1}.lic", "it has a backslash or a control character")
+        assert lost in saved.left_out and len(saved.left_out) == 2
+    other = tmp_path / "other"
+    (other / "film.lic").mkdir(parents=True)
+    with licbak.Restorer(store=other, backup=backup) as restorer:
+        with pytest.raises(licbak.Error):
+            restorer.restore()
+        restored = restorer.restore(keep_going=True)
+        assert restored.licenses == 1 and restored.skipped == 1
+        assert restored.left_out[0].name == "film.lic"
+        with pytest.raises(licbak.Error):  # it is all that was asked for
+            restorer.restore_license("film", keep_going=True)
+
+
 def test_a_dry_run_needs_no_backup_directory(store: Path) -> None:
     with licbak.Restorer(store=store, leave_out_unstated=True) as restorer:
         with pytest.raises(licbak.NothingBackedUp) as caught:

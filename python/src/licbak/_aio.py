@@ -43,10 +43,11 @@ class AsyncRestorer(BaseRestorer):
         overwrite: bool = False,
         full: bool = False,
         dry_run: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.backup`."""
-        flags = backup_flags(overwrite, full, dry_run)
+        flags = backup_flags(overwrite, full, dry_run, keep_going)
         return await self._run(_c.backup_licenses, flags, on_progress)
 
     async def restore(
@@ -56,10 +57,11 @@ class AsyncRestorer(BaseRestorer):
         salvage: bool = False,
         dry_run: bool = False,
         individualize: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.restore`."""
-        flags = restore_flags(overwrite, salvage, dry_run, individualize)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize, keep_going)
         return await self._run(_c.restore_licenses, flags, on_progress)
 
     async def restore_license(
@@ -70,10 +72,11 @@ class AsyncRestorer(BaseRestorer):
         salvage: bool = False,
         dry_run: bool = False,
         individualize: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """As `Restorer.restore_license`."""
-        flags = restore_flags(overwrite, salvage, dry_run, individualize)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize, keep_going)
         return await self._run(restore_license_of(key_id), flags, on_progress)
 
     async def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:

@@ -69,6 +69,7 @@ class Flag(enum.IntFlag):
     RESTORE_SALVAGE = 0x400
     BACKUP_FULL = 0x800
     CALL_IN_WAIT = 0x1000
+    KEEP_GOING = 0x2000
 
 
 class Datatype(enum.IntEnum):

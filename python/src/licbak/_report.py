@@ -61,7 +61,7 @@ class Progress:
 
 
 class LeftOut(NamedTuple):
-    """Something in the store that is not backed up."""
+    """Something that is not backed up, or with `keep_going` not put back."""
 
     name: str
     reason: str
@@ -80,13 +80,15 @@ class Result:
     restricted: tuple[str, ...] = ()
     """Key IDs of licences that are not backed up because their issuers deny backup."""
     left_out: tuple[LeftOut, ...] = ()
-    """All that is not backed up: these licences, links, special files, other backups of licbak."""
+    """All that is not backed up: these licences, links, special files, names that begin with a dot,
+    other backups of licbak. With `keep_going` also what was passed over, of a restore too."""
     kept: tuple[str, ...] = ()
     """Names of licences of which the store has another version, and keeps its own."""
     damaged: tuple[str, ...] = ()
     """Names of licences whose bytes in the backup are damaged."""
     skipped: int = 0
-    """Licences that could not be read, kept or put back: 0 in this version."""
+    """Licences and folders that could not be read, kept or put back, and were passed over, with
+    `keep_going`; `left_out` names them."""
     gone: Optional[int] = 0
     """Licences of the backup that was replaced that are not in the store any more; None if their
     number is not known."""

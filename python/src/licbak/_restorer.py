@@ -173,22 +173,26 @@ def _close(handle: int) -> None:
     closing.discard(handle)  # from now on the library refuses a list itself
 
 
-def backup_flags(overwrite: bool, full: bool, dry_run: bool) -> int:
+def backup_flags(overwrite: bool, full: bool, dry_run: bool, keep_going: bool) -> int:
     """The flags of a backup."""
     return (
         (Flag.WM_BACKUP_OVERWRITE if overwrite else 0)
         | (Flag.BACKUP_FULL if full else 0)
         | (Flag.DRY_RUN if dry_run else 0)
+        | (Flag.KEEP_GOING if keep_going else 0)
     )
 
 
-def restore_flags(overwrite: bool, salvage: bool, dry_run: bool, individualize: bool) -> int:
+def restore_flags(
+    overwrite: bool, salvage: bool, dry_run: bool, individualize: bool, keep_going: bool
+) -> int:
     """The flags of a restore."""
     return (
         (Flag.RESTORE_OVERWRITE if overwrite else 0)
         | (Flag.WM_RESTORE_INDIVIDUALIZE if individualize else 0)
         | (Flag.RESTORE_SALVAGE if salvage else 0)
         | (Flag.DRY_RUN if dry_run else 0)
+        | (Flag.KEEP_GOING if keep_going else 0)
     )
 
 
@@ -214,6 +218,7 @@ class Restorer(BaseRestorer):
         overwrite: bool = False,
         full: bool = False,
         dry_run: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Saves all licences of the store into `licenses.tar.zst` in the backup's directory.
@@ -224,6 +229,9 @@ class Restorer(BaseRestorer):
             overwrite: Replace the backup that is there.
             full: Read every licence anew, and take nothing over from the old backup.
             dry_run: Tell everything, write nothing.
+            keep_going: Pass over what can't be read or kept (`Result.skipped`), instead of failing;
+                not with `overwrite`, since the old backup may have what would be passed over. If
+                nothing else is left to save, that is a failure all the same.
             on_progress: Is given the progress.
 
         Raises:
@@ -231,7 +239,8 @@ class Restorer(BaseRestorer):
             NothingBackedUp: The store has no licence that may be backed up; an old backup stays.
             Error: Any other failure, in its own class where there is one.
         """
-        return self._run(_c.backup_licenses, backup_flags(overwrite, full, dry_run), on_progress)
+        flags = backup_flags(overwrite, full, dry_run, keep_going)
+        return self._run(_c.backup_licenses, flags, on_progress)
 
     def restore(
         self,
@@ -240,6 +249,7 @@ class Restorer(BaseRestorer):
         salvage: bool = False,
         dry_run: bool = False,
         individualize: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Completes the store with the licences of the backup, and deletes none.
@@ -259,6 +269,8 @@ class Restorer(BaseRestorer):
             dry_run: Tell everything, write nothing.
             individualize: The user consents to binding the licences to this machine, if the backup
                 is of another one.
+            keep_going: Pass over what can't be put back (`Result.skipped`), instead of failing. If
+                nothing else came of the restore, that is a failure all the same.
             on_progress: Is given the progress.
 
         Raises:
@@ -268,7 +280,7 @@ class Restorer(BaseRestorer):
             BackupCorrupt: The backup is damaged.
             Error: Any other failure, in its own class where there is one.
         """
-        flags = restore_flags(overwrite, salvage, dry_run, individualize)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize, keep_going)
         return self._run(_c.restore_licenses, flags, on_progress)
 
     def restore_license(
@@ -279,6 +291,7 @@ class Restorer(BaseRestorer):
         salvage: bool = False,
         dry_run: bool = False,
         individualize: bool = False,
+        keep_going: bool = False,
         on_progress: Optional[ProgressCallback] = None,
     ) -> Result:
         """Restores the licences that have this key ID: mostly one. If several have it, all of them.
@@ -291,6 +304,7 @@ class Restorer(BaseRestorer):
             salvage: As for `restore`.
             dry_run: As for `restore`.
             individualize: As for `restore`.
+            keep_going: As for `restore`.
             on_progress: As for `restore`.
 
         Raises:
@@ -298,7 +312,7 @@ class Restorer(BaseRestorer):
             InvalidArgument: No licence can have this key ID.
             Error: As for `restore`.
         """
-        flags = restore_flags(overwrite, salvage, dry_run, individualize)
+        flags = restore_flags(overwrite, salvage, dry_run, individualize, keep_going)
         return self._run(restore_license_of(key_id), flags, on_progress)
 
     def verify(self, *, on_progress: Optional[ProgressCallback] = None) -> Result:
