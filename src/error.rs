@@ -148,7 +148,8 @@ impl Error {
             "Cannot {doing}: {what} '{path}' {why}, by an attribute that binds every user. Take it away \
              (chattr -{attribute} '{path}'), or choose another directory."
         );
-        Error::new(Outcome::AccessDenied, sentence)
+        let reason = format_args!("{what} {why}, by an attribute that binds every user");
+        Error::new(Outcome::AccessDenied, sentence).of_one(reason)
     }
 
     pub fn out_of_memory() -> Error {

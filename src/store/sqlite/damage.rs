@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use super::{Database, read_fault, system_outcome};
+use super::Database;
+use super::failure::{read_fault, system_outcome};
 use crate::error::{Error, Result};
 use crate::sync::locks::Unshared;
 

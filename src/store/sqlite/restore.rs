@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::{ErrorCode, OptionalExtension, ToSql, params};
 
+use super::connection::Sharing;
 use super::new::{New, is_free};
-use super::{Column, Database, Sharing, Table, begin_use, bounded, check_identity};
+use super::{Column, Database, Table, begin_use, bounded, check_identity};
 use crate::error::{Access, Error, Outcome, Result};
 use crate::license::name::Clash;
 use crate::license::{self, Statement, name};

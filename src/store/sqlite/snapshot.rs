@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::{Column, Database, Sharing, Table, bounded, unlocked};
+use super::connection::Sharing;
+use super::{Column, Database, Table, bounded, unlocked};
 use crate::error::Result;
 use crate::license::{BackupRight, Format, name};
 use crate::store::content_batch::{AHEAD, ContentBatches};

@@ -2,23 +2,16 @@
 //! of another user. SQLite's readers and writers share a file there, which can't be made. So it is
 //! copied without any lock, and the copy counts if nothing was written meanwhile.
 
-use std::ffi::CStr;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Database, Log, Sharing, resolved};
+use super::connection::{Log, Sharing};
+use super::{Database, resolved};
 use crate::error::{Error, Outcome, Result};
 use crate::store::patience::{GoOn, PATIENCE};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::database_copy;
 use crate::sys::files::{self, Errno, Facts};
-
-/// SQLite's own interface to the system without locks.
-pub const NO_LOCKS: &CStr = match cfg!(windows) {
-    true => c"win32-none",
-    false => c"unix-none",
-};
 
 /// Longer than the steps in which a system counts the times of files.
 const STEP: Duration = Duration::from_millis(30);
@@ -133,23 +126,4 @@ fn unfinished(path: &AnchoredPath, outcome: Outcome) -> Error {
         path.display()
     );
     Error::new(outcome, sentence)
-}
-
-/// Gives the address of a database that SQLite is to take for one that nobody changes.
-pub fn immutable_uri(path: &Path) -> String {
-    let path = path.as_os_str().as_encoded_bytes();
-    let mut uri = "file://".to_owned();
-    if !path.starts_with(b"/") {
-        uri.push('/');
-    }
-    for byte in path {
-        match byte {
-            b'\\' if cfg!(windows) => uri.push('/'),
-            b'/' | b':' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(*byte));
-            }
-            byte => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri + "?immutable=1"
 }
