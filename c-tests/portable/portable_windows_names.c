@@ -121,6 +121,12 @@ static void twins(void)
         restore_into_folders(pairs[i][0], LICBAK_S_OK, AS_A_FILE); /* written, they meet */
         restore_elsewhere(3);
     }
+    /* One is there already, and would be taken for the other. */
+    make_backup("KEY", "key");
+    remove_tree("twin");
+    write_text("twin/KEY", "content");
+    CHECK_HR(restore("twin", "backups", LICBAK_RESTORE_OVERWRITE), AS_A_FILE);
+    CHECK_INT(size_of("twin/KEY"), 7);
 }
 
 #ifdef _WIN32

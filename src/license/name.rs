@@ -136,6 +136,17 @@ impl Hash {
         high << 64 | low
     }
 
+    /// Gives a hash that is the same for names which differ in case alone.
+    pub fn of_folded(&self, name: &str) -> u128 {
+        let [high, low] = self.0.each_ref().map(|key| {
+            let mut hasher = key.build_hasher();
+            let folded = name.chars().flat_map(char::to_lowercase);
+            folded.for_each(|lower| hasher.write_u32(lower.into()));
+            u128::from(hasher.finish())
+        });
+        high << 64 | low
+    }
+
     /// Gives the hashes of the folders above `name`, from the store on. Each goes on where the one
     /// before ended: a name of 4,000 bytes may have 2,000 folders.
     fn of_folders<'n>(&self, name: &'n str) -> impl Iterator<Item = u128> + Clone + 'n {

@@ -75,6 +75,14 @@ impl Staging {
             moved => moved.map(|()| true),
         }
     }
+
+    /// Finds out whether names that differ in case alone are one name here.
+    pub fn folds_case(&self) -> Result<bool, Errno> {
+        self.folder.create("file")?;
+        let is_found = self.folder.facts_of("FILE").is_ok();
+        self.folder.remove_file("file")?;
+        Ok(is_found)
+    }
 }
 
 impl Drop for Staging {

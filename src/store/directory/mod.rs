@@ -8,6 +8,7 @@ mod names;
 pub mod restore;
 mod rights;
 mod snapshot;
+mod twins;
 
 pub use file::{Attempt, FileEntry, OpenFile, Opened, Seen, Sight};
 pub use listing::{Listing, TICK};

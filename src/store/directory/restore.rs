@@ -5,6 +5,7 @@ use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
 use crate::store::directory::rights::{Rights, fill, give_new, make_below};
+use crate::store::directory::twins::Twins;
 use crate::store::patience::PATIENCE;
 use crate::store::placed::Placed;
 use crate::store::staging::{Staging, move_new, remove_stale};
@@ -19,10 +20,15 @@ pub struct Restore {
     /// The store's folder, none where it does not exist and is not to be made.
     root: Option<Dir>,
     staging: Option<Staging>,
+    /// Where the file system does not tell cases apart.
+    twins: Option<Twins>,
     replace: bool,
     /// The folder was made for this restore.
     is_new: bool,
 }
+
+/// The reason why a name can't be had where another name of the backup is the same.
+const TAKEN: &str = "takes this name for another name of the backup";
 
 /// The folders that a worker used last; licences come folder by folder.
 #[derive(Default)]
@@ -76,11 +82,16 @@ impl Restore {
             path: path.clone(),
             root,
             staging: None,
+            twins: None,
             replace,
             is_new,
         };
         if !dry_run {
-            restore.staging = Some(restore.stage()?);
+            let staging = restore.stage()?;
+            let folds_case = staging.folds_case();
+            let failed = |errno| restore.write_error("make a file in the store", "", errno);
+            restore.twins = folds_case.map_err(failed)?.then(Twins::default);
+            restore.staging = Some(staging);
         }
         Ok(restore)
     }
@@ -175,6 +186,12 @@ impl Restore {
             Some(Existing::Other(file)) => (Some(false), Some(file)),
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
+        // One of them would be taken for the other, and replace it or not be restored.
+        if let Some(twins) = &self.twins
+            && twins.has_one_of(name)?
+        {
+            return Err(self.bad_name(name, TAKEN));
+        }
         let placed = Placed::by(is_same, self.replace);
         if placed != Placed::Written {
             return Ok(placed);
@@ -185,10 +202,9 @@ impl Restore {
         if let Some(staging) = &self.staging {
             // The backup has no name twice, and the names are good: so the fault is this store's.
             let failed = |errno| match errno {
-                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => {
-                    self.bad_name(name, "takes this name for another name of the backup")
-                }
-                Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
+                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => self.bad_name(name, TAKEN),
+                // Its folder is there: some file systems say so of a name that they can't have.
+                Errno::NOENT | Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
                     self.bad_name(name, "can't have this name")
                 }
                 errno => self
