@@ -38,7 +38,7 @@ mod random;
 /// Runs each parser on any content, for the targets in fuzz/.
 #[cfg(fuzzing)]
 pub mod parsers {
-    pub use crate::archive::testing::parsers::{backup, index, members, table, trailer};
+    pub use crate::archive::testing::parsers::{backup, index, members, ruin, table, trailer};
     pub use crate::license::parsers::*;
 }
 mod store;
