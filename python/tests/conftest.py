@@ -119,10 +119,10 @@ def nothing_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not _listing._listings
 
 
-def run_script(script: str, *arguments: object) -> str:
+def run_script(script: str, *arguments: object, python: str = sys.executable) -> str:
     """Runs a program of its own, which must end well and print no error."""
     done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
+        [python, "-c", script, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
+from typing import Any, Optional
 
 import pytest
 from conftest import Long, Memory, Stalled, is_collected, make_many, wait_for_lists
@@ -78,14 +80,13 @@ def test_one_after_the_other_is_never_busy(store: Path, backup: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_loop_goes_on_and_no_thread_waits(backup: Path) -> None:
+def test_the_loop_goes_on(backup: Path) -> None:
     async def main() -> None:
         stalled = Stalled()
         async with AsyncRestorer(store=stalled, backup=backup) as restorer:
             task = asyncio.create_task(restorer.backup())
             while not stalled.begun.is_set():
                 await asyncio.sleep(0)
-            assert not any("asyncio" in thread.name for thread in threading.enumerate())
             with pytest.raises(licbak.Busy):
                 await restorer.verify()
             for _ in range(10):
@@ -208,7 +209,7 @@ def test_closing_what_another_loop_polls(store: Path, backup: Path) -> None:
     with pytest.raises(licbak.Canceled):
         loop.run_until_complete(task)
     loop.close()
-    assert not _operation._running
+    assert not _operation.running()
 
 
 def test_a_loop_that_polls_and_is_closed_before_the_end(store: Path, backup: Path) -> None:
@@ -217,11 +218,11 @@ def test_a_loop_that_polls_and_is_closed_before_the_end(store: Path, backup: Pat
     task = loop.create_task(restorer.backup())
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.run_until_complete(asyncio.sleep(0))
-    assert _operation._running
+    assert _operation.running()
     loop.close()
     del task
     gc.collect()
-    assert not _operation._running
+    assert not _operation.running()
     with pytest.raises(licbak.NoBackup):
         asyncio.run(restorer.verify())
     gone = weakref.ref(restorer)
@@ -254,6 +255,187 @@ def test_what_a_method_raises_comes_out_of_the_call(backup: Path) -> None:
                 await restorer.backup()
 
     asyncio.run(main())
+
+
+class Put:
+    """Something to await that is no coroutine."""
+
+    def __init__(self, store: Later, license: License) -> None:
+        self.store, self.license = store, license
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from asyncio.sleep(0).__await__()
+        self.store.threads.add(threading.get_ident())
+        self.store.licenses[self.license.name] = self.license
+
+
+class Later:
+    """A store whose methods must all be awaited."""
+
+    def __init__(self) -> None:
+        self.licenses: dict[str, License] = {}
+        self.threads: set[int] = set()
+
+    async def enumerate(self) -> AsyncGenerator[License, None]:
+        for number in range(20):
+            self.threads.add(threading.get_ident())
+            await asyncio.sleep(0)
+            yield License(f"{number}.lic", b"content")
+
+    async def get(self, name: str) -> Optional[License]:
+        await asyncio.sleep(0)
+        return self.licenses.get(name)
+
+    def put(self, license: License) -> Put:
+        return Put(self, license)
+
+
+def test_a_store_that_must_be_awaited(backup: Path) -> None:
+    async def authorize(info: licbak.Info) -> None:
+        await asyncio.sleep(0)
+        asked.append(info)
+
+    async def show(progress: licbak.Progress) -> None:
+        await asyncio.sleep(0.01)
+        shown.append(progress)
+
+    async def main() -> None:
+        store = Later()
+        async with AsyncRestorer(store=store, backup=backup, authorizer=authorize) as restorer:
+            assert (await restorer.backup(on_progress=show)).licenses == 20
+            assert shown[-1].licenses_done == 20
+            assert (await restorer.restore(on_progress=show)).licenses == 20
+        assert len(store.licenses) == 20 and len(asked) == 1
+        assert store.threads == {threading.get_ident()}
+
+    asked: list[licbak.Info] = []
+    shown: list[licbak.Progress] = []
+    asyncio.run(main())
+
+
+def test_a_store_whose_list_must_be_awaited(backup: Path) -> None:
+    class Listed:
+        async def enumerate(self) -> list[License]:
+            await asyncio.sleep(0)
+            return [License("a", b"a")]
+
+    async def main() -> None:
+        async with AsyncRestorer(store=Listed(), backup=backup) as restorer:
+            assert (await restorer.backup()).licenses == 1
+
+    asyncio.run(main())
+
+
+def test_progress_that_must_be_awaited_in_a_loop_that_polls(store: Path, backup: Path) -> None:
+    async def show(progress: licbak.Progress) -> None:
+        await asyncio.sleep(0.01)
+        shown.append(progress)
+
+    async def veto(progress: licbak.Progress) -> None:
+        await asyncio.sleep(0)
+        raise KeyError("veto")
+
+    async def main() -> None:
+        async with AsyncRestorer(store=store, backup=backup) as restorer:
+            await restorer.backup(on_progress=show)
+            assert shown[-1].licenses_done == 2
+            with pytest.raises(KeyError, match="veto"):
+                await restorer.verify(on_progress=veto)
+
+    shown: list[licbak.Progress] = []
+    asyncio.run(main())
+
+
+def test_what_an_awaited_method_raises_comes_out_of_the_call(backup: Path) -> None:
+    left: list[str] = []
+
+    class Failing(Later):
+        async def enumerate(self) -> AsyncGenerator[License, None]:
+            try:
+                yield License("a", b"a")
+                raise LookupError("on purpose")
+            finally:
+                left.append("cursor closed")
+
+    async def main() -> None:
+        async with AsyncRestorer(store=Failing(), backup=backup) as restorer:
+            with pytest.raises(LookupError, match="on purpose"):
+                await restorer.backup()
+
+    asyncio.run(main())
+    assert left == ["cursor closed"]
+
+
+@pytest.mark.parametrize("ends_with", [None, LookupError("on purpose")])
+def test_a_cancelled_task_cancels_what_is_awaited(
+    ends_with: Optional[Exception], backup: Path
+) -> None:
+    class Waiting(Later):
+        begun: asyncio.Event
+
+        async def enumerate(self) -> AsyncGenerator[License, None]:
+            try:
+                self.begun.set()
+                await asyncio.sleep(600)
+                yield License("a", b"a")
+            finally:
+                await asyncio.sleep(0.01)
+                left.append("cursor closed")
+                if ends_with is not None:
+                    raise ends_with
+
+    async def main() -> None:
+        begun = waiting.begun = asyncio.Event()
+        async with AsyncRestorer(store=waiting, backup=backup) as restorer:
+            for told in (asyncio.CancelledError, licbak.Canceled):
+                begun.clear()
+                task = asyncio.create_task(restorer.backup())
+                await begun.wait()
+                assert task.cancel() if told is asyncio.CancelledError else restorer.cancel()
+                with pytest.raises(told if ends_with is None else LookupError):
+                    await task
+        assert left == ["cursor closed"] * 2
+
+    waiting = Waiting()
+    left: list[str] = []
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_is_closed(store: Path, backup: Path) -> None:
+    async def main() -> None:
+        for given in (store, Later()):
+            restorer = AsyncRestorer(store=given, backup=backup)
+            call = restorer.backup()
+            call.send(None)
+            while not _operation.running():  # on a thread of its own
+                time.sleep(0.001)
+            call.close()
+            while _operation.running():
+                await asyncio.sleep(0.001)
+            with pytest.raises(licbak.NoBackup):
+                await restorer.verify()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("store", [Later(), None])
+def test_context_variables_reach_the_callbacks(store: Any, backup: Path, tmp_path: Path) -> None:
+    current = contextvars.ContextVar[str]("current", default="none")
+    seen: set[str] = set()
+
+    class Noting(Memory):
+        def enumerate(self) -> Iterator[License]:
+            seen.add(current.get())
+            yield License("a", b"a")
+
+    async def main() -> None:
+        current.set("this")
+        async with AsyncRestorer(store=store or Noting(), backup=backup) as restorer:
+            await restorer.backup(on_progress=lambda _: seen.add(current.get()))
+            await restorer.verify(on_progress=lambda _: seen.add(current.get()))
+
+    asyncio.run(main())
+    assert seen == {"this"}
 
 
 def test_a_cancelled_task_ends_when_its_operation_has(backup: Path) -> None:
@@ -322,9 +504,10 @@ def test_a_loop_that_is_closed_before_the_end(backup: Path) -> None:
     del task
     gc.collect()
     stalled.go_on.set()
-    while _operation._running:
+    while _operation.running():
         time.sleep(0.001)
-    assert asyncio.run(restorer.verify()).licenses == 2000
+    with pytest.raises(licbak.NoBackup):
+        asyncio.run(restorer.verify())
     gone = weakref.ref(restorer)
     del restorer
     assert is_collected(gone)

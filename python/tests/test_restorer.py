@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import _thread
+import contextvars
 import ctypes
 import errno
 import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Long, Stalled, make_many, run_script, wait_for_lists
+from conftest import Long, Memory, Stalled, make_many, run_script, wait_for_lists
 
 import licbak
 from licbak import Format, Right, _c, _listing, _operation
@@ -139,7 +140,7 @@ def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
         restorer.info()
     with pytest.raises(licbak.NoDirectory, match="nowhere"):
         licbak.info(backup / "nowhere")
-    with pytest.raises(licbak.InvalidArgument, match=r"MachineId can't be 'a.*b'"):
+    with pytest.raises(licbak.InvalidArgument, match=r"machine_id can't be 'a.*b'"):
         licbak.info(backup, machine_id="a\0b")
 
 
@@ -241,7 +242,7 @@ def test_lists_go_on_beside_each_other_and_operations(backup: Path) -> None:
 
 @pytest.mark.parametrize(("told", "gone"), [(0, 0), (3, 3), (2**64 - 1, None)])
 def test_what_is_gone(told: int, gone: Optional[int]) -> None:
-    operation = _operation.Operation(None, (), None, lambda: None)
+    operation = _operation.Operation(licbak.Restorer(), None, _operation.Answers())
     figures = _c.Progress(licenses_skipped=2, licenses_gone=told)
     end = _c.Status.WMT_BACKUPRESTORE_END
     operation.take(end, _c.Hr.S_OK, ctypes.addressof(figures), ctypes.sizeof(figures))
@@ -291,25 +292,39 @@ def test_cancel_from_another_thread(backup: Path) -> None:
 
 
 def test_ctrl_c_is_raised_when_the_operation_has_ended(backup: Path) -> None:
-    ended = []
+    def interrupt(progress: licbak.Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
 
-    class Interrupting(Stalled):
-        def enumerate(self) -> Iterator[licbak.License]:
-            os.kill(os.getpid(), signal.SIGINT)
-            threading.Timer(0.2, self.go_on.set).start()
-            yield from super().enumerate()
-            ended.append("not canceled")
-
-    stalled = Interrupting()
-    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+    with licbak.Restorer(store=Long(), backup=backup) as restorer:
         with pytest.raises(KeyboardInterrupt):
-            restorer.backup()
-        assert stalled.go_on.is_set() and ended == [] and list(backup.iterdir()) == []
+            restorer.backup(on_progress=interrupt)
+        assert list(backup.iterdir()) == []
         with pytest.raises(licbak.NoBackup):
             restorer.verify()  # not busy any more
 
 
-def test_ctrl_c_while_an_operation_begins(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals_are_handled_while_the_library_works(backup: Path) -> None:
+    """Each in a moment of its own: in a method, in C, and where C calls Python."""
+
+    class Alarmed(Exception):
+        pass
+
+    def alarm(*_: object) -> None:
+        raise Alarmed
+
+    before = signal.signal(signal.SIGALRM, alarm)
+    with licbak.Restorer(store=Long(), backup=backup) as restorer:
+        for number in range(60):
+            signal.setitimer(signal.ITIMER_REAL, 0.001 + number * 0.0007)
+            with pytest.raises(Alarmed):
+                restorer.backup(on_progress=lambda _: None)
+            assert not _operation.running() and list(backup.iterdir()) == []
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_while_an_operation_begins(
+    store: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start = _c.backup_licenses
 
     def before(*arguments: Any) -> int:
@@ -318,19 +333,15 @@ def test_ctrl_c_while_an_operation_begins(backup: Path, monkeypatch: pytest.Monk
 
     def after(*arguments: Any) -> int:
         hr = int(start(*arguments))
-        assert stalled.begun.wait(60)  # canceled earlier it would need no go_on to end
-        threading.Timer(0.05, stalled.go_on.set).start()
         signal.raise_signal(signal.SIGINT)
         return hr
 
-    stalled = Stalled()
-    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+    with licbak.Restorer(store=store, backup=backup) as restorer:
         for interrupted in (before, after):
             monkeypatch.setattr(_c, "backup_licenses", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 restorer.backup()
-            assert stalled.go_on.is_set() == (interrupted is after)  # it has waited for the end
-            assert _operation._running == {}
+            assert not _operation.running()
         assert list(backup.iterdir()) == []
         with pytest.raises(licbak.NoBackup):
             restorer.verify()
@@ -384,7 +395,7 @@ def interrupted(call):
         sys.settrace(None)
         while _listing._listings:  # a thread that has not got far ends by itself
             time.sleep(0.001)
-        assert not _operation._running
+        assert not _operation.running()
         if left > 0:
             return
     sys.exit("it never got through")
@@ -398,9 +409,17 @@ class One:
     def enumerate(self):
         yield licbak.License("a", b"a")
 
+    def get(self, name):
+        return None
+
+    def put(self, license):
+        pass
+
 with licbak.Restorer(store=One(), backup=sys.argv[1]) as restorer:
     restorer.backup()
     interrupted(restorer.verify)
+    interrupted(lambda: restorer.backup(dry_run=True, on_progress=lambda _: None))
+    interrupted(restorer.restore)
     restorer.verify()
 """
     run_script(EVERYWHERE + script, backup)
@@ -440,6 +459,73 @@ def test_what_on_progress_raises_comes_out_of_the_call(backup: Path) -> None:
         assert list(backup.iterdir()) == []
 
 
+def test_calls_come_on_the_thread_of_the_operation_and_in_its_context(backup: Path) -> None:
+    current = contextvars.ContextVar[str]("current", default="none")
+    seen: set[tuple[str, int]] = set()
+
+    def note(*_: object) -> None:
+        seen.add((current.get(), threading.get_ident()))
+
+    class Noting(Memory):
+        def enumerate(self) -> Generator[licbak.License, None, None]:
+            note()
+            yield from super().enumerate()
+
+        def put(self, license: licbak.License) -> None:
+            note()
+
+    store = Noting(licbak.License("a", b"a"))
+    with licbak.Restorer(store=store, backup=backup, authorizer=note) as restorer:
+        current.set("this")
+        restorer.backup(on_progress=note)
+        store.licenses.clear()
+        restorer.restore(on_progress=note)
+        assert seen == {("this", threading.get_ident())}
+        seen.clear()
+
+        def inside(progress: licbak.Progress) -> None:
+            with licbak.Restorer(backup=backup) as other:
+                other.verify(on_progress=note)
+
+        restorer.verify(on_progress=inside)
+    [(told, thread)] = seen
+    assert told == "this" and thread != threading.get_ident()
+
+
+def test_other_threads_go_on_during_an_operation(backup: Path) -> None:
+    """The operation waits for what only another thread of Python can give it."""
+    stalled = Stalled()
+    threading.Timer(0.05, stalled.go_on.set).start()
+    with licbak.Restorer(store=stalled, backup=backup) as restorer:
+        assert restorer.backup().licenses == 2000
+
+
+def test_a_list_is_closed_with_what_gives_it(backup: Path) -> None:
+    make_many(backup)
+    with licbak.Restorer(backup=backup) as restorer:
+        licenses = restorer.licenses()
+        next(licenses)
+        licenses.close()
+        assert not _listing._listings
+
+
+def test_what_a_callback_returns_to_be_awaited_is_refused(store: Path, backup: Path) -> None:
+    async def show(progress: licbak.Progress) -> None:
+        raise AssertionError("never begun")
+
+    async def authorize(info: licbak.Info) -> None:
+        pass
+
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        with pytest.raises(TypeError, match=r"^on_progress has returned <coroutine .*AsyncRest"):
+            restorer.backup(on_progress=show)
+        restorer.backup()
+    asking: Any = authorize
+    restorer = licbak.Restorer(store=store, backup=backup, authorizer=asking)
+    with pytest.raises(TypeError, match=r"^The authorizer has returned <coroutine"):
+        restorer.restore()
+
+
 def test_calls_inside_a_callback(store: Path, backup: Path, tmp_path: Path) -> None:
     asked: list[object] = []
     with licbak.Restorer(store=store, backup=backup) as restorer:
@@ -470,19 +556,36 @@ def test_one_after_the_other_inside_a_callback_is_never_busy(store: Path, backup
     assert verified == 200
 
 
-def test_what_is_wrong_with_a_setting_is_told(store: Path) -> None:
-    with pytest.raises(licbak.InvalidArgument, match=r"CompressionLevel can't be 1000.*to 22"):
+def test_what_is_wrong_with_a_setting_is_told(store: Path, backup: Path) -> None:
+    with pytest.raises(licbak.InvalidArgument, match=r"compression_level can't be 1000.*to 22"):
         licbak.Restorer(compression_level=1000)
-    with pytest.raises(ValueError, match=r"Threads can't be 4294967296.*0 to 256"):
+    with pytest.raises(ValueError, match=r"threads can't be 4294967296.*0 to 256"):
         licbak.Restorer(threads=2**32)
-    with pytest.raises(licbak.InvalidArgument, match="BackupPath can't be 's3://bucket'"):
+    with pytest.raises(licbak.InvalidArgument, match="backup can't be 's3://bucket'"):
         licbak.Restorer(backup="s3://bucket")
-    with pytest.raises(TypeError, match="integer"):
-        licbak.Restorer(threads="4")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="it is a list"):
-        licbak.Restorer(store=[])  # type: ignore[arg-type]
-    with licbak.Restorer(store=store) as restorer, pytest.raises(licbak.Error, match="BackupPath"):
-        restorer.backup()
+    wrong: Any
+    for wrong, words in (
+        ({"threads": "4"}, "threads must be a number"),
+        ({"backup": 4}, "backup must be a path"),
+        ({"store": []}, "store must be a path.*it is a list"),
+        ({"machine_id": 4}, "machine_id must be a str"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            licbak.Restorer(**wrong)
+    with pytest.raises(TypeError, match="on_progress must be a function"):
+        licbak.Restorer(store=store, backup=backup).backup(on_progress=4)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="key_id must be a str"):
+        licbak.Restorer(store=store).restore_license(4)  # type: ignore[arg-type]
+
+
+def test_a_setting_that_is_missing_is_named_as_the_argument(store: Path, backup: Path) -> None:
+    restorer = licbak.Restorer(store=store)
+    calls: list[Any] = [restorer.backup, restorer.verify, restorer.info]
+    for call in (*calls, partial(next, restorer.licenses())):
+        with pytest.raises(licbak.InvalidArgument, match=r"^backup is missing\. Give it"):
+            call()
+    with pytest.raises(ValueError, match=r"^store is missing\."):
+        licbak.Restorer(backup=backup).backup()
 
 
 def test_a_setting_that_there_is_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sqlite3
-import sys
 import weakref
-from collections.abc import Iterator
+from array import array
+from collections.abc import AsyncGenerator, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Memory, is_collected
+from conftest import Memory, is_collected, run_script
 
 import licbak
 from licbak import License, Right
@@ -123,33 +122,71 @@ def test_the_store_chooses_between_versions(backup: Path) -> None:
             assert store.licenses["film"].content == b"12"
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_that_is_forked_in_a_method_ends(backup: Path) -> None:
-    ends: list[int] = []
+@pytest.mark.parametrize("place", ["enumerate", "get", "put", "merge", "authorize", "show"])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_child_that_is_forked_in_a_call_goes_on(place: str, leaves: bool, backup: Path) -> None:
+    """It leaves where it is, or returns into the library, and learns of it from the call."""
+    script = """
+import os, signal, sys, warnings
+import licbak
 
-    class Forking(Memory):
-        def enumerate(self) -> Iterator[License]:
-            for leaves in (True, False):
-                child = os.fork()
-                if child == 0:
-                    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-                    signal.alarm(20)
-                    if leaves:
-                        sys.exit(7)
-                    break
-                ends.append(os.waitpid(child, 0)[1])
-            yield from super().enumerate()
+warnings.simplefilter("ignore")  # of threads in a process that forks
+here, leaves, backup = sys.argv[1], sys.argv[2] == "True", sys.argv[3]
+children = []
+parent = os.getpid()
 
-    with licbak.Restorer(store=Forking(*WALLET), backup=backup) as restorer:
-        assert restorer.backup().licenses == 3
-        assert [os.waitstatus_to_exitcode(end) for end in ends] == [1, 1]
-        assert restorer.verify().licenses == 3
+def fork(place):
+    if place == here and os.getpid() == parent and not children:
+        child = os.fork()
+        children.append(child)
+        if child == 0:
+            signal.alarm(20)
+            if leaves:
+                sys.exit(7)
+
+class Forking:
+    def enumerate(self):
+        yield licbak.License("a", b"a")
+        fork("enumerate")
+        yield licbak.License("b", b"b")
+
+    def get(self, name):
+        fork("get")
+        return licbak.License("a", b"other") if name == "a" else None
+
+    def put(self, license):
+        fork("put")
+
+    def merge(self, mine, theirs):
+        fork("merge")
+        return theirs
+
+def authorize(info):
+    fork("authorize")
+
+def show(progress):
+    fork("show")
+
+restorer = licbak.Restorer(store=Forking(), backup=backup, authorizer=authorize)
+try:
+    restorer.backup(on_progress=show)
+    restorer.restore()
+except licbak.Closed:
+    assert os.getpid() != parent and not leaves
+    with licbak.Restorer(store=Forking(), backup=backup) as own:  # a restorer of the child's own
+        own.backup(dry_run=True)
+    sys.exit(8)
+[child] = children
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), restorer.verify().licenses)
+"""
+    assert run_script(script, place, leaves, backup) == f"{7 if leaves else 8} 2\n"
 
 
 @pytest.mark.parametrize(
     ("license", "kind", "words"),
     [
-        (License("a"), ValueError, "with its content"),
+        (License("a"), ValueError, "must have its content"),
         (License("a\0b", b""), ValueError, "NUL"),
         (License("a", b"", key_id="\0"), ValueError, "NUL"),
         (License("\ud800", b""), UnicodeEncodeError, "surrogates"),
@@ -157,16 +194,83 @@ def test_a_child_that_is_forked_in_a_method_ends(backup: Path) -> None:
         (License("a", b"", right=2**32), ValueError, "not a valid Right"),  # type: ignore[arg-type]
         (License("../a", b""), licbak.Error, "'../a' can't be kept"),
         (License("a", b"\0" * (16 * 2**20 + 1)), licbak.Error, "16 MiB"),
-        ("a", AttributeError, "content"),
+        ("a", TypeError, r"Item 0 of Memory\.enumerate must be a License, not 'a'"),
+        (License(5, b""), TypeError, "the name must be a str, not 5"),  # type: ignore[arg-type]
     ],
 )
 def test_a_licence_that_is_none(
     license: Any, kind: type[BaseException], words: str, backup: Path
 ) -> None:
     with licbak.Restorer(store=Memory(), backup=backup) as restorer:
-        restorer._hosts[0].called.licenses["a"] = license
+        restorer._store.licenses["a"] = license
         with pytest.raises(kind, match=words):
             restorer.backup()
+
+
+class Promise:
+    def __await__(self) -> Generator[Any, None, None]:
+        yield None
+
+
+async def later(*_: object) -> None:
+    raise AssertionError("never begun")
+
+
+async def each(*_: object) -> AsyncGenerator[License, None]:
+    yield License("a", b"a")
+
+
+@pytest.mark.parametrize("method", ["enumerate", "get", "put", "merge"])
+@pytest.mark.parametrize("answer", [later, each, lambda *_: Promise()])
+@pytest.mark.filterwarnings("error")
+def test_what_must_be_awaited_is_refused(method: str, answer: Any, backup: Path) -> None:
+    class Wallet(Counting):
+        pass
+
+    with licbak.Restorer(store=Memory(*WALLET), backup=backup) as restorer:
+        restorer.backup()
+    setattr(Wallet, method, answer)
+    store = Wallet(*(License(license.name, b"other") for license in WALLET if method != "put"))
+    restorer = licbak.Restorer(store=store, backup=backup)
+    call = partial(restorer.backup, overwrite=True) if method == "enumerate" else restorer.restore
+    if answer is each and method == "put":
+        return  # what a put returns is not looked at any further
+    with pytest.raises(TypeError, match=rf"Wallet\.{method}"):
+        call()
+    assert restorer.verify().licenses == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words"),
+    [
+        ("enumerate", None, r"Wallet\.enumerate must return an iterable of License, not None"),
+        ("enumerate", [WALLET[0], b"x"], r"Item 1 of .*Wallet\.enumerate must be .* not b'x'"),
+        ("get", b"x", r"The answer of .*Wallet\.get\('a.lic'\) must be a License, not b'x'"),
+        ("merge", True, r"The answer of .*Wallet\.merge about 'a.lic' must be .* not True"),
+    ],
+)
+def test_a_wrong_answer_is_named(method: str, answer: Any, words: str, backup: Path) -> None:
+    class Wallet(Counting):
+        pass
+
+    with licbak.Restorer(store=Memory(*WALLET), backup=backup) as restorer:
+        restorer.backup()
+    setattr(Wallet, method, lambda *_: answer)
+    store = Wallet(License("a.lic", b"other"))
+    restorer = licbak.Restorer(store=store, backup=backup)
+    call = partial(restorer.backup, overwrite=True) if method == "enumerate" else restorer.restore
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_content_is_bytes_like_and_kept_as_bytes() -> None:
+    for given in (b"four", bytearray(b"four"), memoryview(b"four"), array("I", [0])):
+        license = License("a", given)
+        assert type(license.content) is bytes and license.size == 4
+    wrong: Any
+    for wrong in ("four", 4, [4]):
+        with pytest.raises(TypeError, match="content of the licence 'a' must be bytes-like, not"):
+            License("a", wrong)
 
 
 def test_the_same_name_twice(backup: Path) -> None:

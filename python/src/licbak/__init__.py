@@ -10,7 +10,7 @@ from types import FunctionType
 
 from . import _c
 from ._aio import AsyncRestorer
-from ._authorizer import Authorizer
+from ._authorizer import AsyncAuthorizer, Authorizer
 from ._errors import (
     AccessDenied,
     BackupCorrupt,
@@ -29,7 +29,17 @@ from ._errors import (
     NothingBackedUp,
 )
 from ._info import Info, Machine
-from ._licenses import Format, License, Merging, Right, Source, Store, Target
+from ._licenses import (
+    AsyncSource,
+    AsyncTarget,
+    Format,
+    License,
+    Merging,
+    Right,
+    Source,
+    Store,
+    Target,
+)
 from ._operation import ProgressCallback
 from ._report import LeftOut, Phase, Progress, Result
 from ._restorer import Restorer, info
@@ -39,7 +49,10 @@ __version__: str = _c.version().decode()
 
 __all__ = [
     "AccessDenied",
+    "AsyncAuthorizer",
     "AsyncRestorer",
+    "AsyncSource",
+    "AsyncTarget",
     "Authorizer",
     "BackupCorrupt",
     "BackupExists",

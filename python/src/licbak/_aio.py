@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Optional, Union
 
 from . import _c
-from ._c import Flag, Hr
+from ._authorizer import AsyncAuthorizer
+from ._errors import Canceled
+from ._in_loop import InLoop
 from ._info import Info, info_of
-from ._licenses import License
+from ._licenses import AsyncSource, AsyncTarget, License
 from ._listing import Listing
-from ._operation import Operation, ProgressCallback
-from ._report import Progress, Result
-from ._restorer import BaseRestorer, backup_flags, restore_flags, restore_license_of
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from ._operation import Operation, ProgressCallback, running
+from ._report import Result
+from ._restorer import BaseRestorer, Self, backup_flags, restore_flags, restore_license_of
 
 
-class AsyncRestorer(BaseRestorer):
+class AsyncRestorer(BaseRestorer[Union[AsyncSource, AsyncTarget], AsyncAuthorizer]):
     """`Restorer` with `async` methods: the event loop goes on while the library works.
 
     No thread waits for an operation: the event loop polls a descriptor of the library, and nothing
     of Python runs on another thread. A task that is cancelled cancels its operation, and
     `CancelledError` is raised when the operation has ended. `on_progress` is called in the loop's
-    thread. An exception from it ends the operation and is raised by the call. The methods of a
-    store of the program's own and the authorizer are plain functions. They are called on a thread
-    of the library, so that the loop goes on meanwhile.
-    """
+    thread. An exception from it ends the operation and is raised by the call.
 
-    _polled: Callable[[], Optional[asyncio.Future[None]]] = staticmethod(lambda: None)
-    """The end of the operation for which a loop polls, or polled last."""
+    A store of the program's own and an authorizer are called on a thread beside the loop, so that
+    the loop goes on meanwhile. What they, or `on_progress`, return to be awaited is awaited in the
+    loop. A loop that can't poll gets such a thread, too.
+    """
 
     async def backup(
         self,
@@ -83,7 +79,7 @@ class AsyncRestorer(BaseRestorer):
         """As `Restorer.verify`."""
         return await self._run(_c.verify_backup, 0, on_progress)
 
-    async def licenses(self) -> AsyncIterator[License]:
+    async def licenses(self) -> AsyncGenerator[License, None]:
         """As `Restorer.licenses`, for `async for`."""
         listing = Listing(self._handle)
         try:
@@ -100,13 +96,14 @@ class AsyncRestorer(BaseRestorer):
 
     async def aclose(self) -> None:
         """As `Restorer.close`: cancels an operation, waits for its end, and frees the restorer."""
-        polled = self._polled()
-        if polled is not None and polled.get_loop() is asyncio.get_running_loop():
-            self.cancel()
-            await asyncio.wait([polled])  # the loop must not poll a descriptor that is closed
+        self.cancel()
+        for operation in running(self._handle):
+            answers = operation.answers
+            if isinstance(answers, InLoop) and answers.polls_in(asyncio.get_running_loop()):
+                await asyncio.wait([answers.over])  # the descriptor is closed with the restorer
         await asyncio.to_thread(self._close)
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: Self) -> Self:
         return self
 
     async def __aexit__(
@@ -119,80 +116,42 @@ class AsyncRestorer(BaseRestorer):
 
     async def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
         loop = asyncio.get_running_loop()
-        over = loop.create_future()
-
-        def in_loop(function: Callable[..., object], *arguments: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(function, *arguments)
-
-        def show(progress: Progress) -> None:
-            if on_progress is None or operation.raised is not None:
-                return
-            try:
-                on_progress(progress)
-            except BaseException as error:
-                operation.stop_for(error)
-                self.cancel()
-
+        answers = InLoop(loop)
+        operation = answers.operation = Operation(self, on_progress, answers, answers.end)
         descriptor = self._descriptor_for(loop)
-        # Where the loop polls, only the loop keeps `over`, and so the task: a loop that is closed
-        # lets it go.
-        end: Callable[[], Optional[asyncio.Future[None]]]
-        end = weakref.ref(over) if descriptor is not None else lambda: over
-
-        def finish() -> None:
+        if descriptor is None:
+            operation.run_elsewhere(start, flags)
+        cancelled: Optional[asyncio.CancelledError] = None
+        try:
             if descriptor is not None:
-                loop.remove_reader(descriptor)
-            awaited = end()
-            if awaited is not None:
-                awaited.set_result(None)
-
-        operation = Operation(
-            self,
-            self._hosts,
-            None if on_progress is None else lambda progress: in_loop(show, progress),
-            lambda: in_loop(finish),
-        )
-        try:
-            if descriptor is None:
-                operation.begin(start, self._handle, flags)
-            else:
-                operation.begin(start, self._handle, flags | Flag.CALL_IN_WAIT)
-                loop.add_reader(descriptor, _call_due, self._handle, operation, over)
-                self._polled = weakref.ref(over)
-        except BaseException:
-            operation.abandon()
+                operation.is_polled = True
+                operation.begin(start, flags)
+                loop.add_reader(descriptor, answers.call_due)
+                answers.descriptor = descriptor
+            while not answers.over.done():
+                try:
+                    await asyncio.shield(answers.over)
+                except (
+                    asyncio.CancelledError
+                ) as error:  # the task must end, but after the operation
+                    cancelled = error
+                    operation.cancel()
+        except BaseException as error:
+            answers.stop_polling()
+            if operation.is_polled:
+                operation.abandon(error)
+            elif not operation.over:
+                operation.stop_for(error)
             raise
-        try:
-            await self._end_of(over)
-        finally:
-            if descriptor is not None and not operation.ended:  # the loop has let it go
-                operation.abandon()
+        if cancelled is not None and isinstance(operation.raised, (type(None), Canceled)):
+            raise cancelled
         return operation.result()
 
     def _descriptor_for(self, loop: asyncio.AbstractEventLoop) -> Optional[int]:
         # The program's own functions may take long: the loop must not wait for them.
-        if self._hosts or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+        has_own = self._store is not None or self._authorizer is not None
+        if has_own or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
             return None
         if os.name == "nt":  # where a loop polls sockets, and the library has an event
             return None
         return _c.wait_descriptor(self._handle)
-
-    async def _end_of(self, over: asyncio.Future[None]) -> None:
-        cancelled: Optional[asyncio.CancelledError] = None
-        while not over.done():
-            try:
-                await asyncio.shield(over)
-            except asyncio.CancelledError as error:  # the task must end, but after the operation
-                cancelled = error
-                self.cancel()
-        if cancelled is not None:
-            raise cancelled
-
-
-def _call_due(handle: int, operation: Operation, over: asyncio.Future[None]) -> None:
-    """Has the library call what is due. The loop keeps `over` in the arguments, and nobody else."""
-    # An exception of Ctrl-C in the call that tells the end is lost in C, and the end with it.
-    if _c.wait(handle, 0) == Hr.S_OK and not operation.ended:
-        operation.stop_for(KeyboardInterrupt())
-        operation.end_untold()

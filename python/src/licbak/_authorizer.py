@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Awaitable
+from typing import Callable, Optional
 
 from . import _c
 from ._c import Hr
-from ._host import Host, call_host
 from ._info import Info, info_from
+from ._operation import Operation, c_function
 
 Authorizer = Callable[[Info], None]
 """A function that allows a restore by returning None, or refuses it by raising an exception.
 
-It is called on a thread of the library in each restore, after the backup has been opened and before
-anything is done; in a dry run it is not called. The exception is raised by the call that restores.
+It is called in each restore, after the backup has been opened and before anything is done; in a dry
+run it is not called. The exception is raised by the call that restores.
 """
 
-
-class HostAuthorizer(Host):
-    """Passes the library's question to an authorizer, and keeps its exception."""
-
-    def set_on(self, handle: int) -> int:
-        """Gives the library the C function."""
-        return int(_c.set_authorizer(handle, _AUTHORIZE, self.key()))
+AsyncAuthorizer = Callable[[Info], Optional[Awaitable[None]]]
+"""An authorizer that `AsyncRestorer` may have to await."""
 
 
-def _authorize(info: _c.BackupInfoPointer, url: int, url_size: int, context: int) -> int:
-    def ask(authorizer: Callable[[Info], object]) -> int:
-        answer = authorizer(info_from(info.contents))
-        if answer is not None:  # False, or a coroutine that nobody awaits, is not consent
-            raise TypeError(f"The authorizer must return None or raise; it returned {answer!r}.")
-        return Hr.S_OK
+def _authorize(
+    operation: Operation, info: _c.BackupInfoPointer, url: int, url_size: int, _: int
+) -> int:
+    answer = operation.restorer._authorizer(info_from(info.contents))
+    answer = operation.answers.settle(answer, "The authorizer")
+    if answer is not None:  # False, for example, is not consent
+        raise TypeError(f"The authorizer must return None or raise; it returned {answer!r}.")
+    return Hr.S_OK
 
-    return call_host(context, ask)
 
-
-_AUTHORIZE = _c.Authorize(_authorize)
+AUTHORIZE = c_function(_c.Authorize, _authorize)

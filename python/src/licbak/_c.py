@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -18,6 +19,7 @@ class Hr(enum.IntEnum):
     S_FALSE = 0x00000001
     E_NOTIMPL = 0x80004001
     E_ABORT = 0x80004004
+    E_ILLEGAL_METHOD_CALL = 0x8000000E
     E_ACCESSDENIED = 0x80070005
     E_HANDLE = 0x80070006
     E_OUTOFMEMORY = 0x8007000E
@@ -26,6 +28,7 @@ class Hr(enum.IntEnum):
     NS_E_DRM_BACKUP_EXISTS = 0xC00D2742
     NS_E_DRM_BACKUP_CORRUPT = 0xC00D2743
     NS_E_DRM_BACKUPRESTORE_BUSY = 0xC00D2744
+    NS_E_DRM_INVALID_PROPERTY = 0xC00D2749
     NS_E_DRM_BUFFER_TOO_SMALL = 0xC00D275C
     NS_E_DRM_OPERATION_CANCELED = 0xC00D2768
     HRESULT_ERROR_FILE_NOT_FOUND = 0x80070002
@@ -184,6 +187,11 @@ else:
 
 def _load() -> ctypes.CDLL:
     """The library in the wheel, else the one that LICBAK_LIBRARY names, else the system's."""
+    if sys.version_info < (3, 12) and _is_sub_interpreter():
+        raise ImportError(
+            "licbak does not work in a sub-interpreter before Python 3.12: there ctypes calls the "
+            "main interpreter. Import it in that one."
+        )
     bundled = Path(__file__).with_name(_BUNDLED)
     path = str(bundled) if bundled.exists() else os.environ.get("LICBAK_LIBRARY")
     try:
@@ -205,6 +213,15 @@ def _load() -> ctypes.CDLL:
             f"version {ABI_VERSION}. Install the library and the package of the same release."
         )
     return library
+
+
+def _is_sub_interpreter() -> bool:
+    current, main = (
+        ctypes.pythonapi.PyInterpreterState_Get,
+        ctypes.pythonapi.PyInterpreterState_Main,
+    )
+    current.restype = main.restype = ctypes.c_void_p
+    return bool(current() != main())
 
 
 def _declare(name: str, *arguments: Any, result: Any = HRESULT) -> Any:
@@ -241,7 +258,7 @@ _get_error_message = _declare(
 
 
 def wait(handle: int, milliseconds: int) -> int:
-    """Waits until no operation runs. Gives S_OK, S_FALSE if one still runs, or a failure."""
+    """Calls the program for an operation. Gives S_OK if none runs any more, else S_FALSE."""
     return int(_wait(handle, milliseconds, ctypes.byref(HRESULT())))
 
 
@@ -250,17 +267,6 @@ def wait_descriptor(handle: int) -> Optional[int]:
     descriptor = ctypes.c_ssize_t(-1)
     hr = _get_wait_descriptor(handle, ctypes.byref(descriptor))
     return None if failed(hr) else descriptor.value
-
-
-def is_inside_host() -> bool:
-    """Whether this thread is inside a function of the program that the library has called."""
-    probe = HANDLE()  # a new one, since a destroyed one answers nothing
-    if failed(create(ctypes.byref(probe))) or probe.value is None:
-        return True  # True is safer: the caller then does not wait
-    try:
-        return failed(wait(probe.value, 0))
-    finally:
-        destroy(probe)
 
 
 def error_message(handle: int) -> str:

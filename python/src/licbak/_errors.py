@@ -1,7 +1,5 @@
 """The failures as exceptions: one class for each failure that programs handle separately."""
 
-from __future__ import annotations
-
 import errno
 
 from . import _c
@@ -82,8 +80,8 @@ class Busy(Error):
     """Another operation is running on this restorer."""
 
 
-class Closed(Error):
-    """The restorer is closed, or was made before this process was forked."""
+class Closed(Error, RuntimeError):
+    """The restorer is closed, was made before this process was forked, or the interpreter ends."""
 
 
 class AccessDenied(Error, PermissionError):
@@ -95,7 +93,7 @@ class DiskFull(Error):
 
 
 class InvalidArgument(Error, ValueError):
-    """An argument is wrong, for example a level that zstd does not have."""
+    """An argument is wrong, or one that the call needs was not given to the restorer."""
 
 
 _CLASSES: dict[int, type[Error]] = {
@@ -113,7 +111,19 @@ _CLASSES: dict[int, type[Error]] = {
     Hr.E_ACCESSDENIED: AccessDenied,
     Hr.HRESULT_ERROR_DISK_FULL: DiskFull,
     Hr.E_INVALIDARG: InvalidArgument,
+    Hr.NS_E_DRM_INVALID_PROPERTY: InvalidArgument,
 }
+
+ARGUMENTS = {
+    "StorePath": "store",
+    "BackupPath": "backup",
+    "RestorePath": "backup",
+    "Threads": "threads",
+    "CompressionLevel": "compression_level",
+    "MachineId": "machine_id",
+    "UnstatedRight": "leave_out_unstated",
+}
+"""The properties of the library, and the arguments of a restorer that set them."""
 
 _ERRNOS: dict[int, int] = {
     Hr.NS_E_DRM_BACKUP_EXISTS: errno.EEXIST,
@@ -126,6 +136,7 @@ _ERRNOS: dict[int, int] = {
     Hr.E_ACCESSDENIED: errno.EACCES,
     Hr.E_OUTOFMEMORY: errno.ENOMEM,
     Hr.E_INVALIDARG: errno.EINVAL,
+    Hr.NS_E_DRM_INVALID_PROPERTY: errno.EINVAL,
     Hr.HRESULT_ERROR_DISK_FULL: errno.ENOSPC,
     Hr.HRESULT_ERROR_WRITE_PROTECT: errno.EROFS,
     Hr.HRESULT_ERROR_TOO_MANY_OPEN_FILES: errno.EMFILE,
@@ -136,12 +147,36 @@ _ERRNOS: dict[int, int] = {
 }
 
 
+_is_ending = False
+
+
+def refuse_all() -> None:
+    """Refuses everything that would start from now on, since the interpreter is ending.
+
+    It then ends each daemon thread where that asks for the interpreter. Where the library has
+    called the thread, that would end the process with SIGABRT.
+    """
+    global _is_ending
+    _is_ending = True
+
+
+def check_not_ending() -> None:
+    """Raises an exception if the interpreter is ending."""
+    if _is_ending:
+        raise error_of(Hr.E_HANDLE, "")
+
+
 def error_of(hr: int, sentence: str, result: Result = NOTHING) -> Error:
     """The exception for a failure."""
     if hr == Hr.E_HANDLE:
         sentence = (
             "The restorer is closed, or was made before this process was forked. Make a new one."
         )
+        if _is_ending:
+            sentence = "licbak cannot start anything at interpreter shutdown."
+    if hr == Hr.NS_E_DRM_INVALID_PROPERTY:
+        argument = ARGUMENTS.get(sentence.partition(" ")[0], "a setting")
+        sentence = f"{argument} is missing. Give it when you make the restorer."
     return _CLASSES.get(hr, Error)(
         hr, sentence or _c.hresult_message(hr).decode() or f"It failed with {hr:#010x}.", result
     )

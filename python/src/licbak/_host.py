@@ -1,113 +1,83 @@
-"""A store of the program's own as the library sees it: C functions that call its methods.
-
-`Host` is what a store has in common with an authorizer.
-"""
+"""A store of the program's own as the library sees it: C functions that call its methods."""
 
 from __future__ import annotations
 
 import ctypes
-import weakref
-from typing import Any, Callable, Optional
+from collections.abc import Iterator
+from typing import Any, Optional
 
 from . import _c
 from ._c import Hr
 from ._licenses import Format, License, Right
-
-# The library gets keys, and calls functions that are never freed. A host lives as long as its
-# restorer or an operation on it.
-_hosts: weakref.WeakValueDictionary[int, Host] = weakref.WeakValueDictionary()
+from ._operation import Operation, c_function
 
 
-class Host:
-    """Passes the library's calls to an object of the program, and keeps its exceptions."""
-
-    def __init__(self, called: Any) -> None:
-        self.called = called
-        self.raised: Optional[BaseException] = None
-
-    def key(self) -> int:
-        """The context for the C functions."""
-        _hosts[id(self)] = self
-        return id(self)
-
-    def take_raised(self) -> Optional[BaseException]:
-        """The exception that the object has raised since the last call of this function."""
-        raised, self.raised = self.raised, None
-        return raised
-
-    def call(self, function: Callable[[Any], int]) -> int:
-        """Gives the object to `function`, and keeps its exception."""
-        try:
-            return function(self.called)
-        except BaseException as error:
-            self.raised = error
-            return Hr.E_ABORT
+def store_functions(store: object) -> _c.Store:
+    """The C functions for a store; NULL for each method that it lacks."""
+    functions = _c.Store(struct_size=ctypes.sizeof(_c.Store))
+    for name, function in _FUNCTIONS:
+        if hasattr(store, name):
+            setattr(functions, name, function)
+    return functions
 
 
-class HostStore(Host):
-    """A store."""
-
-    def functions(self) -> _c.Store:
-        """The C functions; NULL for each method that the store lacks."""
-        functions = _c.Store(struct_size=ctypes.sizeof(_c.Store), context=self.key())
-        for name, function in _FUNCTIONS:
-            if hasattr(self.called, name):
-                setattr(functions, name, function)
-        return functions
+def _ask(operation: Operation, method: str, *arguments: Any) -> tuple[Any, str]:
+    """The answer of a method of the store, and the method's name for people."""
+    store = operation.restorer._store
+    what = f"{type(store).__qualname__}.{method}"
+    return operation.answers.settle(getattr(store, method)(*arguments), what), what
 
 
-def call_host(context: int, function: Callable[[Any], int]) -> int:
-    """Gives the object of this key to `function`, and keeps its exception."""
-    host = _hosts.get(context)
-    return Hr.E_HANDLE if host is None else host.call(function)
+def _enumerate(operation: Operation, _: int, emit: Any, emit_context: int) -> int:
+    licenses, what = _ask(operation, "enumerate")
+    for number, license in enumerate(_each(operation, licenses, what)):
+        hr = _give(license, f"Item {number} of {what}", emit, emit_context)
+        if _c.failed(hr):
+            return hr
+    return Hr.S_OK
 
 
-def _enumerate(context: int, emit: Any, emit_context: int) -> int:
-    def give_all(store: Any) -> int:
-        for license in store.enumerate():
-            hr = _give(license, emit, emit_context)
-            if _c.failed(hr):
-                return hr
+def _each(operation: Operation, licenses: Any, what: str) -> Iterator[Any]:
+    if hasattr(licenses, "__aiter__"):
+        return operation.answers.each(licenses, what)
+    try:
+        return iter(licenses)
+    except TypeError:
+        raise TypeError(f"{what} must return an iterable of License, not {licenses!r}.") from None
+
+
+def _get(operation: Operation, _: int, name: bytes, emit: Any, emit_context: int) -> int:
+    license, what = _ask(operation, "get", name.decode())
+    if license is None:
         return Hr.S_OK
-
-    return call_host(context, give_all)
-
-
-def _get(context: int, name: bytes, emit: Any, emit_context: int) -> int:
-    def give_one(store: Any) -> int:
-        license = store.get(name.decode())
-        return Hr.S_OK if license is None else _give(license, emit, emit_context)
-
-    return call_host(context, give_one)
+    return _give(license, f"The answer of {what}({name.decode()!r})", emit, emit_context)
 
 
-def _put(context: int, license: _c.LicensePointer) -> int:
-    def put(store: Any) -> int:
-        store.put(_whole(license))
-        return Hr.S_OK
-
-    return call_host(context, put)
+def _put(operation: Operation, _: int, license: _c.LicensePointer) -> int:
+    _ask(operation, "put", _whole(license))
+    return Hr.S_OK
 
 
 def _merge(
-    context: int,
+    operation: Operation,
+    _: int,
     mine: _c.LicensePointer,
     theirs: _c.LicensePointer,
     emit: Any,
     emit_context: int,
 ) -> int:
-    def merge(store: Any) -> int:
-        license = store.merge(_whole(mine), _whole(theirs))
-        return Hr.S_OK if license is None else _give(license, emit, emit_context)
-
-    return call_host(context, merge)
+    version, what = _ask(operation, "merge", _whole(mine), _whole(theirs))
+    if version is None:
+        return Hr.S_OK
+    name = mine.contents.name.decode()
+    return _give(version, f"The answer of {what} about {name!r}", emit, emit_context)
 
 
 _FUNCTIONS = (
-    ("enumerate", _c.Enumerate(_enumerate)),
-    ("get", _c.Get(_get)),
-    ("put", _c.Put(_put)),
-    ("merge", _c.Merge(_merge)),
+    ("enumerate", c_function(_c.Enumerate, _enumerate)),
+    ("get", c_function(_c.Get, _get)),
+    ("put", c_function(_c.Put, _put)),
+    ("merge", c_function(_c.Merge, _merge)),
 )
 
 
@@ -129,20 +99,23 @@ def license_of(told: _c.License, content: Optional[bytes]) -> License:
     )
 
 
-def _give(license: License, emit: Any, emit_context: int) -> int:
+def _give(license: Any, what: str, emit: Any, emit_context: int) -> int:
+    if not isinstance(license, License):
+        raise TypeError(f"{what} must be a License, not {license!r}.")
     if license.content is None:
-        raise ValueError(f"The store must give the licence {license.name!r} with its content.")
+        raise ValueError(f"{what}, the licence {license.name!r}, must have its content.")
     if not -(2**63) <= license.modified_ns < 2**63:  # C would take only the lower bits
-        raise ValueError(f"modified_ns of the licence {license.name!r} must fit into 64 bits.")
-    content = bytes(license.content)
+        raise ValueError(f"{what}: modified_ns of {license.name!r} must fit into 64 bits.")
     return int(
         emit(
             _c.License(
                 struct_size=ctypes.sizeof(_c.License),
-                name=c_text(license.name),
-                key_id=None if license.key_id is None else c_text(license.key_id),
-                content=ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p),
-                content_size=len(content),
+                name=c_text(license.name, f"{what}: the name"),
+                key_id=None
+                if license.key_id is None
+                else c_text(license.key_id, f"{what}: the key_id"),
+                content=ctypes.cast(ctypes.c_char_p(license.content), ctypes.c_void_p),
+                content_size=len(license.content),
                 modified=license.modified_ns,
                 backup_right=Right(license.right),
             ),
@@ -151,8 +124,10 @@ def _give(license: License, emit: Any, emit_context: int) -> int:
     )
 
 
-def c_text(text: str) -> bytes:
+def c_text(text: str, what: str) -> bytes:
     """A name or key ID for the library, which would read it only up to a NUL."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str, not {text!r}.")
     if "\0" in text:
-        raise ValueError(f"A licence's name or key ID must not have a NUL: {text!r}.")
+        raise ValueError(f"{what} must not have a NUL: {text!r}.")
     return text.encode()

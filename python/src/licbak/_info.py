@@ -1,7 +1,5 @@
 """What a backup says about itself."""
 
-from __future__ import annotations
-
 import ctypes
 import enum
 from dataclasses import dataclass

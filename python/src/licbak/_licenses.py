@@ -1,12 +1,13 @@
 """Licences, and the stores of a program's own that give and take them."""
 
-from __future__ import annotations
-
 import enum
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Awaitable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Optional, Protocol
+from typing import TYPE_CHECKING, Optional, Protocol, Union
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -46,7 +47,7 @@ class Format(enum.IntEnum):
     """Keygen licence file or machine file that is not encrypted."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Format:
+    def _missing_(cls, value: object) -> "Format":
         return cls.OPAQUE  # a format that only a later library knows
 
 
@@ -57,7 +58,8 @@ class License:
     name: str
     """The name: unique in its store, relative, '/' between parts."""
     content: Optional[bytes] = field(default=None, repr=False)
-    """The content; None in the list of a backup, which has only the size. A store must give it."""
+    """The content; None in the list of a backup, which has only the size. A store must give it.
+    It may be given as any bytes-like object, and is kept as bytes."""
     key_id: Optional[str] = None
     """What the licence unlocks, as its issuer names it.
 
@@ -73,9 +75,31 @@ class License:
     size: int = 0
     """The size of the content in bytes; set from the content if that is given."""
 
+    if TYPE_CHECKING:  # so that the content is given as more than what it is kept as
+
+        def __init__(
+            self,
+            name: str,
+            content: Optional[Buffer] = None,
+            key_id: Optional[str] = None,
+            modified_ns: int = 0,
+            right: Right = Right.UNSTATED,
+            format: Format = Format.OPAQUE,
+            size: int = 0,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        if self.content is not None:
-            object.__setattr__(self, "size", len(self.content))
+        if self.content is None:
+            return
+        try:
+            content = bytes(memoryview(self.content))  # of a number, bytes would make so many zeros
+        except TypeError:
+            kind = type(self.content).__name__
+            raise TypeError(
+                f"the content of the licence {self.name!r} must be bytes-like, not {kind}"
+            ) from None
+        object.__setattr__(self, "content", content)
+        object.__setattr__(self, "size", len(content))
 
     @property
     def modified(self) -> Optional[datetime]:
@@ -117,6 +141,32 @@ class Merging(Target, Protocol):
 class Store(Source, Target, Protocol):
     """A store of the program's own, for licences in a database, in memory, or among other things.
 
-    Its methods are called on a thread of the library, one at a time. An exception from a method
+    Its methods are called inside the call that runs the operation, on the same thread; those of an
+    `AsyncRestorer` on a thread beside the event loop, one at a time. An exception from a method
     ends the operation and is raised by the call that started it.
     """
+
+
+class AsyncSource(Protocol):
+    """A store that `AsyncRestorer` can back up: a `Source`, or one with `async` methods."""
+
+    def enumerate(
+        self,
+    ) -> Union[Iterable[License], AsyncIterable[License], Awaitable[Iterable[License]]]:
+        """As `Source.enumerate`; it may be an asynchronous generator."""
+        ...
+
+
+class AsyncTarget(Protocol):
+    """A store that `AsyncRestorer` can restore into: a `Target`, or one with `async` methods.
+
+    It may also have a method `merge`, as `Merging` has it.
+    """
+
+    def get(self, name: str) -> Union[Optional[License], Awaitable[Optional[License]]]:
+        """As `Target.get`."""
+        ...
+
+    def put(self, license: License) -> Optional[Awaitable[None]]:
+        """As `Target.put`."""
+        ...

@@ -1,112 +1,240 @@
-"""One operation of the library, from its start to its end."""
+"""One operation of the library, from its start to its end.
+
+The library calls the program only inside `licbak_wait`, so only on the thread that waits for the
+operation. Nothing of Python runs on the library's own threads.
+"""
 
 from __future__ import annotations
 
+import _thread
+import contextvars
 import ctypes
-import itertools
+import functools
+import inspect
 import os
+import select
+import sys
+import threading
 import time
-from collections.abc import Iterable
-from typing import Any, Callable, Optional
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Optional
 
 from . import _c
 from ._c import Flag, Hr, Status
-from ._errors import check_call, error_of
-from ._host import Host
-from ._report import NOTHING, LeftOut, Progress, Result
+from ._errors import check_call, check_not_ending, error_of
+from ._report import LeftOut, Progress, Result
+
+if TYPE_CHECKING:
+    from ._restorer import BaseRestorer
 
 ProgressCallback = Callable[[Progress], object]
 
-# An operation lives until its end has been told, also if nobody else refers to it. The library gets
-# the keys, and calls a function that is never freed. No key is used twice, so that an event for an
-# operation that is gone never reaches another one.
-_running: dict[int, Operation] = {}
-_keys = itertools.count(1)
+# Weak, since an event loop that is closed lets its operation go. Without the callbacks that a
+# WeakSet has, in which Ctrl-C would be lost.
+_operations: set[weakref.ref[Operation]] = set()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_running.clear)  # they go on in the parent
+    os.register_at_fork(after_in_child=_operations.clear)  # they go on in the parent
+
+_here = threading.local()  # .operation: the one that this thread waits for
+
+
+def running(handle: Optional[int] = None) -> list[Operation]:
+    """The operations, of one restorer or of all, that have begun and whose end is not known."""
+    found = []
+    for reference in tuple(_operations):
+        operation = reference()
+        if operation is None or operation.over:
+            _operations.discard(reference)
+        elif operation.has_begun and handle in (None, operation.handle):
+            found.append(operation)
+    return found
+
+
+def is_inside() -> bool:
+    """Whether the library has called the function of the program that runs on this thread."""
+    operation: Optional[Operation] = getattr(_here, "operation", None)
+    return operation is not None and not operation.over
+
+
+class Answers:
+    """How the program is called: here at once, and its answers are taken as they are."""
+
+    def show(self, on_progress: ProgressCallback, progress: Progress) -> None:
+        """Tells the progress."""
+        self.settle(on_progress(progress), "on_progress")
+
+    def settle(self, answer: Any, what: str) -> Any:
+        """Gives the answer itself, for one that must be awaited."""
+        if inspect.isawaitable(answer):
+            refuse(answer, what)
+        return answer
+
+    def each(self, answers: Any, what: str) -> Iterator[Any]:
+        """Goes through what is asked for with `async for`."""
+        refuse(answers, what)
+
+    def check(self) -> None:
+        """Raises an exception if nobody waits for the operation any more."""
+
+    def cancel(self) -> None:
+        """Cancels what is awaited."""
+
+
+def refuse(answer: Any, what: str) -> NoReturn:
+    """Refuses an answer that nobody would await, and whose work would be lost."""
+    if inspect.iscoroutine(answer):
+        answer.close()  # so that Python does not warn of what is told here
+    raise TypeError(
+        f"{what} has returned {answer!r}, which must be awaited, and Restorer awaits nothing. "
+        "Return the answer itself, or use AsyncRestorer."
+    )
 
 
 class Operation:
-    """The events that an operation has told so far.
+    """The events that an operation has told so far, and its end.
 
-    `on_progress` and `on_end` are called on the library's thread or, with `Flag.CALL_IN_WAIT`, on
-    the one that waits. `on_end` comes last, and must not raise. The operation keeps `restorer` from
-    being collected.
+    `on_end` is called when no event comes any more, and must not raise. The operation keeps its
+    restorer from being collected.
     """
 
     def __init__(
         self,
-        restorer: object,
-        hosts: Iterable[Host],
+        restorer: BaseRestorer[Any, Any],
         on_progress: Optional[ProgressCallback],
-        on_end: Callable[[], object],
+        answers: Answers,
+        on_end: Callable[[], object] = lambda: None,
     ) -> None:
-        self._restorer = restorer
-        self._hosts = tuple(hosts)
-        self._on_progress = on_progress
-        self._on_end = on_end
-        self._key = next(_keys)
-        self._handle = 0
-        self._called_in_wait = False
-        self.has_begun = False
-        """Whether the library has begun the operation, as far as this is known here."""
-        self.ended = False
-        """Whether no event comes any more."""
+        if on_progress is not None and not callable(on_progress):
+            raise TypeError(f"on_progress must be a function; it is a {type(on_progress).__name__}")
+        self.restorer = restorer
+        self.handle = restorer._handle
+        self.answers = answers
         self.raised: Optional[BaseException] = None
         """The exception of a function of the program: the outcome, whatever the library says."""
+        self.over = False
+        """Whether no event comes any more."""
+        self.is_polled = False
+        """Whether an event loop calls `call_due`, and not a thread of the operation's own."""
+        self.has_begun = False
+        self._is_cancelled = False
+        self._is_elsewhere = False
+        self._on_progress = on_progress
+        self._on_end = on_end
+        self._process = os.getpid()
         self._hr: int = Hr.S_OK
         self._sentence = ""
         self._restricted: list[str] = []
         self._left_out: list[LeftOut] = []
         self._kept: list[str] = []
         self._damaged: list[str] = []
-        self._result = NOTHING
+        self._result: Optional[Result] = None
 
-    def begin(self, start: Any, handle: int, flags: int) -> None:
+    def run(self, start: Any, flags: int) -> None:
+        """Starts the operation, and calls the program on this thread until the end."""
+        try:
+            self.begin(start, flags)
+            self.go_on()
+        except BaseException as error:
+            self.abandon(error)
+            raise
+
+    def run_elsewhere(self, start: Any, flags: int) -> None:
+        """Runs the operation on a thread of its own; `on_end` tells the end."""
+
+        def run() -> None:
+            try:
+                self.run(start, flags)
+            except BaseException as error:
+                self.raised = self.raised or error
+            finally:
+                self.end()
+
+        self._is_elsewhere = True
+        _thread.start_new_thread(contextvars.copy_context().run, (run,))
+
+    def begin(self, start: Any, flags: int) -> None:
         """Starts the operation with a function of the library; raises if it does not begin."""
-        self._handle = handle
-        self._called_in_wait = bool(flags & Flag.CALL_IN_WAIT)
-        _running[self._key] = self
-        hr = start(handle, flags, _STATUS_CALLBACK, self._key)
-        if _c.failed(hr):
-            self.ended = True
-            _running.pop(self._key, None)
-            check_call(handle, hr)
-        self.has_begun = True
+        check_not_ending()
+        _operations.add(weakref.ref(self))
+        hr = start(self.handle, flags | Flag.CALL_IN_WAIT, _STATUS_CALLBACK, None)
+        self.over = _c.failed(hr)
+        self.has_begun = not self.over
+        check_call(self.handle, hr)
+        if self._is_cancelled:  # meanwhile
+            self.cancel()
 
-    def abandon(self) -> None:
-        """Cancels the operation and waits for its end, after an exception in `begin` or later.
+    def go_on(self) -> None:
+        """Calls the program on this thread until the operation has ended."""
+        descriptor = _c.wait_descriptor(self.handle) if hasattr(select, "poll") else None
+        while True:
+            self.call_due(0 if descriptor is not None else 50)  # in which no signal is handled
+            if self.over:
+                return
+            if descriptor is not None:
+                poll = select.poll()  # which handles signals, and lets greenlets run
+                poll.register(descriptor, select.POLLIN)
+                poll.poll(1000)  # the number is another file's after a `close` meanwhile
 
-        Another exception ends this wait. The first exception may have come before `has_begun` was
-        set; then the first event sets it.
+    def abandon(self, error: BaseException) -> None:
+        """Cancels the operation and waits for its end, after an exception that is none of its own.
+
+        A signal handler's exception may have come before the operation began, or after. A second
+        one ends this wait.
         """
         try:
-            while not self.ended:
-                if self.has_begun:
-                    _c.cancel(self._handle)
-                waited = _c.wait(self._handle, 1)  # short, because no signal is handled in it
-                if waited == Hr.S_OK:
-                    break
-                if not self.has_begun and (waited != Hr.S_FALSE or self._has_rival()):
-                    break
-                if waited != Hr.S_FALSE:
-                    time.sleep(0.001)
+            self.has_begun |= not self.over and not running(self.handle)
+            if self.has_begun and not self.over:
+                self.stop_for(error)
+                self.go_on()
         finally:
-            if not self.has_begun:
-                _running.pop(self._key, None)
+            self.over = True
 
-    def _has_rival(self) -> bool:
-        return is_running(self._handle, other_than=self)
+    def call_due(self, milliseconds: int) -> None:
+        """Has the library call the program here: what is due, or becomes due in so long."""
+        hr: int = Hr.S_FALSE
+        _here.operation = self
+        try:
+            with _KeepLost():
+                hr = _c.wait(self.handle, milliseconds)
+        finally:
+            _here.operation = None
+        if hr == Hr.E_ILLEGAL_METHOD_CALL and not self._is_elsewhere:
+            time.sleep(0.001)  # another greenlet of this thread is inside a call of the library
+        elif hr != Hr.S_FALSE:
+            if hr not in (Hr.S_OK, Hr.E_HANDLE):
+                self.stop_for(error_of(hr, ""))
+            self.end()
+
+    def cancel(self) -> None:
+        """Cancels the operation, also before it has begun, and what it awaits."""
+        self._is_cancelled = True
+        if self.has_begun:  # else it would be another one of the restorer
+            _c.cancel(self.handle)
+        self.answers.cancel()
+
+    def stop_for(self, raised: BaseException) -> None:
+        """Cancels the operation, and keeps the first exception."""
+        if self.raised is None:
+            self.raised = raised
+        self.cancel()
+
+    def end(self) -> None:
+        """Tells once that no event comes any more."""
+        self.over = True
+        _operations.discard(weakref.ref(self))
+        on_end, self._on_end = self._on_end, lambda: None
+        on_end()
 
     def take(self, status: int, hr: int, value: int, size: int) -> None:
         """Takes an event."""
-        self.has_begun = True
         if status == Status.WMT_BACKUPRESTORE_END:
             self._hr = hr
             self._conclude(_c.Progress.from_address(value))
         elif status == Status.STATUS_PROGRESS:
             if self._on_progress is not None:
-                self._on_progress(Progress._of(_c.Progress.from_address(value)))
+                told = Progress._of(_c.Progress.from_address(value))
+                self.answers.show(self._on_progress, told)
         elif status == Status.WMT_ERROR:
             self._sentence = _text(value, size)
         elif status == Status.WMT_RESTRICTED_LICENSE:
@@ -131,25 +259,6 @@ class Operation:
             skipped=figures.licenses_skipped,
             gone=None if figures.licenses_gone == _c.UNTOLD else figures.licenses_gone,
         )
-        for host in self._hosts:
-            self.stop_for(host.take_raised())
-
-    def stop_for(self, raised: Optional[BaseException]) -> None:
-        """Keeps the first exception that a function of the program has raised."""
-        if self.raised is None:
-            self.raised = raised
-
-    def end(self) -> None:
-        """Frees everything, since no event comes any more."""
-        self.ended = True
-        _running.pop(self._key, None)
-        self._on_end()
-
-    def end_untold(self) -> None:
-        """Ends as cancelled, since the library does not tell the end."""
-        self._hr = Hr.NS_E_DRM_OPERATION_CANCELED
-        self._conclude(_c.Progress())
-        self.end()
 
     def result(self) -> Result:
         """Gives the result of an operation that has ended, or raises its failure."""
@@ -158,43 +267,66 @@ class Operation:
                 raise self.raised
             finally:
                 self.raised = None  # the traceback holds this frame, which would hold the exception
+        if self._result is None:  # the restorer was closed; in a forked child it always is
+            is_here = self._process == os.getpid()
+            raise error_of(Hr.NS_E_DRM_OPERATION_CANCELED if is_here else Hr.E_HANDLE, "")
         if _c.failed(self._hr):
             raise error_of(self._hr, self._sentence, self._result)
         return self._result
 
 
-def _on_status(status: int, hr: int, datatype: int, value: int, size: int, context: int) -> int:
-    operation = _running.get(context)
-    if operation is None:  # an exception came when the operation began
-        return Hr.E_ABORT
+def c_function(kind: Any, function: Callable[..., int]) -> Any:
+    """A C function that is never freed, for a Python function that gets the operation first."""
+    return kind(functools.partial(_called, function))
+
+
+def _called(function: Callable[..., int], *arguments: Any) -> int:
+    """Every call of the library arrives here."""
     try:
-        operation.take(status, hr, value, size)
-        return Hr.S_OK
+        operation: Operation = _here.operation
+        hr = function(operation, *arguments)
+        operation.answers.check()
+        return hr
     except BaseException as error:
-        operation.stop_for(error)
+        _here.operation.stop_for(error)
         return Hr.E_ABORT
-    finally:
-        if status == Status.WMT_BACKUPRESTORE_END:
-            operation.end()
 
 
-_STATUS_CALLBACK = _c.StatusCallback(_on_status)
+class _KeepLost:
+    """Keeps what a signal handler raises at the border of `_called`, outside its `try`.
+
+    There it would be printed and lost in C, and the program would never learn of its Ctrl-C. Signal
+    handlers run on the main thread only.
+    """
+
+    _before: Any = None
+
+    def __enter__(self) -> None:
+        is_main = threading.get_ident() == threading.main_thread().ident
+        if is_main and sys.unraisablehook is not self._keep:
+            _KeepLost._before, sys.unraisablehook = sys.unraisablehook, self._keep
+
+    def __exit__(self, *_: object) -> None:
+        if sys.unraisablehook is self._keep:
+            sys.unraisablehook = self._before
+
+    @staticmethod
+    def _keep(lost: sys.UnraisableHookArgs) -> None:
+        is_called = lost.exc_traceback and lost.exc_traceback.tb_frame.f_code is _called.__code__
+        if is_called and lost.exc_value is not None:
+            _here.operation.stop_for(lost.exc_value)
+        else:
+            _KeepLost._before(lost)
 
 
-def is_running(handle: int, other_than: Optional[Operation] = None) -> bool:
-    """Whether an operation of this restorer has begun and its end has not been told."""
-    return any(
-        operation.has_begun and operation._handle == handle
-        for operation in tuple(_running.values())
-        if operation is not other_than
-    )
+def _on_status(
+    operation: Operation, status: int, hr: int, datatype: int, value: int, size: int, _: int
+) -> int:
+    operation.take(status, hr, value, size)
+    return Hr.S_OK
 
 
-def end_untold(handle: int) -> None:
-    """Ends the operations of a restorer that was destroyed before a wait could tell their end."""
-    for operation in tuple(_running.values()):
-        if operation._called_in_wait and operation._handle == handle:
-            operation.end_untold()
+_STATUS_CALLBACK = c_function(_c.StatusCallback, _on_status)
 
 
 def _text(value: int, size: int) -> str:

@@ -1,7 +1,5 @@
 """The progress and the result of an operation."""
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
@@ -23,7 +21,7 @@ class Phase(enum.IntEnum):
     """The written data is brought to the disk and made visible."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Phase:
+    def _missing_(cls, value: object) -> "Phase":
         return cls.WORKING  # a phase that a later library has added
 
 
@@ -48,7 +46,7 @@ class Progress:
     """Bytes of the backup file that were written or read."""
 
     @staticmethod
-    def _of(told: _c.Progress) -> Progress:
+    def _of(told: _c.Progress) -> "Progress":
         return Progress(
             phase=Phase(told.phase),
             done=told.phase_done,

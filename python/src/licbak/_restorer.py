@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import operator
 import os
@@ -9,23 +10,24 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Optional, Union
+from typing import Any, Generic, NoReturn, Optional, TypeVar, Union
 
 from . import _c
-from ._authorizer import Authorizer, HostAuthorizer
+from ._authorizer import AUTHORIZE, Authorizer
 from ._c import Datatype, Flag
-from ._errors import check_call, error_of
-from ._host import Host, HostStore, c_text
+from ._errors import ARGUMENTS, check_call, check_not_ending, error_of, refuse_all
+from ._host import c_text, store_functions
 from ._info import Info, info_of
 from ._licenses import License, Source, Target
 from ._listing import Listing, closing, is_listing, stop_all
-from ._operation import Operation, ProgressCallback, end_untold, is_running
+from ._operation import Answers, Operation, ProgressCallback, is_inside, running
 from ._report import Result
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+Self = TypeVar("Self")  # in typing from Python 3.11 on
+StoreType = TypeVar("StoreType")
+AuthorizerType = TypeVar("AuthorizerType")
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -37,19 +39,23 @@ def _path_value(path: Path) -> bytes:
     return os.fsencode(path)
 
 
-class BaseRestorer:
+_handles: set[int] = set()
+"""The restorers that are not closed."""
+
+
+class BaseRestorer(Generic[StoreType, AuthorizerType]):
     """The common part of restorers: their settings, `cancel`, and a handle that is freed."""
 
     def __init__(
         self,
         *,
-        store: Union[Path, Source, Target, None] = None,
+        store: Union[Path, StoreType, None] = None,
         backup: Optional[Path] = None,
         threads: Optional[int] = None,
         compression_level: Optional[int] = None,
         machine_id: Optional[str] = None,
         leave_out_unstated: bool = False,
-        authorizer: Optional[Authorizer] = None,
+        authorizer: Optional[AuthorizerType] = None,
     ) -> None:
         """Makes a restorer. A setting that an operation needs and lacks is told at its call.
 
@@ -70,14 +76,19 @@ class BaseRestorer:
 
         Raises:
             InvalidArgument: A setting is out of range, or a path contains "://".
+            Closed: The interpreter is ending.
         """
         handle = _c.HANDLE()
         hr = _c.create(ctypes.byref(handle))
         if handle.value is None:
             raise error_of(hr, "")
         self._handle = handle.value
-        self._hosts: list[Host] = []
+        _handles.add(self._handle)
+        check_not_ending()  # only now that the end of the program sees this restorer
         self._unclosed = weakref.finalize(self, _close, self._handle)
+        self._unclosed.atexit = False  # `_close_all` does it
+        self._store: Any = None
+        self._authorizer: Any = None
         if store is not None:
             self._set_store(store)
         if backup is not None:
@@ -88,6 +99,8 @@ class BaseRestorer:
         if compression_level is not None:
             self._set_number("CompressionLevel", compression_level)
         if machine_id is not None:
+            if not isinstance(machine_id, str):
+                raise TypeError(f"machine_id must be a str; it is a {type(machine_id).__name__}")
             self._set("MachineId", Datatype.WMT_TYPE_STRING, machine_id.encode(), machine_id)
         if leave_out_unstated:
             self._set_number("UnstatedRight", 1)
@@ -100,7 +113,11 @@ class BaseRestorer:
         Returns:
             Whether the operation will end so; False if none runs, or if it is too late.
         """
-        return bool(_c.cancel(self._handle) == _c.Hr.S_OK)
+        if _c.cancel(self._handle) != _c.Hr.S_OK:
+            return False
+        for operation in running(self._handle):
+            operation.cancel()
+        return True
 
     def __reduce__(self) -> NoReturn:
         # A copy would share the handle, and free it a second time.
@@ -110,7 +127,7 @@ class BaseRestorer:
         _close(self._handle)
         self._unclosed.detach()  # only now, so that a Ctrl-C before leaves the finalizer
 
-    def _set_store(self, store: Union[Path, Source, Target]) -> None:
+    def _set_store(self, store: Any) -> None:
         if isinstance(store, (str, bytes, os.PathLike)):
             self._set_path("StorePath", store)
             return
@@ -119,23 +136,27 @@ class BaseRestorer:
                 "store must be a path, or an object with the method enumerate, or get and put; "
                 f"it is a {type(store).__name__}"
             )
-        host = HostStore(store)
-        self._hosts.append(host)
-        check_call(self._handle, _c.set_store(self._handle, host.functions()))
+        self._store = store
+        check_call(self._handle, _c.set_store(self._handle, store_functions(store)))
 
-    def _set_authorizer(self, authorizer: Authorizer) -> None:
+    def _set_authorizer(self, authorizer: Any) -> None:
         if not callable(authorizer):
             raise TypeError(f"authorizer must be a function; it is a {type(authorizer).__name__}")
-        host = HostAuthorizer(authorizer)
-        self._hosts.append(host)
-        check_call(self._handle, host.set_on(self._handle))
+        self._authorizer = authorizer
+        check_call(self._handle, _c.set_authorizer(self._handle, AUTHORIZE, None))
 
     def _set_path(self, name: str, path: Path) -> None:
-        self._set(name, Datatype.WMT_TYPE_BINARY, _path_value(path), path)
+        try:
+            value = _path_value(path)
+        except TypeError as error:
+            raise TypeError(f"{ARGUMENTS[name]} must be a path: {error}") from None
+        self._set(name, Datatype.WMT_TYPE_BINARY, value, path)
 
     def _set_number(self, name: str, number: int) -> None:
         try:
             value = operator.index(number).to_bytes(4, sys.byteorder, signed=True)
+        except TypeError as error:
+            raise TypeError(f"{ARGUMENTS[name]} must be a number: {error}") from None
         except OverflowError:
             raise self._refusal(name, number) from None
         self._set(name, Datatype.WMT_TYPE_DWORD, value, number)
@@ -147,7 +168,7 @@ class BaseRestorer:
         check_call(self._handle, hr)
 
     def _refusal(self, name: str, shown: object) -> Exception:
-        sentence = f"{name} can't be {shown!r}. It must be {range_of(name)}."
+        sentence = f"{ARGUMENTS[name]} can't be {shown!r}. It must be {range_of(name)}."
         return error_of(_c.Hr.E_INVALIDARG, sentence)
 
 
@@ -164,13 +185,26 @@ def range_of(name: str) -> str:
 def _close(handle: int) -> None:
     closing.add(handle)
     stop_all(handle)
-    is_first = not _c.failed(_c.destroy(handle))
-    if not _c.is_inside_host():
-        if is_first:
-            end_untold(handle)
-        while is_running(handle) or is_listing(handle):  # the first may still wait for the end
-            time.sleep(0.001)
+    _c.destroy(handle)
+    _handles.discard(handle)
+    for operation in running(handle):
+        if operation.is_polled:  # no wait of its loop would tell the end any more
+            operation.end()
+    while not is_inside() and (running(handle) or is_listing(handle)):
+        time.sleep(0.001)  # until those who wait have been told
     closing.discard(handle)  # from now on the library refuses a list itself
+
+
+@atexit.register
+def _close_all() -> None:
+    """Cancels what runs, waits for its end while threads still run, and frees every restorer."""
+    refuse_all()
+    while operations := [operation for operation in running() if not operation.is_polled]:
+        for operation in operations:
+            operation.cancel()
+        time.sleep(0.001)  # where Ctrl-C ends the wait for a function that does not return
+    for handle in tuple(_handles):
+        _close(handle)
 
 
 def backup_flags(overwrite: bool, full: bool, dry_run: bool, keep_going: bool) -> int:
@@ -198,18 +232,19 @@ def restore_flags(
 
 def restore_license_of(key_id: str) -> Any:
     """The function that starts a restore of the licences with this key ID."""
-    key = c_text(key_id)
+    key = c_text(key_id, "key_id")
     return lambda handle, *rest: _c.restore_license(handle, key, *rest)
 
 
-class Restorer(BaseRestorer):
+class Restorer(BaseRestorer[Union[Source, Target], Authorizer]):
     """Backs up, restores, verifies and lists. Each call returns when its operation has ended.
 
     A restorer may be used from any thread, for one operation at a time; a second one is `Busy`.
     Ctrl-C cancels the operation and is raised when the operation has ended.
 
-    `on_progress` is called on a thread of the library some tens of times a second at most, one call
-    at a time. An exception from it ends the operation and is raised by the call.
+    `on_progress` is called some tens of times a second at most. It, the methods of a store of the
+    program's own and the authorizer are called inside the call that runs the operation, on the same
+    thread. An exception from them ends the operation and is raised by the call.
     """
 
     def backup(
@@ -328,11 +363,11 @@ class Restorer(BaseRestorer):
         """
         return self._run(_c.verify_backup, 0, on_progress)
 
-    def licenses(self) -> Iterator[License]:
+    def licenses(self) -> Generator[License, None, None]:
         """Gives the licences of the backup, without their contents, in the backup's order.
 
-        A thread reads them as you iterate, and ends with the iteration. An operation may run during
-        the iteration.
+        A thread reads them as you iterate, and ends with the iteration or with `close()` of what
+        this returns. An operation may run during the iteration.
 
         Raises:
             NoBackup: There is no backup.
@@ -364,7 +399,7 @@ class Restorer(BaseRestorer):
         """
         self._close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(
@@ -376,18 +411,19 @@ class Restorer(BaseRestorer):
         self.close()
 
     def _run(self, start: Any, flags: int, on_progress: Optional[ProgressCallback]) -> Result:
-        # A lock and a flag, and no Event: an Event is Python code, in which Ctrl-C can leave a lock
-        # held.
         over = threading.Lock()
         over.acquire()
-        operation = Operation(self, self._hosts, on_progress, over.release)
-        try:
-            operation.begin(start, self._handle, flags)
-            while not operation.ended:
-                over.acquire()  # here and not in the library, where no signal is handled
-        except BaseException:
-            operation.abandon()
-            raise
+        operation = Operation(self, on_progress, Answers(), over.release)
+        if not is_inside():
+            operation.run(start, flags)
+            return operation.result()
+        # The library waits for the function that makes this call: no wait is allowed here.
+        operation.run_elsewhere(start, flags)
+        while not operation.over:
+            try:
+                over.acquire()
+            except BaseException as error:
+                operation.stop_for(error)
         return operation.result()
 
 
