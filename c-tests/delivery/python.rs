@@ -12,9 +12,11 @@ use crate::inside::check_no_path_of_the_builder;
 use crate::licenses::check_licenses;
 
 /// What the package's tests and its build need. Pinned, so that what passes today passes tomorrow.
-const TOOLS: [&str; 5] = [
+const TOOLS: [&str; 7] = [
+    "cattrs==26.2.1",
     "hatchling==1.33.0",
     "mypy==2.4.1",
+    "pydantic==2.14.4",
     "pytest==9.2.0",
     "rich==15.0.0",
     "tqdm==4.70.1",

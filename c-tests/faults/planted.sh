@@ -1,10 +1,12 @@
 #!/bin/sh
 # Puts bugs into a copy of the sources, one at a time, and demands that the suite which is there for
 # each catches it. A bug is a patch in planted/, whose first line says what it is, and the second
-# "Suite: " and which that is. With names, only those. Works in target/planted.
+# "Suite: " and which that is: a suite here, or a file of the Python package's tests. With names, only
+# those. Works in target/planted, with the Python that the test tests_of_the_package has made.
 set -eu
 cd "$(dirname "$0")/../.."
 work=$PWD/target/planted
+python=$PWD/target/tmp/python/bin/python
 CARGO_TARGET_DIR=$work TMPDIR=$work/run LD_LIBRARY_PATH=$work/install/lib LICBAK_SO=$work/install/lib/liblicbak.so
 export CARGO_TARGET_DIR TMPDIR LD_LIBRARY_PATH LICBAK_SO
 rm -rf "$work/source" "$work/run"
@@ -34,6 +36,11 @@ compile_suite() {
 
 # Runs a suite in a directory of its own.
 passes() {
+    if [ -e "$work/source/python/tests/$1.py" ]; then
+        (cd "$work/run" && PYTHONPATH=$work/source/python/src LICBAK_LIBRARY=$LICBAK_SO timeout 600 \
+            "$python" -B -m pytest -q -x -p no:cacheprovider "$work/source/python/tests/$1.py") >"$work/log" 2>&1
+        return
+    fi
     suite_file=$(echo "$work"/source/c-tests/*/"$1".[cp]*)
     if [ "${suite_file%.py}" != "$suite_file" ]; then
         (cd "$work/run" && PYTHONPATH=$work/source/c-tests/support timeout 600 python3 "$suite_file") >"$work/log" 2>&1

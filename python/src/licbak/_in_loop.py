@@ -87,7 +87,7 @@ class InLoop(Answers):
                     return
                 yield answer
         finally:
-            if hasattr(iterator, "aclose"):
+            if hasattr(iterator, "aclose") and self._loop.is_running():
                 self._await(iterator.aclose()).result()
 
     def check(self) -> None:
