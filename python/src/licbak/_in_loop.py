@@ -145,11 +145,11 @@ class Awaited:
 
     def _begin(self, answer: Any) -> None:
         try:
-            self._task = asyncio.ensure_future(answer, loop=self._loop)
+            self._task = task = asyncio.ensure_future(answer, loop=self._loop)
         except ValueError as error:  # it belongs to another loop
             self._settled.set_exception(error)
         else:
-            self._task.add_done_callback(self._settle)
+            task.add_done_callback(self._settle)
 
     def _settle(self, task: asyncio.Future[Any]) -> None:
         if task.cancelled():
