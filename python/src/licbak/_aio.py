@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 (at the end of the program it can't be imported)
 import os
 from collections.abc import AsyncGenerator
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Any, Optional, Union
 
 from . import _c
 from ._authorizer import AsyncAuthorizer
-from ._errors import Canceled
+from ._errors import Canceled, is_ending
 from ._in_loop import InLoop
 from ._info import Info, info_of
 from ._licenses import AsyncSource, AsyncTarget, License
@@ -96,6 +97,8 @@ class AsyncRestorer(BaseRestorer[Union[AsyncSource, AsyncTarget], AsyncAuthorize
 
     async def aclose(self) -> None:
         """As `Restorer.close`: cancels an operation, waits for its end, and frees the restorer."""
+        if is_ending():  # no thread is to be had any more
+            return
         self.cancel()
         for operation in running(self._handle):
             answers = operation.answers

@@ -160,6 +160,11 @@ def refuse_all() -> None:
     _is_ending = True
 
 
+def is_ending() -> bool:
+    """Whether the interpreter is ending, and everything is closed or about to be."""
+    return _is_ending
+
+
 def check_not_ending() -> None:
     """Raises an exception if the interpreter is ending."""
     if _is_ending:
