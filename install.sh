@@ -12,11 +12,25 @@ WINDOWS_STATIC_LIBS='-lkernel32 -lntdll -luserenv -lws2_32 -ldbghelp'
 # version.
 SONAME=liblicbak.so.0
 
-usage() {
-    cat <<'EOF'
-usage: install.sh [--target TARGET] --prefix DIR [--libdir DIR] [--destdir DIR]
+root=$(cd "$(dirname "$0")" && pwd)
 
-Builds the library (cargo build --release) and installs below the prefix:
+# The oldest Rust that compiles the library.
+oldest_rust() {
+    sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' "$root/Cargo.toml"
+}
+
+usage() {
+    cat <<EOF
+usage: install.sh [--target TARGET] --prefix DIR [--libdir DIR] [--destdir DIR]
+       install.sh [--target TARGET] --build
+       install.sh --uninstall --prefix DIR [--destdir DIR]
+
+Builds the library and installs it. This needs Linux, a C compiler, binutils, and cargo of Rust
+$(oldest_rust) or later, which https://rustup.rs installs.
+EOF
+    cat <<'EOF'
+
+Below the prefix it installs:
 
   lib/liblicbak.so.0.x.y     with the links liblicbak.so.0 and liblicbak.so
   lib/liblicbak.a
@@ -24,9 +38,12 @@ Builds the library (cargo build --release) and installs below the prefix:
   lib/cmake/licbak/          for CMake: find_package(licbak)
   include/licbak.h, and licbak.hpp and licbak_wm.hpp for C++17
   bin/licbak                 the command-line tool
+  share/man/                 licbak(1), licbak(3), and a page for each function
+  share/                     completion of the tool's command line in bash, zsh and fish
   share/licenses/licbak/     the terms, also those of the parts inside
+  share/licbak/manifest      the names of all this, for --uninstall
 
-For Windows, in place of the libraries and the tool:
+For Windows, in place of the libraries, the tool, the manual and the completion:
 
   bin/licbak.dll             with bin/licbak.exe, the tool
   lib/liblicbak.dll.a        the import library for MinGW
@@ -40,6 +57,9 @@ The whole prefix may be moved afterwards.
   --prefix DIR    where everything goes, for instance /usr/local
   --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
   --destdir DIR   a directory to put before every path, for packagers
+  --build         only build. A later call takes what was built, unless the sources have changed:
+                  so root installs without cargo.
+  --uninstall     remove what was installed, and the folders that were made for it and are empty
 
 From the environment: CC, CFLAGS, LDFLAGS, AR, OBJCOPY, CARGO, RUSTC, CARGO_TARGET_DIR; for Windows
 also CXX, CXXFLAGS. A target for which Rust has no standard library here gets one from the source,
@@ -60,7 +80,7 @@ usage_error() {
 
 # ---- The command line -------------------------------------------------------------------
 
-target='' prefix='' libdir=lib destdir=''
+action=install target='' prefix='' libdir=lib destdir=''
 
 parse_arguments() {
     while [ $# -gt 0 ]; do
@@ -68,6 +88,10 @@ parse_arguments() {
         --help | -h)
             usage
             exit 0
+            ;;
+        --build | --uninstall)
+            action=${1#--}
+            shift
             ;;
         --target=* | --prefix=* | --libdir=* | --destdir=*)
             set_option "${1%%=*}" "${1#*=}"
@@ -81,7 +105,7 @@ parse_arguments() {
         *) usage_error "no such option: $1" ;;
         esac
     done
-    [ -n "$prefix" ] || usage_error "--prefix is missing"
+    [ -n "$prefix" ] || [ "$action" = build ] || usage_error "--prefix is missing"
     case $target in
     '') system=linux ;;
     x86_64-pc-windows-gnu) system=windows ;;
@@ -140,7 +164,9 @@ resolve_directories() {
     to_include=$destdir$prefix/include
     to_lib=$destdir$libdir
     to_wmvcore=$to_lib/wmvcore
-    to_licenses=$destdir$prefix/share/licenses/licbak
+    to_share=$destdir$prefix/share
+    to_licenses=$to_share/licenses/licbak
+    to_manifest=$to_share/licbak
 }
 
 # ---- Building ---------------------------------------------------------------------------
@@ -167,8 +193,6 @@ set_up_system() {
 
 check_tools() {
     [ "$(uname -s)" = Linux ] || die "this script works on Linux only"
-    command -v "$CARGO" >/dev/null ||
-        die "cargo is missing: install Rust, by your distribution or from https://rustup.rs"
     for compiler in $compilers; do
         eval "tool=\${$compiler%% *}"
         command -v "$tool" >/dev/null ||
@@ -179,6 +203,22 @@ check_tools() {
     for tool in "$AR" "$OBJCOPY"; do
         command -v "$tool" >/dev/null || die "$tool is missing: install binutils, or set AR and OBJCOPY"
     done
+}
+
+# is_older VERSION OTHER: compares 1.91 with 1.91.
+is_older() {
+    [ "${1%%.*}" -lt "${2%%.*}" ] || { [ "${1%%.*}" -eq "${2%%.*}" ] && [ "${1#*.}" -lt "${2#*.}" ]; }
+}
+
+# Cargo would refuse an old compiler by itself, after it has fetched what the library is made of.
+check_cargo() {
+    oldest=$(oldest_rust)
+    advice="install Rust $oldest or later: https://rustup.rs"
+    command -v "$CARGO" >/dev/null || die "cargo is missing: $advice
+(where another user has it, run install.sh --build as that user first)"
+    found=$("$CARGO" --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p')
+    [ -n "$found" ] || die "$CARGO --version does not work: $advice"
+    ! is_older "$found" "$oldest" || die "cargo $found is too old: $advice"
 }
 
 # What cargo is told about a target that is not this machine: its C compiler, and how Rust's standard
@@ -208,7 +248,7 @@ target_directory() {
     printf '%s\n' "${directory:-${CARGO_TARGET_DIR:-$PWD/target}}"
 }
 
-build() {
+enter_sources() {
     if [ -n "${CARGO_TARGET_DIR:-}" ]; then # relative to the current directory, not to the crate
         CARGO_TARGET_DIR=$(absolute "$CARGO_TARGET_DIR")
         export CARGO_TARGET_DIR
@@ -217,15 +257,46 @@ build() {
     version=$(crate_version)
     [ -n "$version" ] || die "no version in $root/Cargo.toml"
     profile=${LICBAK_PROFILE:-release} # dev is for people who change licbak, see CONTRIBUTING.md
+    ready=${CARGO_TARGET_DIR:-$root/target}/install/${target:-native}-$profile
+}
+
+# Tells whether --build has been here after the last change of the sources.
+is_ready() {
+    [ -f "$ready/made" ] &&
+        [ -z "$(find Cargo.toml Cargo.lock build.rs .cargo src -newer "$ready/made" | sed 1q)" ]
+}
+
+# build DIRECTORY: puts the libraries there.
+build() {
+    check_cargo
     build_std=''
     [ -z "$target" ] || set_up_target
     "$CARGO" build --profile "$profile" --locked --lib ${build_std:+"$build_std"} ||
         die "the library does not build; see the messages above"
-    [ "$profile" != dev ] || profile=debug
-    built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$profile
+    folder=$profile
+    [ "$profile" != dev ] || folder=debug
+    built=$(target_directory)/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$folder
     for file in $libraries; do
         [ -f "$built/$file" ] || die "$built/$file is missing after the build"
+        [ "$file" = liblicbak.a ] || cp "$built/$file" "$1"
     done
+    "enclose_$system" "$built/liblicbak.a" "$1/liblicbak.a" ||
+        die "liblicbak.a can't be made into one object; see the messages above"
+}
+
+# The mark is older than what was built, so that a change during the build counts.
+build_ahead() {
+    rm -rf "$ready"
+    mkdir -p "$ready"
+    touch "$work/made"
+    build "$ready"
+    mv "$work/made" "$ready/made"
+    printf 'licbak %s is built: install.sh --prefix DIR now needs no cargo\n' "$version"
+}
+
+take_libraries() {
+    products=$work
+    if is_ready; then products=$ready; else build "$work"; fi
 }
 
 # Makes all of liblicbak.a one object that shows nothing but licbak_*, so that its parts clash with
@@ -253,34 +324,79 @@ enclose_windows() {
 
 # ---- Installing -------------------------------------------------------------------------
 
-temporary=.licbak-install.$$
+temporary=''
 
-# shellcheck disable=SC2154 # the directories are set by resolve_directories
-remove_temporaries() {
-    rm -f "$to_lib/$temporary" "$to_lib/pkgconfig/$temporary" "$to_lib/cmake/licbak/$temporary" \
-        "$to_wmvcore/$temporary" "$to_include/$temporary" "$to_bin/$temporary" \
-        "$to_licenses/$temporary"
+clean_up() {
+    [ -z "$temporary" ] || rm -f "$temporary"
+    keep_manifest || :
     rm -rf "$work"
 }
 
-# put MODE FILE DIRECTORY NAME: never writes into an old file, which may be mapped.
+# note PATH: remembers what was put there: relative to the prefix, which may be moved, or else from
+# the root directory. A folder ends with a slash.
+note() {
+    case $1 in
+    "$destdir$prefix/") echo ./ ;;
+    "$destdir$prefix"/*) printf '%s\n' "${1#"$destdir$prefix"/}" ;;
+    "$destdir"/?*) printf '%s\n' "${1#"$destdir"}" ;;
+    esac >>"$work/notes"
+}
+
+# Makes a folder and its parents, and notes those that were not there.
+make_folder() {
+    [ ! -d "$1" ] || return 0
+    make_folder "$(dirname "$1")"
+    mkdir "$1"
+    note "$1/"
+}
+
+# begin DIRECTORY: makes room for a new file, so that none is ever written into an old one, which may
+# be mapped.
+begin() {
+    make_folder "$1"
+    temporary=$1/.licbak-install.$$
+}
+
+# end DIRECTORY NAME
+end() {
+    mv -f "$temporary" "$1/$2"
+    temporary=''
+    note "$1/$2"
+}
+
+# put MODE FILE DIRECTORY NAME
 put() {
-    cp -f "$2" "$3/$temporary"
-    chmod "$1" "$3/$temporary"
-    mv -f "$3/$temporary" "$3/$4"
+    begin "$3"
+    cp -f "$2" "$temporary"
+    chmod "$1" "$temporary"
+    end "$3" "$4"
 }
 
 # put_link TEXT DIRECTORY NAME
 put_link() {
-    ln -s "$1" "$2/$temporary"
-    mv -f "$2/$temporary" "$2/$3"
+    begin "$2"
+    ln -s "$1" "$temporary"
+    end "$2" "$3"
 }
 
 # put_text TEXT DIRECTORY NAME
 put_text() {
-    printf '%s\n' "$1" >"$2/$temporary"
-    chmod 644 "$2/$temporary"
-    mv -f "$2/$temporary" "$2/$3"
+    begin "$2"
+    printf '%s\n' "$1" >"$temporary"
+    chmod 644 "$temporary"
+    end "$2" "$3"
+}
+
+# Adds what was noted to the manifest of earlier installations, also where this one has failed.
+keep_manifest() {
+    [ -s "$work/notes" ] || return 0
+    make_folder "$to_manifest"
+    note "$to_manifest/manifest"
+    [ ! -f "$to_manifest/manifest" ] || cp "$to_manifest/manifest" "$work/old"
+    touch "$work/old"
+    text=$(awk '!seen[$0]++' "$work/old" "$work/notes")
+    put_text "$text" "$to_manifest" manifest
+    rm "$work/notes"
 }
 
 pkg_config_file() {
@@ -313,24 +429,21 @@ definition_file() {
 }
 
 install_shared_linux() {
-    put 755 "$built/liblicbak.so" "$to_lib" "liblicbak.so.$version"
+    put 755 "$products/liblicbak.so" "$to_lib" "liblicbak.so.$version"
     put_link "liblicbak.so.$version" "$to_lib" "$SONAME"
     put_link "$SONAME" "$to_lib" liblicbak.so
 }
 
 install_shared_windows() {
-    put 755 "$built/licbak.dll" "$to_bin" licbak.dll
-    put 644 "$built/liblicbak.dll.a" "$to_lib" liblicbak.dll.a
+    put 755 "$products/licbak.dll" "$to_bin" licbak.dll
+    put 644 "$products/liblicbak.dll.a" "$to_lib" liblicbak.dll.a
     text=$(definition_file)
     put_text "$text" "$to_lib" licbak.def
 }
 
 install_library() {
-    mkdir -p "$to_bin" "$to_lib/pkgconfig" "$to_lib/cmake/licbak" "$to_include" "$to_licenses"
     "install_shared_$system"
-    "enclose_$system" "$built/liblicbak.a" "$work/liblicbak.a" ||
-        die "liblicbak.a can't be made into one object; see the messages above"
-    put 644 "$work/liblicbak.a" "$to_lib" liblicbak.a
+    put 644 "$products/liblicbak.a" "$to_lib" liblicbak.a
     for header in licbak.h licbak.hpp licbak_wm.hpp; do
         put 644 "include/$header" "$to_include" "$header"
     done
@@ -354,12 +467,11 @@ compile() {
         ${LDFLAGS:-} "$@"
 }
 
-# Proves that liblicbak.a needs no libraries but those in the list; the program is thrown away.
+# Proves that liblicbak.a needs no libraries but those in the list; nobody gets the program.
 link_statically() {
     # shellcheck disable=SC2086 # a list of words
-    compile "$to_bin/$temporary" $static_cflags "$to_lib/liblicbak.a" $static_libs ||
+    compile "$work/static" $static_cflags "$to_lib/liblicbak.a" $static_libs ||
         die "on this machine liblicbak.a needs other libraries than $static_libs"
-    rm -f "$to_bin/$temporary"
 }
 
 # install_tool NAME OPTION...
@@ -367,40 +479,132 @@ install_tool() {
     name=$1
     shift
     link_statically
-    compile "$to_bin/$temporary" -L"$to_lib" -llicbak "$@" ||
+    compile "$work/$name" -L"$to_lib" -llicbak "$@" ||
         die "the tool does not build; see the messages above"
-    chmod 755 "$to_bin/$temporary"
-    mv -f "$to_bin/$temporary" "$to_bin/$name"
+    put 755 "$work/$name" "$to_bin" "$name"
 }
 
 # In a folder of its own, since it would serve every program of the folder that it lies in.
 install_wmvcore() {
-    mkdir -p "$to_wmvcore"
     # shellcheck disable=SC2086 # lists of words
     $CXX -std=c++17 ${CXXFLAGS:--O2} $static_cflags -I"$to_include" -shared -static \
-        -s -Wl,--no-insert-timestamp -o "$to_wmvcore/$temporary" examples-c/wmvcore.cpp examples-c/wmvcore.def \
+        -s -Wl,--no-insert-timestamp -o "$work/wmvcore.dll" examples-c/wmvcore.cpp examples-c/wmvcore.def \
         ${LDFLAGS:-} "$to_lib/liblicbak.a" $static_libs ||
         die "wmvcore.dll does not build; see the messages above"
-    chmod 755 "$to_wmvcore/$temporary"
-    mv -f "$to_wmvcore/$temporary" "$to_wmvcore/wmvcore.dll"
+    put 755 "$work/wmvcore.dll" "$to_wmvcore" wmvcore.dll
     put 644 examples-c/wmvcore.def "$to_wmvcore" wmvcore.def
 }
 
+# The pages of the functions are made from the header's comments.
+install_manual() {
+    put 644 man/licbak.1 "$to_share/man/man1" licbak.1
+    mkdir "$work/man"
+    awk -v version="$version" -v to="$work/man" -f man/functions.awk man/licbak.1 include/licbak.h ||
+        die "the manual can't be made from the header"
+    for page in "$work"/man/*; do
+        put 644 "$page" "$to_share/man/man3" "${page##*/}"
+    done
+}
+
+install_completion() {
+    put 644 completion/licbak.bash "$to_share/bash-completion/completions" licbak
+    put 644 completion/licbak.zsh "$to_share/zsh/site-functions" _licbak
+    put 644 completion/licbak.fish "$to_share/fish/vendor_completions.d" licbak.fish
+}
+
+install_all() {
+    umask 022 # for all users, whoever installs
+    take_libraries
+    install_library
+    case $system in
+    linux)
+        install_tool licbak "-Wl,-rpath,$rpath"
+        install_manual
+        install_completion
+        ;;
+    windows)
+        install_tool licbak.exe -s -Wl,--no-insert-timestamp
+        install_wmvcore
+        ;;
+    esac
+    keep_manifest
+    printf 'licbak %s is installed in %s\n' "$version" "$destdir${prefix:-/}"
+}
+
+# ---- The loader -------------------------------------------------------------------------
+
+# Tells whether programs find the libraries of a folder without being told.
+is_searched() {
+    real=$(cd "$1" && pwd -P)
+    ldconfig -N -X -v 2>/dev/null | sed -n 's,^\(/[^:]*\):.*,\1,p' >"$work/searched"
+    while IFS= read -r directory; do
+        [ "$(cd "$directory" 2>/dev/null && pwd -P)" != "$real" ] || return 0
+    done <"$work/searched"
+    return 1
+}
+
+# The loader finds a library by its cache, which ldconfig makes. A package does this where it is
+# installed.
+tell_loader() {
+    [ "$system" = linux ] && [ -z "$destdir" ] || return 0
+    PATH=$PATH:/usr/sbin:/sbin
+    if ! is_searched "$libdir"; then
+        printf 'To use it from there:\n    export PATH="%s:$PATH" PKG_CONFIG_PATH="%s" \\\n        LD_LIBRARY_PATH="%s"\n' \
+            "$prefix/bin" "$libdir/pkgconfig" "$libdir"
+    elif [ "$(id -u)" = 0 ]; then
+        ldconfig || die "ldconfig has failed, and without it programs do not find the library"
+    else
+        echo 'Programs find the library when root has run: ldconfig'
+    fi
+}
+
+# ---- Uninstalling -----------------------------------------------------------------------
+
+# remove PATH: as the manifest has it.
+remove() {
+    case $1 in
+    ../* | */../*) die "$to_manifest/manifest is not as install.sh has made it: $1" ;;
+    ./) rmdir "$destdir$prefix" ;;
+    /*/) rmdir "$destdir$1" ;;
+    */) rmdir "$destdir$prefix/$1" ;;
+    /*) rm -f "$destdir$1" ;;
+    *) rm -f "$destdir$prefix/$1" ;;
+    esac
+}
+
+# The last first, so that a folder is empty when its turn comes. One with files of others stays.
+uninstall_all() {
+    [ -f "$to_manifest/manifest" ] ||
+        die "there is no $to_manifest/manifest: install.sh has installed nothing there"
+    sed '1!G;h;$!d' "$to_manifest/manifest" >"$work/all"
+    while IFS= read -r path; do
+        case $path in
+        */) remove "$path" 2>/dev/null || : ;;
+        *) remove "$path" || die "$path can't be removed" ;;
+        esac
+    done <"$work/all"
+    printf 'licbak is removed from %s\n' "$destdir${prefix:-/}"
+    [ "$system" != linux ] || [ -n "$destdir" ] || [ "$(id -u)" != 0 ] || PATH=$PATH:/usr/sbin:/sbin ldconfig
+}
+
+# ---- What was asked for -----------------------------------------------------------------
+
 parse_arguments "$@"
-root=$(cd "$(dirname "$0")" && pwd)
 resolve_directories
+work=$(mktemp -d)
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+if [ "$action" = uninstall ]; then
+    uninstall_all
+    exit
+fi
 set_up_system
 check_tools
-work=$(mktemp -d)
-trap remove_temporaries EXIT
-trap 'exit 1' HUP INT TERM
-build
-install_library
-case $system in
-linux) install_tool licbak "-Wl,-rpath,$rpath" ;;
-windows)
-    install_tool licbak.exe -s -Wl,--no-insert-timestamp
-    install_wmvcore
+enter_sources
+case $action in
+build) build_ahead ;;
+install)
+    install_all
+    tell_loader
     ;;
 esac
-printf 'licbak %s is installed in %s\n' "$version" "$destdir${prefix:-/}"

@@ -16,6 +16,8 @@ mod docs;
 mod harness;
 #[path = "delivery/inside.rs"]
 mod inside;
+#[path = "delivery/install.rs"]
+mod install;
 #[path = "hosts/languages.rs"]
 mod languages;
 #[path = "delivery/licenses.rs"]
