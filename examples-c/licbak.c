@@ -1,8 +1,9 @@
 /* licbak: back up licence files, restore, verify and list them, from the command line.
  *
  * A whole program that uses only the public header (C11). The commands and the command line are
- * here, the display of an operation is in licbak_show.c, what is read from a backup without an
- * operation is in licbak_list.c, and what the system does, POSIX or Windows, in licbak_system.c.
+ * here, the display of an operation is in licbak_show.c and, as JSON, in licbak_json.c, what is read
+ * from a backup without an operation is in licbak_list.c, and what the system does, POSIX or Windows,
+ * in licbak_system.c.
  * The main thread starts an operation and waits. Only the status callback writes during an
  * operation, so that two threads never draw. Results go to stdout; progress, events and errors go
  * to stderr.
@@ -10,6 +11,7 @@
  *     cc licbak*.c -o licbak $(pkg-config --cflags --libs licbak)
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <licbak.h>
 #include <stdbool.h>
@@ -17,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "licbak_json.h"
 #include "licbak_list.h"
 #include "licbak_show.h"
 #include "licbak_system.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LESS = 3 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LESS = 3, EXIT_SIGNAL = 128 };
 
 enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
@@ -57,15 +60,20 @@ static void tell_failure(licbak_hresult hr, const char *about, const char *sente
 }
 
 /* The restorer keeps the sentence of a start, an operation or a reading that failed. */
+static const char *find_sentence(licbak_restorer *restorer, licbak_hresult hr)
+{
+    static char sentence[16384];
+    size_t size = sizeof sentence;
+    const licbak_hresult got = licbak_get_error_message(restorer, sentence, &size);
+    if (got < 0 && got != LICBAK_NS_E_DRM_BUFFER_TOO_SMALL)
+        *sentence = '\0';
+    return *sentence != '\0' ? sentence : licbak_hresult_message(hr);
+}
+
 static void fail(struct errand *errand, licbak_hresult hr)
 {
-    char sentence[16384];
-    size_t size = sizeof sentence;
     errand->hr = hr;
-    if (licbak_get_error_message(errand->restorer, sentence, &size) < 0 || *sentence == '\0')
-        tell_failure(hr, "", licbak_hresult_message(hr));
-    else
-        tell_failure(hr, "", sentence);
+    tell_failure(hr, "", find_sentence(errand->restorer, hr));
 }
 
 /* ---- Running an operation ------------------------------------------------------------- */
@@ -75,7 +83,7 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
     enum { wake_ms = 100 }; /* how long an interrupt may go unseen */
     licbak_hresult hr, outcome;
     while ((hr = licbak_wait(restorer, wake_ms, &outcome)) == LICBAK_S_FALSE)
-        if (was_interrupted())
+        if (interrupting_signal() != 0)
             licbak_cancel(restorer);
     return hr < 0 ? hr : outcome;
 }
@@ -101,7 +109,7 @@ static const struct command commands[] = {
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
      "there already stays, unless --overwrite is given.\n",
-     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | QUIET,
+     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | JSON | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up", NULL, NULL},
     {"restore", "[OPTION]... BACKUP STORE", "restore the licences of a backup into STORE",
@@ -110,13 +118,13 @@ static const struct command commands[] = {
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
      "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3. With --machine-id,\n"
      "a backup of another machine is restored only with --individualize.\n",
-     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | QUIET,
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | JSON | QUIET,
      {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
     {"verify", "[OPTION]... BACKUP", "check every byte of a backup",
      "Each damaged licence is named. Any damage is a failure.\n",
-     QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
+     JSON | QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
      NULL, NULL},
     {"list", "[OPTION]... BACKUP", "print the licences of a backup",
      "It prints one licence a line: format, backup right, size in bytes, key ID and name. As JSON:\n"
@@ -140,18 +148,21 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* `range` says which values the property takes. */
+/* `rule` says which values the property takes. */
 static void set_property(struct errand *errand, const char *name, licbak_datatype type,
-                         const void *value, size_t size, const char *range)
+                         const void *value, size_t size, const char *rule)
 {
     if (errand->hr < 0)
         return;
     errand->hr = licbak_set_prop(errand->restorer, name, type, value, size);
     if (errand->hr < 0)
         tell_failure(errand->hr, name,
-                     errand->hr == LICBAK_E_INVALIDARG ? range
+                     errand->hr == LICBAK_E_INVALIDARG ? rule
                                                        : licbak_hresult_message(errand->hr));
 }
+
+static const char needs_threads[] = "needs a number from 0 to 256";
+static const char needs_level[] = "needs a number from -131072 to 22";
 
 static void set_path(struct errand *errand, const char *name, const char *path)
 {
@@ -160,7 +171,8 @@ static void set_path(struct errand *errand, const char *name, const char *path)
 }
 
 static licbak_hresult start(licbak_restorer *restorer, const struct command *command,
-                            const struct arguments *arguments, struct show *show)
+                                const struct arguments *arguments,
+                            licbak_status_callback callback, void *context)
 {
     const unsigned given = arguments->given;
     const uint32_t flags = (given & OVERWRITE ? command->overwrite_flag : 0) |
@@ -170,8 +182,8 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
                            (given & KEEP_GOING ? LICBAK_KEEP_GOING : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
     if (given & KEY_ID)
-        return licbak_restore_license(restorer, arguments->key_id, flags, show_status, show);
-    return command->operation(restorer, flags, show_status, show);
+        return licbak_restore_license(restorer, arguments->key_id, flags, callback, context);
+    return command->operation(restorer, flags, callback, context);
 }
 
 static void tell_way_out(licbak_hresult hr, unsigned options_left)
@@ -181,28 +193,48 @@ static void tell_way_out(licbak_hresult hr, unsigned options_left)
     if (hr == LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION)
         fputs("licbak: use --individualize if the user consents\n", stderr);
     if (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (options_left & SALVAGE))
-        fputs("licbak: use --salvage to restore its intact licences\n", stderr);
+        fputs("licbak: if it was a backup, use --salvage to restore its intact licences\n", stderr);
+}
+
+static licbak_hresult run_shown(licbak_restorer *restorer, const struct command *command,
+                                const struct arguments *arguments)
+{
+    const unsigned given = arguments->given;
+    struct show show = begin_show(command->working, (given & QUIET) != 0);
+    licbak_hresult hr = start(restorer, command, arguments, show_status, &show);
+    if (hr >= 0)
+        hr = wait_or_cancel(restorer);
+    /* The licences that a salvage restored are a result, though the operation has failed. */
+    if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
+        tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
+                     (given & (KEY_ID | SALVAGE)) == 0);
+    return hr;
+}
+
+static licbak_hresult run_as_json(licbak_restorer *restorer, const struct command *command,
+                                  const struct arguments *arguments)
+{
+    struct json json = {0};
+    licbak_hresult hr = start(restorer, command, arguments, json_status, &json);
+    if (hr >= 0)
+        hr = wait_or_cancel(restorer);
+    print_json_end(&json, command->name, hr, hr < 0 ? find_sentence(restorer, hr) : NULL);
+    return hr;
 }
 
 static void run_operation(struct errand *errand, const struct command *command,
                           const struct arguments *arguments)
 {
-    const unsigned given = arguments->given;
-    struct show show = begin_show(command->working, (given & QUIET) != 0);
     if (errand->hr < 0)
         return;
     catch_interrupts();
-    licbak_hresult hr = start(errand->restorer, command, arguments, &show);
-    if (hr >= 0)
-        hr = wait_or_cancel(errand->restorer);
-    /* The licences that a salvage restored are a result, though the operation has failed. */
-    if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
-        tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
-                     (given & (KEY_ID | SALVAGE)) == 0);
+    const licbak_hresult hr = arguments->given & JSON
+                                  ? run_as_json(errand->restorer, command, arguments)
+                                  : run_shown(errand->restorer, command, arguments);
     errand->did_less |= hr == LICBAK_S_FALSE;
     if (hr < 0) {
         fail(errand, hr);
-        tell_way_out(hr, command->options & ~given);
+        tell_way_out(hr, command->options & ~arguments->given);
     }
 }
 
@@ -226,10 +258,10 @@ static int run_command(const struct command *command, const struct arguments *ar
         set_path(&errand, command->path_names[i], arguments->paths[i]);
     if (given & THREADS)
         set_property(&errand, "Threads", LICBAK_WMT_TYPE_DWORD, &arguments->threads, 4,
-                     "The number of workers must be from 0 to 256.");
+                     needs_threads);
     if (given & LEVEL)
         set_property(&errand, "CompressionLevel", LICBAK_WMT_TYPE_DWORD, &arguments->level, 4,
-                     "A level must be at least -131072 and at most 22.");
+                     needs_level);
     if (given & MACHINE_ID)
         set_property(&errand, "MachineId", LICBAK_WMT_TYPE_STRING, arguments->machine_id,
                      strlen(arguments->machine_id),
@@ -240,51 +272,61 @@ static int run_command(const struct command *command, const struct arguments *ar
         run_reading(&errand, given & JSON ? command->json : command->columns);
     /* Of a backup that replaces another most is known; the list would be a good part of its work. */
     if (command->operation == licbak_backup_licenses &&
-        (given & (DRY_RUN | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE) {
+        (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE) {
         set_path(&errand, "RestorePath", arguments->paths[1]);
         if (errand.hr >= 0)
             tell_unread(errand.restorer, arguments->paths[0]);
     }
     if (given & VERIFY) {
-        const struct arguments verify = {.given = given & QUIET};
+        const struct arguments verify = {.given = given & (JSON | QUIET)};
         set_path(&errand, "RestorePath", arguments->paths[1]);
         run_operation(&errand, find_command("verify"), &verify);
     }
     licbak_destroy(errand.restorer);
+    if (errand.hr == LICBAK_HRESULT_ERROR_EMPTY)
+        return EXIT_LESS;
+    if (errand.hr == LICBAK_E_INVALIDARG)
+        return EXIT_USAGE;
+    if (errand.hr == LICBAK_NS_E_DRM_OPERATION_CANCELED && interrupting_signal() != 0)
+        return EXIT_SIGNAL + interrupting_signal(); /* as a shell says it of one that was killed */
     if (errand.hr < 0)
-        return errand.hr == LICBAK_HRESULT_ERROR_EMPTY ? EXIT_LESS : EXIT_FAILED;
+        return EXIT_FAILED;
     return errand.did_less ? EXIT_LESS : EXIT_DONE;
 }
 
 /* ---- The command line ----------------------------------------------------------------- */
 
-static const struct option {
+/* Where an option says something else of itself in another command, it has a row for each. */
+static const struct known_option {
     unsigned bit;
     const char *name, *value, *about;
+    const char *command; /* NULL: whichever has it */
 } options[] = {
-    {OVERWRITE, "--overwrite", "", "replace the backup that is there, or licences that differ"},
-    {FULL, "--full", "", "take nothing over from the backup that is there"},
-    {SALVAGE, "--salvage", "", "restore the intact licences of a damaged backup, and fail all the same"},
-    {DRY_RUN, "--dry-run", "", "tell everything, write nothing"},
-    {KEEP_GOING, "--keep-going", "", "pass over what can't be read or put back"},
-    {VERIFY, "--verify", "", "then read the whole backup and check it"},
-    {THREADS, "--threads", "N", "workers, at most 256; 0: one for each core (the default)"},
-    {LEVEL, "--level", "N", "zstd compression level, at most 22"},
-    {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it"},
-    {MACHINE_ID, "--machine-id", "WORD", "which machine this is; the backup keeps a hash of it"},
-    {INDIVIDUALIZE, "--individualize", "", "the user consents to this machine, if the backup is of another"},
-    {JSON, "--json", "", "JSON for scripts, one object a line"},
-    {QUIET, "--quiet", "", "tell nothing but errors"},
-    {HELP, "--help", "", "print this"},
+    {OVERWRITE, "--overwrite", "", "replace the backup that is there", "backup"},
+    {OVERWRITE, "--overwrite", "", "replace licences that differ", "restore"},
+    {FULL, "--full", "", "take nothing over from the backup that is there", NULL},
+    {SALVAGE, "--salvage", "", "restore the intact licences of a damaged backup, and fail all the same", NULL},
+    {DRY_RUN, "--dry-run", "", "tell everything, write nothing", NULL},
+    {KEEP_GOING, "--keep-going", "", "pass over what can't be read, and end with 3", "backup"},
+    {KEEP_GOING, "--keep-going", "", "pass over what can't be put back, and end with 3", "restore"},
+    {VERIFY, "--verify", "", "then read the whole backup and check it", NULL},
+    {THREADS, "--threads", "N", "workers, from 1 to 256; 0, the default: one for each core", NULL},
+    {LEVEL, "--level", "N", "zstd compression level, from -131072 to 22", NULL},
+    {KEY_ID, "--key-id", "ID", "only the licences of this key ID, as list shows it", NULL},
+    {MACHINE_ID, "--machine-id", "WORD", "which machine this is; the backup keeps a hash of it", "backup"},
+    {MACHINE_ID, "--machine-id", "WORD", "which machine this is, so that a backup of another is refused", "restore"},
+    {MACHINE_ID, "--machine-id", "WORD", "which machine this is, so that machine is same or other", "info"},
+    {INDIVIDUALIZE, "--individualize", "", "the user consents to this machine, if the backup is of another", NULL},
+    {JSON, "--json", "", "JSON for scripts, one object a line", NULL},
+    {QUIET, "--quiet", "", "tell nothing but errors", NULL},
+    {HELP, "--help", "", "print this", NULL},
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
-static unsigned find_option(const char *name)
+static bool has_option(const struct command *command, const struct known_option *option)
 {
-    for (size_t i = 0; i < option_count; i++)
-        if (strcmp(options[i].name, name) == 0)
-            return options[i].bit;
-    return 0;
+    return (option->bit & (command->options | HELP)) != 0 &&
+           (option->command == NULL || strcmp(option->command, command->name) == 0);
 }
 
 static int print_command_help(const struct command *command)
@@ -294,7 +336,7 @@ static int print_command_help(const struct command *command)
         puts("BACKUP is the directory of a backup, or the backup file itself, whatever its name.");
     putchar('\n');
     for (size_t i = 0; i < option_count; i++)
-        if (options[i].bit & (command->options | HELP))
+        if (has_option(command, &options[i]))
             printf("  %s %-*s  %s\n", options[i].name, 16 - (int)strlen(options[i].name),
                    options[i].value, options[i].about);
     return EXIT_DONE;
@@ -308,16 +350,32 @@ static int usage_error(const struct command *command, const char *about, const c
     return EXIT_USAGE;
 }
 
-/* Gives NULL, or says what is wrong. */
-static const char *take_number(const char *text, int32_t *number)
+static bool is_number(const char *text, int32_t least, int32_t most, int32_t *number)
 {
     char *end;
     errno = 0;
     const long value = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || value < INT32_MIN || value > INT32_MAX)
-        return "needs a number";
+    if (end == text || *end != '\0' || errno != 0 || value < least || value > most)
+        return false;
     *number = (int32_t)value;
-    return NULL;
+    return true;
+}
+
+/* Gives NULL, or says what is wrong. */
+static const char *take_option(unsigned option, const char *value, struct arguments *arguments)
+{
+    arguments->given |= option;
+    switch (option) {
+    case THREADS: return is_number(value, 0, 256, &arguments->threads) ? NULL : needs_threads;
+    case LEVEL: return is_number(value, -131072, 22, &arguments->level) ? NULL : needs_level;
+    case KEY_ID:
+        arguments->key_id = value;
+        return *value == '\0' ? "needs a key ID" : NULL;
+    case MACHINE_ID:
+        arguments->machine_id = value;
+        return *value == '\0' ? "needs a word" : NULL;
+    default: return NULL;
+    }
 }
 
 static const char *take_path(const struct command *command, const char *path,
@@ -329,42 +387,42 @@ static const char *take_path(const struct command *command, const char *path,
     return NULL;
 }
 
-/* Moves `next` to the option's value, if the option has one. */
-static const char *take_option(const struct command *command, char ***next,
-                               struct arguments *arguments)
+/* The command's options for getopt_long, which gives the bit of the one that it finds. */
+static void describe_options(const struct command *command, struct option *found)
 {
-    const unsigned option = find_option((*next)[0]) & (command->options | HELP);
-    const char *value = (*next)[1] != NULL ? (*next)[1] : "";
-    arguments->given |= option;
-    *next += (option & WITH_VALUE) != 0 && *value != '\0';
-    switch (option) {
-    case 0: return "no such option";
-    case THREADS: return take_number(value, &arguments->threads);
-    case LEVEL: return take_number(value, &arguments->level);
-    case KEY_ID:
-        arguments->key_id = value;
-        return *value == '\0' ? "needs a key ID" : NULL;
-    case MACHINE_ID:
-        arguments->machine_id = value;
-        return *value == '\0' ? "needs a word" : NULL;
-    default: return NULL;
-    }
+    for (size_t i = 0; i < option_count; i++)
+        if (has_option(command, &options[i]))
+            *found++ = (struct option){
+                options[i].name + 2,
+                options[i].bit & WITH_VALUE ? required_argument : no_argument, NULL,
+                (int)options[i].bit};
+    *found = (struct option){NULL, 0, NULL, 0};
 }
 
-static int parse_and_run(const struct command *command, char **next)
+/* words[0] is the command, and NULL stands after the last. */
+static int parse_and_run(const struct command *command, int count, char **words)
 {
     struct arguments arguments = {0};
-    for (bool only_paths = false; *next != NULL; next++) {
-        const char *argument = *next, *wrong = NULL;
-        if (only_paths || argument[0] != '-')
-            wrong = take_path(command, argument, &arguments);
-        else if (strcmp(argument, "--") == 0)
-            only_paths = true;
-        else
-            wrong = take_option(command, &next, &arguments);
+    struct option known[sizeof options / sizeof *options + 1];
+    const char *wrong = NULL;
+    describe_options(command, known);
+    opterr = 0; /* what is wrong is told here */
+    for (int option, at = 0; (option = getopt_long(count, words, ":h", known, &at)) != -1;) {
+        const char *about = words[optind - 1];
+        if (option == '?')
+            wrong = strchr(words[optind - 1], '=') != NULL ? "no such option with a value" : "no such option";
+        else if (option == 'h')
+            arguments.given |= HELP;
+        else if (option == ':') /* its value is missing */
+            wrong = take_option((unsigned)optopt, "", &arguments);
+        else if ((wrong = take_option((unsigned)option, optarg != NULL ? optarg : "", &arguments)) != NULL)
+            about = known[at].name - 2; /* with its dashes, and without the value */
         if (wrong != NULL)
-            return usage_error(command, argument, wrong);
+            return usage_error(command, about, wrong);
     }
+    for (char **path = words + optind; *path != NULL; path++)
+        if ((wrong = take_path(command, *path, &arguments)) != NULL)
+            return usage_error(command, *path, wrong);
     if (arguments.given & HELP)
         return print_command_help(command);
     if ((arguments.given & VERIFY) && (arguments.given & DRY_RUN))
@@ -383,41 +441,52 @@ static int print_help(FILE *stream, int exit_code)
     fputs("usage: licbak COMMAND [OPTION]... PATH...\n\n", stream);
     for (size_t i = 0; i < command_count; i++)
         fprintf(stream, "  %-8s  %s\n", commands[i].name, commands[i].about);
-    fputs("\n"
-          "  licbak COMMAND --help   what the command does, and its options\n"
-          "  licbak --version\n"
+    fputs("  help      print what a command does, and its options\n"
+          "\n"
+          "  licbak help COMMAND, or licbak COMMAND --help\n"
+          "  licbak --version, or -V\n"
           "\n"
           "Ctrl-C cancels. A backup then leaves nothing behind; a restore can be run again.\n"
           "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to back up, or with --keep-going\n"
-          "something was passed over.\n",
+          "something was passed over, 130 Ctrl-C.\n",
           stream);
     return exit_code;
 }
 
-static int run_word(const char *word, char **rest)
+static int no_such_command(const char *word)
 {
-    const struct command *command = find_command(word);
-    if (command != NULL)
-        return parse_and_run(command, rest);
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-        return print_help(stdout, EXIT_DONE);
-    if (strcmp(word, "--version") == 0)
-        return printf("licbak %s\n", licbak_version()) < 0 ? EXIT_FAILED : EXIT_DONE;
     fputs("licbak: ", stderr);
     put_safely(stderr, word);
     fputs(": no such command\n\n", stderr);
     return print_help(stderr, EXIT_USAGE);
 }
 
+/* words[0] is not NULL. */
+static int run_words(int count, char **words)
+{
+    const char *word = words[0];
+    const struct command *command = find_command(word);
+    if (command != NULL)
+        return parse_and_run(command, count, words);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        return printf("licbak %s\n", licbak_version()) < 0 ? EXIT_FAILED : EXIT_DONE;
+    if (strcmp(word, "--help") != 0 && strcmp(word, "-h") != 0 && strcmp(word, "help") != 0)
+        return no_such_command(word);
+    if (count == 1)
+        return print_help(stdout, EXIT_DONE);
+    command = find_command(words[1]);
+    return command != NULL ? print_command_help(command) : no_such_command(words[1]);
+}
+
 int main(int argc, char **argv)
 {
-    (void)argc;
     if ((argv = begin_process(argv)) == NULL) {
         fputs("licbak: there is no memory for the command line\n", stderr);
         return EXIT_FAILED;
     }
-    const bool has_words = argv[0] != NULL && argv[1] != NULL;
-    const int exit_code = has_words ? run_word(argv[1], argv + 2) : print_help(stderr, EXIT_USAGE);
+    const bool has_words = argc > 1;
+    const int exit_code =
+        has_words ? run_words(argc - 1, argv + 1) : print_help(stderr, EXIT_USAGE);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return exit_code;
     perror("licbak: can't write the output");

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "licbak_json.h"
 #include "licbak_show.h"
 #include "licbak_system.h"
 
@@ -132,20 +133,6 @@ licbak_hresult list_columns(licbak_restorer *restorer)
 }
 
 /* ---- JSON ----------------------------------------------------------------------------- */
-
-static void put_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
 
 static void put_json_time(int64_t nanoseconds)
 {

@@ -182,10 +182,9 @@ static void take_progress(struct show *show, const uint8_t *value, size_t size)
     memcpy(&show->progress, value, size);
 }
 
-static const char *event_name(licbak_status status)
+const char *event_name(licbak_status status)
 {
     switch (status) {
-    case LICBAK_WMT_RESTRICTED_LICENSE: return "restricted"; /* its key ID, for the issuer */
     case LICBAK_STATUS_LICENSE_LEFT_OUT: return "left out";
     case LICBAK_STATUS_LICENSE_KEPT: return "kept";
     case LICBAK_STATUS_LICENSE_DAMAGED: return "damaged";
@@ -197,12 +196,20 @@ static void tell_event(struct show *show, licbak_status status, const uint8_t *v
 {
     if (status == LICBAK_STATUS_LICENSE_LEFT_OUT)
         show->left_out++;
+    if (status == LICBAK_WMT_RESTRICTED_LICENSE)
+        snprintf(show->restricted, sizeof show->restricted, "%s", (const char *)value);
     if (event_name(status) == NULL ||
         (show->quiet && status != LICBAK_STATUS_LICENSE_DAMAGED))
         return;
     clear_bar(show);
     fprintf(stderr, "%s: ", event_name(status));
     put_safely(stderr, (const char *)value);
+    if (*show->restricted != '\0') { /* for the issuer */
+        fputs(" (key ID ", stderr);
+        put_safely(stderr, show->restricted);
+        fputc(')', stderr);
+        *show->restricted = '\0';
+    }
     end_line();
 }
 

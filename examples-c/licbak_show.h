@@ -12,6 +12,7 @@ struct show {
     bool quiet, has_cursor;
     uint32_t told_phase; /* the last phase that was printed as a plain line */
     uint64_t left_out;
+    char restricted[1025]; /* the key ID of the licence whose name is told next, or "" */
     bool lacks_consent; /* to a restore of another machine's backup */
     licbak_progress progress; /* the newest */
 };
@@ -21,6 +22,9 @@ struct show begin_show(const char *working, bool quiet);
 licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
                                        licbak_datatype type, const uint8_t *value, size_t size,
                                        void *context);
+
+/* Gives the word for an event about a licence, or NULL for another one. */
+const char *event_name(licbak_status status);
 
 /* Prints "Restored 30 licences"; `done` is the first word. For a whole backup it also prints the
  * size. Of a dry run it says what the restore would need. If the backup has replaced another one, a second line says how many licences of that one

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal, or 0 */
 
-bool was_interrupted(void)
+int interrupting_signal(void)
 {
-    return interrupted != 0;
+    return interrupted;
 }
 
 #if !defined(_WIN32)
@@ -59,8 +59,7 @@ size_t read_beginning(const char *folder, const char *name, char *buffer, size_t
 
 static void on_signal(int number)
 {
-    (void)number;
-    interrupted = 1;
+    interrupted = number;
 }
 
 /* SA_RESETHAND lets the second signal kill the program. */
@@ -206,7 +205,7 @@ static BOOL WINAPI on_control(DWORD event)
         give_console_back();
         return FALSE; /* which ends the process */
     }
-    interrupted = 1;
+    interrupted = event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT ? SIGINT : SIGTERM;
     if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
         Sleep(INFINITE); /* the process would be ended when this returns, and in some seconds anyway */
     return TRUE;

@@ -17,7 +17,8 @@ char **begin_process(char **argv);
  * process. */
 void catch_interrupts(void);
 
-bool was_interrupted(void);
+/* Gives the number of the signal that has raised it, or 0. */
+int interrupting_signal(void);
 
 bool is_terminal(FILE *stream);
 

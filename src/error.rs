@@ -122,6 +122,12 @@ impl Error {
             _ => Outcome::of_system(Access::Read, errno),
         };
         let (path, reason) = (path.display(), words(errno));
+        if property == "StorePath" && outcome == Outcome::NotADirectory {
+            let sentence = format!(
+                "The store '{path}' is neither a directory nor an SQLite database. Name one of them."
+            );
+            return Error::new(outcome, sentence);
+        }
         Error::new(
             outcome,
             format!(

@@ -232,7 +232,7 @@ fn manual() {
     }
 
     // What the tool says of itself is in its page.
-    let page = read(&pages[0]).replace('\\', "");
+    let page = read(&share.join("man1/licbak.1")).replace('\\', "");
     for command in ["backup", "restore", "verify", "list", "info"] {
         let mut help = Command::new(stage().join("bin/licbak"));
         let help = expect(help.args([command, "--help"]));

@@ -67,7 +67,7 @@ fn main_job() {
     }
     let store = licenses();
     let store = store.to_str().unwrap();
-    let cases: [(&str, i32, &str); 16] = [
+    let cases: [(&str, i32, &str); 17] = [
         ("backup --dry-run STORE backups", 0, "30 licences"),
         ("verify backups", 1, "ERROR_FILE_NOT_FOUND, 0x80070002"),
         (
@@ -88,9 +88,10 @@ fn main_job() {
         ("restore --quiet backups restored", 0, ""),
         ("backup --overwrite empty backups", 3, "no licence"),
         ("backup nowhere closed", 1, "ERROR_PATH_NOT_FOUND"),
-        ("backup --level 1000 STORE closed", 1, "at most 22"),
-        ("backup --threads 300 STORE closed", 1, "from 0 to 256"),
+        ("restore https://backups restored", 2, "://"),
         ("--help", 0, "Exit codes"),
+        ("help", 0, "Exit codes"),
+        ("-V", 0, env!("CARGO_PKG_VERSION")),
         ("--version", 0, env!("CARGO_PKG_VERSION")),
     ];
     for (line, code, words) in cases {
@@ -278,18 +279,20 @@ fn options() {
     let known = [
         (
             "backup",
-            "--overwrite --full --dry-run --verify --threads --level --machine-id --quiet",
+            "--overwrite --full --dry-run --verify --threads --level --machine-id --json --quiet",
         ),
         (
             "restore",
-            "--key-id --overwrite --salvage --dry-run --machine-id --individualize --quiet",
+            "--key-id --overwrite --salvage --dry-run --machine-id --individualize --json --quiet",
         ),
-        ("verify", "--quiet"),
+        ("verify", "--json --quiet"),
         ("list", "--json"),
         ("info", "--machine-id --json"),
     ];
     for (command, own) in known {
         let help = expect(&mut tool(&[command, "--help"], &place));
+        assert_eq!(help, expect(&mut tool(&["help", command], &place)));
+        assert_eq!(help, expect(&mut tool(&[command, "-h"], &place)));
         let all = known.iter().flat_map(|(_, options)| options.split(' '));
         for option in all {
             let is_known = own.split(' ').any(|known| known == option);
@@ -304,12 +307,24 @@ fn options() {
         ("list", "a path is missing"),
         ("list one two", "one path too many"),
         ("backup --verify --dry-run store backups", "dry run"),
-        ("backup --threads many store backups", "needs a number"),
+        (
+            "backup --threads many store backups",
+            "--threads: needs a number from 0 to 256",
+        ),
+        ("backup --threads=257 store backups", "from 0 to 256"),
+        ("backup --threads -1 store backups", "from 0 to 256"),
+        ("backup --level=23 store backups", "from -131072 to 22"),
+        ("backup --level -131073 store backups", "from -131072 to 22"),
+        ("backup --level= store backups", "needs a number"),
         ("restore backups store --key-id", "needs a key ID"),
         ("restore --key-id backups store", "a path is missing"),
         ("info backups --machine-id", "needs a word"),
-        ("restore --key-id=k backups store", "no such option"),
+        ("restore --key-id=k backups", "a path is missing"),
+        ("restore --key-id= backups store", "needs a key ID"),
+        ("list --json=yes backups", "no such option with a value"),
+        ("list -x backups", "-x: no such option"),
         ("frobnicate", "no such command"),
+        ("help frobnicate", "no such command"),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
         check(&arguments, &place, 2, &[words, "usage"]);
@@ -364,7 +379,7 @@ fn one_license() {
         1,
         &["'Same'", "HRESULT_ERROR_NOT_FOUND, 0x80070490"],
     );
-    restore(&["--key-id", "a\nb"], 1, &["E_INVALIDARG"]);
+    restore(&["--key-id", "a\nb"], 2, &["E_INVALIDARG"]);
     fs::remove_dir_all(place).unwrap();
 }
 
@@ -598,6 +613,198 @@ fn another_machine() {
         &["Would", "with --individualize"],
     );
     restore(&[&other[..], &[consent]].concat(), 0, &["Restored 1"]);
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// An option's help is about its own command.
+#[test]
+fn help_of_a_command() {
+    let place = scratch();
+    for (command, option, about) in [
+        ("backup", "--overwrite", "replace the backup that is there"),
+        ("restore", "--overwrite", "replace licences that differ"),
+        (
+            "backup",
+            "--machine-id WORD",
+            "the backup keeps a hash of it",
+        ),
+        (
+            "restore",
+            "--machine-id WORD",
+            "a backup of another is refused",
+        ),
+        ("info", "--machine-id WORD", "machine is same or other"),
+        ("backup", "--threads N", "from 1 to 256"),
+        ("backup", "--level N", "from -131072 to 22"),
+    ] {
+        let help = expect(&mut tool(&["help", command], &place));
+        let mut rows = help
+            .lines()
+            .filter(|line| line.trim_start().starts_with(option));
+        assert!(rows.next().unwrap().contains(about), "{command}: {help}");
+        assert_eq!(rows.next(), None, "{command}: {help}");
+    }
+    fs::remove_dir(place).unwrap();
+}
+
+/// `--json` of an operation: an object for each licence that is told, and one for the end.
+#[test]
+fn operations_as_json() {
+    let place = scratch();
+    let store = licenses();
+    let store = store.to_str().unwrap();
+    fs::create_dir(place.join("backups")).unwrap();
+    let objects = |arguments: &[&str], code: i32| -> Vec<Value> {
+        let mut command = tool(arguments, &place);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert_eq!(output.stderr.is_empty(), code == 0, "{arguments:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let told = objects(&["backup", "--json", "--verify", store, "backups"], 0);
+    let [left_out @ .., backup, verify] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(left_out.len(), DENIED.len());
+    for license in left_out {
+        assert_eq!(license["event"], "left_out");
+        assert!(
+            license["text"]
+                .as_str()
+                .unwrap()
+                .ends_with(": its issuer denies backup")
+        );
+        assert!(!license["key_id"].as_str().unwrap().is_empty());
+    }
+    let size = fs::metadata(place.join("backups/licenses.tar.zst"))
+        .unwrap()
+        .len();
+    let bytes = backup["content_bytes"].clone();
+    let end = |operation: &str, restricted: usize| {
+        json!({"event": "end", "operation": operation, "outcome": "LICBAK_S_OK", "message": null,
+            "licenses": 30, "restricted": restricted, "kept": 0, "damaged": 0, "skipped": 0, "gone": 0,
+            "content_bytes": bytes, "backup_bytes": size})
+    };
+    assert_eq!(*backup, end("backup", DENIED.len()));
+    assert_eq!(*verify, end("verify", 0));
+    let told = objects(&["restore", "--json", "backups", "restored"], 0);
+    assert_eq!(told, [end("restore", 0)]);
+    let name = "seats/engineering/cadworks.lic";
+    fs::write(place.join("restored").join(name), "in use").unwrap();
+    let told = objects(&["restore", "--json", "backups", "restored"], 0);
+    let [kept, end] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*kept, json!({"event": "kept", "name": name}));
+    assert_eq!(end["kept"], 1);
+    let told = objects(&["backup", "--json", store, "backups"], 1);
+    let [end] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(end["outcome"], "LICBAK_NS_E_DRM_BACKUP_EXISTS");
+    let message = end["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("There is a backup in 'backups' already"),
+        "{message}"
+    );
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Ctrl-C and the system's request to end are seen in the exit code, and nothing stays behind.
+#[test]
+fn signals() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    fs::create_dir(place.join("backups")).unwrap();
+    // A database that is locked for longer than the signal takes.
+    let lock = "import sqlite3, subprocess, sys, time\n\
+                db = sqlite3.connect('seats.db', isolation_level=None)\n\
+                db.execute('create table license (name text primary key, content blob not null)')\n\
+                db.execute(\"insert into license values ('a', x'00')\")\n\
+                db.execute('begin exclusive')\n\
+                tool = subprocess.Popen([sys.argv[1], 'backup', 'seats.db', 'backups'],\n\
+                    stderr=subprocess.PIPE)\n\
+                tool.stderr.readline()\n\
+                tool.send_signal(int(sys.argv[2]))\n\
+                print(tool.wait())\n";
+    for (signal, code) in [("2", "130\n"), ("15", "143\n")] {
+        let _ = fs::remove_file(place.join("seats.db"));
+        let mut python = Command::new("python3");
+        python
+            .args(["-c", lock])
+            .arg(stage().join("bin/licbak"))
+            .arg(signal);
+        assert_eq!(expect(python.current_dir(&place)), code);
+        assert_eq!(fs::read_dir(place.join("backups")).unwrap().count(), 0);
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// What stands in the place of a backup or a store is told for what it is, with advice that helps.
+#[test]
+fn what_is_no_backup_or_store() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    for folder in ["folder/licenses.tar.zst", "empty", "foreign", "backups"] {
+        fs::create_dir_all(place.join(folder)).unwrap();
+    }
+    write(&place.join("empty/licenses.tar.zst"), "");
+    write(
+        &place.join("foreign/licenses.tar.zst"),
+        "a text of some length",
+    );
+    write(&place.join("plain"), "plain");
+    for command in ["verify", "info", "list", "restore"] {
+        let check = |path: &str, words: &str| {
+            let store: &[&str] = if command == "restore" {
+                &["restored"]
+            } else {
+                &[]
+            };
+            let arguments = [&[command, path], store].concat();
+            check(&arguments, &place, 1, &[words, "NS_E_DRM_BACKUP_CORRUPT"]);
+        };
+        check(
+            "folder",
+            "'folder/licenses.tar.zst' is not a file, and so not a backup",
+        );
+        check(
+            "empty",
+            "'empty/licenses.tar.zst' is not a backup: it is empty",
+        );
+        check("foreign", "is not a backup: it is a file of another kind");
+        check(
+            "plain",
+            "'plain' is not a backup: it is a file of another kind",
+        );
+    }
+    let salvage = ["restore", "--salvage", "foreign", "restored"];
+    check(
+        &salvage,
+        &place,
+        1,
+        &["is not a backup: it is a file of another kind"],
+    );
+    assert!(!place.join("restored").exists());
+
+    for options in [&[][..], &["--overwrite"]] {
+        let arguments = [&["backup"], options, &["store", "folder"]].concat();
+        let words = [
+            "has a folder in the place of the backup",
+            "NS_E_DRM_BACKUP_EXISTS",
+        ];
+        check(&arguments, &place, 1, &words);
+    }
+    let neither = ["'plain' is neither a directory nor an SQLite database"];
+    check(&["backup", "plain", "backups"], &place, 1, &neither);
+    check(
+        &["backup", "--overwrite", "store", "foreign"],
+        &place,
+        0,
+        &["Backed up 1"],
+    );
+    check(&["restore", "foreign", "plain"], &place, 1, &neither);
     fs::remove_dir_all(place).unwrap();
 }
 

@@ -168,6 +168,9 @@ impl Span {
     }
 }
 
+/// The bytes that a frame begins with, and so a backup.
+pub const FRAME_MAGIC: [u8; 4] = zstd_safe::MAGICNUMBER.to_le_bytes();
+
 const SKIPPABLE_MAGIC: u32 = 0x184D_2A5E;
 const TABLE_MAGIC: u32 = 0x8F92_EAB1;
 const TABLE_HEADER: u64 = 8;

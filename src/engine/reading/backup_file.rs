@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::archive::catalog_in_step::Expected;
+use crate::archive::frames::FRAME_MAGIC;
 use crate::archive::reader::Reader;
 use crate::archive::spool::Scratch;
 use crate::archive::trailer::VERSION;
@@ -67,7 +68,7 @@ impl Backup {
     /// Opens the backup at `path`, its directory or the file itself.
     pub fn open(path: &AnchoredPath) -> Result<Arc<Backup>> {
         let (file, path) = existing::open(path)?;
-        let reader = Reader::open(Stored(file)).map_err(|fault| read_error(&path, fault))?;
+        let reader = Reader::open(Stored(file)).map_err(|fault| open_error(&path, fault))?;
         Ok(Arc::new(Backup { reader, path }))
     }
 
@@ -95,7 +96,7 @@ impl Backup {
         go_on: impl Fn() -> Result<()>,
     ) -> Result<Arc<Backup>> {
         let reader = Reader::open_damaged(file, || go_on().map_err(Stop::Error));
-        let reader = reader.map_err(|stop| stop.into_error(|fault| read_error(&path, fault)))?;
+        let reader = reader.map_err(|stop| stop.into_error(|fault| open_error(&path, fault)))?;
         Ok(Arc::new(Backup { reader, path }))
     }
 
@@ -129,6 +130,33 @@ impl Backup {
 impl fmt::Display for Backup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "The backup '{}'", self.path.display())
+    }
+}
+
+/// Makes the error of a backup that could not be opened. A file that never was a backup is no damaged
+/// one: another copy of it would not help.
+fn open_error(path: &AnchoredPath, fault: Fault) -> Error {
+    let what = match fault {
+        Fault::Damaged(_) => not_a_backup(path),
+        _ => None,
+    };
+    let Some(what) = what else {
+        return read_error(path, fault);
+    };
+    let sentence = format!(
+        "'{}' is not a backup: {what}. Name the backup, or its directory.",
+        path.display()
+    );
+    Error::new(Outcome::BackupCorrupt, sentence)
+}
+
+/// Tells by its first bytes why the file can't be a backup, which begins with a frame of zstd.
+fn not_a_backup(path: &AnchoredPath) -> Option<&'static str> {
+    let mut first = [0; 4];
+    match File::open(path).ok()?.read_full_at(&mut first, 0).ok()? {
+        0 => Some("it is empty"),
+        4 if first == FRAME_MAGIC => None,
+        _ => Some("it is a file of another kind"),
     }
 }
 

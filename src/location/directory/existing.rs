@@ -87,7 +87,9 @@ pub fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
         Kind::File => Ok((file, path)),
         _ => Err(Error::new(
             Outcome::BackupCorrupt,
-            format!("'{shown}' is not a file, and so not a backup. Name another directory."),
+            format!(
+                "'{shown}' is not a file, and so not a backup. Name the directory of a backup."
+            ),
         )),
     }
 }
