@@ -336,6 +336,60 @@ fn static_link_from_a_moved_install() {
     fs::remove_dir_all(place).unwrap();
 }
 
+// -- the crate
+
+/// Who takes the crate gets what builds and installs the library, and not its tests.
+#[test]
+fn crate_has_what_it_needs() {
+    let mut package = Command::new("cargo");
+    package.args(["package", "--list", "--allow-dirty", "--quiet", "--offline"]);
+    let text = expect(package.current_dir(env!("CARGO_MANIFEST_DIR")));
+    let has = |name: &str| text.lines().any(|line| line == name);
+    for file in [
+        "install.sh",
+        "include/licbak.h",
+        "include/licbak.hpp",
+        "include/licbak_wm.hpp",
+        "man/functions.awk",
+        "man/licbak.1",
+        "completion/licbak.bash",
+        "cmake/licbakConfig.cmake.in",
+        "examples-c/licbak.c",
+        "examples-c/licbak_system.h",
+        "examples-c/wmvcore.def",
+        ".cargo/rustc.sh",
+        "LICENSE-THIRD-PARTY",
+        "README.md",
+        "build.rs",
+        "src/lib.rs",
+    ] {
+        assert!(has(file), "{file}: {text}");
+    }
+    // What install.sh names of the sources is there.
+    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
+    let script = script.unwrap();
+    let words = script.split(|c: char| c.is_whitespace() || c == '"' || c == ')');
+    let folders = ["man/", "completion/", "cmake/", "include/", "examples-c/"];
+    for word in words.filter(|word| folders.iter().any(|folder| word.starts_with(folder))) {
+        let is_name = !word.contains(['*', '$', ',']) && !word.ends_with('/');
+        assert!(!is_name || has(word), "{word}: {text}");
+    }
+    for line in text.lines() {
+        let strange = [
+            "c-tests/",
+            "benches/",
+            "fuzz/",
+            "python/",
+            ".ci/",
+            "examples-c/licenses/",
+        ];
+        assert!(
+            !strange.iter().any(|folder| line.starts_with(folder)),
+            "{line}"
+        );
+    }
+}
+
 // -- what a static library needs
 
 /// What licbak.pc says that liblicbak.a needs.
