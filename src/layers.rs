@@ -1,6 +1,8 @@
 //! Checks that the layers of the crate use only those below them, and that its files import in no
 //! circle.
 
+mod drawing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
