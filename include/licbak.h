@@ -7,7 +7,7 @@
  * A backup restorer object for licences.
  *
  * Hosts keep licences: e-book readers, media players, CAD seats, kiosks. licbak saves them into
- * one file that any `tar` opens, and restores them. It is what `IWMLicenseBackup`,
+ * one file that any `tar` with zstd opens, and restores them. It is what `IWMLicenseBackup`,
  * `IWMLicenseRestore` and `IWMBackupRestoreProps` of the Windows Media Format SDK were, without
  * COM and without Windows.
  *
