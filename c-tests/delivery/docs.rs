@@ -61,31 +61,53 @@ fn quoted<'t>(readme: &'t str, language: &str) -> &'t str {
     block.split_once("```").unwrap().0
 }
 
+/// The indented block of a page that has these words: commands of a shell.
+fn commands(page: &str, words: &str) -> String {
+    let mut blocks = page.split("\n\n").filter(|block| block.starts_with("    "));
+    blocks
+        .find(|block| block.contains(words))
+        .expect(words)
+        .to_owned()
+}
+
+/// Runs commands of a page in a folder, as a user does in the checkout when licbak is installed.
+fn follow(commands: &str, place: &Path) -> (std::process::ExitStatus, String) {
+    let link = place.join("examples-c");
+    if !link.exists() {
+        std::os::unix::fs::symlink(project().join("examples-c"), link).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", commands]).current_dir(place);
+    shell.env("PATH", format!("{}:{path}", stage().join("bin").display()));
+    shell.env("PKG_CONFIG_PATH", stage().join("lib/pkgconfig"));
+    run(shell.env("LD_LIBRARY_PATH", stage().join("lib")))
+}
+
+/// Does so with commands that must work.
+fn follow_well(commands: &str, place: &Path) -> String {
+    let (status, text) = follow(commands, place);
+    assert!(status.success(), "{commands}: {text}");
+    text
+}
+
 /// The program in C++ in the README.
 #[test]
 fn readme_cpp() {
-    if !has("c++") {
-        return skip("the README's program in C++", "no c++");
+    if !has("c++") || !has("pkg-config") {
+        return skip("the README's program in C++", "no c++ or pkg-config");
     }
     let place = scratch();
     let readme = read(&project().join("README.md"));
-    let program = place.join("backup");
     fs::write(place.join("backup.cpp"), quoted(&readme, "cpp")).unwrap();
-    compile(&place.join("backup.cpp"), &program);
-    let backup = || {
-        run(Command::new(&program)
-            .arg(licenses())
-            .arg(".")
-            .current_dir(&place))
-    };
-    let (status, text) = backup();
-    assert!(status.success() && text == "30 licences saved\n", "{text}");
-    let (status, text) = backup();
+    let commands = commands(&readme, "    c++ ");
+    assert_eq!(follow_well(&commands, &place), "30 licences saved\n");
+    let (status, text) = follow(&commands, &place);
     assert!(
         !status.success() && text.starts_with("already there: "),
         "{text}"
     );
-    assert_eq!(run(&mut Command::new(&program)).0.code(), Some(2));
+    assert_eq!(follow("./backup", &place).0.code(), Some(2));
     fs::remove_dir_all(place).unwrap();
 }
 
@@ -113,47 +135,143 @@ fn readme_cmake() {
     fs::remove_dir_all(place).unwrap();
 }
 
-/// The program in the README, and what it says about keeping yesterday's backup.
+/// The commands and the program in the README, and what it says about keeping yesterday's backup.
 #[test]
 fn readme() {
+    if !has("pkg-config") {
+        return skip("the README's program in C", "no pkg-config");
+    }
     let place = scratch();
     let readme = read(&project().join("README.md"));
+    let text = follow_well(&commands(&readme, "    licbak backup"), &place);
+    assert!(text.contains("Restored 30 licences"), "{text}");
+    same_licenses(&licenses(), DENIED, &place.join("restored"));
+
     fs::write(place.join("backup.c"), quoted(&readme, "c")).unwrap();
-    compile(&place.join("backup.c"), &place.join("backup"));
-    for directory in ["backups", "yesterday", "restored"] {
-        fs::create_dir(place.join(directory)).unwrap();
-    }
-    let backup = || {
-        let mut command = Command::new(place.join("backup"));
-        command.arg(licenses()).arg("backups").current_dir(&place);
-        command
-    };
-    assert_eq!(expect(&mut backup()), "saved\n");
-    let (status, text) = run(&mut backup());
-    assert!(!status.success() && text.contains("already"), "{text}");
+    let text = follow_well(&commands(&readme, "    cc backup.c -o"), &place);
+    assert_eq!(text, "saved\n");
+    let (status, text) = follow("./backup nowhere backups", &place);
+    assert!(!status.success() && text.contains("'nowhere'"), "{text}");
+    assert_eq!(follow("./backup", &place).0.code(), Some(2));
 
     let link = readme.lines().find_map(|line| line.split_once("`ln "));
     let link = link.unwrap().1.split_once('`').unwrap().0;
-    expect(Command::new("ln").args(link.split(' ')).current_dir(&place));
+    follow_well(&format!("mkdir yesterday; ln {link}"), &place);
     let kept = fs::read(place.join("yesterday/licenses.tar.zst")).unwrap();
-    expect(
-        Command::new("cp")
-            .args(["-R"])
-            .arg(licenses())
-            .arg(place.join("store")),
-    );
+    follow_well("cp -R examples-c/licenses store", &place);
     fs::write(place.join("store/new.lic"), "new").unwrap();
-    expect(&mut tool(
-        &["backup", "--overwrite", "store", "backups"],
-        &place,
-    ));
-    assert_eq!(
-        fs::read(place.join("yesterday/licenses.tar.zst")).unwrap(),
-        kept
-    );
-    expect(&mut tool(&["restore", "yesterday", "restored"], &place));
-    same_licenses(&licenses(), DENIED, &place.join("restored"));
+    follow_well("licbak backup --overwrite store backups", &place);
+    assert!(fs::read(place.join("yesterday/licenses.tar.zst")).unwrap() == kept);
+    follow_well("licbak restore yesterday again", &place);
+    same_licenses(&licenses(), DENIED, &place.join("again"));
     fs::remove_dir_all(place).unwrap();
+}
+
+/// The view in the README, over tables of a host's own.
+#[test]
+fn readme_view() {
+    let place = scratch();
+    let readme = read(&project().join("README.md"));
+    let tables = "CREATE TABLE seats(seat, token BLOB, serial);\n\
+                  INSERT INTO seats VALUES('cad', x'c0ffee', 'S 12');\n";
+    let script = format!("{tables}{}", quoted(&readme, "sql"));
+    let mut python = Command::new("python3");
+    let make = "import sqlite3, sys; sqlite3.connect('seats.db').executescript(sys.argv[1])";
+    expect(python.args(["-c", make, &script]).current_dir(&place));
+    follow_well("mkdir backups; licbak backup seats.db backups", &place);
+    let listed = list_json(&place, "backups");
+    let [license] = &listed[..] else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(license["name"], "seats/cad");
+    assert_eq!(license["key_id"], "S 12");
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// All pages of the project, by their paths in it.
+fn pages() -> Vec<String> {
+    let mut find = Command::new("git");
+    find.args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "*.md",
+    ]);
+    let (status, text) = run(find.current_dir(project()));
+    assert!(status.success(), "{text}");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Each snippet of each page has a test that runs it.
+#[test]
+fn every_snippet_is_run() {
+    // In this file, but for those of languages.rs and of python/tests/test_readme.py.
+    let run_by_tests = [
+        ("README.md", "c python cmake cpp sql".to_owned()),
+        (
+            "docs/languages.md",
+            "c c cpp python js go java csharp ruby ruby perl php lua".to_owned(),
+        ),
+        ("docs/windows-media-format-sdk.md", "cpp c".to_owned()),
+        ("docs/windows.md", "pascal".to_owned()),
+        (
+            "python/README.md",
+            vec![
+                "python";
+                read(&project().join("python/README.md"))
+                    .matches("```python")
+                    .count()
+            ]
+            .join(" "),
+        ),
+    ];
+    for page in pages() {
+        let text = read(&project().join(&page));
+        let fences = text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("```"));
+        let languages: Vec<_> = fences.step_by(2).collect();
+        let known = run_by_tests.iter().find(|(name, _)| *name == page);
+        let known = known.map_or("", |(_, languages)| languages);
+        assert_eq!(languages.join(" "), known, "{page}");
+    }
+}
+
+/// A page ends at 100 columns, but for tables and code, its links lead somewhere, and the index has
+/// it.
+#[test]
+fn pages_are_tidy() {
+    let index = read(&project().join("docs/index.md"));
+    for page in pages() {
+        let text = read(&project().join(&page));
+        let mut is_code = false;
+        for line in text.lines() {
+            is_code ^= line.trim_start().starts_with("```");
+            // The page of the format has a line for each fact.
+            let is_prose = !is_code
+                && !line.trim_start().starts_with('|')
+                && !line.starts_with("    ")
+                && page != "src/archive/format.md";
+            assert!(!is_prose || line.chars().count() <= 100, "{page}: {line}");
+        }
+        let folder = project().join(&page);
+        let folder = folder.parent().unwrap();
+        for (_, link) in text
+            .match_indices("](")
+            .map(|(at, _)| text.split_at(at + 2))
+        {
+            let link = link.split([')', '#']).next().unwrap();
+            let is_own = !link.is_empty() && !link.contains("://") && !link.contains([' ', '\n']);
+            assert!(!is_own || folder.join(link).exists(), "{page}: {link}");
+        }
+        let from_index = match page.strip_prefix("docs/") {
+            Some(page) => page.to_owned(),
+            None => format!("../{page}"),
+        };
+        let is_listed = page == "docs/index.md" || index.contains(&format!("]({from_index})"));
+        assert!(is_listed, "docs/index.md does not lead to {page}");
+    }
 }
 
 /// The main job in one command, on the licences that come with the project.
