@@ -413,6 +413,8 @@ static int parse_and_run(const struct command *command, int count, char **words)
             wrong = strchr(words[optind - 1], '=') != NULL ? "no such option with a value" : "no such option";
         else if (option == 'h')
             arguments.given |= HELP;
+        else if (option != ':' && ((unsigned)option & WITH_VALUE) == 0 && strchr(about, '=') != NULL)
+            wrong = "no such option with a value"; /* not every system's says so itself */
         else if (option == ':') /* its value is missing */
             wrong = take_option((unsigned)optopt, "", &arguments);
         else if ((wrong = take_option((unsigned)option, optarg != NULL ? optarg : "", &arguments)) != NULL)
