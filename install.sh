@@ -268,7 +268,6 @@ is_ready() {
 
 # build DIRECTORY: puts the libraries there.
 build() {
-    check_cargo
     build_std=''
     [ -z "$target" ] || set_up_target
     "$CARGO" build --profile "$profile" --locked --lib ${build_std:+"$build_std"} ||
@@ -599,8 +598,10 @@ if [ "$action" = uninstall ]; then
     exit
 fi
 set_up_system
-check_tools
 enter_sources
+# First, as it takes the most to get.
+[ "$action" = install ] && is_ready || check_cargo
+check_tools
 case $action in
 build) build_ahead ;;
 install)
