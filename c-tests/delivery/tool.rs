@@ -717,7 +717,7 @@ fn signals() {
     let place = scratch();
     write(&place.join("store/a.lic"), "text");
     fs::create_dir(place.join("backups")).unwrap();
-    // A database that is locked for longer than the signal takes.
+    // The signal comes when it is caught, and the database stays locked for longer.
     let lock = "import sqlite3, subprocess, sys, time\n\
                 db = sqlite3.connect('seats.db', isolation_level=None)\n\
                 db.execute('create table license (name text primary key, content blob not null)')\n\
@@ -725,7 +725,10 @@ fn signals() {
                 db.execute('begin exclusive')\n\
                 tool = subprocess.Popen([sys.argv[1], 'backup', 'seats.db', 'backups'],\n\
                     stderr=subprocess.PIPE)\n\
-                tool.stderr.readline()\n\
+                caught = 0\n\
+                while not caught >> int(sys.argv[2]) - 1 & 1:\n\
+                \x20   status = open(f'/proc/{tool.pid}/status').read()\n\
+                \x20   caught = int(status.partition('SigCgt:')[2].split()[0], 16)\n\
                 tool.send_signal(int(sys.argv[2]))\n\
                 print(tool.wait())\n";
     for (signal, code) in [("2", "130\n"), ("15", "143\n")] {
