@@ -213,6 +213,10 @@ impl Batch for Contents {
             },
         }))
     }
+
+    fn step_back(&mut self) {
+        self.given = self.given.saturating_sub(1);
+    }
 }
 
 #[cfg(test)]

@@ -98,6 +98,9 @@ pub trait Batch: Send {
 
     /// Gives the next entry, if there is one.
     fn next(&mut self) -> Result<Option<Entry<'_>>>;
+
+    /// Makes the licence that was given last the next again.
+    fn step_back(&mut self);
 }
 
 /// An entry of a store under a name.

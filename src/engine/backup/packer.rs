@@ -1,5 +1,6 @@
 //! Packs licences into frames, on the workers' threads.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::archive::state::{FileState, Proof, Prover};
 use crate::archive::{Fault, writer};
 use crate::engine::operation::Operation;
 use crate::engine::operation::listener::Notice;
-use crate::engine::operation::pool::{Outlet, Work};
+use crate::engine::operation::pool::{Rest, Work};
 use crate::engine::reading::backup_file::Stored;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Statement};
@@ -80,22 +81,38 @@ impl Work for Packer {
         &self,
         scratch: &mut Self::Scratch,
         mut batch: Box<dyn Batch>,
-        outlet: &Outlet<Portion>,
-    ) -> Result<()> {
+        rest: Rest<Self::Job, Portion>,
+    ) -> Result<Portion> {
         let (builder, compressor) = scratch;
         let mut packing = Packing {
             reader: self,
             builder,
-            compressor,
-            outlet,
             portion: Portion::default(),
         };
         while let Some(entry) = batch.next()? {
             self.operation.check()?;
-            packing.take(entry)?;
+            if packing.take(entry)? == Room::None {
+                // Another worker reads what follows while this one compresses the frame.
+                batch.step_back();
+                rest.give(batch);
+                break;
+            }
         }
-        packing.send()
+        packing.close(compressor)
     }
+
+    fn weight(portion: &Portion) -> usize {
+        let frame = portion.frame.as_ref();
+        frame.map_or(0, |licenses| licenses.frame.bytes.len())
+    }
+}
+
+/// Tells whether a frame has room for an entry. Without it the entry is the first of the next frame,
+/// and nothing of it is in this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Enough,
+    None,
 }
 
 /// Makes the error of packing licences into a frame, which no file is to blame for.
@@ -109,20 +126,18 @@ fn packing(fault: Fault) -> Error {
 struct Packing<'w> {
     reader: &'w Packer,
     builder: &'w mut FrameBuilder,
-    compressor: &'w mut Compressor,
-    outlet: &'w Outlet<Portion>,
     portion: Portion,
 }
 
 impl Packing<'_> {
-    /// Closes the frame, if there is anything in it, and sends it with its notices.
-    fn send(&mut self) -> Result<()> {
+    /// Closes the frame, if there is anything in it, and gives it with its notices.
+    fn close(mut self, compressor: &mut Compressor) -> Result<Portion> {
         if !self.builder.is_empty() {
             let buffer = self.reader.buffers.try_recv().unwrap_or_default();
-            let frame = self.builder.close(self.compressor, buffer);
+            let frame = self.builder.close(compressor, buffer);
             self.portion.frame = Some(frame.map_err(packing)?);
         }
-        self.outlet.send(std::mem::take(&mut self.portion))
+        Ok(self.portion)
     }
 
     /// Notes which file is in the backup under a name, or left out of it.
@@ -142,11 +157,12 @@ impl Packing<'_> {
         Ok(())
     }
 
-    /// Takes the entry that a store has under a name.
-    fn take(&mut self, entry: Entry) -> Result<()> {
+    /// Takes the entry that a store has under a name, if there is room for it.
+    fn take(&mut self, entry: Entry) -> Result<Room> {
         match entry {
+            Entry::License(_) | Entry::File(_) if self.builder.is_full(0) => Ok(Room::None),
             Entry::License(license) => self.take_license(&license),
-            Entry::File(file) if self.reader.passed_over.contains(file.name) => Ok(()),
+            Entry::File(file) if self.reader.passed_over.contains(file.name) => Ok(Room::Enough),
             Entry::File(file) => {
                 let taken = self.take_file(&file);
                 taken.or_else(|error| self.fail(file.name, error))
@@ -154,43 +170,42 @@ impl Packing<'_> {
             Entry::Failed { name, error } => self.fail(name, error),
             Entry::LeftOut { name, reason } => {
                 self.left_out(name, reason);
-                Ok(())
+                Ok(Room::Enough)
             }
         }
     }
 
     /// Takes notice of a licence or folder that can't be taken; fails with its `error` where that is
     /// to end the work.
-    fn fail(&mut self, name: &str, error: Error) -> Result<()> {
+    fn fail(&mut self, name: &str, error: Error) -> Result<Room> {
         if !self.reader.keeps_going || !error.is_of_one() {
             return Err(error);
         }
         self.portion.failed.try_reserve(1)?;
         self.portion.failed.push((name.to_owned(), error));
-        Ok(())
+        Ok(Room::Enough)
     }
 
-    fn take_license(&mut self, license: &License) -> Result<()> {
-        self.put(license.name, license.content, license.modified)?;
+    fn take_license(&mut self, license: &License) -> Result<Room> {
+        let size = license.content.len();
+        if self.builder.is_full(size as u64) {
+            return Ok(Room::None);
+        }
+        let place = self.begin(license.name, size as u64, license.modified)?;
+        place
+            .get_mut(..size)
+            .ok_or_else(Error::out_of_memory)?
+            .copy_from_slice(license.content);
         let mut statement = license::read(license.name, self.builder.content())?;
         license.correct(&mut statement);
-        self.keep_or_restrict(license.name, license.modified, statement, None)
-    }
-
-    /// Begins a licence with a content that is known.
-    fn put(&mut self, name: &str, content: &[u8], modified: i64) -> Result<()> {
-        let place = self.begin(name, content.len() as u64, modified)?;
-        place
-            .get_mut(..content.len())
-            .ok_or_else(Error::out_of_memory)?
-            .copy_from_slice(content);
-        Ok(())
+        self.keep_or_restrict(license.name, license.modified, statement, None)?;
+        Ok(Room::Enough)
     }
 
     /// Takes a file as it is at one moment, unless it can be taken over.
-    fn take_file(&mut self, entry: &FileEntry) -> Result<()> {
+    fn take_file(&mut self, entry: &FileEntry) -> Result<Room> {
         if self.takes_over(entry)? {
-            return Ok(());
+            return Ok(Room::Enough);
         }
         let go_on = || self.reader.operation.check();
         let (mut attempts, mut opened) = (Attempts::default(), None);
@@ -200,18 +215,19 @@ impl Packing<'_> {
                 Some(file) => file,
                 None => match entry.open(go_on)? {
                     Opened::File(file) => file,
-                    Opened::Gone => return Ok(()),
+                    Opened::Gone => return Ok(Room::Enough),
                     Opened::Other(reason) => {
                         self.left_out(entry.name, reason);
-                        return Ok(());
+                        return Ok(Room::Enough);
                     }
                 },
             };
-            if is_first && self.take_settled(entry.name, &file)? {
-                return Ok(());
+            if is_first && let Some(room) = self.take_settled(entry.name, &file)? {
+                return Ok(room);
             }
-            let Some(at_least) = self.take_seen(entry.name, &file, &mut attempts)? else {
-                return Ok(());
+            let at_least = match self.take_seen(entry.name, &file, &mut attempts)? {
+                ControlFlow::Break(room) => return Ok(room),
+                ControlFlow::Continue(at_least) => at_least,
             };
             // Nobody is kept from writing to it during the pause.
             opened = Some(file).filter(|_| !Dir::FILES_BAR_WRITERS);
@@ -226,59 +242,59 @@ impl Packing<'_> {
         name: &str,
         file: &OpenFile,
         attempts: &mut Attempts,
-    ) -> Result<Option<Duration>> {
+    ) -> Result<ControlFlow<Room, Duration>> {
+        const TAKEN: ControlFlow<Room, Duration> = ControlFlow::Break(Room::Enough);
         loop {
             self.reader.operation.check()?;
             let seen = match file.look()? {
                 Sight::License(seen) => seen,
-                Sight::Backup(identity) => return self.note(name, identity).map(|()| None),
-                Sight::Gone => return Ok(None),
+                Sight::Backup(identity) => return self.note(name, identity).map(|()| TAKEN),
+                Sight::Gone => return Ok(TAKEN),
                 Sight::Other(reason) => {
                     self.left_out(name, reason);
-                    return Ok(None);
+                    return Ok(TAKEN);
                 }
             };
             let room = attempts.room(&seen);
             if room > license::SIZE_MAX && self.is_backup(file)? {
-                return self.leave_out_backup(name, &seen).map(|()| None);
+                return self.leave_out_backup(name, &seen).map(|()| TAKEN);
             }
             license::check_size(name, room)?;
+            if self.builder.is_full(room) {
+                return Ok(ControlFlow::Break(Room::None));
+            }
             if seen.fresh.is_none() {
                 let place = self.begin(name, room, seen.facts.modified)?;
                 let attempt = file.read_into(place, &seen)?;
                 match attempts.judge(&seen, &attempt) {
                     Verdict::Whole => {
-                        return self.end_file(name, attempt.read, &seen).map(|()| None);
+                        return self.end_file(name, attempt.read, &seen).map(|()| TAKEN);
                     }
                     Verdict::HoldsMore => continue,
                     Verdict::Moves => {}
                 }
             }
-            return Ok(Some(seen.fresh.unwrap_or(TICK)));
+            return Ok(ControlFlow::Continue(seen.fresh.unwrap_or(TICK)));
         }
     }
 
-    /// Takes a file that has not changed for long, as most have not, with as few calls as possible.
-    /// Tells whether it was one.
-    fn take_settled(&mut self, name: &str, file: &OpenFile) -> Result<bool> {
+    /// Takes a file that has not changed for long, as most have not, with as few calls as possible;
+    /// none where it is not such a file.
+    fn take_settled(&mut self, name: &str, file: &OpenFile) -> Result<Option<Room>> {
         /// Bytes to make room for: few licences are larger.
         const ROOM: u64 = 32 << 10;
-        let place = self.builder.begin(name, ROOM, 0).map_err(packing)?;
+        let place = self.begin(name, ROOM, 0)?;
         let Some((read, seen)) = file.read_settled(place) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let (size, modified) = (read as usize, seen.facts.modified);
-        self.builder.end(name, size, modified).map_err(packing)?;
         if self.builder.is_full(read) {
             // Where a frame ends must not depend on how its licences were read.
-            let mut content = Vec::new();
-            content.try_reserve_exact(size)?;
-            content.extend_from_slice(self.builder.content());
-            self.send()?;
-            self.put(name, &content, modified)?;
+            return Ok(Some(Room::None));
         }
+        let (size, modified) = (read as usize, seen.facts.modified);
+        self.builder.end(name, size, modified).map_err(packing)?;
         self.end_file(name, read, &seen)?;
-        Ok(true)
+        Ok(Some(Room::Enough))
     }
 
     /// Tells whether the licence need not be read, since it is in the old backup and its file has
@@ -303,9 +319,6 @@ impl Packing<'_> {
 
     /// Gives the place for the content of a licence of `size` bytes, and one byte more.
     fn begin(&mut self, name: &str, size: u64, modified: i64) -> Result<&mut [u8]> {
-        if self.builder.is_full(size) {
-            self.send()?;
-        }
         self.builder.begin(name, size, modified).map_err(packing)
     }
 

@@ -245,6 +245,8 @@ mod tests {
         fn next(&mut self) -> Result<Option<Entry<'_>>> {
             Ok(None)
         }
+
+        fn step_back(&mut self) {}
     }
 
     /// A store of one batch, or one whose listing panics.

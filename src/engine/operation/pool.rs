@@ -7,14 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::sync::channel::{Receiver, Sender, bounded};
+use crate::sync::channel::{Sender, bounded};
+use crate::sync::locks::{Condvar, Mutex};
 use crate::sys::threads::Thread;
 
-/// Pieces of a job that may wait until those of earlier jobs have been taken, and the same for all
-/// jobs together. Jobs of many times that many pieces make the workers take turns instead of
-/// working at once.
-const AHEAD: usize = 8;
-const ALL_AHEAD: usize = 256;
+/// Bytes of results that may wait to be taken; beyond that only the result that is taken next is
+/// made.
+const HELD_MAX: usize = 16 << 20;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -69,23 +68,28 @@ pub trait Work: Send + Sync + 'static {
 
     fn scratch(&self) -> Result<Self::Scratch>;
 
+    /// Does a job, or its first part: what it leaves it gives back as `rest`, as early as it can,
+    /// for another worker to begin meanwhile.
     fn work(
         &self,
         scratch: &mut Self::Scratch,
         job: Self::Job,
-        outlet: &Outlet<Self::Output>,
-    ) -> Result<()>;
+        rest: Rest<Self::Job, Self::Output>,
+    ) -> Result<Self::Output>;
+
+    /// Gives about how many bytes an output holds.
+    fn weight(output: &Self::Output) -> usize;
 }
 
-/// Takes what a worker makes of a job: any number of pieces, which are passed on in the order of
-/// the jobs.
-pub struct Outlet<T>(Sender<Result<T>>);
+/// The place behind a job that is being worked on, where the rest of it may be put.
+pub struct Rest<'l, J, O> {
+    line: &'l Line<J, O>,
+    number: u64,
+}
 
-impl<T> Outlet<T> {
-    /// Sends a piece; waits while several pieces before it are still to be taken.
-    pub fn send(&self, piece: T) -> Result<()> {
-        // No receiver is left: the operation has failed elsewhere, and that error is told.
-        self.0.send(Ok(piece)).map_err(|_| Error::canceled())
+impl<J, O> Rest<'_, J, O> {
+    pub fn give(self, job: J) {
+        self.line.insert_behind(self.number, job);
     }
 }
 
@@ -99,64 +103,209 @@ pub fn ordered<W: Work>(
     mut jobs: impl Iterator<Item = Result<W::Job>>,
     mut take: impl FnMut(W::Output) -> Result<()>,
 ) -> Result<()> {
-    let under_way = 2 * workers + 1;
-    let ahead = (ALL_AHEAD / under_way).clamp(1, AHEAD);
-    let (sender, receiver) = bounded::<(W::Job, Outlet<W::Output>)>(under_way);
-    let receiver = Arc::new(receiver);
+    let line = Arc::new(Line::new(2 * workers + 1)?);
     let (leaving, all_left) = bounded::<()>(1);
     for _ in 0..workers {
-        let (work, receiver) = (Arc::clone(&work), Arc::clone(&receiver));
+        let (work, line) = (Arc::clone(&work), Arc::clone(&line));
         let leaving = leaving.clone();
         pool.run(move || {
-            do_jobs(work.as_ref(), &receiver);
-            drop((receiver, work));
+            do_jobs(work.as_ref(), &line);
+            drop((line, work));
             drop(leaving);
         })?;
     }
-    drop((receiver, leaving));
-    let mut outputs = VecDeque::new();
+    drop(leaving);
     let mut take_all = || loop {
-        while outputs.len() < under_way {
+        while line.has_room() {
             let Some(job) = jobs.next() else { break };
-            let (outlet, output) = bounded(ahead);
-            match job {
-                Ok(job) => drop(sender.send((job, Outlet(outlet)))),
-                Err(error) => drop(outlet.send(Err(error))),
-            }
-            outputs.push_back(output);
+            line.push(job);
         }
-        let Some(output) = outputs.pop_front() else {
-            return Ok(());
-        };
-        for piece in output {
-            take(piece?)?;
+        match line.take() {
+            Some(output) => take(output?)?,
+            None => return Ok(()),
         }
     };
     let done = take_all();
-    // Workers that are still busy find nobody to give their pieces to. When this returns no worker
-    // is busy any more, and what the workers shared is the caller's alone.
-    drop((sender, outputs));
+    // When this returns no worker is busy any more, and what the workers shared is the caller's
+    // alone.
+    line.close();
     let _ = all_left.recv();
     done
 }
 
-fn do_jobs<W: Work>(work: &W, jobs: &Receiver<(W::Job, Outlet<W::Output>)>) {
+fn do_jobs<W: Work>(work: &W, line: &Line<W::Job, W::Output>) {
     let mut scratch = None;
-    for (job, outlet) in from_fn(|| jobs.recv()) {
+    while let Some((number, job)) = line.begin() {
         let done = catch_unwind(AssertUnwindSafe(|| {
             let scratch = match &mut scratch {
                 Some(scratch) => scratch,
                 none => none.insert(work.scratch()?),
             };
-            work.work(scratch, job, &outlet)
+            work.work(scratch, job, Rest { line, number })
         }));
         let done = done.unwrap_or_else(|panic| {
             scratch = None;
             Err(Error::panicked(panic.as_ref()))
         });
-        if let Err(error) = done {
-            // The receiver may be gone; then another error was first.
-            let _ = outlet.0.send(Err(error));
+        let weight = done.as_ref().map_or(0, W::weight);
+        line.end(number, done, weight);
+    }
+}
+
+/// Jobs and what was made of them, in the order in which that is taken.
+struct Line<J, O> {
+    state: Mutex<State<J, O>>,
+    /// A job may have become free to begin, or the line has been closed.
+    freed: Condvar,
+    /// A job is done.
+    done: Condvar,
+}
+
+struct State<J, O> {
+    places: VecDeque<Place<J, O>>,
+    /// The number of the next job.
+    next: u64,
+    /// Jobs that have been begun, and not taken yet; and the most of them.
+    begun: usize,
+    most: usize,
+    /// Bytes of outputs that wait to be taken.
+    held: usize,
+    is_closed: bool,
+}
+
+struct Place<J, O> {
+    number: u64,
+    stage: Stage<J, O>,
+}
+
+enum Stage<J, O> {
+    Waiting(J),
+    Begun,
+    Done(Result<O>, usize),
+}
+
+impl<J, O> Line<J, O> {
+    /// Makes an empty line, of which at most that many jobs are begun before the first is taken.
+    fn new(most: usize) -> Result<Line<J, O>> {
+        let mut places = VecDeque::new();
+        // As many wait at most as have been pushed, of each the rest.
+        places.try_reserve_exact(2 * most + 2)?;
+        Ok(Line {
+            state: Mutex::new(State {
+                places,
+                next: 0,
+                begun: 0,
+                most,
+                held: 0,
+                is_closed: false,
+            }),
+            freed: Condvar::default(),
+            done: Condvar::default(),
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.places.len() < state.most
+    }
+
+    /// Puts a job at the end.
+    fn push(&self, job: Result<J>) {
+        let mut state = self.state.lock();
+        let stage = match job {
+            Ok(job) => Stage::Waiting(job),
+            Err(error) => Stage::Done(Err(error), 0),
+        };
+        state.begun += usize::from(matches!(stage, Stage::Done(..)));
+        let place = state.place(stage);
+        state.places.push_back(place);
+        self.freed.notify_one();
+    }
+
+    /// Puts the rest of the job `number` behind it.
+    fn insert_behind(&self, number: u64, rest: J) {
+        let mut state = self.state.lock();
+        let place = state.place(Stage::Waiting(rest));
+        let behind = state.find(number).map_or(0, |found| found + 1);
+        state.places.insert(behind, place);
+        self.freed.notify_one();
+    }
+
+    /// Waits for a job that may begin; none once the line is closed.
+    fn begin(&self) -> Option<(u64, J)> {
+        let mut state = self.state.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(begun) = state.begin() {
+                return Some(begun);
+            }
+            state = self.freed.wait(state);
+        }
+    }
+
+    fn end(&self, number: u64, output: Result<O>, weight: usize) {
+        let mut state = self.state.lock();
+        state.held += weight;
+        let found = state.find(number);
+        if let Some(place) = found.and_then(|found| state.places.get_mut(found)) {
+            place.stage = Stage::Done(output, weight);
+        }
+        self.done.notify_one();
+    }
+
+    /// Waits for the output that is the first in line, and takes it; none where the line is empty.
+    fn take(&self) -> Option<Result<O>> {
+        let mut state = self.state.lock();
+        loop {
+            let first = state.places.pop_front()?;
+            match first.stage {
+                Stage::Done(output, weight) => {
+                    state.held -= weight;
+                    state.begun -= 1;
+                    // One more may begin, and what is the first now.
+                    self.freed.notify_all();
+                    return Some(output);
+                }
+                _ => state.places.push_front(first),
+            }
+            state = self.done.wait(state);
+        }
+    }
+
+    /// Lets no job begin any more.
+    fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.freed.notify_all();
+    }
+}
+
+impl<J, O> State<J, O> {
+    fn place(&mut self, stage: Stage<J, O>) -> Place<J, O> {
+        let number = self.next;
+        self.next += 1;
+        Place { number, stage }
+    }
+
+    fn find(&self, number: u64) -> Option<usize> {
+        self.places.iter().position(|place| place.number == number)
+    }
+
+    /// Begins the first job that waits. The output that is taken next is made in any case.
+    fn begin(&mut self) -> Option<(u64, J)> {
+        let mut places = self.places.iter_mut().enumerate();
+        let waits = |place: &Place<J, O>| matches!(place.stage, Stage::Waiting(_));
+        let (before, place) = places.find(|(_, place)| waits(place))?;
+        if before > 0 && (self.begun >= self.most || self.held >= HELD_MAX) {
+            return None;
+        }
+        match std::mem::replace(&mut place.stage, Stage::Begun) {
+            Stage::Waiting(job) => {
+                self.begun += 1;
+                Some((place.number, job))
+            }
+            _ => None,
         }
     }
 }
@@ -170,14 +319,16 @@ mod tests {
     use super::*;
     use crate::error::Outcome;
 
-    /// Gives back each number `number % 3` times, the later the sooner; fails or panics at one.
+    /// Gives each number back, the later the sooner, and `number % 3` more times as rests; fails or
+    /// panics at one.
     struct Repeat {
         fails_at: usize,
         panics_at: usize,
     }
 
     impl Work for Repeat {
-        type Job = usize;
+        /// A number, and how many times it has been given.
+        type Job = (usize, usize);
         type Output = usize;
         type Scratch = ();
 
@@ -185,19 +336,28 @@ mod tests {
             Ok(())
         }
 
-        fn work(&self, (): &mut (), number: usize, outlet: &Outlet<usize>) -> Result<()> {
+        fn work(
+            &self,
+            (): &mut (),
+            (number, given): (usize, usize),
+            rest: Rest<(usize, usize), usize>,
+        ) -> Result<usize> {
+            if given < number % 3 {
+                rest.give((number, given + 1));
+            }
             std::thread::sleep(Duration::from_micros(400 - 4 * number as u64));
             if number == self.panics_at {
                 resume_unwind(Box::new("on purpose")); // a panic without a word
             }
-            for _ in 0..number % 3 {
-                outlet.send(number)?;
+            match number == self.fails_at && given == number % 3 {
+                true => Err(Error::new(Outcome::Fail, number.to_string())),
+                false => Ok(number),
             }
-            if number == self.fails_at {
-                Err(Error::new(Outcome::Fail, number.to_string()))
-            } else {
-                Ok(())
-            }
+        }
+
+        fn weight(number: &usize) -> usize {
+            // Some weigh so much that others wait.
+            number % 7 * (HELD_MAX / 4)
         }
     }
 
@@ -208,7 +368,8 @@ mod tests {
             fails_at,
             panics_at,
         });
-        let done = ordered(&pool, workers, work, (0..100).map(Ok), |number| {
+        let jobs = (0..100).map(|number| Ok((number, 0)));
+        let done = ordered(&pool, workers, work, jobs, |number| {
             taken.push(number);
             Ok(())
         });
@@ -217,25 +378,28 @@ mod tests {
 
     #[test]
     fn what_is_made_comes_in_order_up_to_the_first_error() {
-        let expected = |end: usize| (0..end).flat_map(|n| vec![n; n % 3]).collect::<Vec<_>>();
+        let expected = |end: usize| (0..end).flat_map(|n| vec![n; n % 3 + 1]);
         for workers in [1, 2, 7] {
             let (taken, done) = run(workers, 1000, 1000);
             assert!(done.is_ok());
-            assert_eq!(taken, expected(100));
+            assert_eq!(taken, expected(100).collect::<Vec<_>>());
             let (taken, done) = run(workers, 50, 1000);
-            assert_eq!((taken, done.unwrap_err().sentence()), (expected(51), "50"));
+            let before = expected(50).chain([50, 50]).collect();
+            assert_eq!((taken, done.unwrap_err().sentence()), (before, "50"));
             let (taken, done) = run(workers, 60, 50);
             assert_eq!(
                 (taken, done.unwrap_err().outcome),
-                (expected(50), Outcome::Unexpected)
+                (expected(50).collect(), Outcome::Unexpected)
             );
         }
     }
 
-    /// Makes all pieces of the second job before the first piece of the first.
+    /// Gives back the rest of a job until nothing is left, and makes nothing of the first part
+    /// before the last is made.
     struct TheOtherWayRound {
         made: mpsc::SyncSender<()>,
-        all_made: Mutex<mpsc::Receiver<()>>,
+        last_made: Mutex<mpsc::Receiver<()>>,
+        parts: usize,
     }
 
     impl Work for TheOtherWayRound {
@@ -247,37 +411,74 @@ mod tests {
             Ok(())
         }
 
-        fn work(&self, (): &mut (), number: usize, outlet: &Outlet<usize>) -> Result<()> {
-            if number == 0 {
-                let long = Duration::from_secs(60); // instead of waiting forever
-                self.all_made.lock().unwrap().recv_timeout(long).unwrap();
+        fn work(&self, (): &mut (), part: usize, rest: Rest<usize, usize>) -> Result<usize> {
+            match part + 1 < self.parts {
+                true => rest.give(part + 1),
+                false => self.made.send(()).unwrap(),
             }
-            (0..AHEAD).try_for_each(|_| outlet.send(number))?;
-            self.made.send(()).unwrap();
-            Ok(())
+            if part == 0 {
+                let long = Duration::from_secs(60); // instead of waiting forever
+                self.last_made.lock().unwrap().recv_timeout(long).unwrap();
+            }
+            Ok(part)
+        }
+
+        fn weight(_: &usize) -> usize {
+            0
         }
     }
 
     #[test]
-    fn workers_do_not_wait_for_each_other() {
+    fn two_workers_work_on_one_job() {
         let pool = Pool::start(2).unwrap();
-        let (made, all_made) = mpsc::sync_channel(2);
-        let all_made = Mutex::new(all_made);
-        let work = Arc::new(TheOtherWayRound { made, all_made });
+        let (made, last_made) = mpsc::sync_channel(1);
+        let work = Arc::new(TheOtherWayRound {
+            made,
+            last_made: Mutex::new(last_made),
+            parts: 5,
+        });
         let mut taken = Vec::new();
-        ordered(&pool, 2, work, (0..2).map(Ok), |number| {
-            taken.push(number);
+        ordered(&pool, 2, work, [Ok(0)].into_iter(), |part| {
+            taken.push(part);
             Ok(())
         })
         .unwrap();
-        assert_eq!(taken, [[0; AHEAD], [1; AHEAD]].concat());
+        assert_eq!(taken, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn little_waits_to_be_taken_and_the_next_to_be_taken_never_does() {
+        let line = Line::new(3).unwrap();
+        let end = |number, weight| line.end(number, Ok(number), weight);
+        let begin = || line.state.lock().begin().map(|(number, ())| number);
+        (0..3).for_each(|_| line.push(Ok(())));
+        assert!(!line.has_room());
+        assert_eq!((begin(), begin()), (Some(0), Some(1)));
+        line.insert_behind(1, ()); // number 3
+        assert_eq!((begin(), begin()), (Some(3), None));
+        end(1, HELD_MAX);
+        end(0, 1);
+        assert!(matches!(line.take(), Some(Ok(0))));
+        // Few have been begun, but what waits is heavy.
+        assert_eq!(begin(), None);
+        assert!(matches!(line.take(), Some(Ok(1))));
+        assert_eq!((begin(), begin()), (Some(2), None));
+        end(3, HELD_MAX);
+        end(2, HELD_MAX);
+        line.insert_behind(2, ()); // number 4
+        assert_eq!(begin(), None);
+        assert!(matches!(line.take(), Some(Ok(3))));
+        assert!(matches!(line.take(), Some(Ok(2))));
+        // Heavy or not, this is taken next.
+        line.state.lock().held = HELD_MAX;
+        assert_eq!(begin(), Some(4));
     }
 
     #[test]
     fn an_error_in_the_jobs_comes_after_what_was_before_it() {
         let pool = Pool::start(2).unwrap();
         let mut taken = Vec::new();
-        let jobs = (0..10).map(Ok).chain([Err(Error::canceled())]);
+        let jobs = (0..10).map(|number| Ok((3 * number, 0)));
         let done = ordered(
             &pool,
             2,
@@ -285,7 +486,7 @@ mod tests {
                 fails_at: 1000,
                 panics_at: 1000,
             }),
-            jobs,
+            jobs.chain([Err(Error::canceled())]),
             |number| {
                 taken.push(number);
                 Ok(())
@@ -293,7 +494,7 @@ mod tests {
         );
         assert_eq!(
             (taken.last(), done.unwrap_err().outcome),
-            (Some(&8), Outcome::Canceled)
+            (Some(&27), Outcome::Canceled)
         );
     }
 }

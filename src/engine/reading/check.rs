@@ -14,7 +14,7 @@ use crate::archive::reader::licenses_in;
 use crate::archive::{Fault, digests};
 use crate::engine::operation::Operation;
 use crate::engine::operation::listener::Notice;
-use crate::engine::operation::pool::{Outlet, Pool, Work, ordered};
+use crate::engine::operation::pool::{Pool, Rest, Work, ordered};
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::error::{Error, Result};
 use crate::license::name;
@@ -311,8 +311,8 @@ impl<V: Visitor> Work for Checking<V> {
         &self,
         (memory, cursor): &mut Self::Scratch,
         job: Job,
-        outlet: &Outlet<Self::Output>,
-    ) -> Result<()> {
+        _: Rest<Job, Self::Output>,
+    ) -> Result<Self::Output> {
         let Checking {
             operation, backup, ..
         } = self;
@@ -368,7 +368,12 @@ impl<V: Visitor> Work for Checking<V> {
             };
             checked.licenses.push((license, verdict));
         }
-        outlet.send(checked)
+        Ok(checked)
+    }
+
+    fn weight(checked: &Self::Output) -> usize {
+        let contents = checked.licenses.iter();
+        contents.map(|(license, _)| license.size as usize).sum()
     }
 }
 

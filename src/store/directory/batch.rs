@@ -150,6 +150,10 @@ impl Batch for NameBatch {
             },
         }))
     }
+
+    fn step_back(&mut self) {
+        self.next = self.next.saturating_sub(1);
+    }
 }
 
 impl NameBatch {
