@@ -24,6 +24,7 @@ typedef struct job {
 } job;
 
 #define ONE_KEY "key-0003"
+enum { ALL_AT_ONCE = 17 }; /* so many that a restore brings them to the disk all together */
 #define OVER LICBAK_WM_BACKUP_OVERWRITE
 #define BACK_UP A_BACKUP, licbak_backup_licenses, "store", "backups"
 #define RESTORE(what) what, licbak_restore_licenses
@@ -40,6 +41,7 @@ static const job all_jobs[] = {
     {"restore beside others", RESTORE(A_DIRECTORY), "target", "source", 0, false, "some", false},
     {"restore over others", RESTORE(A_DIRECTORY), "target", "source", LICBAK_RESTORE_OVERWRITE, false, "some",
      false},
+    {"restore of many", RESTORE(A_DIRECTORY), "target", "many-source", 0, false, NULL, false},
     {"restore_license", A_DIRECTORY, NULL, "target", "source", LICBAK_RESTORE_OVERWRITE, false, "some", false},
     {"verify", NOTHING, licbak_verify_backup, "unused", "source", 0, false, NULL, false},
     {"list", NOTHING, NULL, NULL, "source", 0, false, NULL, false},
@@ -204,6 +206,7 @@ static void make_world(void)
         {"store.db", RESTORE(A_DATABASE), "store.db", "source", 0, false, NULL, false},
         {"rollback.db", RESTORE(A_DATABASE), "rollback.db", "source", 0, false, NULL, false},
         {"some", A_BACKUP, licbak_backup_licenses, "some", "some-source", 0, false, NULL, false},
+        {"many", A_BACKUP, licbak_backup_licenses, "many", "many-source", 0, false, NULL, false},
         {"some.db", RESTORE(A_DATABASE), "some.db", "some-source", 0, false, NULL, false},
     };
     CHECK(setenv("SOURCE_DATE_EPOCH", "1700000000", 1) == 0); /* so that equal backups have equal bytes */
@@ -232,7 +235,14 @@ static void make_world(void)
     write_text("some/other/key.lic", "a licence that the backup does not have");
     CHECK(unlink("some/key-0000.lic") == 0 && unlink("some/video/films/key-0002.lic") == 0);
     run_unhindered(&jobs[4]);
+    for (int i = 0; i < ALL_AT_ONCE; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "many/folder/%d.lic", i);
+        write_text(path, "one of many licences");
+    }
+    make_dir("many-source");
     run_unhindered(&jobs[5]);
+    run_unhindered(&jobs[6]);
 }
 
 /* The directory in which a job changes something. */

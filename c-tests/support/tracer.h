@@ -277,6 +277,14 @@ static inline bool is_below(char path[PATH_MAX])
     return true;
 }
 
+/* The working directory itself counts only where it is brought to the disk: names in it are below it. */
+static inline bool is_here(const char *path)
+{
+    char here[PATH_MAX];
+    CHECK(getcwd(here, sizeof here) != NULL);
+    return strcmp(path, here) == 0;
+}
+
 static inline bool named_path(pid_t thread, int fd, unsigned long long name, char path[PATH_MAX])
 {
     char text[PATH_MAX], directory[PATH_MAX];
@@ -337,7 +345,7 @@ static inline bool look(pid_t thread, const struct user_regs_struct *regs, call 
         break;
     }
     c->flags = open_flags(c);
-    return found && is_below(c->path);
+    return found && (is_below(c->path) || (is_sync(c) && is_here(c->path)));
 }
 
 /* -- what is done about it ------------------------------------------------------------------------------- */

@@ -73,7 +73,7 @@ pub fn restore_to_directory(
     lost.iter().for_each(|name| store.forget(name));
     // The host can object only before anything is moved into its place.
     operation.settle()?;
-    store.sync()?;
+    store.sync_written()?;
     counters.enter(Phase::Working, staged.all.licenses + same.licenses);
     done(same);
     store.publish(&mut |news| {

@@ -9,6 +9,7 @@ pub mod restore;
 mod rights;
 mod snapshot;
 mod twins;
+mod unsynced;
 
 pub use file::{Attempt, FileEntry, OpenFile, Opened, Seen, Sight};
 pub use listing::{Listing, TICK};

@@ -1,6 +1,7 @@
 //! Restores into a directory: all licences are written beside the store's own first, in one hidden
 //! folder, and moved into their places once the whole backup is found right.
 
+use super::unsynced::Unsynced;
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
@@ -25,6 +26,7 @@ pub struct Restore {
     replace: bool,
     /// The folder was made for this restore.
     is_new: bool,
+    unsynced: Unsynced,
 }
 
 /// The reason why a name can't be had where another name of the backup is the same.
@@ -85,6 +87,7 @@ impl Restore {
             twins: None,
             replace,
             is_new,
+            unsynced: Unsynced::default(),
         };
         if !dry_run {
             let staging = restore.stage()?;
@@ -182,7 +185,10 @@ impl Restore {
         };
         let (is_same, old) = match existing {
             None => (None, None),
-            Some(Existing::Same) => (Some(true), None),
+            Some(Existing::Same(changed)) => {
+                self.unsynced.found(name, changed)?;
+                (Some(true), None)
+            }
             Some(Existing::Other(file)) => (Some(false), Some(file)),
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
@@ -239,6 +245,7 @@ impl Restore {
                     error
                 });
             }
+            self.unsynced.wrote(name)?;
         }
         Ok(Placed::Written)
     }
@@ -441,13 +448,23 @@ impl Restore {
         Ok(Some(size))
     }
 
-    /// Brings all written and moved files to the disk.
+    /// Brings to the disk what was written, before it is moved into its place.
+    pub fn sync_written(&self) -> Result<()> {
+        let staging = self.staging.as_ref();
+        let synced = staging.map(|staging| self.unsynced.sync_written(&staging.folder));
+        self.synced(synced.unwrap_or(Ok(())))
+    }
+
+    /// Brings to the disk what was moved into its place, and what was there as it is.
     pub fn sync(&self) -> Result<()> {
-        let Some(root) = &self.root else {
-            return Ok(());
-        };
-        root.sync_file_system()
-            .map_err(|errno| self.write_error("bring to the disk what is in the store", "", errno))
+        let root = self.root.as_ref();
+        let synced = root.map(|root| self.unsynced.sync_store(root, &self.path));
+        self.synced(synced.unwrap_or(Ok(())))
+    }
+
+    fn synced(&self, synced: Result<(), Errno>) -> Result<()> {
+        let doing = "bring to the disk what is in the store";
+        synced.map_err(|errno| self.write_error(doing, "", errno))
     }
 
     fn bad_name(&self, name: &str, why: &str) -> Error {
@@ -510,7 +527,8 @@ impl Drop for Restore {
 }
 
 enum Existing {
-    Same,
+    /// The same content, in a file that has changed last then.
+    Same(i64),
     Other(File),
     /// A folder, a link or a special file.
     NoFile,
@@ -536,7 +554,7 @@ fn compare(
         // One more byte shows a file that grows.
         let read = file.read_full(sized(buffer, content.len() + 1).map_err(|_| Errno::NOMEM)?)?;
         if buffer.get(..read) == Some(content) {
-            return Ok(Some(Existing::Same));
+            return Ok(Some(Existing::Same(facts.changed)));
         }
     }
     Ok(Some(Existing::Other(file)))
@@ -551,6 +569,6 @@ fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
     content.truncate(read);
     Ok(matches!(
         compare(into, file, &content, &mut Vec::new())?,
-        Some(Existing::Same)
+        Some(Existing::Same(_))
     ))
 }
