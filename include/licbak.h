@@ -839,7 +839,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_destroy(licbak_restorer *restorer);
  * The operation ends within the work on one licence, or when a system call or a function of the
  * host that blocks returns. Its outcome is then LICBAK_NS_E_DRM_OPERATION_CANCELED. A cancelled
  * operation leaves no file behind and an old backup untouched. A store keeps the licences that
- * were restored so far; a database keeps none.
+ * were restored so far; a database keeps none. Of a restore that has written more than 10,000 files
+ * beside a directory, a hidden folder may remain, which the next restore removes.
  *
  * @return LICBAK_S_OK if the operation will be cancelled; LICBAK_S_FALSE if nothing runs, or it is
  * too late; LICBAK_E_HANDLE.

@@ -86,7 +86,8 @@ impl Place {
                 RestoreTarget::Database(Box::new(store))
             }
             false => {
-                RestoreTarget::Directory(directory::restore::Restore::open(path, replace, dry_run)?)
+                let store = directory::restore::Restore::open(path, replace, dry_run, go_on)?;
+                RestoreTarget::Directory(store)
             }
         })
     }

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 
 use crate::random::{HIDDEN_RESTORE, hidden_name, is_hidden_name};
+use crate::store::patience::GoOn;
 use crate::store::tree;
 use crate::sys::files::{Dir, Errno, Lock, is_unavailable};
 
@@ -20,7 +21,13 @@ pub struct Staging {
     pub device: u64,
     /// The process's umask keeps rights from the owner.
     pub masked: bool,
+    /// Fails where the operation has been stopped.
+    pub go_on: Option<GoOn>,
 }
+
+/// Files that who stops an operation waits for to be removed. The rest of a larger folder is left to
+/// the next restore.
+const STOPPED_MOST: usize = 10_000;
 
 impl Staging {
     /// Makes a hidden folder in `place`.
@@ -44,6 +51,7 @@ impl Staging {
                     folder,
                     device,
                     masked,
+                    go_on: None,
                 });
             }
         }
@@ -87,7 +95,13 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let _ = tree::remove(&self.place, &self.name);
+        let is_stopped = self.go_on.as_ref().is_some_and(|go_on| go_on().is_err());
+        let mut left = if is_stopped { STOPPED_MOST } else { usize::MAX };
+        let mut go_on = || {
+            left = left.checked_sub(1).ok_or(Errno::WOULDBLOCK)?;
+            Ok(())
+        };
+        let _ = tree::remove(&self.place, &self.name, &mut go_on);
     }
 }
 
@@ -110,12 +124,17 @@ fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
 /// Removes the folders that killed restores of this user have left in `place`. One that can't be
 /// removed is no reason not to restore.
 pub fn remove_stale(place: &Dir) {
+    remove_stale_while(place, &mut || Ok(()));
+}
+
+/// Does the same as long as `go_on` lets it: what a restore that was stopped has left may be much.
+pub fn remove_stale_while(place: &Dir, go_on: &mut dyn FnMut() -> Result<(), Errno>) {
     for name in hidden(place) {
         let Ok(folder) = place.folder(&name) else {
             continue;
         };
         if folder.is_own() && folder.try_lock() == Ok(Lock::Ours) {
-            let _ = tree::remove(place, &name);
+            let _ = tree::remove(place, &name, go_on);
         }
     }
 }

@@ -29,8 +29,12 @@ pub fn names(folder: &Dir) -> Result<Vec<(String, Kind)>, Errno> {
     Ok(names)
 }
 
-/// Removes the folder `name` of `parent` and everything below it.
-pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
+/// Removes the folder `name` of `parent` and everything below it, as long as `go_on` lets it.
+pub fn remove(
+    parent: &Dir,
+    name: &str,
+    go_on: &mut dyn FnMut() -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let mut folders = vec![name.to_owned()];
     let mut next = 0;
     while let Some(path) = folders.get(next).cloned() {
@@ -42,7 +46,10 @@ pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
                     folders.try_reserve(1).map_err(|_| Errno::NOMEM)?;
                     folders.push(join(&path, &name));
                 }
-                _ => folder.remove_file(&name)?,
+                _ => {
+                    go_on()?;
+                    folder.remove_file(&name)?;
+                }
             }
         }
     }
@@ -52,4 +59,31 @@ pub fn remove(parent: &Dir, name: &str) -> Result<(), Errno> {
         Some((above, name)) => parent.folder(above)?.remove_folder(name),
         None => parent.remove_folder(path),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::anchored_path::AnchoredPath;
+    use crate::sys::test_folder;
+
+    #[test]
+    fn a_removal_ends_where_it_is_to() {
+        let path = test_folder("tree");
+        std::fs::create_dir_all(path.join("tree/below")).unwrap();
+        for name in ["tree/a", "tree/b", "tree/below/c"] {
+            std::fs::write(path.join(name), "").unwrap();
+        }
+        let parent = Dir::open(&AnchoredPath::now(&path)).unwrap();
+        let mut left = 2_u32;
+        let mut go_on = || {
+            left = left.checked_sub(1).ok_or(Errno::WOULDBLOCK)?;
+            Ok(())
+        };
+        assert_eq!(remove(&parent, "tree", &mut go_on), Err(Errno::WOULDBLOCK));
+        assert!(path.join("tree/below/c").exists() && !path.join("tree/a").exists());
+        remove(&parent, "tree", &mut || Ok(())).unwrap();
+        assert!(!path.join("tree").exists());
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }

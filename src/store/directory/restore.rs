@@ -7,9 +7,9 @@ use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
 use crate::store::directory::rights::{Rights, fill, give_new, make_below};
 use crate::store::directory::twins::Twins;
-use crate::store::patience::PATIENCE;
+use crate::store::patience::{GoOn, PATIENCE};
 use crate::store::placed::Placed;
-use crate::store::staging::{Staging, move_new, remove_stale};
+use crate::store::staging::{Staging, move_new, remove_stale_while};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, Room, check_name};
@@ -50,7 +50,7 @@ struct Staged {
 }
 
 impl Restore {
-    pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool) -> Result<Restore> {
+    pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
         let failed = |errno| Error::directory("StorePath", path, errno);
         let (root, is_new) = match Dir::open(path) {
             Err(Errno::NOENT) if dry_run => {
@@ -90,7 +90,7 @@ impl Restore {
             unsynced: Unsynced::default(),
         };
         if !dry_run {
-            let staging = restore.stage()?;
+            let staging = restore.stage(go_on)?;
             let folds_case = staging.folds_case();
             let failed = |errno| restore.write_error("make a file in the store", "", errno);
             restore.twins = folds_case.map_err(failed)?.then(Twins::default);
@@ -101,15 +101,16 @@ impl Restore {
 
     /// Makes the hidden folder. Finds out, before any licence is written, whether one can be moved
     /// to its place, and without the risk of replacing another, unless it may replace one.
-    fn stage(&self) -> Result<Staging> {
+    fn stage(&self, go_on: GoOn) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         // The hidden folder could not be removed.
         if let Some(protection) = root.protection() {
             return Err(self.protected("", protection));
         }
-        remove_stale(root);
-        let staging = root.folder("").and_then(Staging::make).map_err(failed)?;
+        remove_stale_while(root, &mut || go_on().map_err(|_| Errno::WOULDBLOCK));
+        let mut staging = root.folder("").and_then(Staging::make).map_err(failed)?;
+        staging.go_on = Some(go_on);
         if staging.can_move(self.replace).map_err(failed)? {
             return Ok(staging);
         }
