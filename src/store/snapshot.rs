@@ -14,6 +14,12 @@ pub trait Feed {
     /// Fails if the operation is to end.
     fn check(&self) -> Result<()>;
 
+    /// Notes that so many more names have been listed, which are emitted later; fails if the
+    /// operation is to end.
+    fn listed(&mut self, _: u64) -> Result<()> {
+        self.check()
+    }
+
     /// Tells whether most of the listed licences need not be read.
     fn takes_over(&self) -> bool;
 

@@ -340,12 +340,15 @@ impl<'g> StoreReader<'g> {
                 takes_over,
                 keeps_going,
                 listed: 0,
+                early: 0,
                 scratch,
             };
             let done = caught(|| match &look {
                 Extent::All => store.list(&mut feed),
                 Extent::These(names) => store.list_these(names, &mut feed),
             });
+            // From here on the phase counts licences that are done.
+            operation.counters.phase_done.take(feed.early);
             match done {
                 Err(error) => drop(sender.send(Err(error))),
                 Ok(()) if matches!(look, Extent::All) => count(&operation.counters, feed.listed),
@@ -392,12 +395,20 @@ struct ListFeed<'l> {
     takes_over: bool,
     keeps_going: bool,
     listed: u64,
+    /// Names that the host was told of while their folder was read.
+    early: u64,
     scratch: Option<File>,
 }
 
 impl Feed for ListFeed<'_> {
     fn check(&self) -> Result<()> {
         self.operation.check()
+    }
+
+    fn listed(&mut self, names: u64) -> Result<()> {
+        self.early += names;
+        self.operation.counters.phase_done.add(names);
+        self.check()
     }
 
     fn takes_over(&self) -> bool {

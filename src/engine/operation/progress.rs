@@ -48,7 +48,15 @@ macro_rules! progress {
 
         impl Counters {
             pub fn read(&self) -> Progress {
-                Progress { $($field: self.$field.load(Relaxed),)+ phase: self.phase.load(Relaxed) }
+                let mut now = Progress {
+                    $($field: self.$field.load(Relaxed),)+
+                    phase: self.phase.load(Relaxed),
+                };
+                // One of them may be of the phase before.
+                if now.phase_total > 0 {
+                    now.phase_done = now.phase_done.min(now.phase_total);
+                }
+                now
             }
         }
     };
@@ -93,12 +101,17 @@ impl Counters {
 /// Shortens the calls of atomic counters.
 pub trait Counting {
     fn add(&self, more: u64);
+    fn take(&self, less: u64);
     fn set(&self, value: u64);
 }
 
 impl Counting for AtomicU64 {
     fn add(&self, more: u64) {
         self.fetch_add(more, Relaxed);
+    }
+
+    fn take(&self, less: u64) {
+        let _ = self.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_sub(less)));
     }
 
     fn set(&self, value: u64) {

@@ -62,13 +62,45 @@ impl Names {
     }
 
     /// Sorts by the bytes of the whole names below: a folder sorts as its name with a slash added.
-    pub fn sort(&mut self) {
+    pub fn sort(&mut self) -> Result<()> {
         let all = &self.text;
-        self.places
-            .sort_unstable_by(|a, b| compare((text(all, *a), a.listed), (text(all, *b), b.listed)));
+        let first = self.places.first().map_or("", |place| text(all, *place));
+        let common = self.places.iter().fold(first.len(), |common, place| {
+            shared(first.as_bytes(), text(all, *place).as_bytes()).min(common)
+        });
+        // The few bytes in which names differ first decide nearly always, and are near at hand.
+        let mut keyed = Vec::new();
+        keyed.try_reserve_exact(self.places.len())?;
+        let places = self.places.iter();
+        keyed.extend(places.map(|place| (key(text(all, *place), place.listed, common), *place)));
+        keyed.sort_unstable_by(|(a_key, a), (b_key, b)| {
+            let whole = || compare((text(all, *a), a.listed), (text(all, *b), b.listed));
+            a_key.cmp(b_key).then_with(whole)
+        });
         // A name can come twice if a file was renamed over it while the folder was read.
-        self.places.dedup_by(|a, b| text(all, *a) == text(all, *b));
+        keyed.dedup_by(|(_, a), (_, b)| text(all, *a) == text(all, *b));
+        self.places.clear();
+        self.places.extend(keyed.iter().map(|(_, place)| *place));
+        Ok(())
     }
+}
+
+/// Counts the bytes that two names begin with alike.
+fn shared(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Gives the bytes behind the first `common` ones as a number, which is in their order.
+fn key(name: &str, listed: Listed, common: usize) -> u64 {
+    let mut key = [0; size_of::<u64>()];
+    let rest = name.as_bytes().get(common..).unwrap_or_default();
+    let slash: &[u8] = match listed {
+        Listed::Is(Kind::Folder) => b"/",
+        _ => b"",
+    };
+    let bytes = rest.iter().chain(slash);
+    key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(key)
 }
 
 fn text(all: &str, place: NamePlace) -> &str {
@@ -110,8 +142,37 @@ mod tests {
         ] {
             names.push(name, listed).unwrap();
         }
-        names.sort();
+        names.sort().unwrap();
         let sorted: Vec<_> = names.iter().map(|(name, _)| name).collect();
         assert_eq!(sorted, ["", "a.b", "a", "a0", "b"]);
+    }
+
+    #[test]
+    fn names_sort_by_all_of_their_bytes() {
+        let mut names = Names::default();
+        // They begin alike, differ near their ends, in length or in kind.
+        let tails = [
+            "",
+            "0",
+            "00000000",
+            "00000000/",
+            "000000001",
+            "00000001",
+            "1",
+            "a",
+            "é",
+        ];
+        let mut expected: Vec<String> = tails.map(|tail| format!("licence-{tail}")).into();
+        for name in expected.iter().rev() {
+            match name.strip_suffix('/') {
+                Some(name) => names.push(name, Listed::Is(Kind::Folder)).unwrap(),
+                None => names.push(name, Listed::Is(Kind::File)).unwrap(),
+            }
+        }
+        // The name of a file and a folder at once: the file was replaced meanwhile.
+        expected.retain(|name| !name.ends_with('/'));
+        names.sort().unwrap();
+        let sorted: Vec<_> = names.iter().map(|(name, _)| name).collect();
+        assert_eq!(sorted, expected);
     }
 }

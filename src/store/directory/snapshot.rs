@@ -20,6 +20,9 @@ use crate::sys::patience::Patience;
 /// ones need no more memory than the index.
 const BATCHES_AHEAD: usize = 32;
 
+/// Names after which the host is told how many have been read of a folder, and may have cancelled.
+const FIGURE: usize = 4096;
+
 impl Snapshot for Listing {
     fn batches_ahead(&self) -> usize {
         BATCHES_AHEAD
@@ -37,7 +40,7 @@ impl Snapshot for Listing {
         // This may be the second listing.
         self.stamps.lock().clear();
         let mut batch = BatchBuilder::new(Arc::clone(&self));
-        let mut open = vec![self.read_folder(String::new())?];
+        let mut open = vec![self.read_folder(String::new(), feed)?];
         while let Some(folder) = open.last_mut() {
             let Some((name, listed)) = folder.names.get(folder.next) else {
                 open.pop();
@@ -50,7 +53,7 @@ impl Snapshot for Listing {
             }
             feed.check()?;
             let path = tree::join(&folder.path, name);
-            match self.read_folder(path.clone()) {
+            match self.read_folder(path.clone(), feed) {
                 Ok(below) => {
                     open.try_reserve(1)?;
                     open.push(below);
@@ -91,7 +94,7 @@ impl Snapshot for Listing {
 impl Listing {
     /// Reads the names in `folder`, and remembers its facts from just before. A folder that has
     /// vanished since its parent was read has no names, and is missed there.
-    fn read_folder(&self, folder: String) -> Result<Folder> {
+    fn read_folder(&self, folder: String, feed: &mut dyn Feed) -> Result<Folder> {
         let mut read = Folder {
             path: folder,
             names: Names::default(),
@@ -100,7 +103,13 @@ impl Listing {
         };
         let path = read.path.clone();
         let stamp = self.stamp(&path, |directory| {
-            directory.entries(|name, kind, _| read.push(name, kind, directory))
+            directory.entries(|name, kind, _| {
+                read.push(name, kind, directory)?;
+                match read.names.len().is_multiple_of(FIGURE) {
+                    true => feed.listed(FIGURE as u64).map_err(ListError::Told),
+                    false => Ok(()),
+                }
+            })
         });
         match stamp {
             Ok(mut stamp) => {
@@ -114,7 +123,7 @@ impl Listing {
             Err(ListError::System(errno)) => return Err(read_error(&read.path, errno)),
             Err(ListError::Told(error)) => return Err(error),
         }
-        read.names.sort();
+        read.names.sort()?;
         Ok(read)
     }
 }
@@ -170,5 +179,78 @@ impl Folder {
 
     fn take(&mut self, name: &str, listed: Listed) -> Result<(), ListError> {
         self.names.push(name, listed).map_err(ListError::Told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::backups::Backups;
+    use crate::store::snapshot::Batch;
+    use crate::sys::anchored_path::AnchoredPath;
+    use crate::sys::files::File;
+    use crate::sys::test_folder;
+
+    /// Ends the listing when it is told of so many names.
+    #[derive(Default)]
+    struct Counting {
+        listed: u64,
+        emitted: u64,
+        ends_at: Option<u64>,
+    }
+
+    impl Feed for Counting {
+        fn check(&self) -> Result<()> {
+            match self.ends_at.is_some_and(|end| self.listed >= end) {
+                true => Err(Error::canceled()),
+                false => Ok(()),
+            }
+        }
+
+        fn listed(&mut self, names: u64) -> Result<()> {
+            self.listed += names;
+            self.check()
+        }
+
+        fn takes_over(&self) -> bool {
+            false
+        }
+
+        fn keeps_going(&self) -> bool {
+            false
+        }
+
+        fn emit(&mut self, batch: Box<dyn Batch>) -> Result<()> {
+            self.emitted += batch.len();
+            Ok(())
+        }
+
+        fn scratch(&mut self) -> Option<File> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_large_folder_is_told_of_and_left_while_it_is_read() {
+        let path = test_folder("listing");
+        let count = 3 * FIGURE + 1;
+        for number in 0..count {
+            std::fs::write(path.join(format!("{number}.lic")), "").unwrap();
+        }
+        let root = || Dir::open(&AnchoredPath::now(&path)).unwrap();
+        let listing = || Arc::new(Listing::new(root(), Backups::default()));
+        let mut feed = Counting::default();
+        listing().list(&mut feed).unwrap();
+        assert_eq!(
+            (feed.listed, feed.emitted),
+            (3 * FIGURE as u64, count as u64)
+        );
+        let mut feed = Counting {
+            ends_at: Some(FIGURE as u64),
+            ..Counting::default()
+        };
+        assert!(listing().list(&mut feed).is_err());
+        assert_eq!((feed.listed, feed.emitted), (FIGURE as u64, 0));
+        std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn twins_differ_in_case_alone() {
         let twins = Twins::default();
-        let mut has_one_of = |name| twins.has_one_of(name).unwrap();
+        let has_one_of = |name| twins.has_one_of(name).unwrap();
         for name in ["KEY", "a/KEY", "\u{c9}t\u{e9}", "keys", "ke"] {
             assert!(!has_one_of(name), "{name}");
         }
