@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::directory::FileEntry;
 use super::license::License;
 use crate::error::{Error, Result};
-use crate::sys::files::{File, Identity, Kind};
+use crate::sys::files::{Facts, File, Identity, Kind};
 use crate::sys::origin::Origin;
 use crate::sys::patience::Patience;
 
@@ -44,6 +44,11 @@ pub trait Snapshot: Send + Sync {
 
     /// Gives the origin at which the states of its files are noted, if they show each change.
     fn origin(&self) -> Option<&Origin> {
+        None
+    }
+
+    /// Gives the facts about the file of this name now, if its licences are files.
+    fn facts(&self, _: &str) -> Option<Facts> {
         None
     }
 

@@ -126,6 +126,7 @@ fn back_up(
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
     let mut noted = reader.is_of_files().then(|| request.noted(reader.origin()));
     let old = request.old(before.as_ref(), noted.as_ref(), operation)?;
+    let old = old.filter(|old| !reader.outdates(old));
     noted = old.as_ref().map(|old| old.noted.clone()).or(noted);
     reader.prover = noted.as_ref().and_then(Noted::prover);
     let mut changes = None;

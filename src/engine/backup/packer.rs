@@ -413,7 +413,7 @@ impl Packing<'_> {
 const IS_BACKUP: &str = "it is a backup made by licbak";
 
 /// Picks those facts of a file that change with its content.
-fn state(facts: &Facts) -> FileState {
+pub fn state(facts: &Facts) -> FileState {
     FileState {
         device: facts.identity.device,
         inode: facts.identity.inode.into(),

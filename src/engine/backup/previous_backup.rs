@@ -146,7 +146,13 @@ pub struct PreviousBackup {
     places: HashTable<u32>,
     /// The old versions that are still in frames.
     pub superseded: HashMap<u32, Vec<Superseded>>,
+    /// Names from all over the backup, where it has very many more.
+    sample: Vec<String>,
 }
+
+/// Names in a sample. If one licence in twenty is unchanged, a sample misses all of them once in
+/// 170 times.
+const SAMPLE: usize = 100;
 
 impl PreviousBackup {
     /// Reads the backup, if it can be used for one whose states are `noted`.
@@ -180,14 +186,20 @@ impl PreviousBackup {
         let lines_max = reader.trailer().entry(SUMS)?.size / (2 * size_of::<Digest>() as u64);
         let total = reader.trailer().licenses.min(lines_max) as usize;
         known.try_reserve_exact(total).map_err(Fault::from)?;
+        let (mut sample, distance) = (Vec::new(), total / SAMPLE);
         for frame in 0..reader.license_frames() {
             go_on()?;
             for _ in counts.licenses_in(frame) {
                 let sum = sums.next()?.ok_or_else(ends)?;
+                let (_, name) = parse_sum(sum)?;
                 let State { proof, size } = states.state()?;
+                if distance >= SAMPLE && known.len().is_multiple_of(distance) {
+                    sample.try_reserve(1).map_err(Fault::from)?;
+                    sample.push(name.to_owned());
+                }
                 known.try_reserve(1).map_err(Fault::from)?;
                 known.push(OldLicense {
-                    name: halves(names.of(parse_sum(sum)?.1)),
+                    name: halves(names.of(name)),
                     proof: AtomicU64::new(proof.map_or(0, |Proof(hash)| hash)),
                     has_state: AtomicBool::new(proof.is_some()),
                     size,
@@ -238,6 +250,7 @@ impl PreviousBackup {
             places: places(&known)?,
             known,
             superseded,
+            sample,
         };
         let mut licenses = old.known.iter();
         if !has_same_rules || licenses.any(|license| license.proof().is_none()) {
@@ -364,6 +377,20 @@ impl PreviousBackup {
             }
         }
         same
+    }
+
+    /// Tells whether nothing or next to nothing can be taken over, from a sample of the states that
+    /// the licences have now. Then it takes less time to read all without looking for it.
+    pub fn is_outdated(&self, state: impl Fn(&str) -> Option<FileState>) -> bool {
+        let mut sample = self.sample.iter();
+        // Where a state is not known, only the content tells.
+        let is_other = |name: &String| {
+            let proof = self.find(name).and_then(OldLicense::proof);
+            proof.is_some_and(|proof| {
+                state(name).is_none_or(|state| self.prover.proof(&state) != proof)
+            })
+        };
+        !self.sample.is_empty() && sample.all(is_other)
     }
 
     /// Notes that the licence `name` is in the new backup in a version that was read now. It is

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::packer::{Packer, Portion, Rules};
+use super::packer::{Packer, Portion, Rules, state};
 use super::previous_backup::PreviousBackup;
 use super::readings::{MakeScratch, Readings};
 use crate::archive::builder::LicenseFrame;
@@ -100,6 +100,11 @@ impl<'g> StoreReader<'g> {
     /// Gives the origin at which the states of the files are noted, if they show each change.
     pub fn origin(&self) -> Option<&Origin> {
         self.store.origin()
+    }
+
+    /// Tells whether next to nothing of the `old` backup can be taken over.
+    pub fn outdates(&self, old: &PreviousBackup) -> bool {
+        old.is_outdated(|name| self.store.facts(name).as_ref().map(state))
     }
 
     /// Reads what `look` says into `sink`, except what can be taken over from `old`. Where the

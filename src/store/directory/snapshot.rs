@@ -11,7 +11,7 @@ use crate::license::name;
 use crate::random::is_own_hidden_name;
 use crate::store::snapshot::{Again, Feed, IsKnown, Snapshot};
 use crate::store::tree;
-use crate::sys::files::{Dir, Errno, Kind};
+use crate::sys::files::{Dir, Errno, Facts, Kind};
 use crate::sys::origin::Origin;
 use crate::sys::patience::Patience;
 
@@ -34,6 +34,11 @@ impl Snapshot for Listing {
 
     fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref().map(|(_, origin)| origin)
+    }
+
+    fn facts(&self, name: &str) -> Option<Facts> {
+        let (folder, file) = name::split(name);
+        self.root.folder(folder).ok()?.facts_at_rest(file).ok()
     }
 
     fn list(self: Arc<Self>, feed: &mut dyn Feed) -> Result<()> {
