@@ -20,7 +20,8 @@ use crate::error::{Error, Outcome, Result};
 /// |                  |        | backup, or the backup file itself, whatever its name           |
 /// | StorePath        | STRING | where the licences are: a directory that holds nothing else,   |
 /// |                  |        | or an SQLite database, see below                               |
-/// | Threads          | DWORD  | workers, 256 at most; 0 or not set: one for each core          |
+/// | Threads          | DWORD  | workers, 256 at most, of which no more than four for each core |
+/// |                  |        | are made; 0 or not set: one for each core                      |
 /// | CompressionLevel | DWORD  | a zstd level, an int32; not set: the level that measured best  |
 /// | MachineId        | STRING | which machine this is, in the host's own words (a serial       |
 /// |                  |        | number, a hash); not set or empty: not told                    |

@@ -39,6 +39,9 @@ const ALL: [(Property, &str); 7] = [
 
 /// The most workers that a host may ask for.
 const THREADS_MAX: u32 = 256;
+/// Workers beyond these, for each core, would have nothing to do but to hold memory, even where most
+/// wait for a store on a network.
+const PER_CORE: usize = 4;
 
 impl Property {
     pub fn from_name(name: &str) -> Result<Property> {
@@ -173,12 +176,10 @@ impl Properties {
 
     /// Gives the number of workers of an operation.
     pub fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         match self.number(Property::Threads) {
-            None | Some(0) => {
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                cores.min(THREADS_MAX as usize)
-            }
-            Some(threads) => threads as usize,
+            None | Some(0) => cores.min(THREADS_MAX as usize),
+            Some(threads) => (threads as usize).min(PER_CORE * cores),
         }
     }
 
