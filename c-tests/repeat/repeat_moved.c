@@ -24,7 +24,7 @@ static void read_once(void)
     CHECK_HR(backup("moved", "backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_S_OK);
     watched(&w);
     CHECK_INT(w.count, MANY);
-    CHECK_INT(w.opens, MANY);
+    CHECK_INT(w.opens, MANY + 2); /* three frames: who finds no room in one leaves the licence to another worker */
     free_watch(&w);
     check_backup("backups", "moved");
     CHECK_INT(repeat_read("moved", "backups", 0), 0);
