@@ -46,7 +46,7 @@ c_programs! {
     roundtrip backup names paths restore restore_license list info transfer access
     outcomes damage salvage rights
     keep_going events cancel lifetime reentry in_wait in_wait_ends
-    races crowd moving unrest in_use hygiene guest sandbox stick overtaken
+    races crowd moving unrest in_use hygiene guest sandbox stick overtaken shapes
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
     repeat_origin moves gone

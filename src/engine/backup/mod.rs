@@ -2,6 +2,7 @@
 
 mod attempts;
 mod gone;
+mod intact;
 mod packer;
 mod previous_backup;
 mod readings;
@@ -132,7 +133,7 @@ fn back_up(
     let mut changes = None;
     if let Some(old) = &old {
         let new = request.changes(old, &mut reader, &target)?;
-        if is_same(old, &new, &reader) && request.keeps(&old.backup, &target, operation)? {
+        if is_same(old, &new, &reader) && request.keeps(&old.backup, &target, operation, pool)? {
             return keep(operation, &old.backup);
         }
         changes = Some((old, new));
@@ -172,7 +173,7 @@ fn back_up(
     // Nothing but its lists tells whether such a store is as it was.
     if let Some(before) = before.as_ref().filter(|_| !reader.is_of_files())
         && writer.lists_as(before.reader.trailer())
-        && request.keeps(before, &target, operation)?
+        && request.keeps(before, &target, operation, pool)?
     {
         return keep(operation, before);
     }

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use super::intact::is_intact;
 use super::packer::Rules;
 use super::previous_backup::PreviousBackup;
 use super::readings::MakeScratch;
-use super::reuse::is_intact;
 use super::store_reader::{Extent, StoreReader};
 use crate::archive::frames::Compressor;
 use crate::archive::spool::{IN_MEMORY, Spool};
@@ -114,9 +114,10 @@ impl Request {
     /// the new one would say, is of this user, and whole. If others may read it they can't then.
     pub fn keeps(
         &self,
-        backup: &Backup,
+        backup: &Arc<Backup>,
         target: &Destination,
         operation: &Operation,
+        pool: &Pool,
     ) -> Result<bool> {
         let trailer = backup.reader.trailer();
         let is_of_machine = trailer
@@ -126,7 +127,7 @@ impl Request {
             && is_of_machine
             && is_own(backup)
             && trailer.licenses + trailer.restricted > 0
-            && is_intact(backup, operation).map_err(|stop| self.stopped(stop))?;
+            && is_intact(backup, operation, pool, self.rules.workers)?;
         Ok(may_stay && target.keeps(backup.file())?)
     }
 

@@ -11,11 +11,10 @@ use crate::archive::index::Record;
 use crate::archive::lines::{parse_license, parse_sum};
 use crate::archive::spool::Scratch;
 use crate::archive::writer::Writer;
-use crate::archive::{Digest, Fault, LICENSES, SUMS, digest, digests, limits, reader};
+use crate::archive::{Digest, Fault, LICENSES, SUMS, digest, limits, reader};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
-use crate::engine::operation::progress::Counting;
-use crate::engine::reading::backup_file::{Backup, Stored};
+use crate::engine::reading::backup_file::Stored;
 use crate::engine::stop::Stop;
 use crate::error::Result;
 use crate::license::name;
@@ -285,40 +284,6 @@ fn unreadable(fault: Fault) -> Fault {
     }
 }
 
-/// Tells whether each frame of the old backup is still as its digest says.
-pub fn is_intact(old: &Backup, operation: &Operation) -> Result<bool, Stop> {
-    /// Bytes that are read at once.
-    const PART: u64 = 4 << 20;
-    let (reader, file, mut buffer) = (&old.reader, old.file(), Vec::new());
-    let mut frames = reader.digested().peekable();
-    while let Some((first, expected)) = frames.next() {
-        operation.check()?;
-        let mut part = Vec::new();
-        let (start, mut end) = (first.start, first.end());
-        part.try_reserve(1).map_err(Fault::from)?;
-        part.push((first, expected));
-        while let Some((span, expected)) = frames.next_if(|(span, _)| span.end() - start <= PART) {
-            end = span.end();
-            part.try_reserve(1).map_err(Fault::from)?;
-            part.push((span, expected));
-        }
-        let bytes = sized(&mut buffer, (end - start) as usize).map_err(Fault::from)?;
-        if file.read_full_at(bytes, start) != Ok(bytes.len()) {
-            return Ok(false);
-        }
-        let messages = part.iter().map(|(span, _)| {
-            let within = (span.start - start) as usize..(span.end() - start) as usize;
-            bytes.get(within).unwrap_or_default()
-        });
-        let found = digests(part.len(), messages)?;
-        if part.iter().map(|(_, expected)| expected).ne(&found) {
-            return Ok(false);
-        }
-        operation.counters.backup_bytes.set(end);
-    }
-    Ok(true)
-}
-
 /// The beginning of a new backup, made of frames of the old one.
 struct FrameCopy<'c> {
     old: &'c File,
@@ -353,6 +318,7 @@ impl<'c> FrameCopy<'c> {
         let file = if is_shared { self.draft } else { self.old };
         let bytes = sized(&mut self.buffer, span.length as usize)?;
         let read = file.read_full_at(bytes, span.start);
+        file.forget(span.start, span.length.into());
         let is_right = read == Ok(bytes.len()) && digest(bytes) == *expected;
         match (is_right, is_shared) {
             (true, false) => self.out.write_all(bytes)?,

@@ -99,7 +99,7 @@ impl Walk<'_> {
         counters.licenses_total.set(total);
         counters.enter(phase, total);
         let checking = Checking {
-            keeps_names: jobs.are_all(),
+            are_all: jobs.are_all(),
             operation: Arc::clone(operation),
             backup: Arc::clone(backup),
             visitor,
@@ -142,7 +142,13 @@ impl Walk<'_> {
             let what = format!("{damaged} of {total} licences can't be restored: {why}");
             return Ok(Some(backup.error(Fault::Damaged(what))));
         }
-        match jobs.finish(&older) {
+        let all = jobs.are_all();
+        let finished = jobs.finish(&older);
+        if all {
+            // Of its lists, too, which were read meanwhile.
+            backup.file().forget(0, backup.reader.file_size());
+        }
+        match finished {
             Ok(size) => {
                 counters.backup_bytes.set(size.unwrap_or(read));
                 Ok(None)
@@ -276,8 +282,8 @@ impl Iterator for Jobs<'_> {
 }
 
 struct Checking<V> {
-    /// The names of unexpected licences are kept.
-    keeps_names: bool,
+    /// All licences are selected: the names of unexpected ones are kept.
+    are_all: bool,
     operation: Arc<Operation>,
     backup: Arc<Backup>,
     visitor: Arc<V>,
@@ -326,6 +332,10 @@ impl<V: Visitor> Work for Checking<V> {
         };
         let (mut members, mut bytes) = (Vec::new(), &[][..]);
         let read = backup.reader.undigested(job.frame, memory);
+        if self.are_all {
+            // A whole backup would drive the host's own data out of the cache.
+            backup.file().forget(span.start, span.length.into());
+        }
         let read = read.and_then(|frame| {
             bytes = frame.bytes;
             licenses_in(frame.content?, |license| {
@@ -339,7 +349,7 @@ impl<V: Visitor> Work for Checking<V> {
             Err(Fault::Damaged(what)) => checked.damage = Some(what),
             Err(fault) => return Err(backup.error(fault)),
         }
-        let found = Matches::of(job.licenses, &members, self.keeps_names)?;
+        let found = Matches::of(job.licenses, &members, self.are_all)?;
         checked.superseded = found.others;
         let found = found.licenses;
         operation.check()?;

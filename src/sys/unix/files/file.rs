@@ -1,8 +1,9 @@
 //! Files by descriptor.
 
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::{take_access_list, take_attributes};
@@ -14,6 +15,9 @@ use crate::sys::descriptors::open;
 use crate::sys::kinds::Lock;
 use crate::sys::patience::patiently;
 use crate::sys::transfers::{drain, fill};
+
+/// A block of the cache on most machines.
+const BLOCK: u64 = 4096;
 
 /// An open file. Reads and writes at a position leave the descriptor's own alone, so that threads
 /// can share it.
@@ -84,6 +88,13 @@ impl File {
         retry_on_intr(|| rustix::fs::fallocate(&self.0, hole, start, length))
     }
 
+    /// Lets the system's cache drop these bytes, and those before them in their first block.
+    pub fn forget(&self, start: u64, length: u64) {
+        let first = start / BLOCK * BLOCK;
+        let all = NonZeroU64::new(start + length - first);
+        let _ = all.map(|all| rustix::fs::fadvise(&self.0, first, Some(all), Advice::DontNeed));
+    }
+
     /// Cuts the file to `size` bytes, behind which the next write goes.
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
@@ -120,7 +131,9 @@ impl File {
         }
     }
 
-    fn set_direct(&self, direct: bool) -> Result<(), Errno> {
+    /// Makes every read and write from now on, by whatever thread, go past the system's cache, or no
+    /// longer: only whole blocks can go so, from and to addresses that begin one.
+    pub fn set_direct(&self, direct: bool) -> Result<(), Errno> {
         let mut flags = rustix::fs::fcntl_getfl(&self.0)?;
         flags.set(OFlags::DIRECT, direct);
         retry_on_intr(|| rustix::fs::fcntl_setfl(&self.0, flags))

@@ -109,6 +109,9 @@ impl File {
         Err(Errno::NOTSUP)
     }
 
+    /// Does nothing: Windows drops no part of its cache for a user.
+    pub fn forget(&self, _: u64, _: u64) {}
+
     /// Cuts the file to `size` bytes, behind which the next write goes.
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
         handles::set_size(self.as_handle(), size)?;
@@ -119,6 +122,11 @@ impl File {
     /// Gives the place of the next read or write without a position.
     pub fn position(&self) -> Result<u64, Errno> {
         Ok(self.position.load(Ordering::Relaxed))
+    }
+
+    /// Fails: all goes through the system's cache.
+    pub fn set_direct(&self, _: bool) -> Result<(), Errno> {
+        Err(Errno::NOTSUP)
     }
 
     /// Writes nothing: all goes through the system's cache.
