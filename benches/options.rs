@@ -13,6 +13,8 @@ Sets licbak beside what a user would pick instead, and prints the ratios.
   --rounds N       how often everything is run (default: 5); of larger stores than 100000 at most 3 times
   --flat           also stores that are one folder
   --host N,N…      a host that makes so many licences up; nothing else, unless --licenses or --all asks for it
+  --shapes         stores of other shapes: large licences, tiny ones, deep folders; nothing else, unless
+                   --licenses or --all asks for it
   --all            the whole table: 1000 to 1000000 licences, in folders and flat
   --only WHAT,…    backup, and of limit, repeat, restic, verify, restore, one, list, calls, database these
   --instructions   counts instructions instead: of 20000 licences, on one thread, in valgrind or perf
@@ -68,6 +70,7 @@ pub struct Options {
     pub rounds: u64,
     pub flat: bool,
     pub host: Vec<u64>,
+    pub shapes: bool,
     pub parts: Vec<Part>,
     pub directory: PathBuf,
     pub memory: PathBuf,
@@ -83,6 +86,7 @@ impl Options {
             rounds: 5,
             flat: false,
             host: Vec::new(),
+            shapes: false,
             parts: Part::ALL.to_vec(),
             directory,
             memory: PathBuf::from("/dev/shm"),
@@ -98,9 +102,11 @@ impl Options {
                 "--rounds" => options.rounds = number(&value()?)?,
                 "--flat" => options.flat = true,
                 "--host" => options.host = numbers(&value()?)?,
+                "--shapes" => options.shapes = true,
                 "--all" => {
                     options.licenses = vec![1_000, 10_000, 100_000, 1_000_000];
                     options.flat = true;
+                    options.shapes = true;
                 }
                 "--only" => options.parts = parts(&value()?)?,
                 "--dir" => options.directory = std::path::absolute(value()?)?,
@@ -112,7 +118,7 @@ impl Options {
                 _ => return Err(format!("no such option: {argument}\n\n{USAGE}").into()),
             }
         }
-        if options.licenses.is_empty() && options.host.is_empty() {
+        if options.licenses.is_empty() && options.host.is_empty() && !options.shapes {
             options.licenses = vec![10_000, 100_000];
         }
         Ok(options)

@@ -62,6 +62,10 @@ impl Licbak {
         self.command("backup", &[], &[store, directory])
     }
 
+    pub fn backup_on_one_thread(&self, store: &Path, directory: &Path) -> Command {
+        self.command("backup", &["--threads", "1"], &[store, directory])
+    }
+
     /// Takes over what has not changed.
     pub fn repeat(&self, store: &Path, directory: &Path) -> Command {
         self.command("backup", &["--overwrite"], &[store, directory])

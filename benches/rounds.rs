@@ -155,6 +155,8 @@ impl Rounds<'_> {
         if self.has(Part::Verify) {
             self.run_licbak(Step::Verify, &self.licbak.verify(&backup), None)?;
             self.run_step(Step::ZstdTest, &tar::verify(&tarball), None)?;
+            // It gives the page cache back.
+            read(&backup.join(BACKUP_FILE))?;
         }
         if self.has(Part::List) {
             self.list(round, &backup, &tarball)?;
@@ -167,6 +169,7 @@ impl Rounds<'_> {
         }
         if self.has(Part::Restore) {
             self.restore_to_disk(round, &backup, &tarball)?;
+            read(&backup.join(BACKUP_FILE))?;
             self.restore_to_memory(round, &backup, &tarball)?;
         }
         if let Some(database) = self.database.clone() {

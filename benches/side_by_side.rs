@@ -12,6 +12,7 @@ mod options;
 mod peers;
 mod processes;
 mod rounds;
+mod shapes;
 mod table;
 
 use std::collections::BTreeMap;
@@ -69,6 +70,9 @@ fn compare(arguments: Vec<String>) -> Outcome<()> {
     let all = bench.measure_all();
     bench.free_memory()?;
     bench.report(&all?)?;
+    if options.shapes {
+        shapes::print(&licbak, &mut bench.meter, &bench.work, &options)?;
+    }
     bench.clean_up()
 }
 

@@ -113,7 +113,7 @@ fn verdict(goal: &Goal, value: f64, share_of_others: f64) -> &'static str {
     }
 }
 
-fn shown(spread: Spread) -> String {
+pub fn shown(spread: Spread) -> String {
     let Spread {
         least,
         median,

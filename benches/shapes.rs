@@ -1,0 +1,199 @@
+//! Stores of other shapes than most: a few large licences, many tiny ones, deep folders and one flat
+//! folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+use crate::floors::Floor;
+use crate::goals::{self, Spread};
+use crate::options::Options;
+use crate::peers::{self, BACKUP_FILE, Licbak, tar};
+use crate::processes::{Cost, Meter, run};
+use crate::rounds::AT_REST;
+use crate::table::{grouped, shown};
+
+struct Shape {
+    name: &'static str,
+    licenses: u64,
+    /// Licences of a folder.
+    share: u64,
+    /// Folders above each folder.
+    depth: u64,
+    /// Bytes of a licence, and how many of them are random.
+    size: usize,
+    noise: usize,
+}
+
+const SHAPES: [Shape; 6] = [
+    Shape {
+        name: "large, random",
+        licenses: 64,
+        share: 64,
+        depth: 0,
+        size: 15 << 20,
+        noise: 15 << 20,
+    },
+    Shape {
+        name: "of 512 KiB, half of it random",
+        licenses: 512,
+        share: 512,
+        depth: 0,
+        size: 512 << 10,
+        noise: 256 << 10,
+    },
+    Shape {
+        name: "tiny, in folders",
+        licenses: 100_000,
+        share: 100,
+        depth: 0,
+        size: 100,
+        noise: 0,
+    },
+    Shape {
+        name: "tiny, in one folder",
+        licenses: 100_000,
+        share: 100_000,
+        depth: 0,
+        size: 100,
+        noise: 0,
+    },
+    Shape {
+        name: "empty",
+        licenses: 100_000,
+        share: 400,
+        depth: 0,
+        size: 0,
+        noise: 0,
+    },
+    Shape {
+        name: "one in each folder, 50 deep",
+        licenses: 400,
+        share: 1,
+        depth: 49,
+        size: 500,
+        noise: 300,
+    },
+];
+
+impl Shape {
+    /// Makes the store, unless an earlier run has.
+    fn store(&self, directory: &Path) -> Outcome<PathBuf> {
+        let path = directory.join(format!("shape-{}-{}", self.licenses, self.name));
+        let whole = path.with_extension("whole");
+        if whole.exists() {
+            return Ok(path);
+        }
+        eprintln!("making a store: {}", self.name);
+        for number in 0..self.licenses {
+            let mut folder = path.join(format!("{:04}", number / self.share));
+            for above in 0..=self.depth {
+                fs::create_dir_all(&folder)?;
+                let content = self.content(number * (self.depth + 1) + above);
+                fs::write(folder.join(format!("{number:06}.lic")), content)?;
+                folder.push(format!("{above:02}"));
+            }
+        }
+        fs::File::create(whole)?;
+        Ok(path)
+    }
+
+    fn content(&self, number: u64) -> Vec<u8> {
+        let mut content = format!("licence {number} ").into_bytes();
+        let mut state = number + 1;
+        while content.len() < self.noise {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            content.extend_from_slice(&state.to_le_bytes());
+        }
+        let words = b"its holder may play it on this machine ".iter().cycle();
+        content.extend(words.take(self.size.saturating_sub(content.len())));
+        content.truncate(self.size);
+        content
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Backup,
+    OneThread,
+    Tar,
+    Repeat,
+}
+
+/// Measures all shapes, and prints their table.
+pub fn print(licbak: &Licbak, meter: &mut Meter, work: &Path, options: &Options) -> Outcome<()> {
+    println!(
+        "\n| licbak / tar, zstd -3 -T0 | CPU | wall | bytes | wall, all threads / one | CPU, repeat / full |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for shape in &SHAPES {
+        let store = shape.store(&options.directory)?;
+        let mut costs: BTreeMap<Step, Vec<Cost>> = BTreeMap::new();
+        for round in 0..options.rounds {
+            eprintln!("{}: round {} of {}", shape.name, round + 1, options.rounds);
+            let own = work.join(format!("{}-{round}", shape.name));
+            for (step, cost) in measure(licbak, meter, &store, &own)? {
+                costs.entry(step).or_default().push(cost);
+            }
+        }
+        let ratio = |ours: Step, theirs: Step, of: fn(&Cost) -> f64| {
+            let [ours, theirs] = [ours, theirs].map(|step| costs.get(&step).into_iter().flatten());
+            let pairs = ours.zip(theirs);
+            let spread = Spread::of(pairs.map(|(ours, theirs)| of(ours) / of(theirs)).collect());
+            spread.map_or(String::new(), shown)
+        };
+        println!(
+            "| {} {} | {} | {} | {} | {} | {} |",
+            grouped(shape.licenses * (shape.depth + 1)),
+            shape.name,
+            ratio(Step::Backup, Step::Tar, goals::cpu),
+            ratio(Step::Backup, Step::Tar, goals::wall),
+            ratio(Step::Backup, Step::Tar, goals::made),
+            ratio(Step::Backup, Step::OneThread, goals::wall),
+            ratio(Step::Repeat, Step::Backup, goals::cpu),
+        );
+    }
+    Ok(())
+}
+
+/// Runs everything on one store once.
+fn measure(
+    licbak: &Licbak,
+    meter: &mut Meter,
+    store: &Path,
+    own: &Path,
+) -> Outcome<Vec<(Step, Cost)>> {
+    let (backup, one, tarball) = (own.join("all"), own.join("one"), own.join("tar.zst"));
+    fs::create_dir_all(&backup)?;
+    fs::create_dir(&one)?;
+    // What was written just before is read again by each repeat.
+    std::thread::sleep(AT_REST);
+    run(&mut peers::floor(Floor::Read, store)?)?;
+    let mut costs = Vec::new();
+    for (step, command, made) in [
+        (
+            Step::Backup,
+            licbak.backup(store, &backup),
+            backup.join(BACKUP_FILE),
+        ),
+        (
+            Step::OneThread,
+            licbak.backup_on_one_thread(store, &one),
+            one.join(BACKUP_FILE),
+        ),
+        (Step::Tar, tar::backup(store, &tarball), tarball.clone()),
+        (
+            Step::Repeat,
+            licbak.repeat(store, &backup),
+            backup.join(BACKUP_FILE),
+        ),
+    ] {
+        let mut cost = meter.measure(&command)?;
+        cost.made = fs::metadata(made)?.len();
+        costs.push((step, cost));
+    }
+    Ok(costs)
+}
