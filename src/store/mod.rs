@@ -38,7 +38,7 @@ pub enum Place {
 /// A store that is restored into.
 pub enum RestoreTarget {
     Host(Arc<dyn Host>),
-    Directory(directory::restore::Restore),
+    Directory(Box<directory::restore::Restore>),
     Database(Box<sqlite::restore::Restore>),
 }
 
@@ -87,7 +87,7 @@ impl Place {
             }
             false => {
                 let store = directory::restore::Restore::open(path, replace, dry_run, go_on)?;
-                RestoreTarget::Directory(store)
+                RestoreTarget::Directory(Box::new(store))
             }
         })
     }

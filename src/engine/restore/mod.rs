@@ -58,7 +58,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
         let damage = match store {
             RestoreTarget::Host(host) => restore_to_host(walk, selection, &host, options),
             RestoreTarget::Directory(store) => {
-                restore_to_directory(walk, selection, store, options)
+                restore_to_directory(walk, selection, *store, options)
             }
             RestoreTarget::Database(store) => restore_to_database(walk, selection, *store, options),
         }?;
