@@ -176,10 +176,12 @@ impl Properties {
 
     /// Gives the number of workers of an operation.
     pub fn workers(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // To count the cores files are read, too.
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         match self.number(Property::Threads) {
-            None | Some(0) => cores.min(THREADS_MAX as usize),
-            Some(threads) => (threads as usize).min(PER_CORE * cores),
+            None | Some(0) => cores().min(THREADS_MAX as usize),
+            Some(threads) if threads as usize <= PER_CORE => threads as usize,
+            Some(threads) => (threads as usize).min(PER_CORE * cores()),
         }
     }
 
