@@ -248,8 +248,8 @@ using license_function = std::function<void(const license &)>;
 
 /**
  * A store of the host's own, see licbak_store. For one restorer its functions are called one at a
- * time. An exception from them ends the operation, and the future throws it. They must not catch an
- * exception from `give`.
+ * time. An exception from them ends the operation, and the future throws it; with keep_going, a licence
+ * whose put throws is passed over. They must not catch an exception from `give`.
  */
 class store {
 public:
@@ -630,6 +630,9 @@ struct operation {
             if (failure == nullptr)
                 failure = later;
         };
+        // What a store threw and was passed over is told as left out.
+        if (self->store != nullptr && hr == LICBAK_S_FALSE)
+            self->store->thrown = nullptr;
         if (self->store != nullptr)
             fetch(self->store->thrown);
         if (self->authorizer != nullptr)

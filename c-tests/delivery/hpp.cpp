@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <poll.h>
+#include <set>
 #include <thread>
 #include <unistd.h>
 
@@ -511,6 +512,33 @@ void host_store_that_throws()
     CHECK_FAILS(r.backup(licbak::backup_flags::overwrite).get(), invalid_name);
 }
 
+// With keep_going a licence that the store does not take is passed over, and else the operation ends.
+void host_store_that_takes_some()
+{
+    const place p("takes_some");
+    licbak::restorer r = p.restorer();
+    r.set_store(three_licenses());
+    (void)r.backup().get();
+    struct picky : memory {
+        std::set<std::string, std::less<>> refused{"seat"};
+        void put(const licbak::license &given) override
+        {
+            if (refused.count(given.name) > 0)
+                throw own_exception("not this one");
+            memory::put(given);
+        }
+    };
+    const auto store = std::make_shared<picky>();
+    r.set_store(store);
+    (void)CAUGHT(own_exception, r.restore().get());
+    const licbak::result some = r.restore(licbak::restore_flags::keep_going).get();
+    CHECK(some.skipped() == 1 && some.left_out.size() == 1 && some.left_out[0].rfind("seat: ", 0) == 0);
+    CHECK(store->entries.size() == 1);
+    store->entries.clear();
+    store->refused.insert("films/night");
+    (void)CAUGHT(own_exception, r.restore(licbak::restore_flags::keep_going).get());
+}
+
 // Goes on where a licence was not taken.
 struct stubborn : licbak::store {
     std::vector<std::string> names;
@@ -930,6 +958,7 @@ int main()
         host_store();
         host_store_that_merges();
         host_store_that_throws();
+        host_store_that_takes_some();
         no_license_is_missing_silently();
         authorizer();
         started_in_c();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 import weakref
 from array import array
@@ -101,6 +102,38 @@ class Counting(Memory):
     def merge(self, mine: licbak.License, theirs: licbak.License) -> Optional[licbak.License]:
         assert mine.content is not None and theirs.content is not None
         return theirs if int(theirs.content) < int(mine.content) else None
+
+
+class Picky(Memory):
+    """A store that does not take some licences."""
+
+    error: Exception = ValueError("not this one")
+    refused: tuple[str, ...] = ("a.lic",)
+
+    def put(self, license: License) -> None:
+        if license.name in self.refused:
+            raise self.error
+        super().put(license)
+
+
+def test_keep_going_passes_over_what_the_store_does_not_take(backup: Path) -> None:
+    with licbak.Restorer(store=Memory(*WALLET), backup=backup) as restorer:
+        restorer.backup()
+    store = Picky()
+    with licbak.Restorer(store=store, backup=backup) as restorer:
+        result = restorer.restore(keep_going=True)
+        assert result.skipped == 1 and [left.name for left in result.left_out] == ["a.lic"]
+        assert set(store.licenses) == {"folder/b.lic", "Élise.lic"}
+        # What all lack ends the call, and so does a store that takes nothing.
+        for error in MemoryError(), OSError(errno.ENOSPC, "full"):
+            store.error = error
+            with pytest.raises(type(error)):
+                restorer.restore(keep_going=True)
+        store.error, store.refused = KeyError("b"), tuple(license.name for license in WALLET)
+        store.licenses.clear()
+        with pytest.raises(licbak.Error) as caught:
+            restorer.restore(keep_going=True)
+        assert caught.value.__cause__ is store.error
 
 
 def test_the_store_chooses_between_versions(backup: Path) -> None:

@@ -54,7 +54,12 @@ def _get(operation: Operation, _: int, name: bytes, emit: Any, emit_context: int
 
 
 def _put(operation: Operation, _: int, license: _c.LicensePointer) -> int:
-    _ask(operation, "put", _whole(license))
+    try:
+        _ask(operation, "put", _whole(license))
+    except Exception as error:
+        if not operation.passes_over(error):
+            raise
+        return Hr.E_ABORT
     return Hr.S_OK
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import contextvars
 import ctypes
+import errno
 import functools
 import inspect
 import os
@@ -118,6 +119,8 @@ class Operation:
         """Whether an event loop calls `call_due`, and not a thread of the operation's own."""
         self.has_begun = False
         self._is_cancelled = False
+        self._keeps_going = False
+        self._passed_over: Optional[Exception] = None  # the first one
         self._is_elsewhere = False
         self._on_progress = on_progress
         self._on_end = on_end
@@ -157,6 +160,7 @@ class Operation:
         """Starts the operation with a function of the library; raises if it does not begin."""
         check_not_ending()
         _operations.add(weakref.ref(self))
+        self._keeps_going = bool(flags & Flag.KEEP_GOING)
         hr = start(self.handle, flags | Flag.CALL_IN_WAIT, _STATUS_CALLBACK, None)
         self.over = _c.failed(hr)
         self.has_begun = not self.over
@@ -219,6 +223,16 @@ class Operation:
             self.raised = raised
         self.cancel()
 
+    def passes_over(self, error: Exception) -> bool:
+        """Whether a licence is passed over that the store could not put back; others may be."""
+        lacks_all = isinstance(error, MemoryError) or (
+            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        )
+        if not self._keeps_going or lacks_all:
+            return False
+        self._passed_over = self._passed_over or error
+        return True
+
     def end(self) -> None:
         """Tells once that no event comes any more."""
         self.over = True
@@ -271,7 +285,7 @@ class Operation:
             is_here = self._process == os.getpid()
             raise error_of(Hr.NS_E_DRM_OPERATION_CANCELED if is_here else Hr.E_HANDLE, "")
         if _c.failed(self._hr):
-            raise error_of(self._hr, self._sentence, self._result)
+            raise error_of(self._hr, self._sentence, self._result) from self._passed_over
         return self._result
 
 
