@@ -47,10 +47,13 @@ fn compilers(what: &str) -> Vec<&'static str> {
 
 #[test]
 fn hpp() {
+    // One standard each; sanitized it is in the earlier one.
     for compiler in compilers("licbak.hpp") {
-        for standard in ["-std=c++17", "-std=c++20"] {
-            program_of_two("hpp", compiler, &[standard]);
-        }
+        let standard = match compiler {
+            "c++" => "-std=c++20",
+            _ => "-std=c++17",
+        };
+        program_of_two("hpp", compiler, &[standard]);
     }
 }
 
