@@ -61,27 +61,25 @@ impl Staging {
     /// `replace` others without the risk of that.
     pub fn can_move(&self, replace: bool) -> Result<bool, Errno> {
         let (name, folder) = ("file", "folder");
-        let moved = || -> Result<(), Errno> {
-            self.folder.create(name)?;
-            self.folder.make_folder(folder)?;
-            if self.masked {
-                self.folder.unmask(folder)?;
-            }
-            let into = self.folder.folder(folder)?;
-            match replace {
-                true => self.folder.rename(name, &into, name)?,
-                false => move_new(&self.folder, name, &into, name, false)?,
-            }
-            into.remove_file(name)?;
-            self.folder.remove_folder(folder)
+        self.folder.create(name)?;
+        self.folder.make_folder(folder)?;
+        if self.masked {
+            self.folder.unmask(folder)?;
+        }
+        let into = self.folder.folder(folder)?;
+        let moved = match replace {
+            true => self.folder.rename(name, &into, name),
+            false => move_new(&self.folder, name, &into, name, false),
         };
-        match moved() {
+        match moved {
             // On one file system only a sandbox says that the folders are on two: Landlock, to who
             // may not move files between folders.
-            Err(errno) if errno == Errno::XDEV || is_unavailable(errno) => Ok(false),
-            Err(Errno::INVAL | Errno::MLINK) if !replace => Ok(false),
-            moved => moved.map(|()| true),
+            Err(errno) if errno == Errno::XDEV || is_unavailable(errno) => return Ok(false),
+            Err(Errno::INVAL | Errno::MLINK) if !replace => return Ok(false),
+            moved => moved?,
         }
+        into.remove_file(name)?;
+        self.folder.remove_folder(folder).map(|()| true)
     }
 
     /// Finds out whether names that differ in case alone are one name here.

@@ -117,8 +117,8 @@ impl Restore {
         let path = self.path.display();
         let sentence = match self.replace {
             true => format!(
-                "A sandbox denies moving files between the folders of '{path}', or removing them. Allow both, or \
-                 restore outside of the sandbox."
+                "A sandbox denies moving files between the folders of '{path}'. Allow it, or restore outside of the \
+                 sandbox."
             ),
             false => format!(
                 "The file system of '{path}' can't name a file without the risk of replacing another, or a sandbox \
