@@ -5,12 +5,19 @@ use super::existing::already_exists;
 use crate::error::{Error, Outcome, Result};
 use crate::location::FILE;
 use crate::random::hidden_name;
-use crate::sys::files::{Errno, File, Held, is_unavailable};
+use crate::sys::files::{Dir, Errno, File, Held, is_unavailable};
 
 /// A backup that is being written. When it is dropped, it leaves nothing behind.
 pub struct Draft<'t> {
     pub file: File,
     target: &'t Destination,
+    /// Dropped after the file is closed: some file systems make a file only then.
+    has: Named<'t>,
+}
+
+/// The name of a file, which is removed if it is a hidden one.
+struct Named<'t> {
+    directory: &'t Dir,
     name: Name,
 }
 
@@ -49,7 +56,9 @@ impl Draft<'_> {
                 (file, Name::Hidden { name, exclusive })
             }
         };
-        let mut draft = Draft { file, target, name };
+        let directory = &target.directory;
+        let has = Named { directory, name };
+        let mut draft = Draft { file, target, has };
         draft.file.keep_private().map_err(failed)?;
         draft.file.try_lock().map_err(failed)?;
         match &target.replaces {
@@ -58,7 +67,7 @@ impl Draft<'_> {
             // meanwhile; so a failure is no error here.
             Replaces::Seen(_) => {
                 let _ = draft.find_exclusive_rename();
-                if let Name::Hidden { name, .. } = &mut draft.name {
+                if let Name::Hidden { name, .. } = &mut draft.has.name {
                     target.rename_hidden(name).map_err(failed)?;
                 }
             }
@@ -90,7 +99,7 @@ impl Draft<'_> {
             (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(&target.path),
             (errno, _) => failed(errno),
         })?;
-        self.name = Name::None;
+        self.has.name = Name::None;
         target
             .directory
             .sync_name_of(&self.file)
@@ -107,7 +116,7 @@ impl Draft<'_> {
 
     fn appear(&mut self) -> Result<(), Errno> {
         let directory = &self.target.directory;
-        match &self.name {
+        match &self.has.name {
             Name::None => directory.name_unnamed(&self.file, FILE),
             Name::Hidden {
                 name,
@@ -145,13 +154,13 @@ impl Draft<'_> {
     /// Renames the file over the backup; it gets a hidden name first, if it has none.
     fn rename_over(&mut self) -> Result<(), Errno> {
         let target = self.target;
-        if matches!(self.name, Name::None) {
-            self.name = Name::Hidden {
+        if matches!(self.has.name, Name::None) {
+            self.has.name = Name::Hidden {
                 name: target.name_hidden(&self.file)?,
                 exclusive: Exclusive::No,
             };
         }
-        match &self.name {
+        match &self.has.name {
             Name::Hidden { name, .. } => target.directory.rename(name, &target.directory, FILE),
             Name::None => Err(Errno::INVAL),
         }
@@ -160,7 +169,7 @@ impl Draft<'_> {
     /// Finds out, before anything is written, how a hidden name becomes the backup's without
     /// replacing one.
     fn find_exclusive_rename(&mut self) -> Result<()> {
-        let Name::Hidden { name, exclusive } = &mut self.name else {
+        let Name::Hidden { name, exclusive } = &mut self.has.name else {
             return Ok(());
         };
         let (target, other) = (self.target, hidden_name(HIDDEN));
@@ -190,10 +199,10 @@ impl Draft<'_> {
     }
 }
 
-impl Drop for Draft<'_> {
+impl Drop for Named<'_> {
     fn drop(&mut self) {
         if let Name::Hidden { name, .. } = &self.name {
-            let _ = self.target.directory.remove_file(name);
+            let _ = self.directory.remove_file(name);
         }
     }
 }
@@ -207,7 +216,7 @@ mod tests {
     use super::super::existing::{hold, is_taken};
     use super::*;
     use crate::sys::anchored_path::AnchoredPath;
-    use crate::sys::files::{Dir, Lock};
+    use crate::sys::files::Lock;
     use crate::sys::test_folder;
 
     fn names(path: &Path) -> Vec<String> {
@@ -226,14 +235,12 @@ mod tests {
     /// Makes a draft with a hidden name, as on a file system without unnamed files.
     fn hidden_draft<'t>(target: &'t Destination) -> Draft<'t> {
         let (file, name) = target.create_hidden().unwrap();
-        let mut draft = Draft {
-            file,
-            target,
-            name: Name::Hidden {
-                name,
-                exclusive: Exclusive::No,
-            },
+        let exclusive = Exclusive::No;
+        let has = Named {
+            directory: &target.directory,
+            name: Name::Hidden { name, exclusive },
         };
+        let mut draft = Draft { file, target, has };
         draft.find_exclusive_rename().unwrap();
         draft
     }
@@ -329,7 +336,7 @@ mod tests {
         let target = Destination::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
-            if let Name::Hidden { exclusive, .. } = &mut draft.name {
+            if let Name::Hidden { exclusive, .. } = &mut draft.has.name {
                 *exclusive = Exclusive::Link;
             }
             draft

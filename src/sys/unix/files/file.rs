@@ -68,7 +68,22 @@ impl File {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        retry_on_intr(|| rustix::io::write(&self.0, bytes))
+        retry_on_intr(|| rustix::io::write(&self.0, bytes)).map_err(|errno| self.reason_of(errno))
+    }
+
+    /// Tells a full file system from a failing disk, where the one says of both that a write failed,
+    /// as servers do.
+    fn reason_of(&self, errno: Errno) -> Errno {
+        /// Bytes that are as good as none.
+        const NONE: u64 = 1 << 20;
+        let is_full = || {
+            let facts = rustix::fs::fstatvfs(&self.0);
+            facts.is_ok_and(|facts| facts.f_bavail.saturating_mul(facts.f_frsize) < NONE)
+        };
+        match errno {
+            Errno::IO if is_full() => Errno::NOSPC,
+            errno => errno,
+        }
     }
 
     pub fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
@@ -143,7 +158,7 @@ impl File {
     pub fn sync(&self) -> Result<(), Errno> {
         // A failed call is not repeated: the kernel forgets what it could not write. A signal is no
         // failure.
-        retry_on_intr(|| rustix::fs::fsync(&self.0))
+        retry_on_intr(|| rustix::fs::fsync(&self.0)).map_err(|errno| self.reason_of(errno))
     }
 
     /// Does nothing: [`Dir::sync_file_system`] finds all that was written.
