@@ -186,9 +186,12 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
     return command->operation(restorer, flags, callback, context);
 }
 
-static void tell_way_out(licbak_hresult hr, unsigned options_left)
+static void tell_way_out(licbak_hresult hr, unsigned options_left, const char *backups)
 {
-    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS && (options_left & OVERWRITE))
+    /* What is there may also be a folder or a device, which nobody replaces. */
+    char beginning[1];
+    if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS && (options_left & OVERWRITE) &&
+        read_beginning(backups, "licenses.tar.zst", beginning, sizeof beginning) > 0)
         fputs("licbak: use --overwrite to replace it\n", stderr);
     if (hr == LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION)
         fputs("licbak: use --individualize if the user consents\n", stderr);
@@ -234,7 +237,7 @@ static void run_operation(struct errand *errand, const struct command *command,
     errand->did_less |= hr == LICBAK_S_FALSE;
     if (hr < 0) {
         fail(errand, hr);
-        tell_way_out(hr, command->options & ~arguments->given);
+        tell_way_out(hr, command->options & ~arguments->given, arguments->paths[1]);
     }
 }
 
