@@ -203,7 +203,7 @@ macro_rules! python_programs {
 
 python_programs! {
     sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
-    sqlite_keep_going
+    sqlite_keep_going file_systems
 }
 
 // -- the header
