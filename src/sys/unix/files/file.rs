@@ -71,8 +71,8 @@ impl File {
         retry_on_intr(|| rustix::io::write(&self.0, bytes)).map_err(|errno| self.reason_of(errno))
     }
 
-    /// Tells a full file system from a failing disk or a missing right: some file systems that are
-    /// programs say of all that a write failed, or is not permitted.
+    /// Tells a full file system from a failing disk, where the one says of both that a write failed,
+    /// as those do that are served from elsewhere.
     fn reason_of(&self, errno: Errno) -> Errno {
         /// Bytes that are as good as none.
         const NONE: u64 = 1 << 20;
@@ -81,7 +81,7 @@ impl File {
             facts.is_ok_and(|facts| facts.f_bavail.saturating_mul(facts.f_frsize) < NONE)
         };
         match errno {
-            Errno::IO | Errno::PERM if is_full() => Errno::NOSPC,
+            Errno::IO if is_full() => Errno::NOSPC,
             errno => errno,
         }
     }
