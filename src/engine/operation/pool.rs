@@ -104,6 +104,7 @@ pub fn ordered<W: Work>(
     mut take: impl FnMut(W::Output) -> Result<()>,
 ) -> Result<()> {
     let line = Arc::new(Line::new(2 * workers + 1)?);
+    let closing = Closing(&line);
     let (leaving, all_left) = bounded::<()>(1);
     for _ in 0..workers {
         let (work, line) = (Arc::clone(&work), Arc::clone(&line));
@@ -128,7 +129,7 @@ pub fn ordered<W: Work>(
     let done = take_all();
     // When this returns no worker is busy any more, and what the workers shared is the caller's
     // alone.
-    line.close();
+    drop(closing);
     let _ = all_left.recv();
     done
 }
@@ -141,14 +142,25 @@ fn do_jobs<W: Work>(work: &W, line: &Line<W::Job, W::Output>) {
                 Some(scratch) => scratch,
                 none => none.insert(work.scratch()?),
             };
-            work.work(scratch, job, Rest { line, number })
+            let output = work.work(scratch, job, Rest { line, number })?;
+            let weight = W::weight(&output);
+            Ok((output, weight))
         }));
         let done = done.unwrap_or_else(|panic| {
             scratch = None;
             Err(Error::panicked(panic.as_ref()))
         });
-        let weight = done.as_ref().map_or(0, W::weight);
-        line.end(number, done, weight);
+        line.end(number, done);
+    }
+}
+
+/// Closes a line when it is dropped, after a panic of whoever takes the results too: the workers
+/// would wait for ever.
+struct Closing<'l, J, O>(&'l Line<J, O>);
+
+impl<J, O> Drop for Closing<'_, J, O> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -245,7 +257,11 @@ impl<J, O> Line<J, O> {
         }
     }
 
-    fn end(&self, number: u64, output: Result<O>, weight: usize) {
+    fn end(&self, number: u64, done: Result<(O, usize)>) {
+        let (output, weight) = match done {
+            Ok((output, weight)) => (Ok(output), weight),
+            Err(error) => (Err(error), 0),
+        };
         let mut state = self.state.lock();
         state.held += weight;
         let found = state.find(number);
@@ -449,7 +465,7 @@ mod tests {
     #[test]
     fn little_waits_to_be_taken_and_the_next_to_be_taken_never_does() {
         let line = Line::new(3).unwrap();
-        let end = |number, weight| line.end(number, Ok(number), weight);
+        let end = |number, weight| line.end(number, Ok((number, weight)));
         let begin = || line.state.lock().begin().map(|(number, ())| number);
         (0..3).for_each(|_| line.push(Ok(())));
         assert!(!line.has_room());
@@ -472,6 +488,21 @@ mod tests {
         // Heavy or not, this is taken next.
         line.state.lock().held = HELD_MAX;
         assert_eq!(begin(), Some(4));
+    }
+
+    #[test]
+    fn a_panic_of_who_takes_the_results_leaves_no_worker_behind() {
+        let pool = Pool::start(3).unwrap();
+        let work = Arc::new(Repeat {
+            fails_at: usize::MAX,
+            panics_at: usize::MAX,
+        });
+        let jobs = (0..100).map(|number| Ok((number, 0)));
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            ordered(&pool, 3, work, jobs, |_| resume_unwind(Box::new("taken")))
+        }));
+        assert!(taken.is_err());
+        drop(pool); // which waits for them
     }
 
     #[test]
