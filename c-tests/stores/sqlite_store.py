@@ -216,6 +216,21 @@ def sizes():
 # -- views ----------------------------------------------------------------------------------------------------
 
 
+def a_cache_of_its_own():
+    """A database may say how large its users' cache is to be; what it says does not count."""
+    with place() as root:
+        rows = [(f"{number:04}", bytes(4000), None, None) for number in range(12_000)]
+        before = ["PRAGMA journal_mode = WAL", "PRAGMA default_cache_size = 20000"]
+        store = make(root / "store.db", rows, before=before)
+        run = back_up(store, root / "backups")
+        check(run.code, "S_OK", run.text)
+        with opened(store) as connection:
+            connection.execute("DELETE FROM license WHERE rowid > 6000")
+        run = restore(root / "backups", store)
+        check(run.code, "S_OK", run.text)
+        check(len(licenses_of(store)), len(rows))
+
+
 def as_the_readme_says():
     readme = (HERE.parents[1] / "README.md").read_text()
     view = re.search(r"```sql\n(.*?)```", readme, re.DOTALL).group(1)
@@ -353,6 +368,7 @@ def main():
         columns_that_are_computed,
         columns_named_like_row_numbers,
         sizes,
+        a_cache_of_its_own,
         as_the_readme_says,
         views,
         what_only_the_host_knows,

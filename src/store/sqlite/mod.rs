@@ -38,6 +38,8 @@ const STEPS: i32 = 200;
 const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
 /// Bytes of a pattern of LIKE or GLOB: SQLite needs stack for each of its wildcards.
 const PATTERN_MAX: i32 = 1000;
+/// SQLite's own size of its cache, in KiB and negative as it counts these.
+const CACHE: i32 = -2000;
 /// The endings of the files that SQLite has beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -179,6 +181,9 @@ impl Database {
     /// Describes the store's table, or its view; None if there is neither.
     fn table(&self) -> Result<Option<Table>> {
         let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
+        // Else the database itself says how much memory its pages take.
+        let cache = self.connection.pragma_update(None, "cache_size", CACHE);
+        cache.map_err(failed)?;
         // Only virtual tables have no page.
         let kind = "SELECT type, type = 'table' AND (rootpage IS 0 OR sql LIKE 'create virtual %') \
                     FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";
