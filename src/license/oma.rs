@@ -42,8 +42,8 @@ const IN_MESSAGE: [&str; 2] = ["rights", ROOT];
 /// The path of the asset's own ID below the rights, and not that of a parent it inherits from.
 const KEY_ID: &str = "ex:agreement/ex:asset/ex:context/dd:uid";
 /// The elements of a state that is used up, uses or time: the constraints of OMA-TS-DRM-REL-V2_0,
-/// the first and the third of version 1 too. A restored copy would restore what is used up, so that the backup is denied: by
-/// our reading, since neither version has a permission for backups.
+/// the first and the third of version 1 too. A restored copy would restore what is used up, so that
+/// the backup is denied: by our reading, since neither version has a permission for backups.
 const STATES: [&str; 4] = ["count", "timed-count", "interval", "accumulated"];
 const NAMESPACES_OF_STATES: [&str; 2] = ["dd:", "oma:"];
 const CONSTRAINT: &str = "ex:constraint";

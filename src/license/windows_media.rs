@@ -4,7 +4,7 @@
 //! Source: [MS-DRM] 2.2.3.2.4: a LICENSERESPONSE has any number of elements LICENSE, of versions
 //! that may differ. Those of version 7 are encrypted on their way; a client keeps them decrypted.
 
-use super::statement::Said;
+use super::statement::{BackupRight, Said};
 use super::{wmdrm, wmdrm1, xml, xmr};
 use crate::error::Result;
 
@@ -24,12 +24,20 @@ pub fn read(document: &str) -> Result<Option<Said>> {
     });
     outcome?;
     reading.end()?;
-    Ok(walked.and(reading.said))
+    let said = reading.said.map(|mut said| {
+        if reading.has_closed && said.right == BackupRight::Allowed {
+            said.right = BackupRight::Unstated;
+        }
+        said
+    });
+    Ok(walked.and(said))
 }
 
 #[derive(Default)]
 struct Reading {
     said: Option<Said>,
+    /// There is a licence that is encrypted, of whose rights nothing is known.
+    has_closed: bool,
     license: License,
     /// The base64 of a licence, in memory that the next one uses again.
     base64: String,
@@ -88,7 +96,11 @@ impl Reading {
             License::Version7 {
                 reading,
                 is_in_response,
-            } => (reading.is_open || !is_in_response).then(|| reading.said()),
+            } => {
+                let is_closed = is_in_response && !reading.is_open;
+                self.has_closed |= is_closed;
+                (!is_closed).then(|| reading.said())
+            }
             License::Encoded(read) => {
                 let content = super::base64_text::decode(&self.base64)?;
                 content.and_then(|content| read(&content))
@@ -108,7 +120,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-    use super::super::statement::{BackupRight, Format};
+    use super::super::statement::Format;
     use super::*;
 
     const GRANT: &str = "<ONACTION type='Backup'/>";
@@ -158,7 +170,7 @@ mod tests {
         let of_1_denied = encoded("0.1.0.0", &STANDARD.encode(wmdrm1::tests::license("d", 5)));
         let encrypted = encoded("2.0.0.0", "AAAAAAAA");
         let of_xmr = encoded("3.0.0.0", &STANDARD.encode(of_xmr(0)));
-        let cases: [(&[&str], _); 9] = [
+        let cases: [(&[&str], _); 10] = [
             (&[&granted], expected(Format::Wmdrm, Allowed, "a")),
             (&[&denied], expected(Format::Wmdrm, Denied, "b")),
             (&[&granted, &denied], expected(Format::Wmdrm, Denied, "a b")),
@@ -171,6 +183,10 @@ mod tests {
             (
                 &[&encrypted, &of_xmr],
                 expected(Format::Xmr, Unstated, "AAAAAAAAAAAAAAAAAAAAAA=="),
+            ),
+            (
+                &[&encrypted, &granted],
+                expected(Format::Wmdrm, Unstated, "a"),
             ),
             (&[&encrypted], None),
             (&[], None),

@@ -34,10 +34,15 @@ const BEGINNINGS: [[u8; VERSION + LENGTH]; 2] = [
 /// "The client is not authorized to restore the license content", in the first byte of the rights.
 const NO_RESTORE: u8 = 4;
 
+/// Reads a licence. What programs put behind it, NULs, space, ^Z or one odd byte, does not matter.
 pub fn read(content: &[u8]) -> Option<Said> {
-    let at_end = content.len().checked_sub(LICENSE)?;
-    let places = [content.get(..LICENSE), content.get(at_end..)];
-    places.into_iter().flatten().find_map(read_license)
+    let is_tail = |byte: &&u8| matches!(byte, 0 | 0x1A) || byte.is_ascii_whitespace();
+    let tail = content.iter().rev().take_while(is_tail).count();
+    // The licence itself may end with zeros.
+    let ends = (0..=tail.max(1)).map(|cut| content.len().saturating_sub(cut));
+    let places = ends.filter_map(|end| content.get(end.checked_sub(LICENSE)?..end));
+    let first = content.get(..LICENSE);
+    first.into_iter().chain(places).find_map(read_license)
 }
 
 fn read_license(license: &[u8]) -> Option<Said> {
@@ -93,6 +98,9 @@ pub mod tests {
                 license.clone(),
                 [&license[..], &certificate, &certificate].concat(),
                 [&certificate[..], &certificate, &license].concat(),
+                [&certificate[..], &certificate, &license, b"\0"].concat(),
+                [&certificate[..], &certificate, &license, b"\r\n\0\x1A"].concat(),
+                [&certificate[..], &certificate, &license, b"x"].concat(),
             ] {
                 let said = read(&content).unwrap();
                 assert_eq!((said.format, said.right), (Format::Wmdrm1, right));
