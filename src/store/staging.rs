@@ -119,20 +119,17 @@ fn hold(place: &Dir, name: &str) -> Result<Option<(Dir, bool)>, Errno> {
     Ok(is_ours.then_some((folder, masked)))
 }
 
-/// Removes the folders that killed restores of this user have left in `place`. One that can't be
-/// removed is no reason not to restore.
-pub fn remove_stale(place: &Dir) {
-    remove_stale_while(place, &mut || Ok(()));
-}
-
-/// Does the same as long as `go_on` lets it: what a restore that was stopped has left may be much.
-pub fn remove_stale_while(place: &Dir, go_on: &mut dyn FnMut() -> Result<(), Errno>) {
+/// Removes the folders that killed and stopped restores of this user have left in `place`, as long
+/// as `go_on` lets it: they may have much in them. One that can't be removed is no reason not to
+/// restore.
+pub fn remove_stale(place: &Dir, go_on: &GoOn) {
+    let mut go_on = || go_on().map_err(|_| Errno::WOULDBLOCK);
     for name in hidden(place) {
         let Ok(folder) = place.folder(&name) else {
             continue;
         };
         if folder.is_own() && folder.try_lock() == Ok(Lock::Ours) {
-            let _ = tree::remove(place, &name, go_on);
+            let _ = tree::remove(place, &name, &mut go_on);
         }
     }
 }

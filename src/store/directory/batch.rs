@@ -178,6 +178,11 @@ impl NameBatch {
                         continue;
                     }
                     Err(_) => {
+                        // What else is in it is not told, nor why a folder there can't be listed.
+                        let rest = (self.next..*end).filter_map(|at| self.names.get(at));
+                        let failed = rest.filter(|(_, listed)| *listed == Listed::Failed);
+                        let failed = failed.count().min(self.failures.len());
+                        self.failures.drain(..failed);
                         self.next = *end;
                         return Some(listed);
                     }

@@ -5,13 +5,14 @@ use super::unsynced::Unsynced;
 use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
-use crate::store::directory::rights::{Rights, fill, give_new, make_below};
+use crate::store::directory::rights::{Rights, fill, give_new, keep_up, make_below};
 use crate::store::directory::twins::Twins;
 use crate::store::patience::{GoOn, PATIENCE};
 use crate::store::placed::Placed;
-use crate::store::staging::{Staging, move_new, remove_stale_while};
+use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::clock;
 use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, Room, check_name};
 use crate::sys::patience::while_in_use;
 
@@ -26,6 +27,8 @@ pub struct Restore {
     replace: bool,
     /// The folder was made for this restore.
     is_new: bool,
+    /// So it was, also when it is not to be removed any more.
+    was_made: bool,
     unsynced: Unsynced,
 }
 
@@ -71,7 +74,10 @@ impl Restore {
                 };
                 let root = Dir::open(path).map_err(failed)?;
                 if is_new {
-                    give_new(&root, path).map_err(|errno| {
+                    let given = give_new(&root, path).inspect_err(|_| {
+                        let _ = Dir::remove(path);
+                    });
+                    given.map_err(|errno| {
                         let doing = format_args!("make the store '{}'", path.display());
                         Error::system(Access::Write, doing, errno)
                     })?;
@@ -87,6 +93,7 @@ impl Restore {
             twins: None,
             replace,
             is_new,
+            was_made: is_new,
             unsynced: Unsynced::default(),
         };
         if !dry_run {
@@ -108,7 +115,7 @@ impl Restore {
         if let Some(protection) = root.protection() {
             return Err(self.protected("", protection));
         }
-        remove_stale_while(root, &mut || go_on().map_err(|_| Errno::WOULDBLOCK));
+        remove_stale(root, &go_on);
         let mut staging = root.folder("").and_then(Staging::make).map_err(failed)?;
         staging.go_on = Some(go_on);
         if staging.can_move(self.replace).map_err(failed)? {
@@ -392,7 +399,7 @@ impl Restore {
                     }
                     continue;
                 }
-                tell(match self.publish_file(&from, &name, &into) {
+                tell(match self.publish_file(&from, &name, &into, &whole) {
                     Ok(Some(size)) => Published::File(size),
                     Ok(None) => Published::Kept(&whole),
                     Err(errno) => {
@@ -435,18 +442,29 @@ impl Restore {
 
     /// Moves a licence into its place and gives its size; none where another version has come there
     /// and is kept.
-    fn publish_file(&self, from: &Dir, name: &str, into: &Dir) -> Result<Option<u64>, Errno> {
-        let size = from.facts_of(name)?.size;
+    fn publish_file(
+        &self,
+        from: &Dir,
+        name: &str,
+        into: &Dir,
+        whole: &str,
+    ) -> Result<Option<u64>, Errno> {
+        let new = from.facts_of(name)?;
         if self.replace {
+            keep_up(from, name, &new, into)?;
             from.rename(name, into, name)?;
-            return Ok(Some(size));
+            return Ok(Some(new.size));
         }
         match move_new(from, name, into, name, false) {
             Err(Errno::EXIST) if !same(from, into, name)? => return Ok(None),
-            Err(Errno::EXIST) => {}
+            // Another has put it there, who may not have waited for the disk.
+            Err(Errno::EXIST) => {
+                let found = self.unsynced.found(whole, clock::now());
+                found.map_err(|_| Errno::NOMEM)?;
+            }
             moved => moved?,
         }
-        Ok(Some(size))
+        Ok(Some(new.size))
     }
 
     /// Brings to the disk what was written, before it is moved into its place.
@@ -459,7 +477,7 @@ impl Restore {
     /// Brings to the disk what was moved into its place, and what was there as it is.
     pub fn sync(&self) -> Result<()> {
         let root = self.root.as_ref();
-        let synced = root.map(|root| self.unsynced.sync_store(root, &self.path));
+        let synced = root.map(|root| self.unsynced.sync_store(root, &self.path, self.was_made));
         self.synced(synced.unwrap_or(Ok(())))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Dir, Errno, Facts, File};
+use crate::sys::files::{Dir, Errno, Facts, File, Kind};
 
 /// The rights that a licence's file gets.
 pub enum Rights<'a> {
@@ -37,16 +37,30 @@ pub fn fill(
     file.hand_over()
 }
 
-/// Gives the folder at `path`, which was made anew, to the owner of the folder that it is in. Who
-/// owns that one may have put another in its place: what is given must be empty, since that owner
-/// could have made an empty one as well.
+/// Gives the staged file `name`, of which `new` are the facts, the rights that the file has by now
+/// which it is to replace, if they are others than when it was written.
+pub fn keep_up(from: &Dir, name: &str, new: &Facts, into: &Dir) -> Result<(), Errno> {
+    match into.facts_of(name) {
+        Ok(there) if there.kind == Kind::File && !new.has_rights_of(&there) => {
+            from.own_file(name)?.take_rights_of(&into.file(name)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives `root`, the folder at `path`, which was made anew, to the owner of the folder that it is in.
+/// Who owns that one may have put another in its place, which is an error, or may have done so
+/// before: what is given must be empty, since that owner could have made an empty one as well.
 pub fn give_new(root: &Dir, path: &AnchoredPath) -> Result<(), Errno> {
     let (Ok(parent), Some(name)) = (Dir::open(&path.parent()), path.as_given().file_name()) else {
         return Ok(());
     };
     let (above, own) = (parent.facts()?, root.facts()?);
     let there = parent.facts_of(name)?;
-    let is_it = there.identity == own.identity && own.identity.device == above.identity.device;
+    if there.identity != own.identity {
+        return Err(Errno::NOENT);
+    }
+    let is_it = own.identity.device == above.identity.device;
     match is_it && root.is_own() && tree::names(root)?.is_empty() {
         true => root.give(&above),
         false => Ok(()),

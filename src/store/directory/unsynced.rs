@@ -80,12 +80,13 @@ impl Unsynced {
         }
     }
 
-    /// Brings to the disk what was moved to `root`, the folder at `path`, and what was there.
-    pub fn sync_store(&self, root: &Dir, path: &AnchoredPath) -> Result<(), Errno> {
+    /// Brings to the disk what was moved to `root`, the folder at `path`, and what was there; where
+    /// the folder `is_new`, its name in any case.
+    pub fn sync_store(&self, root: &Dir, path: &AnchoredPath, is_new: bool) -> Result<(), Errno> {
         let (written, found) = (self.written.lock(), self.found.lock());
         let needs_all = written.needs_all() || found.needs_all();
         let folders = folders_of(written.names.iter().chain(&found.names));
-        if folders.is_empty() && !needs_all {
+        if folders.is_empty() && !needs_all && !is_new {
             return Ok(());
         }
         // The folder itself may have been made by a restore, this one or one that was killed.

@@ -5,6 +5,7 @@
 
 use super::BESIDE;
 use crate::error::{Access, Error, Outcome, Result};
+use crate::store::patience::GoOn;
 use crate::store::staging::{Staging, move_new, remove_stale};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Room};
@@ -22,14 +23,14 @@ pub struct New {
 impl New {
     /// Makes an empty file in a hidden folder of `parent`, for the database that is to be at
     /// `path`. Finds out whether it can be moved there without the risk of replacing another.
-    pub fn make(path: &AnchoredPath, parent: Dir) -> Result<New> {
+    pub fn make(path: &AnchoredPath, parent: Dir, go_on: &GoOn) -> Result<New> {
         let failed = |errno| failure(path, errno);
         if let Some(protection) = parent.protection() {
             let doing = format_args!("make the database '{}' (StorePath)", path.display());
             let what = "its directory";
             return Err(Error::protected(doing, what, &path.parent(), protection));
         }
-        remove_stale(&parent);
+        remove_stale(&parent, go_on);
         let staging = Staging::make(parent).map_err(failed)?;
         if !staging.can_move(false).map_err(failed)? {
             let sentence = format!(

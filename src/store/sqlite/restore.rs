@@ -76,9 +76,9 @@ impl Restore {
             if dry_run {
                 return Ok(restore);
             }
-            restore.new = Some(New::make(path, parent)?);
+            restore.new = Some(New::make(path, parent, &restore.go_on)?);
         } else if !dry_run && let Ok(parent) = Dir::open(&parent) {
-            remove_stale(&parent);
+            remove_stale(&parent, &restore.go_on);
         }
         restore.begin()?;
         Ok(restore)

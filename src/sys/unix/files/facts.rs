@@ -42,6 +42,11 @@ impl Facts {
         self.mode & OWNERS != OWNERS
     }
 
+    /// Tells whether owner and mode are those of `other`, but for the right to run as the owner.
+    pub fn has_rights_of(&self, other: &Facts) -> bool {
+        (self.owner, self.mode & 0o1777) == (other.owner, other.mode & 0o1777)
+    }
+
     /// Tells whether this belongs to the user of this process.
     pub(super) fn is_own(&self) -> bool {
         self.owner.0 == rustix::process::geteuid().as_raw()

@@ -36,6 +36,9 @@ impl AsFd for File {
     }
 }
 
+/// The bits of a mode by which a program runs as its owner or its group.
+const RUNS_AS_OWNER: u32 = 0o6000;
+
 impl File {
     /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
     /// does.
@@ -207,7 +210,8 @@ impl File {
             true => there.mode,
             false => there.mode & OWNERS,
         };
-        self.set_mode(mode)
+        // To run as its owner was the right of the old content.
+        self.set_mode(mode & !RUNS_AS_OWNER)
     }
 
     /// Gives this new file to the owner in the facts of the `folder` that it comes into. It stays
