@@ -60,6 +60,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -466,6 +467,9 @@ licbak_hresult contain(std::exception_ptr &thrown, Call &&call) noexcept
     try {
         call();
         return LICBAK_S_OK;
+    } catch (const std::bad_alloc &) {
+        thrown = std::current_exception();
+        return LICBAK_E_OUTOFMEMORY; // which keep_going does not pass over
     } catch (...) {
         thrown = std::current_exception();
         return thrown_hresult;
@@ -578,6 +582,7 @@ inline void check(licbak_hresult hr)
 struct operation {
     std::shared_ptr<operation> self;
     bool waited_for = false; // the host's thread is in a wait that calls it
+    bool keeps_going = false;
     listener told;
     std::shared_ptr<c_store> store; // so that it outlives a restorer that is destroyed meanwhile
     std::shared_ptr<c_authorizer> authorizer; // likewise
@@ -630,8 +635,8 @@ struct operation {
             if (failure == nullptr)
                 failure = later;
         };
-        // What a store threw and was passed over is told as left out.
-        if (self->store != nullptr && hr == LICBAK_S_FALSE)
+        // What a store threw and was passed over is told as left out, and is not the outcome.
+        if (self->store != nullptr && self->keeps_going && hr != thrown_hresult)
             self->store->thrown = nullptr;
         if (self->store != nullptr)
             fetch(self->store->thrown);
@@ -912,6 +917,7 @@ private:
     {
         auto made = std::make_shared<detail::operation>();
         made->told = std::move(told);
+        made->keeps_going = (flags & LICBAK_KEEP_GOING) != 0;
         made->store = store_;
         made->authorizer = authorizer_;
         std::future<result> future = made->outcome.get_future();

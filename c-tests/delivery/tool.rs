@@ -208,6 +208,8 @@ fn unread() {
     write(&store.join("a/cut.xml"), license);
     write(&store.join("other.txt"), "a LICENSE");
     write(&store.join("other.xml"), "<a><LICENSE></a>");
+    write(&store.join("eula.txt"), "LICENSE KEY: 1");
+    write(&store.join("vendor.xml"), "<LICENSEKEY>1</LICENSEKEY>");
     let told = |options: &[&str]| {
         let arguments = [&["backup"], options, &["store", "backups"]].concat();
         let text = expect(&mut tool(&arguments, &place));

@@ -125,7 +125,7 @@ def test_keep_going_passes_over_what_the_store_does_not_take(backup: Path) -> No
         assert result.skipped == 1 and [left.name for left in result.left_out] == ["a.lic"]
         assert set(store.licenses) == {"folder/b.lic", "Élise.lic"}
         # What all lack ends the call, and so does a store that takes nothing.
-        for error in MemoryError(), OSError(errno.ENOSPC, "full"):
+        for error in MemoryError(), OSError(errno.ENOSPC, "full"), TypeError("a slip"):
             store.error = error
             with pytest.raises(type(error)):
                 restorer.restore(keep_going=True)

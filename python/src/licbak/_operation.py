@@ -197,12 +197,12 @@ class Operation:
     def call_due(self, milliseconds: int) -> None:
         """Has the library call the program here: what is due, or becomes due in so long."""
         hr: int = Hr.S_FALSE
-        _here.operation = self
+        outer, _here.operation = getattr(_here, "operation", None), self
         try:
             with _KeepLost():
                 hr = _c.wait(self.handle, milliseconds)
         finally:
-            _here.operation = None
+            _here.operation = outer  # of another greenlet, which may be inside a call
         if hr == Hr.E_ILLEGAL_METHOD_CALL and not self._is_elsewhere:
             time.sleep(0.001)  # another greenlet of this thread is inside a call of the library
         elif hr != Hr.S_FALSE:
@@ -225,10 +225,10 @@ class Operation:
 
     def passes_over(self, error: Exception) -> bool:
         """Whether a licence is passed over that the store could not put back; others may be."""
-        lacks_all = isinstance(error, MemoryError) or (
-            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        )
-        if not self._keeps_going or lacks_all:
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # Programming errors are those of all, too.
+        is_of_all = is_full or isinstance(error, (MemoryError, TypeError, NameError))
+        if not self._keeps_going or is_of_all:
             return False
         self._passed_over = self._passed_over or error
         return True
@@ -296,13 +296,15 @@ def c_function(kind: Any, function: Callable[..., int]) -> Any:
 
 def _called(function: Callable[..., int], *arguments: Any) -> int:
     """Every call of the library arrives here."""
+    operation: Optional[Operation] = getattr(_here, "operation", None)
+    if operation is None:
+        return Hr.E_ABORT
     try:
-        operation: Operation = _here.operation
         hr = function(operation, *arguments)
         operation.answers.check()
         return hr
     except BaseException as error:
-        _here.operation.stop_for(error)
+        operation.stop_for(error)
         return Hr.E_ABORT
 
 
