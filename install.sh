@@ -576,12 +576,15 @@ uninstall_all() {
     [ -f "$to_manifest/manifest" ] ||
         die "there is no $to_manifest/manifest: install.sh has installed nothing there"
     sed '1!G;h;$!d' "$to_manifest/manifest" >"$work/all"
+    # The manifest itself, in the folder that is noted before it, comes when all others are gone.
+    grep -v '^share/licbak/\(manifest\)*$' "$work/all" >"$work/others" || :
+    grep '^share/licbak/\(manifest\)*$' "$work/all" >>"$work/others" || :
     while IFS= read -r path; do
         case $path in
         */) remove "$path" 2>/dev/null || : ;;
         *) remove "$path" || die "$path can't be removed" ;;
         esac
-    done <"$work/all"
+    done <"$work/others"
     printf 'licbak is removed from %s\n' "$destdir${prefix:-/}"
     [ "$system" != linux ] || [ -n "$destdir" ] || [ "$(id -u)" != 0 ] || PATH=$PATH:/usr/sbin:/sbin ldconfig
 }

@@ -453,7 +453,7 @@ static int print_help(FILE *stream, int exit_code)
           "\n"
           "Ctrl-C cancels. A backup then leaves nothing behind; a restore can be run again.\n"
           "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to back up, or with --keep-going\n"
-          "something was passed over, 130 Ctrl-C.\n",
+          "something was passed over, 130 Ctrl-C, 143 SIGTERM.\n",
           stream);
     return exit_code;
 }

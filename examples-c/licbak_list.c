@@ -195,12 +195,12 @@ static void keep_ascii(char *text, size_t size)
     *end = '\0';
 }
 
-/* Finds the name of the root: behind declarations and comments, or, of what is not XML, at once. */
+/* Finds the name of the root, behind declarations and comments; "" of what is not XML. */
 static const char *find_root(const char *text)
 {
     const char *at = text + strspn(text, " \t\r\n");
     if (*at != '<')
-        return at;
+        return "";
     while (*at == '<' && (at[1] == '?' || at[1] == '!')) {
         const char *next = strchr(at + 1, '<');
         if (next == NULL)
@@ -210,17 +210,25 @@ static const char *find_root(const char *text)
     return at + 1;
 }
 
+static bool is_root(const char *at, const char *root)
+{
+    const size_t length = strlen(root);
+    return strncmp(at, root, length) == 0 && strchr(" \t\r\n/>", at[length]) != NULL;
+}
+
 static licbak_hresult LICBAK_CALL count_unread(const licbak_license *license, void *context)
 {
     struct unread *unread = context;
     char text[1024];
     if (license->format != LICBAK_FORMAT_OPAQUE)
         return LICBAK_S_OK;
-    keep_ascii(text, read_beginning(unread->store, license->name, text, sizeof text - 1));
-    const char *root = find_root(text);
+    const size_t size = read_beginning(unread->store, license->name, text, sizeof text - 1);
+    const bool is_xmr = size >= 4 && memcmp(text, "XMR", 4) == 0; /* with the NUL */
+    keep_ascii(text, size);
+    const char *root = is_xmr ? "XMR" : find_root(text);
     for (size_t kind = 0; kind < kind_count; kind++)
         for (size_t i = 0; i < 3 && kinds[kind].roots[i] != NULL; i++)
-            if (strncmp(root, kinds[kind].roots[i], strlen(kinds[kind].roots[i])) == 0) {
+            if (is_root(root, kinds[kind].roots[i])) {
                 unread->counts[kind]++;
                 return LICBAK_S_OK;
             }
