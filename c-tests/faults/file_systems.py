@@ -25,7 +25,8 @@ BACKUP = "licenses.tar.zst"
 def call(*command, **options):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", **options)
     if done.returncode != 0:
-        raise OSError(f"{command[0]}: {(done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode}")
+        lines = (done.stderr or done.stdout).splitlines()
+        raise OSError(f"{command[0]}: {lines[-1] if lines else done.returncode}")
     return done.stdout
 
 
@@ -70,11 +71,11 @@ def of_kernel(kind, size, *command):
 
 
 def ext4_casefold(root):
-    there = of_kernel("ext4", 48, "mkfs.ext4", "-q", "-O", "casefold")(root)
-    (there / "folded").mkdir()
     try:
+        there = of_kernel("ext4", 48, "mkfs.ext4", "-q", "-O", "casefold")(root)
+        (there / "folded").mkdir()
         call("chattr", "+F", there / "folded")
-    except OSError as error:
+    except (Missing, OSError) as error:
         raise Missing("no such kernel") from error
     return there / "folded"
 
