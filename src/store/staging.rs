@@ -58,9 +58,10 @@ impl Staging {
     }
 
     /// Finds out whether files made here can be moved to their places, where they must not
-    /// `replace` others without the risk of that.
+    /// `replace` others without the risk of that. What is made for that has names that no licence
+    /// has: where a file is made when it is closed, one that was removed may come back.
     pub fn can_move(&self, replace: bool) -> Result<bool, Errno> {
-        let (name, folder) = ("file", "folder");
+        let (name, folder) = (".file", ".folder");
         self.folder.create(name)?;
         self.folder.make_folder(folder)?;
         if self.masked {
@@ -84,9 +85,9 @@ impl Staging {
 
     /// Finds out whether names that differ in case alone are one name here.
     pub fn folds_case(&self) -> Result<bool, Errno> {
-        self.folder.create("file")?;
-        let is_found = self.folder.facts_of("FILE").is_ok();
-        self.folder.remove_file("file")?;
+        self.folder.create(".file")?;
+        let is_found = self.folder.facts_of(".FILE").is_ok();
+        self.folder.remove_file(".file")?;
         Ok(is_found)
     }
 }

@@ -374,7 +374,9 @@ impl Restore {
                 }
                 opened => opened.map_err(failed)?,
             };
-            for (name, kind) in tree::names(&from).map_err(failed)? {
+            let names = tree::names(&from).map_err(failed)?;
+            let licenses = names.into_iter().filter(|(name, _)| !name.starts_with('.'));
+            for (name, kind) in licenses {
                 let whole = tree::join(&folder, &name);
                 if kind == Kind::Folder {
                     match move_new(&from, &name, &into, &name, true) {
