@@ -181,7 +181,12 @@ impl Draft<'_> {
         let linked = match directory.link(name, directory, &other) {
             // File systems that are programs of users say so where they have no links.
             Err(Errno::IO) => Err(refused),
-            linked => linked.and_then(|()| directory.remove_file(&other)),
+            linked => linked.and_then(|()| match directory.remove_file(&other) {
+                // Another backup has taken it for left behind: some file systems do not see the
+                // lock by a second name.
+                Err(Errno::NOENT) => Ok(()),
+                removed => removed,
+            }),
         };
         linked.map_err(|errno| match errno {
             errno if is_unavailable(errno) || matches!(errno, Errno::INVAL | Errno::MLINK) => {
