@@ -571,20 +571,24 @@ remove() {
     esac
 }
 
-# The last first, so that a folder is empty when its turn comes. One with files of others stays.
+# The manifest is the last of the files, so that what could not be removed can be another time; then
+# the folders, the last first, so that each is empty when its turn comes. One with files of others
+# stays.
 uninstall_all() {
     [ -f "$to_manifest/manifest" ] ||
         die "there is no $to_manifest/manifest: install.sh has installed nothing there"
     sed '1!G;h;$!d' "$to_manifest/manifest" >"$work/all"
-    # The manifest itself, in the folder that is noted before it, comes when all others are gone.
-    grep -v '^share/licbak/\(manifest\)*$' "$work/all" >"$work/others" || :
-    grep '^share/licbak/\(manifest\)*$' "$work/all" >>"$work/others" || :
+    {
+        sed '/\/$/d; /^share\/licbak\/manifest$/d' "$work/all"
+        echo share/licbak/manifest
+        sed '/\/$/!d' "$work/all"
+    } >"$work/removed"
     while IFS= read -r path; do
         case $path in
         */) remove "$path" 2>/dev/null || : ;;
         *) remove "$path" || die "$path can't be removed" ;;
         esac
-    done <"$work/others"
+    done <"$work/removed"
     printf 'licbak is removed from %s\n' "$destdir${prefix:-/}"
     [ "$system" != linux ] || [ -n "$destdir" ] || [ "$(id -u)" != 0 ] || PATH=$PATH:/usr/sbin:/sbin ldconfig
 }
