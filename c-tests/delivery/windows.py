@@ -341,7 +341,7 @@ WALK = [
     (2, "frobnicate"),
     (2, "backup --frobnicate store backups"),
     (2, "backup --threads many store backups"),
-    (1, "backup --threads 300 store backups"),
+    (2, "backup --threads 300 store backups"),
     (0, "backup --dry-run store backups"),
     (1, "verify backups"),
     (1, "backup nowhere backups"),
