@@ -471,8 +471,9 @@ impl Restore {
 
     /// Brings to the disk what was written, before it is moved into its place.
     pub fn sync_written(&self) -> Result<()> {
-        let staging = self.staging.as_ref();
-        let synced = staging.map(|staging| self.unsynced.sync_written(&staging.folder));
+        let places = self.staging.as_ref().zip(self.root.as_ref());
+        let synced =
+            places.map(|(staging, root)| self.unsynced.sync_written(&staging.folder, root));
         self.synced(synced.unwrap_or(Ok(())))
     }
 

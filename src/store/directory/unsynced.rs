@@ -65,8 +65,9 @@ impl Unsynced {
         self.found.lock().add(name, is_fresh)
     }
 
-    /// Brings what was written to `staging` to the disk, as it is to be moved from there.
-    pub fn sync_written(&self, staging: &Dir) -> Result<(), Errno> {
+    /// Brings what was written to `staging` to the disk, as it is to be moved from there. The `root`
+    /// stands for the file system: Windows writes to no folder that is locked, as the staging is.
+    pub fn sync_written(&self, staging: &Dir, root: &Dir) -> Result<(), Errno> {
         let written = self.written.lock();
         let few = || {
             let mut folders = folders_of(written.names.iter());
@@ -75,7 +76,7 @@ impl Unsynced {
             Ok(sync_files(staging, &written.names)? && sync_folders(staging, &folders)?)
         };
         match written.needs_all() || !few()? {
-            true => staging.sync_file_system(),
+            true => root.sync_file_system(),
             false => Ok(()),
         }
     }
