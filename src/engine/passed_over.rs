@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 
 /// What was passed over so far.
 pub struct PassedOver {
-    keeps_going: bool,
+    /// Whether what can't be taken is to be passed over.
+    pub keeps_going: bool,
     first: Option<Error>,
 }
 

@@ -22,7 +22,7 @@ pub struct Staging {
     /// The process's umask keeps rights from the owner.
     pub masked: bool,
     /// Fails where the operation has been stopped.
-    pub go_on: Option<GoOn>,
+    go_on: GoOn,
 }
 
 /// Files that who stops an operation waits for to be removed. The rest of a larger folder is left to
@@ -30,8 +30,9 @@ pub struct Staging {
 const STOPPED_MOST: usize = 10_000;
 
 impl Staging {
-    /// Makes a hidden folder in `place`.
-    pub fn make(place: Dir) -> Result<Staging, Errno> {
+    /// Makes a hidden folder in `place`, and removes those that others have left there.
+    pub fn make(place: Dir, go_on: GoOn) -> Result<Staging, Errno> {
+        remove_stale(&place, &go_on);
         let device = place.facts()?.identity.device;
         loop {
             let name = hidden_name(HIDDEN_RESTORE);
@@ -51,7 +52,7 @@ impl Staging {
                     folder,
                     device,
                     masked,
-                    go_on: None,
+                    go_on,
                 });
             }
         }
@@ -94,7 +95,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let is_stopped = self.go_on.as_ref().is_some_and(|go_on| go_on().is_err());
+        let is_stopped = (self.go_on)().is_err();
         let mut left = if is_stopped { STOPPED_MOST } else { usize::MAX };
         let mut go_on = || {
             left = left.checked_sub(1).ok_or(Errno::WOULDBLOCK)?;

@@ -50,8 +50,6 @@ pub struct StoreReader<'g> {
     /// Names that the host was told are left out; it is told of each once.
     told: HashSet<String>,
     pub passed_over: PassedOver,
-    /// Whether what can't be taken is to be passed over.
-    keeps_going: bool,
     /// The names of files and folders that were passed over. They stay so, whatever becomes of them.
     lost: Arc<HashSet<String>>,
     readings: Readings<'g>,
@@ -83,7 +81,6 @@ impl<'g> StoreReader<'g> {
             rules,
             told: HashSet::default(),
             passed_over: PassedOver::new(keeps_going),
-            keeps_going,
             lost: Arc::default(),
             readings: Readings::new(spool),
             prover: None,
@@ -256,7 +253,7 @@ impl<'g> StoreReader<'g> {
             old: old.map(Arc::clone),
             prover: self.prover.clone(),
             again,
-            keeps_going: self.keeps_going,
+            keeps_going: self.passed_over.keeps_going,
             passed_over: Arc::clone(&self.lost),
             keys: self.readings.keys.clone(),
             buffers,
@@ -337,7 +334,7 @@ impl<'g> StoreReader<'g> {
             count(&self.operation.counters, names.len() as u64);
         }
         let (operation, store) = (Arc::clone(self.operation), Arc::clone(&self.store));
-        let keeps_going = self.keeps_going;
+        let keeps_going = self.passed_over.keeps_going;
         self.pool.run(move || {
             let mut feed = ListFeed {
                 operation: &operation,

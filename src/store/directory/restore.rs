@@ -9,7 +9,7 @@ use crate::store::directory::rights::{Rights, fill, give_new, keep_up, make_belo
 use crate::store::directory::twins::Twins;
 use crate::store::patience::{GoOn, PATIENCE};
 use crate::store::placed::Placed;
-use crate::store::staging::{Staging, move_new, remove_stale};
+use crate::store::staging::{Staging, move_new};
 use crate::store::tree;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::clock;
@@ -55,6 +55,10 @@ struct Staged {
 impl Restore {
     pub fn open(path: &AnchoredPath, replace: bool, dry_run: bool, go_on: GoOn) -> Result<Restore> {
         let failed = |errno| Error::directory("StorePath", path, errno);
+        let not_made = |errno| {
+            let doing = format_args!("make the store '{}'", path.display());
+            Error::system(Access::Write, doing, errno)
+        };
         let (root, is_new) = match Dir::open(path) {
             Err(Errno::NOENT) if dry_run => {
                 // The folder would be made, and so its parent must be there.
@@ -67,20 +71,14 @@ impl Restore {
                     // Another restore was faster.
                     Err(Errno::EXIST) => false,
                     Err(Errno::NOENT) => return Err(failed(Errno::NOENT)),
-                    Err(errno) => {
-                        let doing = format_args!("make the store '{}'", path.display());
-                        return Err(Error::system(Access::Write, doing, errno));
-                    }
+                    Err(errno) => return Err(not_made(errno)),
                 };
                 let root = Dir::open(path).map_err(failed)?;
                 if is_new {
                     let given = give_new(&root, path).inspect_err(|_| {
                         let _ = Dir::remove(path);
                     });
-                    given.map_err(|errno| {
-                        let doing = format_args!("make the store '{}'", path.display());
-                        Error::system(Access::Write, doing, errno)
-                    })?;
+                    given.map_err(not_made)?;
                 }
                 (Some(root), is_new)
             }
@@ -115,9 +113,8 @@ impl Restore {
         if let Some(protection) = root.protection() {
             return Err(self.protected("", protection));
         }
-        remove_stale(root, &go_on);
-        let mut staging = root.folder("").and_then(Staging::make).map_err(failed)?;
-        staging.go_on = Some(go_on);
+        let place = root.folder("").map_err(failed)?;
+        let staging = Staging::make(place, go_on).map_err(failed)?;
         if staging.can_move(self.replace).map_err(failed)? {
             return Ok(staging);
         }
@@ -214,48 +211,60 @@ impl Restore {
             return Err(self.bad_name(name, "can't have this name"));
         }
         if let Some(staging) = &self.staging {
-            // The backup has no name twice, and the names are good: so the fault is this store's.
-            let failed = |errno| match errno {
-                Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => self.bad_name(name, TAKEN),
-                // Its folder is there: some file systems say so of a name that they can't have.
-                Errno::NOENT | Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
-                    self.bad_name(name, "can't have this name")
-                }
-                errno => self
-                    .write_error("write the licence", name, errno)
-                    .of_one(words(errno)),
-            };
-            let staged = match &mut cursor.staging {
-                Some(staged) => staged,
-                none => none.insert(self.stage_folder(
-                    staging,
-                    cursor.store.as_ref(),
-                    folder,
-                    failed,
-                )?),
-            };
-            if let Some(old) = &old {
-                self.check_replaceable(old, name, staged)?;
-            }
-            let new = staged.folder.create(file).map_err(failed)?;
-            let rights = match &old {
-                Some(old) => Rights::Of(old),
-                None => Rights::New(&staged.of),
-            };
-            if let Err(errno) = fill(&new, content, modified, rights, staging.masked) {
-                drop(new);
-                // Else the part that was written would be moved to its place.
-                let removed = staged.folder.remove_file(file);
-                let error = self.write_error("write the licence", name, errno);
-                return Err(if removed.is_ok() {
-                    error.of_one(words(errno))
-                } else {
-                    error
-                });
-            }
-            self.unsynced.wrote(name)?;
+            self.write_beside(staging, cursor, name, content, modified, old.as_ref())?;
         }
         Ok(Placed::Written)
+    }
+
+    /// Writes the licence into the `staging`, from where it is to replace the store's file `old`, if
+    /// there is one.
+    fn write_beside(
+        &self,
+        staging: &Staging,
+        cursor: &mut Cursor,
+        name: &str,
+        content: &[u8],
+        modified: i64,
+        old: Option<&File>,
+    ) -> Result<()> {
+        let (folder, file) = name::split(name);
+        // The backup has no name twice, and the names are good: so the fault is this store's.
+        let failed = |errno| match errno {
+            Errno::EXIST | Errno::NOTDIR | Errno::ISDIR => self.bad_name(name, TAKEN),
+            // Its folder is there: some file systems say so of a name that they can't have.
+            Errno::NOENT | Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ => {
+                self.bad_name(name, "can't have this name")
+            }
+            errno => self
+                .write_error("write the licence", name, errno)
+                .of_one(words(errno)),
+        };
+        let staged = match &mut cursor.staging {
+            Some(staged) => staged,
+            none => {
+                none.insert(self.stage_folder(staging, cursor.store.as_ref(), folder, failed)?)
+            }
+        };
+        if let Some(old) = old {
+            self.check_replaceable(old, name, staged)?;
+        }
+        let new = staged.folder.create(file).map_err(failed)?;
+        let rights = match old {
+            Some(old) => Rights::Of(old),
+            None => Rights::New(&staged.of),
+        };
+        if let Err(errno) = fill(&new, content, modified, rights, staging.masked) {
+            drop(new);
+            // Else the part that was written would be moved to its place.
+            let removed = staged.folder.remove_file(file);
+            let error = self.write_error("write the licence", name, errno);
+            return Err(if removed.is_ok() {
+                error.of_one(words(errno))
+            } else {
+                error
+            });
+        }
+        self.unsynced.wrote(name)
     }
 
     /// Opens the folder of the staging in which licences wait for `store`'s folder of this name, if
@@ -375,6 +384,7 @@ impl Restore {
                 opened => opened.map_err(failed)?,
             };
             let names = tree::names(&from).map_err(failed)?;
+            // What was tried here may have come back, see [`Staging::can_move`].
             let licenses = names.into_iter().filter(|(name, _)| !name.starts_with('.'));
             for (name, kind) in licenses {
                 let whole = tree::join(&folder, &name);

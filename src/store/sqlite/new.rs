@@ -6,7 +6,7 @@
 use super::BESIDE;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::patience::GoOn;
-use crate::store::staging::{Staging, move_new, remove_stale};
+use crate::store::staging::{Staging, move_new};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{self, Dir, Errno, Room};
 
@@ -30,8 +30,7 @@ impl New {
             let what = "its directory";
             return Err(Error::protected(doing, what, &path.parent(), protection));
         }
-        remove_stale(&parent, go_on);
-        let staging = Staging::make(parent).map_err(failed)?;
+        let staging = Staging::make(parent, GoOn::clone(go_on)).map_err(failed)?;
         if !staging.can_move(false).map_err(failed)? {
             let sentence = format!(
                 "The file system of '{}' (StorePath) can't name a file without the risk of replacing another, or \
