@@ -17,8 +17,9 @@ import tempfile
 
 import forge
 import hostile_judge
+from checks import check, finish
 from composer import Composer
-from hostile_judge import LATER, REFUSED, check
+from hostile_judge import LATER, REFUSED
 
 SAMPLE = 150
 DENYING = '<LICENSE version="2.0.0.0"><LICENSORINFO><DATA><KID>denied</KID></DATA></LICENSORINFO></LICENSE>'
@@ -66,7 +67,7 @@ def main(words):
         check(alike < len(cases), True, "lies that change something")
         more = f", found right {right}, without a lie {alike}, poisoned {hostile.poisoned}, seed {seed}"
         hostile_judge.close(hostile, "composed", "cases", more)
-    print(f"composed: {hostile_judge.checks} checks passed")
+    finish()
 
 
 if forge.libzstd() is None:

@@ -18,7 +18,8 @@ import tempfile
 import forge
 import hostile_cases
 import hostile_judge
-from hostile_judge import GOOD, LATER, REFUSED, check
+from checks import check, finish
+from hostile_judge import GOOD, LATER, REFUSED
 
 
 def main(words):
@@ -38,7 +39,7 @@ def main(words):
             if words in what:
                 hostile.try_one(what, data, GOOD, hostile.licenses | licenses)
         hostile_judge.close(hostile, "hostile", "backups")
-    print(f"hostile: {hostile_judge.checks} checks passed")
+    finish()
 
 
 if forge.libzstd() is None:

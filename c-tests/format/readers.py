@@ -20,22 +20,10 @@ import tarfile
 import tempfile
 from datetime import datetime, timezone
 
+from checks import check, finish, skip
+
 TABLE_MAGIC, FOOTER_MAGIC = 0x184D2A5E, 0x8F92EAB1
 MEMBERS = ["SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "frames", "backup.json"]
-
-checks = 0
-
-
-def check(value, expected, what):
-    global checks
-    checks += 1
-    if value != expected:
-        line = sys._getframe(1).f_lineno
-        sys.exit(f"{__file__}:{line}: {what}: expected {expected!r:.300}, got {value!r:.300}")
-
-
-def skip(what, why):
-    print(f"readers: skipped: {what} ({why})", file=sys.stderr)
 
 
 def sha256(data):
@@ -277,7 +265,7 @@ def main():
     check_index(contents, rows, blocks, frames)
     check_digests(data, frames, contents, blocks)
     check_trailer(contents, store, blocks, data_offsets)
-    print(f"readers: {checks} checks passed")
+    finish()
 
 
 main()

@@ -12,18 +12,10 @@ import tempfile
 
 import forge
 import operations
+from checks import check, finish
 from operations import c
 
 S_OK, HRESULT_ERROR_REVISION_MISMATCH = 0, 0x8007051A
-
-checks = 0
-
-
-def check(value, expected, what):
-    global checks
-    checks += 1
-    if value != expected:
-        sys.exit(f"{__file__}: {what}: expected {expected!r}, got {value!r}")
 
 
 def info(root):
@@ -80,7 +72,7 @@ def main():
             check(target.exists(), expected == S_OK, f"existence of the store restored from {what}")
         several_key_ids(root, today)
         times(root, today)
-    print(f"versions: {checks} checks passed")
+    finish()
 
 
 def several_key_ids(root, parts):

@@ -15,20 +15,11 @@ import time
 
 import forge
 import operations
+from checks import check, finish
 
 S_OK, OVERWRITE = 0, 1
 LICENSES = 60
 MEMBERS = {"SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "frames", "backup.json"}
-
-checks = 0
-
-
-def check(value, expected, what):
-    global checks
-    checks += 1
-    if value != expected:
-        sys.exit(f"{__file__}: {what}: expected {expected!r:.300}, got {value!r:.300}")
-
 
 # -- what is checked ------------------------------------------------------------------------------------------
 
@@ -182,7 +173,7 @@ def main():
             if count % 8 == 0:
                 check_repeated(root, f"the backup after {what}")
         print(f"repeat_hostile: old backups that lie: {count}", flush=True)
-    print(f"repeat_hostile: {checks} checks passed")
+    finish()
 
 
 if forge.libzstd() is None:

@@ -74,6 +74,15 @@ def read_only_disks():
         with_own_disk(root / "disk", b"size=4m", "databases on read-only disks", read_only)
 
 
+def store_of_another(root, rows):
+    """A database that others may read, in a folder where they may not write."""
+    folder = root / "folder"
+    folder.mkdir(mode=0o755)
+    store = make(folder / "x.db", rows, before=WAL)
+    os.chmod(store, 0o644)
+    return store
+
+
 def folders_of_others():
     """A reader that may not write sees all that was committed, also what is in the log of a host at
     work; and leaves nothing there."""
@@ -81,15 +90,12 @@ def folders_of_others():
         other = as_another_user(root)
         if other is None:
             return
-        folder = root / "folder"
-        folder.mkdir(mode=0o755)
-        store = make(folder / "x.db", ROWS[:-1], before=WAL)
-        os.chmod(store, 0o644)
+        store = store_of_another(root, ROWS[:-1])
         run = back_up(store, root / "backups", **other)
         check(run.code, "S_OK", run.text)
         os.chmod(root / "backups/licenses.tar.zst", 0o644)
         check(restored(root / "backups"), dict(list(CONTENTS.items())[:-1]), "the licences")
-        check(list(files_below(folder)), ["x.db"], "what is left behind")
+        check(list(files_below(store.parent)), ["x.db"], "what is left behind")
         host = sqlite3.connect(store, isolation_level=None)
         host.execute("INSERT INTO license VALUES (?, ?, ?, ?)", ROWS[-1])
         run = back_up(store, root / "backups", **other)
@@ -107,10 +113,7 @@ def written_meanwhile():
         other = as_another_user(root)
         if other is None:
             return
-        folder = root / "folder"
-        folder.mkdir(mode=0o755)
-        store = make(folder / "x.db", rows, before=WAL)
-        os.chmod(store, 0o644)
+        store = store_of_another(root, rows)
         host = os.fork()
         if host == 0:
             number = 0

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+from checks import *
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -32,50 +34,9 @@ KEEP_GOING = 0x2000
 
 LIMIT = 120  # seconds after which a process of the library hangs
 
-NAME = pathlib.Path(sys.argv[0]).stem
-checks = 0
-
 # It is ignored where a shell has started the tests in the background, and so it would be in the
 # processes of the tool.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-# -- checks ---------------------------------------------------------------------------------------------------
-
-
-def fail(what):
-    frame = sys._getframe(1)
-    while pathlib.Path(frame.f_code.co_filename).name == "databases.py":
-        frame = frame.f_back
-    sys.exit(f"{NAME}:{frame.f_lineno}: {what}")
-
-
-def check(value, expected, what="it"):
-    global checks
-    checks += 1
-    if value != expected:
-        fail(f"{what}: expected {expected!r:.600}, got {value!r:.600}")
-
-
-def check_that(condition, what):
-    check(bool(condition), True, what)
-
-
-def check_words(text, *words):
-    for word in words:
-        check_that(word in text, f"{word!r} in {text!r:.900}")
-
-
-def skip(what, why):
-    print(f"{NAME}: skipped: {what} ({why})", flush=True)
-
-
-def tell(what, figures):
-    print(f"{NAME}: {what}: {figures}", flush=True)
-
-
-def finish():
-    print(f"{NAME}: {checks} checks passed", flush=True)
 
 
 @contextlib.contextmanager

@@ -17,21 +17,13 @@ import tarfile
 import time
 
 import forge
+from checks import check, count
 
 OVERWRITE, OVERWRITE_STORE, SALVAGE, FULL = 0x1, 0x200, 0x400, 0x800
 REFUSED, LATER, GOOD = "NS_E_DRM_BACKUP_CORRUPT", "ERROR_REVISION_MISMATCH", "S_OK"
 LICENSES = 12
 MEMORY_MAX = 256  # MiB
 SECONDS_MAX = 20  # of a processor, for one operation
-
-checks = 0
-
-
-def check(value, expected, what):
-    global checks
-    checks += 1
-    if value != expected:
-        sys.exit(f"{sys.argv[0]}: {what}: expected {expected!r:.500}, got {value!r:.500}")
 
 
 class Operations:
@@ -158,8 +150,7 @@ class Hostile:
         self.wrong += 1
 
     def check_code(self, what, code, *allowed):
-        global checks
-        checks += 1
+        count()
         if code not in allowed:
             self.report(what, f"{code}, expected {allowed}")
 
