@@ -2,23 +2,13 @@
 // what they are, and compare as if they were its own.
 #include <licbak.hpp>
 
+#include "../support/check.hpp"
+
 #include <dlfcn.h>
-#include <iostream>
 
 namespace {
 
 using function = void (*)();
-int failures = 0;
-
-void check(bool condition, const char *expression)
-{
-    if (!condition) {
-        std::cerr << "hpp_host: " << expression << ": expected true, got false\n";
-        ++failures;
-    }
-}
-
-#define CHECK(condition) check((condition), #condition)
 
 function find(void *plugin, const char *name)
 {
@@ -52,7 +42,5 @@ int main(int count, char **arguments)
         CHECK(e.code() == licbak::errc::restore_fraud && e.address() == "https://example.com/");
     }
     dlclose(plugin);
-    if (failures == 0)
-        std::cout << "hpp_host: 7 checks passed\n";
-    return failures != 0;
+    return finish("hpp_host");
 }

@@ -2,23 +2,12 @@
 // library that runs does not know is zero, and no byte behind its structs is read.
 #include <licbak.hpp>
 
+#include "../support/check.hpp"
+
 #include <fstream>
-#include <iostream>
 #include <unistd.h>
 
 namespace {
-
-int failures = 0;
-
-void check(bool condition, const char *expression)
-{
-    if (!condition) {
-        std::cerr << "hpp_newer: " << expression << ": expected true, got false\n";
-        ++failures;
-    }
-}
-
-#define CHECK(condition) check((condition), #condition)
 
 bool is_zero(const licbak_progress &figures)
 {
@@ -59,7 +48,5 @@ int main()
     CHECK(restorer.info().licenses == 100);
     CHECK(figures > 0 && licenses == 100 && asked == 1);
     std::filesystem::remove_all(root);
-    if (failures == 0)
-        std::cout << "hpp_newer: " << figures + 5 << " checks passed\n";
-    return failures != 0;
+    return finish("hpp_newer");
 }
