@@ -28,6 +28,8 @@ mod packaging;
 mod python;
 #[path = "delivery/tool.rs"]
 mod tool;
+#[path = "delivery/tool_output.rs"]
+mod tool_output;
 
 use std::fs;
 use std::path::Path;
