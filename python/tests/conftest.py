@@ -129,3 +129,21 @@ def run_script(script: str, *arguments: object, python: str = sys.executable) ->
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+def stalled_backup(
+    stalled: Stalled, restorer: licbak.Restorer
+) -> tuple[threading.Thread, list[BaseException]]:
+    """A backup on a thread, which has begun, and what it will raise."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            restorer.backup()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert stalled.begun.wait(60)
+    return thread, raised

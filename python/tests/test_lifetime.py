@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Stalled, is_collected, make_many, run_script
-from test_restorer import stalled_backup
+from conftest import Stalled, is_collected, make_many, run_script, stalled_backup
 
 import licbak
 from licbak import _listing, _restorer
