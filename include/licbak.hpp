@@ -635,11 +635,12 @@ struct operation {
             if (failure == nullptr)
                 failure = later;
         };
-        // What a store threw and was passed over is told as left out, and is not the outcome.
-        if (self->store != nullptr && self->keeps_going && hr != thrown_hresult)
-            self->store->thrown = nullptr;
-        if (self->store != nullptr)
+        if (self->store != nullptr) {
+            // What was passed over is told as left out, and is not the outcome.
+            if (self->keeps_going && hr != thrown_hresult)
+                self->store->thrown = nullptr;
             fetch(self->store->thrown);
+        }
         if (self->authorizer != nullptr)
             fetch(self->authorizer->thrown);
         if (failure == nullptr && LICBAK_FAILED(hr))

@@ -22,8 +22,8 @@ RACERS = 4
 BACKUP = "licenses.tar.zst"
 
 
-def call(*command, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", **options)
+def call(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).splitlines()
         raise OSError(f"{command[0]}: {lines[-1] if lines else done.returncode}")
@@ -80,8 +80,8 @@ def ext4_casefold(root):
     return there / "folded"
 
 
-def tmpfs(root, name="there", size=48):
-    return mount(root / name, "-t", "tmpfs", "-o", f"size={size}m", "tmpfs")
+def tmpfs(root, name="there"):
+    return mount(root / name, "-t", "tmpfs", "-o", "size=48m", "tmpfs")
 
 
 def overlayfs(root):
@@ -92,18 +92,18 @@ def overlayfs(root):
     return mount(root / "there", "-t", "overlay", "-o", options, "overlay")
 
 
-def by_program(place, *command, until=os.path.ismount, **options):
+def by_program(place, *command):
     """Starts what serves a file system, and waits until it does."""
     need(command[0])
     if not os.path.exists("/dev/fuse"):
         raise Missing("no FUSE")
     place.mkdir(exist_ok=True)
     try:
-        call(*command, **options)
+        call(*command)
     except OSError as error:
         raise Missing(error) from error
     deadline = time.monotonic() + LIMIT
-    while not until(place):
+    while not os.path.ismount(place):
         if time.monotonic() > deadline:
             raise Missing(f"{command[0]} does not mount")
         time.sleep(0.05)
