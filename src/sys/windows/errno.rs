@@ -71,6 +71,8 @@ const SAME: [(Errno, &[u32]); 13] = [
             system::ERROR_NOT_READY,
             system::ERROR_BAD_UNIT,
             system::ERROR_NO_MEDIA_IN_DRIVE,
+            system::ERROR_WRONG_DISK,
+            system::ERROR_MEDIA_CHANGED,
             system::ERROR_DEVICE_NOT_CONNECTED,
             system::ERROR_DEVICE_REMOVED,
             system::ERROR_NO_SUCH_DEVICE,
@@ -82,7 +84,10 @@ const SAME: [(Errno, &[u32]); 13] = [
             system::ERROR_NETNAME_DELETED,
             system::ERROR_UNEXP_NET_ERR,
             system::ERROR_SEM_TIMEOUT,
+            system::ERROR_VC_DISCONNECTED,
+            system::ERROR_CONNECTION_ABORTED,
             system::ERROR_NETWORK_UNREACHABLE,
+            system::ERROR_HOST_UNREACHABLE,
         ],
     ),
 ];
@@ -97,8 +102,6 @@ impl Errno {
     pub const INVAL: Errno = Errno(system::ERROR_INVALID_PARAMETER);
     pub const IO: Errno = Errno(system::ERROR_IO_DEVICE);
     pub const ISDIR: Errno = Errno(system::ERROR_DIRECTORY_NOT_SUPPORTED);
-    /// There is nothing more to list.
-    pub const LISTED: Errno = Errno(system::ERROR_NO_MORE_FILES);
     /// There is nothing more to read.
     pub const READ: Errno = Errno(system::ERROR_HANDLE_EOF);
     /// A link is where none is followed.

@@ -18,16 +18,18 @@ use windows_sys::Wdk::Storage::FileSystem::{
     NtSetInformationFile,
 };
 use windows_sys::Win32::Foundation::{
-    HANDLE, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_INFO_CLASS,
-    STATUS_INVALID_LEVEL, STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
+    ERROR_FILE_NOT_FOUND, ERROR_NO_MORE_FILES, GetLastError, HANDLE, NTSTATUS,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_LEVEL,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY,
     FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_END_OF_FILE_INFO, FILE_ID_INFO,
     FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FileAttributeTagInfo, FileBasicInfo,
-    FileEndOfFileInfo, FileIdInfo, FileStandardInfo, FlushFileBuffers, GetFileInformationByHandle,
-    GetFileInformationByHandleEx, GetVolumeInformationByHandleW, LOCKFILE_EXCLUSIVE_LOCK,
-    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, SetFileInformationByHandle, WriteFile,
+    FileEndOfFileInfo, FileIdBothDirectoryRestartInfo, FileIdInfo, FileStandardInfo,
+    FlushFileBuffers, GetFileInformationByHandle, GetFileInformationByHandleEx,
+    GetVolumeInformationByHandleW, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
+    ReadFile, SetFileInformationByHandle, WriteFile,
 };
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
@@ -154,9 +156,15 @@ pub fn entries(
     // SAFETY: the buffer has that length, and is aligned for the structure.
     let listed =
         unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, place, length) };
-    match succeeded(listed) {
-        Err(Errno::LISTED | Errno::NOENT) => Ok(false),
-        listed => listed.map(|()| true),
+    if listed != 0 {
+        return Ok(true);
+    }
+    // SAFETY: the call has no arguments.
+    match unsafe { GetLastError() } {
+        ERROR_NO_MORE_FILES => Ok(false),
+        // A root folder of FAT that has nothing. Later it would be a share that is gone for a while.
+        ERROR_FILE_NOT_FOUND if class == FileIdBothDirectoryRestartInfo => Ok(false),
+        code => Err(Errno::of(code)),
     }
 }
 

@@ -113,11 +113,7 @@ impl Dir {
 
     /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
     pub fn create(&self, name: &str) -> Result<File, Errno> {
-        match open(Some(self.as_handle()), &to_make(name)?, MAKE) {
-            // A file of this name is about to go.
-            Err(Errno::NOENT) => Err(Errno::EXIST),
-            made => made.map(File::from),
-        }
+        open(Some(self.as_handle()), &to_make(name)?, MAKE).map(File::from)
     }
 
     /// Makes a file for its owner alone that goes when it is closed, however that happens, and is
@@ -128,8 +124,9 @@ impl Dir {
             made => made?,
         };
         // Another process may take it for left behind until it is locked.
-        let is_ours = file.try_lock()? != Lock::Others
-            && self.facts_of(name).map(|named| named.identity) == Ok(file.facts()?.identity);
+        let identity = |facts: Result<Facts, Errno>| facts.ok().map(|facts| facts.identity);
+        let is_ours = matches!(file.try_lock(), Ok(Lock::Ours | Lock::None))
+            && identity(file.facts()).is_some_and(|own| identity(self.facts_of(name)) == Some(own));
         if is_ours && handles::set_disposition(file.as_handle(), true).is_ok() {
             return Ok(Some(file));
         }
@@ -148,10 +145,7 @@ impl Dir {
     }
 
     pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
-        match open(Some(self.as_handle()), &to_make(name)?, MAKE_FOLDER) {
-            Err(Errno::NOENT) => Err(Errno::EXIST),
-            made => made.map(drop),
-        }
+        open(Some(self.as_handle()), &to_make(name)?, MAKE_FOLDER).map(drop)
     }
 
     pub fn facts(&self) -> Result<Facts, Errno> {
