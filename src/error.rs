@@ -276,6 +276,8 @@ impl Outcome {
             Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV => Outcome::WriteFault,
             Errno::NOENT => Outcome::PathNotFound,
             Errno::NOTDIR => Outcome::NotADirectory,
+            // What was to be made can't have its name.
+            Errno::ILSEQ if access == Access::Write => Outcome::InvalidName,
             _ => Outcome::Fail,
         }
     }

@@ -129,6 +129,23 @@ static void twins(void)
     CHECK_INT(size_of("twin/KEY"), 7);
 }
 
+/* A folder that can't have its name can't be there, nor be made. */
+static void unkeepable_paths(void)
+{
+    make_backup("a.lic", NULL);
+    remove_tree("restored");
+    make_store("restored", 1);
+    CHECK_HR(backup("restored", "no|where", 0), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
+    CHECK_HR(backup("no|where", "backups", LICBAK_WM_BACKUP_OVERWRITE), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
+    CHECK_HR(restore("restored", "no|where", 0), LICBAK_HRESULT_ERROR_PATH_NOT_FOUND);
+    CHECK_HR(restore("no|where", "backups", 0), AS_A_FILE);
+    CHECK_HR(restore("no|where.db", "backups", 0), AS_A_FILE);
+    if (AS_A_FILE == LICBAK_S_OK) {
+        remove_tree("no|where");
+        CHECK(remove_file("no|where.db"));
+    }
+}
+
 #ifdef _WIN32
 /* What a store has in another case is the same: it is kept, or replaced. */
 static void another_case(void)
@@ -157,6 +174,7 @@ int main(void)
     unkeepable();
     keepable();
     twins();
+    unkeepable_paths();
 #ifdef _WIN32
     another_case();
 #endif

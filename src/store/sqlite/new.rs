@@ -3,12 +3,14 @@
 //! Other restores may have made one there meanwhile, and others have opened it: so nothing is ever
 //! replaced or removed under a name that they know.
 
+use std::ffi::OsStr;
+
 use super::BESIDE;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::store::patience::GoOn;
 use crate::store::staging::{Staging, move_new};
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{self, Dir, Errno, Room};
+use crate::sys::files::{self, Dir, Errno, Room, check_name};
 
 /// The database's name in the hidden folder.
 const NAME: &str = "store.db";
@@ -25,6 +27,9 @@ impl New {
     /// `path`. Finds out whether it can be moved there without the risk of replacing another.
     pub fn make(path: &AnchoredPath, parent: Dir, go_on: &GoOn) -> Result<New> {
         let failed = |errno| failure(path, errno);
+        if let Some(name) = path.as_given().file_name().and_then(OsStr::to_str) {
+            check_name(name).map_err(failed)?;
+        }
         if let Some(protection) = parent.protection() {
             let doing = format_args!("make the database '{}' (StorePath)", path.display());
             let what = "its directory";

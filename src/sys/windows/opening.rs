@@ -95,12 +95,7 @@ pub fn open_once(
     name: &[u16],
     how: Opening,
 ) -> Result<OwnedHandle, Errno> {
-    let length = u16::try_from(size_of_val(name)).map_err(|_| Errno::NAMETOOLONG)?;
-    let name = UNICODE_STRING {
-        Length: length,
-        MaximumLength: length,
-        Buffer: name.as_ptr().cast_mut(),
-    };
+    let name = native_string(name)?;
     let descriptor = match how.is_private {
         true => &raw const *rights::private()?,
         false => null(),
@@ -130,9 +125,23 @@ pub fn open_once(
             0,
         )
     };
-    done(status)?;
+    match done(status) {
+        // Nothing can be there under a name that no file system takes.
+        Err(Errno::ILSEQ) if how.disposition == FILE_OPEN => return Err(Errno::NOENT),
+        done => done?,
+    }
     // SAFETY: just opened, and nobody else's.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// Describes a name to the native calls, none of which writes to it.
+pub fn native_string(name: &[u16]) -> Result<UNICODE_STRING, Errno> {
+    let length = u16::try_from(size_of_val(name)).map_err(|_| Errno::NAMETOOLONG)?;
+    Ok(UNICODE_STRING {
+        Length: length,
+        MaximumLength: length,
+        Buffer: name.as_ptr().cast_mut(),
+    })
 }
 
 /// Opens what `handle` has open once more, in another way.
