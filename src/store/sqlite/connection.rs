@@ -8,9 +8,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::sys::anchored_path::AnchoredPath;
 
-/// SQLite's own interface to the system without locks.
-const NO_LOCKS: &CStr = match cfg!(windows) {
-    true => c"win32-none",
+/// SQLite's own interfaces to the system, with locks and without. What it takes on Windows by itself
+/// has room for a path of a thousand bytes.
+const WITH_LOCKS: &CStr = match cfg!(windows) {
+    true => c"win32-longpath",
+    false => c"unix",
+};
+const WITHOUT_LOCKS: &CStr = match cfg!(windows) {
+    true => c"win32-longpath-none",
     false => c"unix-none",
 };
 
@@ -37,15 +42,16 @@ pub fn connect(path: &AnchoredPath, sharing: Sharing) -> rusqlite::Result<Connec
     match sharing {
         Sharing::Locked => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            Connection::open_with_flags(plain, flags)
+            Connection::open_with_flags_and_vfs(plain, flags, WITH_LOCKS)
         }
         Sharing::Unlocked(Log::None) => {
             let uri = immutable_uri(&path.to_absolute());
-            Connection::open_with_flags(uri, reads | OpenFlags::SQLITE_OPEN_URI)
+            let flags = reads | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags_and_vfs(uri, flags, WITH_LOCKS)
         }
         Sharing::Unlocked(Log::Filled) => {
             // SQLite keeps the log's index in memory where no other uses the database.
-            let connection = Connection::open_with_flags_and_vfs(plain, reads, NO_LOCKS)?;
+            let connection = Connection::open_with_flags_and_vfs(plain, reads, WITHOUT_LOCKS)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
             Ok(connection)
@@ -57,7 +63,8 @@ pub fn connect(path: &AnchoredPath, sharing: Sharing) -> rusqlite::Result<Connec
 fn immutable_uri(path: &Path) -> String {
     let path = path.as_os_str().as_encoded_bytes();
     let mut uri = "file://".to_owned();
-    if !path.starts_with(b"/") {
+    // A drive's letter needs one; a share's name and a long path have their own.
+    if !matches!(path.first(), Some(b'/' | b'\\')) {
         uri.push('/');
     }
     for byte in path {
