@@ -166,6 +166,35 @@ static void another_case(void)
     CHECK_TEXT(entries("cased"), "0 FOLDER");
     CHECK_TEXT(entries("cased/FOLDER"), "a.lic b.lic c.lic");
 }
+
+/* A licence that is called as the short name of another is not that other, and does not replace it. */
+static void short_names(void)
+{
+    char file[64], folder[64], below[80];
+    remove_tree("cased");
+    write_text("cased/licence of a long name.lic", "in use");
+    write_text("cased/folder of a long name/a.lic", "in use");
+    if (!short_name("cased/licence of a long name.lic", file, sizeof file) ||
+        !short_name("cased/folder of a long name", folder, sizeof folder)) {
+        printf("portable_windows_names: skipped: short names (there are none)\n");
+        return;
+    }
+    snprintf(below, sizeof below, "%s/b.lic", folder);
+    const char *const names[] = {file, folder, below};
+    const uint32_t flags[] = {LICBAK_DRY_RUN, 0, LICBAK_RESTORE_OVERWRITE};
+    for (size_t i = 0; i < 9; i++) {
+        make_backup(names[i / 3], NULL);
+        CHECK_HR(restore("cased", "backups", flags[i % 3]), LICBAK_HRESULT_ERROR_INVALID_NAME);
+        CHECK_TEXT(entries("cased"), "folder of a long name licence of a long name.lic");
+        CHECK_TEXT(entries("cased/folder of a long name"), "a.lic");
+        CHECK_INT(size_of("cased/licence of a long name.lic"), 6);
+    }
+    /* A name that only looks like one is as good as any. */
+    make_backup("LONG~1.LIC", NULL);
+    write_text("cased/long~1.lic", "in use");
+    CHECK_HR(restore("cased", "backups", LICBAK_RESTORE_OVERWRITE), LICBAK_S_OK);
+    CHECK_INT(size_of("cased/long~1.lic"), 7);
+}
 #endif
 
 int main(void)
@@ -177,6 +206,7 @@ int main(void)
     unkeepable_paths();
 #ifdef _WIN32
     another_case();
+    short_names();
 #endif
     forget(&rec);
     return finish();

@@ -229,6 +229,17 @@ static inline bool whole_path(const char *path, char *whole)
     return wide[0] != L'\0' && WideCharToMultiByte(CP_UTF8, 0, wide + 4, -1, whole, PATH_MAX, NULL, NULL) > 0;
 }
 
+/* The name that the system has made for programs that know no longer ones; false where it has made none. */
+static inline bool short_name(const char *path, char *name, int size)
+{
+    wchar_t wide[WIDE_PATH_MAX], whole[WIDE_PATH_MAX];
+    if (GetShortPathNameW(wide_path(path, wide), whole, WIDE_PATH_MAX) == 0) {
+        return false;
+    }
+    const wchar_t *last = wcsrchr(whole, L'\\') + 1;
+    return wcschr(last, L'~') != NULL && WideCharToMultiByte(CP_UTF8, 0, last, -1, name, size, NULL, NULL) > 0;
+}
+
 /* UTF-16, the least significant byte first. */
 static inline size_t system_units(const char *path, uint8_t *units, size_t room)
 {

@@ -11,11 +11,11 @@ use std::sync::OnceLock;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_DISPOSITION_DELETE, FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
     FILE_DISPOSITION_INFORMATION, FILE_DISPOSITION_INFORMATION_EX,
-    FILE_DISPOSITION_POSIX_SEMANTICS, FILE_INFORMATION_CLASS,
+    FILE_DISPOSITION_POSIX_SEMANTICS, FILE_INFORMATION_CLASS, FILE_NAMES_INFORMATION,
     FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_INFORMATION, FILE_RENAME_INFORMATION_0,
     FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FileDispositionInformation,
-    FileDispositionInformationEx, FileRenameInformation, FileRenameInformationEx,
-    NtSetInformationFile,
+    FileDispositionInformationEx, FileNamesInformation, FileRenameInformation,
+    FileRenameInformationEx, NtQueryDirectoryFile, NtSetInformationFile,
 };
 use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_NO_MORE_FILES, GetLastError, HANDLE, NTSTATUS,
@@ -35,7 +35,7 @@ use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 
 use super::errno::{Errno, succeeded};
-use super::opening::done;
+use super::opening::{done, native_string};
 use super::rights::words;
 
 /// Tells whether the system or the file system does not know a class of information.
@@ -166,6 +166,49 @@ pub fn entries(
         ERROR_FILE_NOT_FOUND if class == FileIdBothDirectoryRestartInfo => Ok(false),
         code => Err(Errno::of(code)),
     }
+}
+
+/// Tells whether the folder has a file under this very name, whatever its case. Else `name` finds it
+/// as a short name, which the file system has made for another. The handle has not listed anything.
+pub fn lists(folder: BorrowedHandle, name: &[u16]) -> Result<bool, Errno> {
+    const START: usize = std::mem::offset_of!(FILE_NAMES_INFORMATION, FileName);
+    // A name has 255 units at most.
+    let (mut entry, mut block) = ([0_u64; 72], IO_STATUS_BLOCK::default());
+    let length = size_of_val(&entry) as u32;
+    let wanted = native_string(name)?;
+    // SAFETY: the buffer has that length, and is aligned for the structure; the name is read during
+    // the call.
+    let status = unsafe {
+        NtQueryDirectoryFile(
+            folder.as_raw_handle(),
+            null_mut(),
+            None,
+            null(),
+            &raw mut block,
+            entry.as_mut_ptr().cast(),
+            length,
+            FileNamesInformation,
+            true,
+            &raw const wanted,
+            true,
+        )
+    };
+    done(status)?;
+    let bytes = entry.map(u64::to_ne_bytes);
+    let (start, listed) = bytes.as_flattened().split_at(START);
+    let length = start
+        .last_chunk()
+        .map_or(0, |length| u32::from_ne_bytes(*length));
+    let (listed, _) = listed
+        .get(..length as usize)
+        .unwrap_or_default()
+        .as_chunks();
+    let listed: Vec<u16> = listed
+        .iter()
+        .map(|unit| u16::from_ne_bytes(*unit))
+        .collect();
+    let whatever_case = |name: &[u16]| String::from_utf16_lossy(name).to_uppercase();
+    Ok(listed == name || whatever_case(&listed) == whatever_case(name))
 }
 
 // -- changes

@@ -73,6 +73,11 @@ pub fn to_make(name: impl Name) -> Result<Vec<u16>, Errno> {
     }
 }
 
+/// Tells whether a file system could have made the name for programs that know no longer ones.
+pub fn could_be_short(name: &[u16]) -> bool {
+    name.contains(&u16::from(b'~'))
+}
+
 fn is_bad(unit: &u16) -> bool {
     *unit < 0x20 || is_one_of(*unit, br#"<>:"/\|?*"#)
 }

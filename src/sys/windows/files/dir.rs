@@ -21,7 +21,7 @@ use super::super::anchor::native;
 use super::super::clock;
 use super::super::errno::Errno;
 use super::super::handles;
-use super::super::names::{Name, to_find, to_make};
+use super::super::names::{Name, could_be_short, to_find, to_make};
 use super::super::opening::{
     FOLDER, LOOK, MAKE, MAKE_FOLDER, Opening, READ, REMOVE, open, open_once, reopen,
 };
@@ -424,11 +424,15 @@ fn open_to_remove(folder: &Dir, name: &[u16], kind: u32) -> Result<OwnedHandle, 
     }
 }
 
-/// Opens `name` in `folder`, and no link: only files that come from elsewhere when they are read
+/// Opens `name` in `folder`, and no link or file of another name: only files that come from elsewhere when they are read
 /// are opened once more, as what they are for readers.
 fn open_itself(folder: &Dir, name: &[u16], how: Opening) -> Result<OwnedHandle, Errno> {
     let options = how.options | FILE_OPEN_REPARSE_POINT;
     let itself = open_once(Some(folder.as_handle()), name, Opening { options, ..how })?;
+    // A short name stands for another, as a link does.
+    if could_be_short(name) && handles::lists(folder.folder("")?.as_handle(), name) == Ok(false) {
+        return Err(Errno::LOOP);
+    }
     let attributes = handles::basic(itself.as_handle())?.FileAttributes;
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT == 0 {
         return Ok(itself);
