@@ -108,7 +108,8 @@ impl Unsynced {
 fn sync_files(root: &Dir, names: &[String]) -> Result<bool, Errno> {
     for name in names {
         let (folder, file) = name::split(name);
-        let Ok(file) = root.folder(folder).and_then(|folder| folder.file(file)) else {
+        let opened = root.folder(folder);
+        let Ok(file) = opened.and_then(|folder| folder.file_to_sync(file)) else {
             return Ok(false);
         };
         if !is_done(file.sync())? {

@@ -108,6 +108,11 @@ impl Dir {
         patiently(|| open(&self.0, name, flags, Mode::empty()).map(File::from))
     }
 
+    /// Opens the file `name` to bring it to the disk.
+    pub fn file_to_sync(&self, name: &str) -> Result<File, Errno> {
+        self.file(name)
+    }
+
     /// Opens a file as [`Dir::file`] does, but for writing too: some file systems lock nothing
     /// else.
     pub fn own_file(&self, name: &str) -> Result<File, Errno> {

@@ -105,6 +105,11 @@ impl Dir {
         open(Some(self.as_handle()), &to_find(name)?, READ).map(File::from)
     }
 
+    /// Opens the file `name` to bring it to the disk, for which it is opened for writing.
+    pub fn file_to_sync(&self, name: &str) -> Result<File, Errno> {
+        self.own_file(name)
+    }
+
     /// Opens a file as [`Dir::file`] does, but for writing too.
     pub fn own_file(&self, name: &str) -> Result<File, Errno> {
         let access = FILE_GENERIC_READ | FILE_GENERIC_WRITE;

@@ -138,11 +138,9 @@ impl File {
     pub fn sync(&self) -> Result<(), Errno> {
         match handles::flush(self.as_handle()) {
             // The file is open for reading alone.
-            Err(Errno::ACCESS) => match reopen(self.as_handle(), FILE_GENERIC_WRITE) {
-                // And nobody may write to it meanwhile, this user neither.
-                Err(Errno::TXTBSY) => Err(Errno::NOTSUP),
-                writable => handles::flush(writable?.as_handle()),
-            },
+            Err(Errno::ACCESS) => {
+                handles::flush(reopen(self.as_handle(), FILE_GENERIC_WRITE)?.as_handle())
+            }
             done => done,
         }
     }
