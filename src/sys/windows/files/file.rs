@@ -4,7 +4,7 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM,
+    FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM,
     FILE_BASIC_INFO, FILE_GENERIC_WRITE, READ_CONTROL, WRITE_DAC,
 };
 
@@ -193,7 +193,8 @@ impl File {
             0 => Ok(()),
             kept => {
                 let facts = FILE_BASIC_INFO {
-                    FileAttributes: FILE_ATTRIBUTE_NORMAL | kept,
+                    // As each new file has it, for programs that save what is new.
+                    FileAttributes: FILE_ATTRIBUTE_ARCHIVE | kept,
                     ..FILE_BASIC_INFO::default()
                 };
                 handles::set_basic(self.as_handle(), &facts)
