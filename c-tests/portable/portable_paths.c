@@ -8,16 +8,21 @@
 
 enum { LENGTH = 550 };
 
-/* A path of that length, in parts of 50. */
-static const char *long_path(char path[PATH_MAX], const char *first)
+/* A path of `whole` bytes, in parts of 50. */
+static const char *path_of(int whole, char path[PATH_MAX], const char *first)
 {
     snprintf(path, PATH_MAX, "%s", first);
-    while (strlen(path) < LENGTH) {
-        const int length = (int)strlen(path), rest = LENGTH - length - 1;
+    for (int length; (length = (int)strlen(path)) < whole;) {
+        const int rest = whole - length - 1;
         snprintf(path + length, (size_t)(PATH_MAX - length), "/%.*s", rest < 50 ? rest : 50,
                  "long-long-long-long-long-long-long-long-long-long-");
     }
     return path;
+}
+
+static const char *long_path(char path[PATH_MAX], const char *first)
+{
+    return path_of(LENGTH, path, first);
 }
 
 static void long_paths(void)
@@ -42,6 +47,26 @@ static void long_paths(void)
     CHECK_HR(restore("all", "of-all", LICBAK_RESTORE_OVERWRITE), LICBAK_S_OK);
     CHECK_SAME_TREE("all", "store");
 }
+
+#ifdef _WIN32
+/* SQLite takes no such paths elsewhere. */
+static void long_paths_of_databases(void)
+{
+    static const int lengths[] = {LENGTH, 1200};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char folder[PATH_MAX], database[PATH_MAX + 16];
+        make_dir(path_of(lengths[i], folder, "databases"));
+        snprintf(database, sizeof database, "%s/licenses.db", folder);
+        CHECK_HR(restore(database, "of-all", 0), LICBAK_S_OK);
+        CHECK_HR(restore(database, "of-all", LICBAK_RESTORE_OVERWRITE), LICBAK_S_OK);
+        CHECK_HR(backup(database, folder, 0), LICBAK_S_OK);
+        CHECK_HR(restore("from-database", folder, 0), LICBAK_S_OK);
+        CHECK_SAME_TREE("from-database", "store");
+        remove_tree("databases");
+        remove_tree("from-database");
+    }
+}
+#endif
 
 static void outside_of_ascii(void)
 {
@@ -146,6 +171,9 @@ int main(void)
 {
     begin("portable_paths");
     long_paths();
+#ifdef _WIN32
+    long_paths_of_databases();
+#endif
     outside_of_ascii();
     binary();
     of_a_file();
