@@ -391,7 +391,8 @@ impl Dir {
             access: DELETE,
             share: 0,
             disposition: FILE_OPEN_IF,
-            options: FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE,
+            // A link would be followed, and what it leads to would go.
+            options: FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE | FILE_OPEN_REPARSE_POINT,
             is_private: true,
         };
         match open_once(Some(self.as_handle()), &to_make(name)?, how) {
