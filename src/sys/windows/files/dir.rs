@@ -11,7 +11,7 @@ use windows_sys::Wdk::Storage::FileSystem::{
     FILE_OPEN_REPARSE_POINT,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    DELETE, FILE_ADD_FILE, FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY,
+    DELETE, FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_READ_ATTRIBUTES,
     FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_WRITE_ATTRIBUTES,
     FileIdBothDirectoryInfo, FileIdBothDirectoryRestartInfo, READ_CONTROL,
@@ -347,9 +347,17 @@ impl Dir {
         handles::remove(open_to_remove(self, &to_find(name)?, kind)?.as_handle())
     }
 
-    /// Brings the folder's names to the disk.
+    /// Brings the folder's names to the disk, for which it is opened for writing. Who may make neither
+    /// a file nor a folder in it has made no name there.
     pub fn sync(&self) -> Result<(), Errno> {
-        handles::flush(reopen(self.as_handle(), FILE_ADD_FILE)?.as_handle())
+        for access in [FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY] {
+            let folder = reopen(self.as_handle(), access);
+            let done = folder.and_then(|folder| handles::flush(folder.as_handle()));
+            if done != Err(Errno::ACCESS) {
+                return done;
+            }
+        }
+        Ok(())
     }
 
     /// Brings the name of `file` in this folder to the disk: NTFS writes its log with the file.
