@@ -162,14 +162,14 @@ pub fn entries(
     // SAFETY: the call has no arguments.
     match unsafe { GetLastError() } {
         ERROR_NO_MORE_FILES => Ok(false),
-        // A root folder of FAT that has nothing. Later it would be a share that is gone for a while.
+        // A root folder of FAT that has nothing. Later it may be a share that is gone for a while.
         ERROR_FILE_NOT_FOUND if class == FileIdBothDirectoryRestartInfo => Ok(false),
         code => Err(Errno::of(code)),
     }
 }
 
-/// Tells whether the folder has a file under this very name, whatever its case. Else `name` finds it
-/// as a short name, which the file system has made for another. The handle has not listed anything.
+/// Tells whether the folder has a file under this very name, whatever its case. Else `name` finds
+/// it as a short name, which the file system has made for another. The handle has listed nothing.
 pub fn lists(folder: BorrowedHandle, name: &[u16]) -> Result<bool, Errno> {
     const START: usize = std::mem::offset_of!(FILE_NAMES_INFORMATION, FileName);
     // A name has 255 units at most.

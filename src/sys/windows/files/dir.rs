@@ -438,8 +438,8 @@ fn open_to_remove(folder: &Dir, name: &[u16], kind: u32) -> Result<OwnedHandle, 
     }
 }
 
-/// Opens `name` in `folder`, and no link or file of another name: only files that come from elsewhere when they are read
-/// are opened once more, as what they are for readers.
+/// Opens `name` in `folder`, and no link or file of another name: only files that come from
+/// elsewhere when they are read are opened once more, as what they are for readers.
 fn open_itself(folder: &Dir, name: &[u16], how: Opening) -> Result<OwnedHandle, Errno> {
     let options = how.options | FILE_OPEN_REPARSE_POINT;
     let itself = open_once(Some(folder.as_handle()), name, Opening { options, ..how })?;
