@@ -63,7 +63,21 @@ impl Dir {
 
     /// Makes the folder at `path`, for its owner alone.
     pub fn make(path: &AnchoredPath) -> Result<(), Errno> {
-        open(None, &native(&path.to_absolute())?, MAKE_FOLDER).map(drop)
+        let made = open(None, &native(&path.to_absolute())?, MAKE_FOLDER);
+        made.map(drop)
+            .map_err(|errno| match Dir::open(&path.parent()) {
+                Ok(parent) => parent.reason_of(errno),
+                Err(_) => errno,
+            })
+    }
+
+    /// Tells why nothing could be made in this folder. What guards folders against programs that it
+    /// does not know ("controlled folder access") says only that nothing is there.
+    fn reason_of(&self, errno: Errno) -> Errno {
+        match errno {
+            Errno::NOENT if self.folder("").is_ok() => Errno::ACCESS,
+            errno => errno,
+        }
     }
 
     pub fn remove(path: &AnchoredPath) -> Result<(), Errno> {
@@ -118,7 +132,8 @@ impl Dir {
 
     /// Makes the file `name`, which must not exist, for its owner alone, open for writing.
     pub fn create(&self, name: &str) -> Result<File, Errno> {
-        open(Some(self.as_handle()), &to_make(name)?, MAKE).map(File::from)
+        let made = open(Some(self.as_handle()), &to_make(name)?, MAKE);
+        made.map(File::from).map_err(|errno| self.reason_of(errno))
     }
 
     /// Makes a file for its owner alone that goes when it is closed, however that happens, and is
@@ -150,7 +165,8 @@ impl Dir {
     }
 
     pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
-        open(Some(self.as_handle()), &to_make(name)?, MAKE_FOLDER).map(drop)
+        let made = open(Some(self.as_handle()), &to_make(name)?, MAKE_FOLDER);
+        made.map(drop).map_err(|errno| self.reason_of(errno))
     }
 
     pub fn facts(&self) -> Result<Facts, Errno> {
