@@ -1,9 +1,12 @@
 /* A store in which something is renamed whenever the library has listed it: a burst is waited for,
- * and what never rests is a failure in the end, or is passed over. Whoever traces the library's
- * calls is the mover, so that none of this depends on anybody's speed. */
+ * and what never rests is a failure in the end, or is passed over. So is a licence that becomes
+ * something else when it has been read. Whoever traces the library's calls is the mover, so that none
+ * of this depends on anybody's speed. */
 #include "../support/tracer.h"
 
 enum { FOREVER_ON = 1 << 30 };
+
+#define CHANGED "key-0000.lic" /* it, or what is in a folder of its name */
 
 typedef struct scene {
     operation op;
@@ -13,7 +16,8 @@ typedef struct scene {
     bool (*is_time)(const call *c);
     void (*move)(void);
     licbak_hresult hr;
-    uint64_t done, skipped, told; /* `told`: of the store's own folder */
+    licbak_progress figures;
+    uint64_t told, told_restricted, told_changed; /* `told`: of the store's own folder */
     char sentence[512];
 } scene;
 
@@ -49,8 +53,9 @@ static void back_up(void *argument)
         CHECK_HR(licbak_cancel(r), LICBAK_S_OK);
     }
     s->hr = end(r, &rec);
-    s->done = final_figures(&rec).licenses_done;
-    s->skipped = final_figures(&rec).licenses_skipped;
+    s->figures = final_figures(&rec);
+    s->told_restricted = count_of(&rec, LICBAK_WMT_RESTRICTED_LICENSE);
+    s->told_changed = told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, CHANGED);
     s->told = told(&rec, LICBAK_STATUS_LICENSE_LEFT_OUT, ".: ");
     snprintf(s->sentence, sizeof s->sentence, "%.500s", error_message(r));
     forget(&rec);
@@ -98,7 +103,7 @@ static void renamed(void)
     const scene *s = back_up_while(burst);
     CHECK_HR(s->hr, LICBAK_S_OK);
     CHECK_INT(s->moves, 0);
-    CHECK_INT(s->done, 7);
+    CHECK_INT(s->figures.licenses_done, 7);
     check_all_there(1);
 
     endless.moves = FOREVER_ON;
@@ -119,12 +124,93 @@ static void renamed(void)
     passed_over.flags = LICBAK_KEEP_GOING;
     s = back_up_while(passed_over);
     CHECK_HR(s->hr, LICBAK_S_FALSE);
-    CHECK_INT(s->skipped, 1);
+    CHECK_INT(s->figures.licenses_skipped, 1);
     CHECK_INT(s->told, 1);
-    CHECK(s->done >= 6);
+    CHECK(s->figures.licenses_done >= 6);
     CHECK(exists("backups/licenses.tar.zst"));
     CHECK_HR(verify("backups"), LICBAK_S_OK);
     CHECK(unlink("backups/licenses.tar.zst") == 0);
+}
+
+/* -- what has been read becomes something else ------------------------------------------------------------- */
+
+static bool is_read(const call *c)
+{
+    return is_call(c, "pread64") && strncmp(c->path, "store/" CHANGED, strlen("store/" CHANGED)) == 0;
+}
+
+static void become_other_shape(void)
+{
+    if (exists("store/" CHANGED "/inner.lic")) {
+        remove_tree("store/" CHANGED);
+        write_text("store/" CHANGED, "a licence");
+    } else {
+        CHECK(unlink("store/" CHANGED) == 0);
+        write_text("store/" CHANGED "/inner.lic", "a licence in a folder");
+    }
+}
+
+static void become_denied(void)
+{
+    write_text("new", "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA><KID>denied</KID></DATA></LICENSORINFO></LICENSE>");
+    CHECK(rename("new", "store/" CHANGED) == 0);
+}
+
+static void become_too_large(void)
+{
+    write_text("new", "");
+    CHECK(truncate("new", (16 << 20) + 1) == 0 && rename("new", "store/" CHANGED) == 0);
+}
+
+/* What can't be saved is in the backup in no version, and nothing is counted twice. */
+static void changed(void)
+{
+    static const struct {
+        const char *name;
+        void (*move)(void);
+        int moves;
+        uint32_t flags;
+        licbak_hresult hr;
+        uint64_t done, restricted, skipped;
+        const char *saved; /* of CHANGED, in the backup; NULL: not known */
+    } cases[] = {
+        {"a folder", become_other_shape, 1, 0, LICBAK_S_OK, 7, 0, 0, "a licence in a folder"},
+        {"a folder, for a dry run", become_other_shape, 1, LICBAK_DRY_RUN, LICBAK_S_OK, 7, 0, 0, NULL},
+        {"a folder and back, again and again", become_other_shape, FOREVER_ON, 0, LICBAK_S_FALSE, 7, 0, 1, NULL},
+        {"denied", become_denied, 1, 0, LICBAK_S_OK, 6, 1, 0, NULL},
+        {"too large", become_too_large, 1, 0, LICBAK_S_FALSE, 6, 0, 1, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (exists("store/" CHANGED "/inner.lic")) {
+            remove_tree("store/" CHANGED);
+        }
+        write_text("store/" CHANGED, "a licence");
+        const scene *s = back_up_while((scene){.is_time = is_read, .move = cases[i].move, .moves = cases[i].moves,
+                                               .flags = LICBAK_KEEP_GOING | cases[i].flags});
+        if (s->hr != cases[i].hr) {
+            check_fail(__FILE__, __LINE__, "%s: got %s: %s", cases[i].name, hresult_name(s->hr), s->sentence);
+            continue;
+        }
+        CHECK(s->moves < cases[i].moves);
+        CHECK_INT(s->figures.licenses_done, cases[i].done);
+        CHECK_INT(s->figures.licenses_restricted, cases[i].restricted);
+        CHECK_INT(s->figures.licenses_skipped, cases[i].skipped);
+        CHECK_INT(s->figures.licenses_total, cases[i].done + cases[i].restricted + cases[i].skipped);
+        CHECK_INT(s->told_restricted, cases[i].restricted);
+        CHECK_INT(s->told_changed, cases[i].restricted + cases[i].skipped);
+        if (cases[i].flags & LICBAK_DRY_RUN) {
+            continue;
+        }
+        CHECK_HR(verify("backups"), LICBAK_S_OK);
+        CHECK_HR(restore("restored", "backups", 0), LICBAK_S_OK);
+        if (cases[i].saved != NULL) {
+            CHECK_SAME_TREE("restored", "store");
+        } else if (cases[i].moves == 1) {
+            CHECK(!exists("restored/" CHANGED));
+        }
+        remove_tree("restored");
+        CHECK(unlink("backups/licenses.tar.zst") == 0);
+    }
 }
 
 int main(void)
@@ -138,5 +224,6 @@ int main(void)
     write_text("store/guest-1.lic", "a guest");
     make_dir("backups");
     renamed();
+    changed();
     return finish();
 }

@@ -190,8 +190,10 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     }
 
     /// Drops from the lists all findings before the last look at each of these licences, which were
-    /// read more than once. Gives the first that was left out in the end, while a frame has it.
-    pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Option<String>> {
+    /// read more than once. Gives those that were left out in the end, while a frame has them; then
+    /// nothing is dropped.
+    pub fn keep_last(&mut self, looks: &HashMap<String, LastLook>) -> Result<Vec<String>> {
+        let mut left_out = Vec::new();
         self.tally.read_again = 0;
         let mut left = HashMap::default();
         left.try_reserve(looks.len())?;
@@ -199,14 +201,19 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         while let Some(line) = sums.line(&self.sums, &self.spool)? {
             let (_, name) = lines::parse_sum(line)?;
             match looks.get_key_value(name) {
-                Some((name, LastLook::Restricted)) => return Ok(Some(name.clone())),
+                Some((name, LastLook::Restricted)) => {
+                    left_out.try_reserve(1)?;
+                    left_out.push(name.clone());
+                }
                 Some((name, LastLook::Kept)) => *left.entry(name.as_str()).or_insert(0_u32) += 1,
                 None => {}
             }
         }
-        self.keep_last_listed(&mut left)?;
-        self.keep_last_restricted(looks)?;
-        Ok(None)
+        if left_out.is_empty() {
+            self.keep_last_listed(&mut left)?;
+            self.keep_last_restricted(looks)?;
+        }
+        Ok(left_out)
     }
 
     /// Drops the lines, keys and states of a licence of which another is `left` to come.

@@ -76,7 +76,7 @@ fn write(passes: &[Pass]) -> Result<Vec<u8>, String> {
         let frame = builder.close(&mut packer, Vec::new()).unwrap();
         writer.append(frame).unwrap();
     }
-    if let Some(name) = writer.keep_last(&last).unwrap() {
+    if let Some(name) = writer.keep_last(&last).unwrap().into_iter().next() {
         return Err(name);
     }
     let counts = writer.counts();

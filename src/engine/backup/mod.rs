@@ -39,9 +39,10 @@ use crate::error::{Error, Outcome, Result};
 use crate::location::directory::destination::{Destination, Replaces};
 use crate::location::directory::draft::Draft;
 use crate::location::directory::existing;
-use crate::store::{Backups, Place};
+use crate::store::{Backups, PATIENCE, Place};
 use crate::sys::direct_io::Uncached;
 use crate::sys::files::{File, Kind};
+use crate::sys::patience::Patience;
 
 pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     let Settings { properties, .. } = settings;
@@ -148,27 +149,29 @@ fn back_up(
             noted.clone(),
         ))
     };
-    let mut writer = new_writer()?;
-    let mut saving = Saving {
-        operation,
-        request: &request,
-        writer: &mut writer,
-        stays: true,
+    let afresh = || {
+        let cut = draft.file.cut(0).map_err(io::Error::from);
+        cut.map_err(|error| request.error(error.into()))?;
+        new_writer()
     };
+    let mut writer = new_writer()?;
+    let mut saving = Saving::new(operation, &request, &mut writer, &reader);
     let mut repeated = Repeated::No;
     if let Some((old, new)) = changes {
         repeated = repeat(&mut reader, &mut saving, old, new, &draft)?;
     }
-    if repeated == Repeated::InVain {
-        let cut = draft.file.cut(0).map_err(io::Error::from);
-        cut.map_err(|error| request.error(error.into()))?;
-        *saving.writer = new_writer()?;
-    }
-    if matches!(repeated, Repeated::No | Repeated::InVain) {
+    let is_whole = matches!(repeated, Repeated::AtOnce | Repeated::InTwoSteps)
+        && saving.settle(&mut reader, &mut Patience::new(PATIENCE))?;
+    if !is_whole {
+        if repeated != Repeated::No {
+            *saving.writer = afresh()?;
+        }
         // Licences that were not read, or not kept, are now read with the rest.
-        read_all(&mut reader, &mut saving)?;
+        read_all(&mut reader, &mut saving, afresh)?;
     }
-    let taken = old.as_deref().filter(|_| repeated == Repeated::AtOnce);
+    let taken = old
+        .as_deref()
+        .filter(|_| is_whole && repeated == Repeated::AtOnce);
     saving.finish(&reader, before.as_deref(), &target.replaces, taken)?;
     // Nothing but its lists tells whether such a store is as it was.
     if let Some(before) = before.as_ref().filter(|_| !reader.is_of_files())
@@ -198,27 +201,39 @@ fn rehearse(
     replaces: &Replaces,
 ) -> Result<()> {
     let mut reader = request.reader(operation, pool, backups, None)?;
-    let waiting: Spool<Vec<u8>> = Spool::new(0, || Ok(Vec::new()));
-    let mut writer = Writer::new(io::sink(), waiting, request.compressor()?, None);
-    let mut saving = Saving {
-        operation,
-        request,
-        writer: &mut writer,
-        stays: true,
+    let new_writer = || -> Result<_> {
+        let waiting: Spool<Vec<u8>> = Spool::new(0, || Ok(Vec::new()));
+        Ok(Writer::new(
+            io::sink(),
+            waiting,
+            request.compressor()?,
+            None,
+        ))
     };
-    read_all(&mut reader, &mut saving)?;
+    let mut writer = new_writer()?;
+    let mut saving = Saving::new(operation, request, &mut writer, &reader);
+    read_all(&mut reader, &mut saving, new_writer)?;
     let before = request.before(replaces)?;
     saving.finish(&reader, before.as_deref(), replaces, None)
 }
 
-/// Reads the whole store into the backup.
-fn read_all<F: Write, S: Scratch>(
+/// Reads the whole store into the backup, which is written `afresh` where what was read at different
+/// times does not go together.
+fn read_all<'w, F: Write, S: Scratch>(
     reader: &mut StoreReader,
-    saving: &mut Saving<Writer<'_, F, S>>,
+    saving: &mut Saving<Writer<'w, F, S>>,
+    afresh: impl Fn() -> Result<Writer<'w, F, S>>,
 ) -> Result<()> {
-    saving.start_again();
-    let read = reader.read(Extent::All, None, saving);
-    read.map_err(|stop| saving.request.stopped(stop))
+    let mut patience = Patience::new(PATIENCE);
+    loop {
+        saving.start_again();
+        let read = reader.read(Extent::All, None, saving);
+        read.map_err(|stop| saving.request.stopped(stop))?;
+        if saving.settle(reader, &mut patience)? {
+            return Ok(());
+        }
+        *saving.writer = afresh()?;
+    }
 }
 
 /// Tells whether the store is as it was when the old backup was made.

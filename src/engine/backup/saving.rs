@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::gone;
 use super::previous_backup::PreviousBackup;
@@ -15,9 +16,10 @@ use crate::archive::writer::Writer;
 use crate::engine::operation::Operation;
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::reading::backup_file::Backup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::license::name;
 use crate::location::directory::destination::Replaces;
+use crate::sys::patience::Patience;
 
 /// The backup that is being written, and the figures that the host is told of it.
 pub struct Saving<'s, W> {
@@ -26,6 +28,23 @@ pub struct Saving<'s, W> {
     pub writer: &'s mut W,
     /// The counts are told: nothing suggests yet that all has to be written afresh.
     pub stays: bool,
+}
+
+impl<'s, W> Saving<'s, W> {
+    pub fn new(
+        operation: &'s Operation,
+        request: &'s Request,
+        writer: &'s mut W,
+        reader: &StoreReader,
+    ) -> Saving<'s, W> {
+        Saving {
+            operation,
+            request,
+            writer,
+            // A file that was read may be passed over after all, and what is counted never falls.
+            stays: !(reader.passed_over.keeps_going && reader.is_of_files()),
+        }
+    }
 }
 
 impl<F: Write, S: Scratch> Sink for Saving<'_, Writer<'_, F, S>> {
@@ -65,9 +84,40 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         }
     }
 
-    /// Makes one backup of all that was read, even more than once, and counts the licences that
-    /// only the backup which it replaces has. The fates of the `old` backup's licences serve for
-    /// that, where they are known.
+    /// Makes one backup of all that was read, even more than once. False: what was read at
+    /// different times does not go together, and all is to be read afresh. Where that has been tried
+    /// with `patience`, the licences in the way are passed over, or end the backup.
+    pub fn settle(&mut self, reader: &mut StoreReader, patience: &mut Patience) -> Result<bool> {
+        let (mut against, mut is_any_lost) = (Vec::new(), false);
+        if !reader.read_again.is_empty() {
+            let denied = self.writer.keep_last(&reader.read_again);
+            for name in denied.map_err(|fault| self.request.error(fault))? {
+                let why = "it must not be backed up any more";
+                let error = reader.moves(&format!("of the licence '{name}', {why}"));
+                against.push((name, error.of_one(why)));
+            }
+        }
+        if reader.has_moved && against.is_empty() {
+            (against, is_any_lost) = self.check_names(reader)?;
+        }
+        if against.is_empty() && !is_any_lost {
+            self.stays = true;
+            self.count();
+            return Ok(true);
+        }
+        let go_on = || self.operation.check();
+        if reader.passed_over.keeps_going && patience.pause(Duration::ZERO, go_on)? {
+            return Ok(false);
+        }
+        for (name, error) in against {
+            reader.pass_over(&name, error)?;
+        }
+        Ok(false)
+    }
+
+    /// Looks at a whole backup for the last time, and counts the licences that only the backup which
+    /// it replaces has. The fates of the `old` backup's licences serve for that, where they are
+    /// known.
     pub fn finish(
         &mut self,
         reader: &StoreReader,
@@ -75,17 +125,6 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         replaces: &Replaces,
         old: Option<&PreviousBackup>,
     ) -> Result<()> {
-        if !reader.read_again.is_empty() {
-            let kept = self.writer.keep_last(&reader.read_again);
-            if let Some(name) = kept.map_err(|fault| self.request.error(fault))? {
-                let how = format!("the licence '{name}' must not be backed up any more");
-                return Err(reader.moves(&how));
-            }
-            self.count();
-        }
-        if reader.has_moved {
-            self.check_names(reader)?;
-        }
         self.check_not_empty(reader, replaces.has_one())?;
         if replaces.has_one() {
             let gone = self.gone(before, old)?;
@@ -104,18 +143,22 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         Ok(counted.transpose()?.flatten().unwrap_or(u64::MAX))
     }
 
-    /// Checks that all names go together: they were listed at different times, and a file may have
-    /// become a folder.
-    fn check_names(&self, reader: &StoreReader) -> Result<()> {
-        let (mut names, mut clashing) = (name::Set::default(), None);
+    /// Finds the names that do not go with others: they were listed at different times, and a file
+    /// may have become a folder. Tells also whether a licence is among them that was passed over
+    /// later.
+    fn check_names(&self, reader: &StoreReader) -> Result<(Vec<(String, Error)>, bool)> {
+        let (mut names, mut clashing, mut is_any_lost) = (name::Set::default(), Vec::new(), false);
         let all = self.writer.names(|name| {
+            is_any_lost |= reader.has_lost(name);
             if let Err(clash) = names.insert(name)? {
-                clashing.get_or_insert_with(|| format!("of the licence '{name}', {clash}"));
+                let error = reader.moves(&format!("of the licence '{name}', {clash}"));
+                clashing.try_reserve(1)?;
+                clashing.push((name.to_owned(), error.of_one(clash)));
             }
             Ok(())
         });
         all.map_err(|fault| self.request.error(fault))?;
-        clashing.map_or(Ok(()), |what| Err(reader.moves(&what)))
+        Ok((clashing, is_any_lost))
     }
 
     /// Refuses an empty backup: a store with nothing to save is no reason to give the old backup

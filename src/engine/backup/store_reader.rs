@@ -203,6 +203,11 @@ impl<'g> StoreReader<'g> {
         Error::new(Outcome::SharingViolation, sentence)
     }
 
+    /// Tells whether the file or folder `name` has been passed over.
+    pub fn has_lost(&self, name: &str) -> bool {
+        self.lost.contains(name)
+    }
+
     fn pass_over_folder(&mut self, folder: &str) -> Result<()> {
         let shown = if folder.is_empty() { "." } else { folder };
         let how = format!("the folder '{shown}' changes again and again");
@@ -212,11 +217,13 @@ impl<'g> StoreReader<'g> {
 
     /// Passes over the file or folder `name`, once; fails with its `error` where that is to end the
     /// backup.
-    fn pass_over(&mut self, name: &str, error: Error) -> Result<()> {
+    pub fn pass_over(&mut self, name: &str, error: Error) -> Result<()> {
         if self.lost.contains(name) {
             return Ok(());
         }
         self.passed_over.take(self.operation, name, error)?;
+        // It may have been read before.
+        self.has_moved = true;
         let lost = Arc::make_mut(&mut self.lost);
         lost.try_reserve(1)?;
         lost.insert(name.to_owned());
