@@ -13,7 +13,10 @@ use crate::sys::files::{Dir, Errno, is_unavailable};
 
 /// Licences that are few.
 const FEW: usize = 16;
-/// The time after which a system has long written what it was given, in nanoseconds: a day.
+/// Licences that are few where all are old: most likely they are on the disk, and not waited for.
+const FEW_OLD: usize = 256;
+/// The time after which a system has long written what it was given, in nanoseconds: a day. Clocks may
+/// be wrong, so it decides only which way is the shorter one.
 const LONG: u64 = 24 * 3600 * 1_000_000_000;
 
 #[derive(Default)]
@@ -37,7 +40,8 @@ struct Listed {
 impl Listed {
     fn add(&mut self, name: &str, is_fresh: bool) -> Result<()> {
         self.is_any_fresh |= is_fresh;
-        match self.are_many || self.names.len() == FEW {
+        let few = if self.is_any_fresh { FEW } else { FEW_OLD };
+        match self.are_many || self.names.len() >= few {
             true => (self.names, self.are_many) = (Vec::new(), true),
             false => {
                 self.names.try_reserve(1)?;
@@ -45,11 +49,6 @@ impl Listed {
             }
         }
         Ok(())
-    }
-
-    /// Tells whether the whole file system is to be waited for.
-    fn needs_all(&self) -> bool {
-        self.are_many && self.is_any_fresh
     }
 }
 
@@ -75,7 +74,7 @@ impl Unsynced {
             folders.remove("");
             Ok(sync_files(staging, &written.names)? && sync_folders(staging, &folders)?)
         };
-        match written.needs_all() || !few()? {
+        match written.are_many || !few()? {
             true => root.sync_file_system(),
             false => Ok(()),
         }
@@ -85,7 +84,7 @@ impl Unsynced {
     /// the folder `is_new`, its name in any case.
     pub fn sync_store(&self, root: &Dir, path: &AnchoredPath, is_new: bool) -> Result<(), Errno> {
         let (written, found) = (self.written.lock(), self.found.lock());
-        let needs_all = written.needs_all() || found.needs_all();
+        let needs_all = written.are_many || found.are_many;
         let folders = folders_of(written.names.iter().chain(&found.names));
         if folders.is_empty() && !needs_all && !is_new {
             return Ok(());
@@ -150,5 +149,31 @@ fn is_done(synced: Result<(), Errno>) -> Result<bool, Errno> {
     match synced {
         Err(errno) if errno == Errno::INVAL || is_unavailable(errno) => Ok(false),
         synced => synced.map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_was_found_is_brought_to_the_disk_whatever_the_clock_says() {
+        let (now, day) = (clock::now(), LONG as i64);
+        for changed in [now, now - 2 * day, now + 2 * day, 0, i64::MIN, i64::MAX] {
+            let unsynced = Unsynced::default();
+            for count in 1..2 * FEW_OLD {
+                unsynced.found("name", changed).unwrap();
+                let found = unsynced.found.lock();
+                assert!(found.are_many || found.names.len() == count, "{changed}");
+                let few = if changed == now { FEW } else { FEW_OLD };
+                assert_eq!(found.are_many, count > few, "{changed}");
+            }
+        }
+        let unsynced = Unsynced::default();
+        for changed in [0; FEW + 1] {
+            unsynced.found("name", changed).unwrap();
+        }
+        unsynced.found("name", now).unwrap();
+        assert!(unsynced.found.lock().are_many);
     }
 }
