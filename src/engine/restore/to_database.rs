@@ -48,8 +48,8 @@ fn restore(
     let operation = walk.operation;
     let counters = &operation.counters;
     store.keep_going = options.keep_going;
+    let mut passed_over = PassedOver::of_attempts(options.keep_going);
     loop {
-        let mut passed_over = PassedOver::new(options.keep_going);
         let damage = match place(walk, selection, &mut store, &mut passed_over)? {
             Some(damage) if !options.salvage => return Err(damage),
             damage => damage,
@@ -72,6 +72,7 @@ fn restore(
         // Another restore was faster, and its database is restored into.
         store = store.again()?;
         walk.is_again = true;
+        passed_over.begin_again();
         forget(counters);
         counters.licenses_kept.set(0);
         counters.licenses_damaged.set(0);
