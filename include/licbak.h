@@ -183,7 +183,14 @@
 /** For a restore: restore whatever is intact of a damaged backup. */
 #define LICBAK_RESTORE_SALVAGE 0x00000400u
 
-/** For a backup or a restore: tell everything, write nothing. */
+/**
+ * For a backup or a restore: tell everything, write nothing.
+ *
+ * What only shows when something is written, a dry run can't tell: that a file system can't name a
+ * file without the risk of replacing another, can't have a name, or takes two names for one that
+ * differ by more than case; that a quota ends the room, or, for a database, that there is none; that
+ * a database refuses a row; and that a folder lets only a file's owner replace it.
+ */
 #define LICBAK_DRY_RUN 0x00000100u
 
 /**
@@ -319,7 +326,11 @@ typedef struct licbak_progress {
     size_t struct_size;
     /** All licences of the operation; 0 until the store or backup has been counted. */
     uint64_t licenses_total;
-    /** Licences saved, restored or verified. */
+    /**
+     * Licences saved, restored or verified. It never falls, but where a transaction is rolled back. A
+     * backup of a directory with LICBAK_KEEP_GOING sets it when all is read, since a licence that
+     * was read may have to be passed over after all.
+     */
     uint64_t licenses_done;
     /** Licences left out because their issuers deny backup. */
     uint64_t licenses_restricted;

@@ -324,6 +324,7 @@ static void mounted_in_the_store(void *unused)
         skip("a mount in the store", strerror(errno));
         return;
     }
+    CHECK_HR(restore("mounted", "backups", LICBAK_DRY_RUN), LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
     check_restore("mounted", "backups", LICBAK_HRESULT_ERROR_NOT_SUPPORTED, "mounted/music");
     CHECK_TEXT(entries("mounted"), "music");
     CHECK_TEXT(entries("mounted/music"), "");
@@ -332,6 +333,14 @@ static void mounted_in_the_store(void *unused)
     CHECK_HR(backup("mounted", "mounted-backups", 0), LICBAK_S_OK);
     CHECK_HR(restore("from-mounted", "mounted-backups", 0), LICBAK_S_OK);
     CHECK_SAME_TREE("from-mounted", "mounted");
+
+    /* Nor can it be where the folder is shown twice. */
+    make_dir("bound/music");
+    make_dir("elsewhere");
+    CHECK(mount("elsewhere", "bound/music", NULL, MS_BIND, NULL) == 0);
+    CHECK_HR(restore("bound", "backups", LICBAK_DRY_RUN), LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
+    check_restore("bound", "backups", LICBAK_HRESULT_ERROR_NOT_SUPPORTED, "bound/music");
+    CHECK_TEXT(entries("bound"), "music");
 }
 
 int main(void)

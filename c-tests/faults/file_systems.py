@@ -20,6 +20,7 @@ PAGE = HERE.parents[1] / "docs/file-systems.md"
 MIB = 1 << 20
 RACERS = 4
 BACKUP = "licenses.tar.zst"
+FOLDERS = "two folders of another case"
 
 
 def call(*command):
@@ -169,6 +170,18 @@ def sshfs(root):
         os.kill(int((keys / "pid").read_text()), signal.SIGTERM)  # the one that listens; sessions go on
 
 
+def rclone(cache):
+    """A drive in a cloud, for which memory of this machine stands."""
+
+    def make(root):
+        need("rclone")
+        below = tmpfs(root, "below")
+        options = ("--config", "/dev/null", "--cache-dir", root / "cache", "--vfs-cache-mode", cache, "--daemon")
+        return by_program(root / "there", "rclone", "mount", *options, f":local:{below}", root / "there")
+
+    return make
+
+
 FILE_SYSTEMS = {
     "ext4": of_kernel("ext4", 48, "mkfs.ext4", "-q"),
     "ext4, names without case": ext4_casefold,
@@ -184,6 +197,14 @@ FILE_SYSTEMS = {
     "mergerfs": mergerfs,
     "gocryptfs": gocryptfs,
     "sshfs": sshfs,
+    "rclone": rclone("off"),
+    "rclone, all in its cache": rclone("full"),
+}
+
+# How a full disk is told, where it is not as elsewhere.
+FULL = {
+    "rclone": "ERROR_WRITE_FAULT",  # it takes away what it could not keep, and nothing is full then
+    "rclone, all in its cache": None,  # which uploads later, and tells nobody
 }
 
 
@@ -215,8 +236,8 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def fill_disk(there, root, backups):
-    """A disk that gets full is told, and the old backup stays."""
+def fill_disk(there, root, backups, told):
+    """A disk that gets full is `told`, and the old backup stays."""
     before = digest(backups / BACKUP)
     room = os.statvfs(there)
     large = root / "large"
@@ -225,12 +246,12 @@ def fill_disk(there, root, backups):
         (large / str(number)).write_bytes(os.urandom(15 * MIB))
     full = back_up(large, backups)
     shutil.rmtree(large)
-    check(full.code, "ERROR_DISK_FULL", full.text)
+    check(full.code, told, full.text)
     check(digest(backups / BACKUP), before)
     check(os.listdir(backups), [BACKUP])
 
 
-def as_a_place_for_backups(there, root):
+def as_a_place_for_backups(there, root, full):
     """What holds of backups there; gives it in words."""
     backups, store = there / "backups", root / "store"
     backups.mkdir()
@@ -250,7 +271,8 @@ def as_a_place_for_backups(there, root):
     check(restored(backups), files_below(root / "other"))
     check(os.listdir(backups), [BACKUP])
 
-    fill_disk(there, root, backups)
+    if full:
+        fill_disk(there, root, backups, full)
     check(back_up(store, backups).code, "S_OK")
 
     together = there / "together"
@@ -319,38 +341,50 @@ def as_a_store(there, root, new):
 
 def of_names(there, root, new):
     """Which names the file system can't have; they are named, and nothing is written."""
-    refused = []
-    for what, names in {"`a:b`": ["a:b"], "two of another case": ["KEY", "key"]}.items():
+    refused = {}
+    kinds = {"`a:b`": ["a:b"], "two of another case": ["KEY", "key"], FOLDERS: ["Music/a", "music/b"]}
+    for what, names in kinds.items():
         source, backups, store = root / "named", root / "named backups", there / "named"
         source.mkdir()
         backups.mkdir()
         for name in names:
+            (source / name).parent.mkdir(exist_ok=True)
             (source / name).write_text(name)
         check(back_up(source, backups).code, "S_OK")
+        rehearsal = tool("restore", "--dry-run", backups, store)
         run = tool("restore", *([] if new == "yes" else ["--overwrite"]), backups, store)
         if run.code == "S_OK":
             check(files_below(store), files_below(source))
+            check(rehearsal.code, "S_OK", rehearsal.text)
         else:
             check(run.code, "ERROR_INVALID_NAME", run.text)
             check_words(run.text, names[-1])
             check(files_below(store) if store.exists() else {}, {})
-            refused.append(what)
+            if len(names) > 1:
+                check(rehearsal.code, "ERROR_INVALID_NAME", rehearsal.text)
+            refused[what] = True
             # Nor is one that is there already taken for the other.
             store.mkdir(exist_ok=True)
             if len(names) > 1:
+                (store / names[0]).parent.mkdir(exist_ok=True)
                 (store / names[0]).write_text(names[0])
                 run = tool("restore", "--overwrite", backups, store)
                 check(run.code, "ERROR_INVALID_NAME", run.text)
                 check(files_below(store), {names[0]: names[0].encode()})
         for folder in (source, backups, store):
             shutil.rmtree(folder, ignore_errors=True)
+    folders = refused.pop(FOLDERS, False)
+    check(folders, "two of another case" in refused, "what holds of files, for folders")
     return ", ".join(refused) or "none"
 
 
-def row_of(make):
+def row_of(name, make):
+    full = FULL.get(name, "ERROR_DISK_FULL")
+    if full != "ERROR_DISK_FULL":
+        skip(f"{name}: a full disk told as such", f"it is told as {full}" if full else "nobody is told")
     with place() as root, mounted(make) as there:
         write_store(root / "store")
-        new, private = as_a_place_for_backups(there, root)
+        new, private = as_a_place_for_backups(there, root, full)
         return new, private, as_a_store(there, root, new), of_names(there, root, new)
 
 
@@ -407,7 +441,7 @@ else:
         if len(sys.argv) > 1 and name not in sys.argv[1:]:
             continue
         try:
-            rows[name] = row_of(make)
+            rows[name] = row_of(name, make)
         except Missing as missing:
             skip(name, missing)
     try:

@@ -28,6 +28,13 @@ static void check_refused(operation op, const char *store, const char *backups, 
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
 }
 
+/* So does a dry run. */
+static void check_restore_refused(const char *store, uint32_t flags, licbak_hresult expected, const char *part)
+{
+    check_refused(licbak_restore_licenses, store, "backups", flags | LICBAK_DRY_RUN, expected, part);
+    check_refused(licbak_restore_licenses, store, "backups", flags, expected, part);
+}
+
 /* -- attributes -------------------------------------------------------------------------------------------- */
 
 static bool set_attributes(const char *path, int attributes)
@@ -77,12 +84,12 @@ static void protected_places(int attribute, const char *told)
     CHECK_TEXT(entries("backups"), "licenses.tar.zst");
 
     CHECK(set_attributes("target", attribute));
-    check_refused(licbak_restore_licenses, "target", "backups", 0, DENIED, told);
+    check_restore_refused("target", 0, DENIED, told);
     CHECK(set_attributes("target", 0));
     const char *inner[] = {"target/folder", "target/folder/lic"};
     for (int i = 0; i < 2; i++) {
         CHECK(set_attributes(inner[i], attribute));
-        check_refused(licbak_restore_licenses, "target", "backups", LICBAK_RESTORE_OVERWRITE, DENIED, told);
+        check_restore_refused("target", LICBAK_RESTORE_OVERWRITE, DENIED, told);
         CHECK(set_attributes(inner[i], 0));
     }
     CHECK_TEXT(entries("target"), "folder");

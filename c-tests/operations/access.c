@@ -5,7 +5,9 @@
 #include "../support/sandbox.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/xattr.h>
 
 #define ACCESS_LIST "system.posix_acl_access"
@@ -233,6 +235,27 @@ static void kept_by_their_maker(void *unused)
     check_owner_of("target/whole/folder", STRANGER, STRANGER);
 }
 
+/* Nor does who may give them away, and could not read them any more. */
+static void kept_to_be_read(void *unused)
+{
+    (void)unused;
+    const uint32_t chown_alone = 1u << CAP_CHOWN;
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct rights[2] = {{.effective = chown_alone, .permitted = chown_alone}};
+    begin_with_owners();
+    CHECK(chmod("target", 0777) == 0 && chmod("target/folder", 0777) == 0);
+    CHECK(chmod("backups", 0755) == 0 && chown("backups/licenses.tar.zst", STRANGER, STRANGER) == 0);
+    CHECK(prctl(PR_SET_KEEPCAPS, 1) == 0);
+    become(STRANGER, STRANGER);
+    CHECK(syscall(SYS_capset, &header, rights) == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_HR(restore("target", "backups", 0), LICBAK_S_OK);
+        CHECK_SAME_TREE("target", "store");
+    }
+    check_owner_of("target/lic", STRANGER, STRANGER);
+    check_owner_of("target/folder/new", STRANGER, STRANGER);
+}
+
 static void giving_denied(void *unused)
 {
     (void)unused;
@@ -318,6 +341,7 @@ int main(void)
     }
     in_child(given_to_owners, NULL);
     in_child(kept_by_their_maker, NULL);
+    in_child(kept_to_be_read, NULL);
     in_child(giving_denied, NULL);
     in_child(never_given_to_another, NULL);
     return finish();

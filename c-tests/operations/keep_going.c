@@ -130,14 +130,21 @@ static void permissions(void *unused)
     CHECK_HR(backup("own/store", "own/none", 0), LICBAK_S_OK);
     make_dir("own/target/music");
     CHECK(chmod("own/target/music", 0500) == 0);
+    CHECK_HR(restore("own/target", "own/none", LICBAK_DRY_RUN), LICBAK_E_ACCESSDENIED);
+    CHECK_TEXT(entries("own/target"), "music");
     CHECK_HR(restore("own/target", "own/none", 0), LICBAK_E_ACCESSDENIED);
     remove_tree("own/target/video");
     static const char *const kept_out[] = {"music/key-0001.lic: ", "music/key-0004.lic: ", "music/key-0007.lic: "};
     CHECK_HR(licbak_set_prop_string(r, "StorePath", "own/target"), LICBAK_S_OK);
     CHECK_HR(licbak_set_prop_string(r, "RestorePath", "own/none"), LICBAK_S_OK);
-    CHECK_HR(run(licbak_restore_licenses, r, KEEP_GOING, &rec), LICBAK_S_FALSE);
-    check_told(&rec, kept_out, 3);
-    check_sums(&rec);
+    for (int dry = 1; dry >= 0; dry--) {
+        CHECK_HR(run(licbak_restore_licenses, r, KEEP_GOING | (dry ? LICBAK_DRY_RUN : 0), &rec), LICBAK_S_FALSE);
+        check_told(&rec, kept_out, 3);
+        check_sums(&rec);
+    }
+    CHECK(chmod("own", 0500) == 0);
+    CHECK_HR(restore("own/new", "own/none", LICBAK_DRY_RUN), LICBAK_E_ACCESSDENIED);
+    CHECK(chmod("own", 0700) == 0);
     CHECK_INT(final_figures(&rec).licenses_done, 6);
     CHECK_TEXT(entries("own/target"), "key-0000.lic key-0003.lic key-0006.lic music video");
     CHECK(chmod("own/target/music", 0700) == 0);

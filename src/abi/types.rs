@@ -33,6 +33,11 @@ pub const LICBAK_RESTORE_OVERWRITE: u32 = 0x200;
 /// For a restore: restore whatever is intact of a damaged backup.
 pub const LICBAK_RESTORE_SALVAGE: u32 = 0x400;
 /// For a backup or a restore: tell everything, write nothing.
+///
+/// What only shows when something is written, a dry run can't tell: that a file system can't name a
+/// file without the risk of replacing another, can't have a name, or takes two names for one that
+/// differ by more than case; that a quota ends the room, or, for a database, that there is none; that
+/// a database refuses a row; and that a folder lets only a file's owner replace it.
 pub const LICBAK_DRY_RUN: u32 = 0x100;
 /// For every operation: the host's functions (status, store, authorizer) are called inside
 /// licbak_wait, on the thread that is in it, and nowhere else. So a host whose language takes no
@@ -152,7 +157,9 @@ pub struct licbak_progress {
     pub struct_size: usize,
     /// All licences of the operation; 0 until the store or backup has been counted.
     pub licenses_total: u64,
-    /// Licences saved, restored or verified.
+    /// Licences saved, restored or verified. It never falls, but where a transaction is rolled back. A
+    /// backup of a directory with LICBAK_KEEP_GOING sets it when all is read, since a licence that
+    /// was read may have to be passed over after all.
     pub licenses_done: u64,
     /// Licences left out because their issuers deny backup.
     pub licenses_restricted: u64,

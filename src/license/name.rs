@@ -257,7 +257,7 @@ impl Set {
 }
 
 /// Gives the folders above a name, from the store on.
-fn folders(name: &str) -> impl Iterator<Item = &str> + Clone {
+pub fn folders(name: &str) -> impl Iterator<Item = &str> + Clone {
     let slashes = name.match_indices('/');
     slashes.filter_map(|(slash, _)| name.get(..slash))
 }

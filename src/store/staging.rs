@@ -17,8 +17,6 @@ pub struct Staging {
     pub place: Dir,
     pub name: String,
     pub folder: Dir,
-    /// The device of the file system: nothing can be moved to another.
-    pub device: u64,
     /// The process's umask keeps rights from the owner.
     pub masked: bool,
     /// Fails where the operation has been stopped.
@@ -33,7 +31,6 @@ impl Staging {
     /// Makes a hidden folder in `place`, and removes those that others have left there.
     pub fn make(place: Dir, go_on: GoOn) -> Result<Staging, Errno> {
         remove_stale(&place, &go_on);
-        let device = place.facts()?.identity.device;
         loop {
             let name = hidden_name(HIDDEN_RESTORE);
             match place.make_folder(&name) {
@@ -50,7 +47,6 @@ impl Staging {
                     place,
                     name,
                     folder,
-                    device,
                     masked,
                     go_on,
                 });
@@ -169,9 +165,6 @@ pub fn move_new(
     if is_folder {
         return from.rename(name, into, to);
     }
-    match from.link(name, into, to) {
-        // File systems that are programs of users say so where they have no links.
-        Err(Errno::IO) => Err(refused),
-        linked => linked.and_then(|()| from.remove_file(name)),
-    }
+    from.link_instead(name, into, to, refused)?;
+    from.remove_file(name)
 }

@@ -14,6 +14,16 @@ pub struct Ground<'s> {
     pub path: &'s AnchoredPath,
     pub folder: &'s Dir,
     pub room: Room,
+    /// Nothing is to be written: the figures of the file system count, though it may have put room
+    /// aside.
+    pub is_rehearsal: bool,
+}
+
+impl Ground<'_> {
+    /// Tells whether more bytes than the free ones have no place.
+    fn refuses(&self, bytes: u64) -> bool {
+        self.is_rehearsal || self.folder.refuses(&self.room, bytes)
+    }
 }
 
 /// The room that is needed at least.
@@ -47,7 +57,7 @@ pub fn check_room(
             "it lacks {} licences, and there is room for {files} files",
             need.licenses
         ),
-        None if need.bytes > room.bytes && ground.folder.refuses(room, need.bytes) => format!(
+        None if need.bytes > room.bytes && ground.refuses(need.bytes) => format!(
             "the licences that it lacks take {} bytes, and {} bytes are free there",
             need.bytes, room.bytes
         ),

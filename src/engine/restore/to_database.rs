@@ -21,7 +21,12 @@ pub fn restore_to_database(
 ) -> Result<Option<Error>> {
     if let Some((folder, room)) = store.room().filter(|_| !options.salvage) {
         let path = store.path();
-        let ground = Ground { path, folder, room };
+        let ground = Ground {
+            path,
+            folder,
+            room,
+            is_rehearsal: options.dry_run,
+        };
         // A new database has no licence, and keeps all in one file.
         check_room(walk, selection, &ground, |license| Some(license.size))?;
     }

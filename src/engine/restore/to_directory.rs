@@ -59,41 +59,49 @@ pub fn restore_to_directory(
         counters.content_bytes.add(count.bytes);
         counters.phase_done.add(count.licenses);
     };
-    // The time that the disk takes to store its part is not known.
-    counters.enter(Phase::Working, 0);
+    let total = staged.all.licenses + same.licenses;
     if options.dry_run {
+        counters.enter(Phase::Working, total);
         done(same);
         done(staged.all);
         check(&passed_over, operation, &damage)?;
         return Ok(damage);
     }
-    if same.licenses + staged.all.licenses == 0 {
+    // The time that the disk takes to store its part is not known.
+    counters.enter(Phase::Working, 0);
+    if total == 0 {
         check(&passed_over, operation, &damage)?;
     }
     lost.iter().for_each(|name| store.forget(name));
     // The host can object only before anything is moved into its place.
     operation.settle()?;
     store.sync_written()?;
-    counters.enter(Phase::Working, staged.all.licenses + same.licenses);
+    counters.enter(Phase::Working, total);
     done(same);
+    let mut left = staged.all.licenses;
     store.publish(&mut |news| {
-        match news {
-            Published::File(size) => done(Count {
-                licenses: 1,
-                bytes: size,
-            }),
-            Published::Folder(folder) => done(staged.below(folder)),
+        let moved = match news {
+            Published::File(bytes) => Some(Count { licenses: 1, bytes }),
+            Published::Folder(folder) => Some(staged.below(folder)),
             Published::Kept(name) => {
                 report::kept(operation, name);
-                counters.phase_done.add(1);
+                None
             }
             Published::Failed(name, error) => {
                 passed_over.take(operation, name, error)?;
-                counters.phase_done.add(1);
+                None
             }
+        };
+        match moved {
+            Some(moved) => done(moved),
+            None => counters.phase_done.add(1),
         }
+        left = left.saturating_sub(moved.map_or(1, |moved| moved.licenses));
         operation.check()
     })?;
+    if left > 0 {
+        return Err(store.lost(left));
+    }
     check(&passed_over, operation, &damage)?;
     counters.enter(Phase::Committing, 0);
     store.sync()?;
@@ -114,6 +122,7 @@ fn check_room_in(
         path: store.path(),
         folder,
         room,
+        is_rehearsal: options.dry_run,
     };
     let mut last = None;
     check_room(walk, selection, &ground, |license| {

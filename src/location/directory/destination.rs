@@ -156,13 +156,26 @@ impl Destination {
         Ok(true)
     }
 
-    /// Makes a second file, which leaves nothing behind.
+    /// Makes a second file, which leaves nothing behind. Where the file system reads no file that is
+    /// being written, as some do that are served from elsewhere, it is one for temporary files.
     pub fn scratch(&self) -> Result<File, Errno> {
         if let Some(file) = self.directory.create_unnamed(&hidden_name(HIDDEN))? {
             return Ok(file);
         }
         let (file, name) = self.create_hidden()?;
-        self.directory.remove_file(&name)?;
+        if file.reads_what_it_writes() {
+            self.directory.remove_file(&name)?;
+            return Ok(file);
+        }
+        drop(file);
+        let _ = self.directory.remove_late(&name);
+        let temporary = Dir::open(&AnchoredPath::now(std::env::temp_dir()))?;
+        let name = hidden_name(HIDDEN);
+        if let Some(file) = temporary.create_unnamed(&name)? {
+            return Ok(file);
+        }
+        let file = temporary.create(&name)?;
+        temporary.remove_file(&name)?;
         Ok(file)
     }
 

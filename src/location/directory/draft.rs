@@ -178,16 +178,13 @@ impl Draft<'_> {
             (*name, *exclusive) = (other, Exclusive::Rename);
             return Ok(());
         };
-        let linked = match directory.link(name, directory, &other) {
-            // File systems that are programs of users say so where they have no links.
-            Err(Errno::IO) => Err(refused),
-            linked => linked.and_then(|()| match directory.remove_file(&other) {
-                // Another backup has taken it for left behind: some file systems do not see the
-                // lock by a second name.
-                Err(Errno::NOENT) => Ok(()),
-                removed => removed,
-            }),
-        };
+        let linked = directory.link_instead(name, directory, &other, refused);
+        let linked = linked.and_then(|()| match directory.remove_file(&other) {
+            // Another backup has taken it for left behind: some file systems do not see the lock by
+            // a second name.
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed,
+        });
         linked.map_err(|errno| match errno {
             errno if is_unavailable(errno) || matches!(errno, Errno::INVAL | Errno::MLINK) => {
                 let sentence = format!(
@@ -207,7 +204,7 @@ impl Draft<'_> {
 impl Drop for Named<'_> {
     fn drop(&mut self) {
         if let Name::Hidden { name, .. } = &self.name {
-            let _ = self.directory.remove_file(name);
+            let _ = self.directory.remove_late(name);
         }
     }
 }

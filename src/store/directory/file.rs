@@ -130,8 +130,8 @@ impl OpenFile<'_> {
 
     /// Looks at the file before it is read.
     pub fn look(&self) -> Result<Sight> {
-        let asked =
-            Asked::of(|| self.file.facts()).map_err(|errno| read_error(self.name, errno))?;
+        let asked = Asked::of(|| self.file.facts_now());
+        let asked = asked.map_err(|errno| read_error(self.name, errno))?;
         let facts = asked.facts;
         if facts.kind == Kind::Folder {
             // The folder is found when its parent is listed again.
@@ -160,7 +160,7 @@ impl OpenFile<'_> {
         let read = read.map_err(|errno| read_error(self.name, errno))?;
         let now = self
             .file
-            .facts()
+            .facts_now()
             .map_err(|errno| read_error(self.name, errno))?;
         Ok(Attempt {
             read: read as u64,

@@ -155,7 +155,7 @@ impl Listing {
         list: impl FnOnce(&Dir) -> Result<(), E>,
     ) -> Result<Stamp, E> {
         let directory = self.root.folder(folder)?;
-        let asked = Asked::of(|| directory.facts())?;
+        let asked = Asked::of(|| directory.facts_now())?;
         list(&directory)?;
         Ok(Stamp {
             facts: asked.facts,

@@ -173,7 +173,8 @@ impl Listing {
     }
 
     fn is_as_stamped(&self, folder: &str, stamp: &Stamp) -> Result<bool> {
-        match self.root.folder(folder).and_then(|folder| folder.facts()) {
+        let folder_now = self.root.folder(folder);
+        match folder_now.and_then(|folder| folder.facts_now()) {
             Ok(facts) => Ok(facts == stamp.facts),
             Err(errno) if vanished(errno) => Ok(false),
             // It is then listed again, and what keeps it from that is told.

@@ -22,8 +22,13 @@ pub struct Restore {
     /// The store's folder, none where it does not exist and is not to be made.
     root: Option<Dir>,
     staging: Option<Staging>,
-    /// Where the file system does not tell cases apart.
-    twins: Option<Twins>,
+    /// Where the store does not exist and is not to be made: the folder that it would be in.
+    above: Option<Dir>,
+    /// The device of the store's folder, and its mount: nothing can be moved to another.
+    place: Option<(u64, Option<u64>)>,
+    /// The file system does not tell cases apart.
+    folds_case: bool,
+    twins: Twins,
     replace: bool,
     /// The folder was made for this restore.
     is_new: bool,
@@ -40,16 +45,22 @@ const TAKEN: &str = "takes this name for another name of the backup";
 pub struct Cursor {
     folder: Option<String>,
     store: Option<Dir>,
+    /// Other names may be the same here.
+    folds_case: bool,
+    ground: Option<Ground>,
     staging: Option<Staged>,
     content: Vec<u8>,
+}
+
+/// A folder of the store that licences can be moved to, as far as is known before it is tried.
+struct Ground {
+    protection: Option<Protection>,
 }
 
 /// A folder of the staging, and the facts of the folder whose owner gets the new files in it.
 struct Staged {
     folder: Dir,
     of: Facts,
-    /// That of the store's folder.
-    protection: Option<Protection>,
 }
 
 impl Restore {
@@ -59,10 +70,13 @@ impl Restore {
             let doing = format_args!("make the store '{}'", path.display());
             Error::system(Access::Write, doing, errno)
         };
+        let mut above = None;
         let (root, is_new) = match Dir::open(path) {
             Err(Errno::NOENT) if dry_run => {
                 // The folder would be made, and so its parent must be there.
-                Dir::open(&path.parent()).map_err(failed)?;
+                let parent = Dir::open(&path.parent()).map_err(failed)?;
+                parent.check_writable().map_err(not_made)?;
+                above = Some(parent);
                 (None, false)
             }
             Err(Errno::NOENT) => {
@@ -84,24 +98,49 @@ impl Restore {
             }
             opened => (Some(opened.map_err(failed)?), false),
         };
+        let place = root.as_ref().map(place_of).transpose().map_err(failed)?;
         let mut restore = Restore {
             path: path.clone(),
             root,
             staging: None,
-            twins: None,
+            above,
+            place,
+            folds_case: false,
+            twins: Twins::default(),
             replace,
             is_new,
             was_made: is_new,
             unsynced: Unsynced::default(),
         };
-        if !dry_run {
+        if dry_run {
+            restore.rehearse()?;
+        } else {
             let staging = restore.stage(go_on)?;
             let folds_case = staging.folds_case();
             let failed = |errno| restore.write_error("make a file in the store", "", errno);
-            restore.twins = folds_case.map_err(failed)?.then(Twins::default);
+            restore.folds_case = folds_case.map_err(failed)?;
             restore.staging = Some(staging);
         }
         Ok(restore)
+    }
+
+    /// Finds out what can be known of the store's folder without writing to it.
+    fn rehearse(&mut self) -> Result<()> {
+        let failed = |errno| self.write_error("make a folder in the store", "", errno);
+        if let Some(root) = &self.root {
+            self.check_protection(root)?;
+            root.check_writable().map_err(failed)?;
+        }
+        let near = [self.root.as_ref(), self.above.as_ref()];
+        let folds_case = near.into_iter().flatten().find_map(finds_any_case);
+        self.folds_case = folds_case.unwrap_or(false);
+        Ok(())
+    }
+
+    /// Refuses the store's folder if it is protected: the hidden folder could not be removed.
+    fn check_protection(&self, root: &Dir) -> Result<()> {
+        let protection = root.protection();
+        protection.map_or(Ok(()), |protection| Err(self.protected("", protection)))
     }
 
     /// Makes the hidden folder. Finds out, before any licence is written, whether one can be moved
@@ -109,10 +148,7 @@ impl Restore {
     fn stage(&self, go_on: GoOn) -> Result<Staging> {
         let failed = |errno| self.write_error("make a folder in the store", "", errno);
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
-        // The hidden folder could not be removed.
-        if let Some(protection) = root.protection() {
-            return Err(self.protected("", protection));
-        }
+        self.check_protection(root)?;
         let place = root.folder("").map_err(failed)?;
         let staging = Staging::make(place, go_on).map_err(failed)?;
         if staging.can_move(self.replace).map_err(failed)? {
@@ -139,8 +175,13 @@ impl Restore {
 
     /// Gives the folder where licences are written first, and its room, where that is known.
     pub fn room(&self) -> Option<(&Dir, Room)> {
-        let folder = &self.staging.as_ref()?.folder;
-        Some((folder, folder.room()?))
+        let staging = self.staging.as_ref().map(|staging| &staging.folder);
+        let folder = staging.or(self.above.as_ref()).or(self.root.as_ref())?;
+        let mut room = folder.room()?;
+        // What is to be made before the first licence.
+        let folders = u64::from(self.staging.is_none()) + u64::from(self.above.is_some());
+        room.files = room.files.map(|files| files.saturating_sub(folders));
+        Some((folder, room))
     }
 
     /// Tells whether the store is sure to have no file of this name. `last` is the folder that was
@@ -150,8 +191,8 @@ impl Restore {
         if last.as_ref().is_none_or(|(last, _)| last != folder) {
             *last = match self.root.as_ref().map(|root| root.folder(folder)) {
                 Some(Ok(found)) => Some((folder.to_owned(), Some(found))),
-                Some(Err(Errno::NOENT)) => Some((folder.to_owned(), None)),
-                _ => return false,
+                Some(Err(Errno::NOENT)) | None => Some((folder.to_owned(), None)),
+                Some(Err(_)) => return false,
             };
         }
         match last {
@@ -176,7 +217,12 @@ impl Restore {
         if cursor.folder.as_deref() != Some(folder) {
             cursor.folder = None;
             cursor.store = self.store_folder(folder)?;
-            cursor.staging = None;
+            cursor.folds_case =
+                self.folds_case || cursor.store.as_ref().is_some_and(Dir::folds_case);
+            if cursor.folds_case {
+                self.check_folder_twins(self.root.as_ref(), name)?;
+            }
+            (cursor.ground, cursor.staging) = (None, None);
             cursor.folder = Some(folder.to_owned());
         }
         let existing = match &cursor.store {
@@ -197,11 +243,8 @@ impl Restore {
             Some(Existing::Other(file)) => (Some(false), Some(file)),
             Some(Existing::NoFile) => return Err(self.in_the_way(name)),
         };
-        // One of them would be taken for the other, and replace it or not be restored.
-        if let Some(twins) = &self.twins
-            && twins.has_one_of(name)?
-        {
-            return Err(self.bad_name(name, TAKEN));
+        if cursor.folds_case {
+            self.check_twins(cursor.store.as_ref(), name)?;
         }
         let placed = Placed::by(is_same, self.replace);
         if placed != Placed::Written {
@@ -210,10 +253,89 @@ impl Restore {
         if name.split('/').any(|part| check_name(part).is_err()) {
             return Err(self.bad_name(name, "can't have this name"));
         }
+        self.check_ground(cursor, name, old.as_ref())?;
         if let Some(staging) = &self.staging {
             self.write_beside(staging, cursor, name, content, modified, old.as_ref())?;
         }
         Ok(Placed::Written)
+    }
+
+    /// Refuses the licence `name` where the file system takes one of its folders in `root` for
+    /// another folder of the backup.
+    fn check_folder_twins(&self, root: Option<&Dir>, name: &str) -> Result<()> {
+        for folder in name::folders(name) {
+            let found = root.and_then(|root| root.folder(folder).ok());
+            let facts = found.and_then(|found| found.facts().ok());
+            if self.twins.has_one_of(folder)? || self.is_shared(folder, facts)? {
+                return Err(self.bad_name(name, TAKEN));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses the licence `name` where the file system takes its file in the store's `folder` for
+    /// that of another licence of the backup.
+    fn check_twins(&self, folder: Option<&Dir>, name: &str) -> Result<()> {
+        let (_, file) = name::split(name);
+        let found = folder.filter(|folder| !folder.has_links(file));
+        let facts = found.and_then(|folder| folder.facts_of(file).ok());
+        match self.twins.has_one_of(name)? || self.is_shared(name, facts)? {
+            true => Err(self.bad_name(name, TAKEN)),
+            false => Ok(()),
+        }
+    }
+
+    fn is_shared(&self, name: &str, facts: Option<Facts>) -> Result<bool> {
+        let shared = facts.map(|facts| self.twins.share(name, facts.identity));
+        Ok(shared.transpose()?.unwrap_or(false))
+    }
+
+    /// Refuses to write the licence `name`, or to replace the store's file `old` of this name, where
+    /// it is known before that this can't be.
+    fn check_ground(&self, cursor: &mut Cursor, name: &str, old: Option<&File>) -> Result<()> {
+        let (folder, _) = name::split(name);
+        let ground = match &cursor.ground {
+            Some(ground) => ground,
+            None => {
+                let protection = cursor.store.as_ref().and_then(Dir::protection);
+                if let Some(immutable @ Protection::Immutable) = protection {
+                    return Err(self.protected(folder, immutable));
+                }
+                if self.staging.is_none() {
+                    self.check_writable(name)?;
+                }
+                cursor.ground.insert(Ground { protection })
+            }
+        };
+        let Some(old) = old else { return Ok(()) };
+        if let Some(protection) = ground.protection {
+            return Err(self.protected(folder, protection));
+        }
+        old.protection().map_or(Ok(()), |protection| {
+            let (doing, path) = ("replace a licence", self.path.join(name));
+            Err(Error::protected(doing, "its file", &path, protection))
+        })
+    }
+
+    /// Refuses a licence if this user may not write to the folder of the store that it would be
+    /// moved to, or that the first missing one of its folders would be moved to.
+    fn check_writable(&self, name: &str) -> Result<()> {
+        let Some(root) = &self.root else {
+            return Ok(());
+        };
+        let mut folder = name::split(name).0;
+        let found = loop {
+            match root.folder(folder) {
+                Err(Errno::NOENT) if !folder.is_empty() => folder = name::split(folder).0,
+                found => break found,
+            }
+        };
+        found
+            .and_then(|found| found.check_writable())
+            .map_err(|errno| {
+                let error = self.write_error("write the licence", name, errno);
+                error.of_one(words(errno))
+            })
     }
 
     /// Writes the licence into the `staging`, from where it is to replace the store's file `old`, if
@@ -242,12 +364,13 @@ impl Restore {
         let staged = match &mut cursor.staging {
             Some(staged) => staged,
             none => {
-                none.insert(self.stage_folder(staging, cursor.store.as_ref(), folder, failed)?)
+                let staged = self.stage_folder(staging, cursor.store.as_ref(), folder, failed)?;
+                if cursor.folds_case {
+                    self.check_folder_twins(Some(&staging.folder), name)?;
+                }
+                none.insert(staged)
             }
         };
-        if let Some(old) = old {
-            self.check_replaceable(old, name, staged)?;
-        }
         let new = staged.folder.create(file).map_err(failed)?;
         let rights = match old {
             Some(old) => Rights::Of(old),
@@ -268,7 +391,7 @@ impl Restore {
     }
 
     /// Opens the folder of the staging in which licences wait for `store`'s folder of this name, if
-    /// there is one, and makes it. Finds out whether they can be moved there.
+    /// there is one, and makes it.
     fn stage_folder(
         &self,
         staging: &Staging,
@@ -276,29 +399,10 @@ impl Restore {
         folder: &str,
         failed: impl Fn(Errno) -> Error,
     ) -> Result<Staged> {
-        let protection = store.and_then(Dir::protection);
-        if let Some(immutable @ Protection::Immutable) = protection {
-            return Err(self.protected(folder, immutable));
-        }
         let root = self.root.as_ref().ok_or_else(|| failed(Errno::NOENT))?;
         let staged = make_below(&staging.folder, root, folder, staging.masked).map_err(&failed)?;
         let of = store.unwrap_or(&staged).facts().map_err(&failed)?;
-        Ok(Staged {
-            folder: staged,
-            of,
-            protection,
-        })
-    }
-
-    /// Refuses to replace the store's file `old` of this name, if it or its folder is protected.
-    fn check_replaceable(&self, old: &File, name: &str, staged: &Staged) -> Result<()> {
-        if let Some(protection) = staged.protection {
-            return Err(self.protected(name::split(name).0, protection));
-        }
-        old.protection().map_or(Ok(()), |protection| {
-            let (doing, path) = ("replace a licence", self.path.join(name));
-            Err(Error::protected(doing, "its file", &path, protection))
-        })
+        Ok(Staged { folder: staged, of })
     }
 
     /// Makes the error of a folder of the store that is protected.
@@ -326,23 +430,19 @@ impl Restore {
         }
     }
 
-    /// Refuses a folder on another file system: nothing can be moved there from the store's.
+    /// Refuses a folder on another file system or mount: nothing can be moved there from the store's.
     fn check_device(&self, folder: &str, directory: &Dir) -> Result<()> {
-        let device = directory
-            .facts()
-            .map_err(|errno| self.read_error(folder, errno))?
-            .identity
-            .device;
-        if self
-            .staging
-            .as_ref()
-            .is_none_or(|staging| staging.device == device)
-        {
+        let place = place_of(directory).map_err(|errno| self.read_error(folder, errno))?;
+        let is_same = self.place.is_some_and(|(device, mount)| {
+            let mounts = mount.zip(place.1);
+            device == place.0 && mounts.is_none_or(|(own, its)| own == its)
+        });
+        if is_same {
             return Ok(());
         }
         let sentence = format!(
-            "The folder '{}' is on another file system than the store that it is in. Restore the backup \
-             into a store on one file system.",
+            "The folder '{}' is on another file system, or in another mount, than the store that it is in. \
+             Restore the backup into a store on one file system.",
             self.path.join(folder).display()
         );
         let error = Error::new(Outcome::NotSupported, sentence);
@@ -389,7 +489,12 @@ impl Restore {
             for (name, kind) in licenses {
                 let whole = tree::join(&folder, &name);
                 if kind == Kind::Folder {
-                    match move_new(&from, &name, &into, &name, true) {
+                    // rclone loses what it has in its cache of a folder that is moved.
+                    let moved = match root.is_of_program() {
+                        true => Err(Errno::TXTBSY),
+                        false => move_new(&from, &name, &into, &name, true),
+                    };
+                    match moved {
                         Ok(()) => tell(Published::Folder(&whole))?,
                         Err(Errno::EXIST | Errno::NOTEMPTY) => {
                             folders.try_reserve(1)?;
@@ -397,7 +502,7 @@ impl Restore {
                         }
                         // Something in it is open, and keeps it from being moved as a whole.
                         Err(Errno::TXTBSY) => {
-                            let made = into.make_folder(&name);
+                            let made = self.make_in(&into, &name, staging.masked);
                             made.map_err(|errno| {
                                 self.write_error("make the folder", &whole, errno)
                             })?;
@@ -423,6 +528,20 @@ impl Restore {
             into.hand_over().map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Makes the folder `name` in the store's folder `into`, as [`make_below`] makes one of the staging.
+    fn make_in(&self, into: &Dir, name: &str, masked: bool) -> Result<(), Errno> {
+        match into.make_folder(name) {
+            Err(Errno::EXIST) => return Ok(()),
+            made => made?,
+        }
+        if masked {
+            into.unmask(name)?;
+        }
+        let folder = into.folder(name)?;
+        folder.drop_default_list();
+        folder.give(&into.facts()?)
     }
 
     /// Tells of each licence in the staged `folder`, which can't be moved because of `error`.
@@ -497,6 +616,13 @@ impl Restore {
     fn synced(&self, synced: Result<(), Errno>) -> Result<()> {
         let doing = "bring to the disk what is in the store";
         synced.map_err(|errno| self.write_error(doing, "", errno))
+    }
+
+    /// Makes the error of a file system that has lost so many licences before they could be moved.
+    pub fn lost(&self, licenses: u64) -> Error {
+        let doing = format_args!("restore into the store '{}'", self.path.display());
+        let reason = format_args!("its file system has lost {licenses} licences that were written");
+        Error::reasoned(Outcome::WriteFault, doing, reason)
     }
 
     fn bad_name(&self, name: &str, why: &str) -> Error {
@@ -590,6 +716,49 @@ fn compare(
         }
     }
     Ok(Some(Existing::Other(file)))
+}
+
+/// Gives the device of a folder, and its mount where that is known.
+fn place_of(folder: &Dir) -> Result<(u64, Option<u64>), Errno> {
+    Ok((folder.facts()?.identity.device, folder.mount()))
+}
+
+/// Tells whether a folder finds its names in another case, too, by the first name that has one: it is
+/// found so, though it is not listed. None where that can't be told.
+fn finds_any_case(folder: &Dir) -> Option<bool> {
+    let other = first_in(folder, |name| {
+        let other = in_other_case(name);
+        (other != name).then_some(other)
+    })?;
+    match folder.facts_of(&other) {
+        Err(_) => Some(false),
+        Ok(_) => first_in(folder, |name| (name == other).then_some(()))
+            .is_none()
+            .then_some(true),
+    }
+}
+
+/// Gives the first answer to a name that the folder lists.
+fn first_in<A>(folder: &Dir, mut answer: impl FnMut(&str) -> Option<A>) -> Option<A> {
+    let mut first = None;
+    let _ = folder.entries::<Errno>(|name, _, _| {
+        first = name.to_str().ok().and_then(&mut answer);
+        match first {
+            None => Ok(()),
+            Some(_) => Err(Errno::EXIST), // which ends it
+        }
+    });
+    first
+}
+
+fn in_other_case(name: &str) -> String {
+    let letters = name
+        .chars()
+        .map(|letter| match letter.is_ascii_lowercase() {
+            true => letter.to_ascii_uppercase(),
+            false => letter.to_ascii_lowercase(),
+        });
+    letters.collect()
 }
 
 /// Tells whether `file` is the same in both folders.

@@ -93,13 +93,14 @@ struct Look {
 impl Look {
     fn at(path: &AnchoredPath) -> Result<Look, Errno> {
         let path = resolved(path)?;
-        let beside = |suffix| match files::facts_at(&path.with_suffix(suffix)) {
+        // Who writes may be on another machine, of which this one's cache does not know.
+        let beside = |suffix| match files::facts_now_at(&path.with_suffix(suffix)) {
             Ok(facts) => Ok(Some(facts)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
         };
         Ok(Look {
-            database: files::facts_at(&path)?,
+            database: files::facts_now_at(&path)?,
             log: beside("-wal")?,
             index: beside("-shm")?,
             journal: beside("-journal")?,

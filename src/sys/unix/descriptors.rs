@@ -17,6 +17,26 @@ use super::fork::{HomeMark, home};
 use super::streams::{FIRST, Streams, lacks_any};
 use crate::sys::patience::patiently;
 
+/// Closes a second descriptor of what is open: some file systems that keep their files elsewhere say
+/// only then whether they could.
+pub fn close_second(of: impl AsFd) -> Result<(), Errno> {
+    let second = match rustix::io::fcntl_dupfd_cloexec(of, FIRST) {
+        // A sandbox denies the call.
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return Ok(()),
+        second => second?,
+    };
+    // SAFETY: the descriptor is this function's own, and gone from here on.
+    let closed = unsafe { libc::close(second.into_raw_fd()) };
+    match std::io::Error::last_os_error() {
+        error if closed < 0 => match Errno::from_io_error(&error) {
+            // It is closed all the same.
+            Some(Errno::INTR) | None => Ok(()),
+            Some(errno) => Err(errno),
+        },
+        _ => Ok(()),
+    }
+}
+
 /// Opens `path`, which leads from `folder`, above the standard streams. The descriptor is closed
 /// when this process becomes another program.
 pub fn open(

@@ -57,6 +57,14 @@ impl Origin {
     }
 }
 
+impl Dir {
+    /// Gives the number of the folder's mount, where it is known: nothing can be moved to another,
+    /// though that may show the same file system.
+    pub fn mount(&self) -> Option<u64> {
+        mount(self, StatxFlags::MNT_ID)
+    }
+}
+
 fn mount(folder: &Dir, by: StatxFlags) -> Option<u64> {
     let facts = rustix::fs::statx(folder.as_fd(), "", AtFlags::EMPTY_PATH, by).ok()?;
     (facts.stx_mask & by.bits() != 0).then_some(facts.stx_mnt_id)

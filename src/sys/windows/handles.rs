@@ -99,6 +99,12 @@ pub fn size(handle: BorrowedHandle) -> Result<u64, Errno> {
     Ok(u64::try_from(told.EndOfFile).unwrap_or(0))
 }
 
+/// Counts the names of the file.
+pub fn links(handle: BorrowedHandle) -> Result<u32, Errno> {
+    let told: FILE_STANDARD_INFO = told(handle)?;
+    Ok(told.NumberOfLinks)
+}
+
 /// Gives the number of the volume and that of the file on it, all 128 bits where the file system
 /// has so many.
 pub fn identity(handle: BorrowedHandle) -> Result<(u64, u128), Errno> {

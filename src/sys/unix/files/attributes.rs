@@ -39,6 +39,7 @@ pub fn take_access_list(old: BorrowedFd, new: BorrowedFd) -> Result<bool, Errno>
         Ok(()) => Ok(true),
         // A list may name users who have no number here.
         Err(Errno::INVAL) => Ok(false),
+        Err(Errno::IO) if has_none(new) => Ok(false),
         Err(errno) if is_unavailable(errno) => Ok(false),
         Err(errno) => Err(errno),
     }
@@ -47,7 +48,11 @@ pub fn take_access_list(old: BorrowedFd, new: BorrowedFd) -> Result<bool, Errno>
 /// Gives `new` the other attributes of `old`, as far as the file system and this user's rights
 /// allow; a label that decides who may read the file is never left out.
 pub fn take_attributes(old: BorrowedFd, new: BorrowedFd) -> Result<(), Errno> {
-    for name in names(old)? {
+    let names = match names(old) {
+        Err(Errno::IO) if has_none(new) => return Ok(()),
+        names => names?,
+    };
+    for name in names {
         if name == ACCESS_LIST || OF_THE_CONTENT.contains(&name.as_str()) {
             continue;
         }
@@ -76,6 +81,12 @@ pub fn take_attributes(old: BorrowedFd, new: BorrowedFd) -> Result<(), Errno> {
 /// be done, the files in it are still their owner's alone, by their modes.
 pub fn drop_default_list(folder: BorrowedFd) {
     let _ = fremovexattr(folder, DEFAULT_LIST);
+}
+
+/// Tells whether the file system has no attributes, and calls each question for one an error of the
+/// disk, as rclone does: it is none of the disk, where a file that was just made answers so.
+fn has_none(new: BorrowedFd) -> bool {
+    names(new).is_err_and(|errno| errno == Errno::IO)
 }
 
 /// Gives the value of an attribute, if there is one.

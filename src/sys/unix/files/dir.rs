@@ -2,14 +2,18 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::sleep;
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, CWD, IFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
 use super::attributes::drop_default_list;
-use super::facts::{FOLDER, Facts, PRIVATE, READ, facts_at, is_unavailable, lock};
+use super::facts::{
+    FOLDER, Facts, PRIVATE, READ, facts_at, facts_now, is_unavailable, lock, own_path,
+};
 use super::file::File;
 use super::owners::{PASSES_GROUP, give, set_owner, tolerated};
 use crate::sys::anchor::folder;
@@ -28,8 +32,8 @@ impl AsFd for Dir {
     }
 }
 
-/// The folder in which the kernel shows a process its descriptors.
-const OWN_FILES: &str = "/proc/self/fd";
+/// The time after which such a program has long done what it was told when a file was closed.
+const LATE: Duration = Duration::from_millis(50);
 
 impl Dir {
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
@@ -140,8 +144,13 @@ impl Dir {
     /// Gives the unnamed `file` the name `name`, which must not exist.
     pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
         // The kernel links by descriptor alone only for privileged users.
-        let path = format!("{OWN_FILES}/{}", file.as_fd().as_raw_fd());
-        rustix::fs::linkat(CWD, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)
+        rustix::fs::linkat(CWD, own_path(file), &self.0, name, AtFlags::SYMLINK_FOLLOW)
+    }
+
+    /// Tells whether the file system is a program of a user (FUSE).
+    pub fn is_of_program(&self) -> bool {
+        const FUSE: i64 = 0x6573_5546; // linux/magic.h
+        rustix::fs::fstatfs(&self.0).is_ok_and(|facts| facts.f_type == FUSE)
     }
 
     pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
@@ -150,6 +159,11 @@ impl Dir {
 
     pub fn facts(&self) -> Result<Facts, Errno> {
         rustix::fs::fstat(&self.0).map(Facts::from)
+    }
+
+    /// Gives the facts as they are where the folder is kept, whatever this machine has in its cache.
+    pub fn facts_now(&self) -> Result<Facts, Errno> {
+        facts_now(&self.0)
     }
 
     /// Tells whether the folder belongs to the user of this process.
@@ -219,6 +233,21 @@ impl Dir {
         rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())
     }
 
+    /// Links `from` as [`Dir::link`] does, where the rename that does the same was `refused`.
+    pub fn link_instead(
+        &self,
+        from: &str,
+        into: &Dir,
+        to: impl Arg,
+        refused: Errno,
+    ) -> Result<(), Errno> {
+        match self.link(from, into, to) {
+            // File systems that are programs of users say so where they have no links.
+            Err(Errno::IO) => Err(refused),
+            linked => linked,
+        }
+    }
+
     /// Renames `from` to `to`, and replaces a file there.
     pub fn rename(&self, from: &str, into: &Dir, to: impl Arg + Copy) -> Result<(), Errno> {
         match rustix::fs::renameat(&self.0, from, &into.0, to) {
@@ -239,8 +268,45 @@ impl Dir {
         rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
     }
 
+    /// Removes the file `name`, which was just closed. A file system that is a program of a user may
+    /// make it only some time after that, even where it was removed meanwhile.
+    pub fn remove_late(&self, name: &str) -> Result<(), Errno> {
+        let removed = self.remove_file(name);
+        if self.is_of_program() {
+            sleep(LATE);
+            let _ = self.remove_file(name);
+        }
+        removed
+    }
+
     pub fn remove_folder(&self, name: &str) -> Result<(), Errno> {
         rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Checks that this user could make a name in the folder, as far as that is told without making
+    /// one.
+    pub fn check_writable(&self) -> Result<(), Errno> {
+        let may = |access| rustix::fs::accessat(&self.0, ".", access, AtFlags::EACCESS);
+        match may(Access::WRITE_OK | Access::EXEC_OK) {
+            // A sandbox denies the call whatever it asks for.
+            Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+                may(Access::EXISTS).map_or(Ok(()), |()| Err(errno))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells whether the folder has the attribute by which its names are found in any case
+    /// (`chattr +F`).
+    pub fn folds_case(&self) -> bool {
+        const CASEFOLD: IFlags = IFlags::from_bits_retain(0x4000_0000);
+        rustix::fs::ioctl_getflags(&self.0).is_ok_and(|flags| flags.contains(CASEFOLD))
+    }
+
+    /// Tells whether the file `name` has other names, too.
+    pub fn has_links(&self, name: &str) -> bool {
+        let facts = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
+        facts.is_ok_and(|facts| facts.st_nlink > 1)
     }
 
     /// Brings the folder's names to the disk.

@@ -1,8 +1,10 @@
 //! What the system states about files, opened or not.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{
+    AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, Statx, StatxFlags, makedev, statx,
+};
 use rustix::io::Errno;
 
 use crate::sys::anchor::folder;
@@ -58,12 +60,6 @@ pub const OWNERS: u32 = 0o700;
 
 impl From<Stat> for Facts {
     fn from(stat: Stat) -> Facts {
-        // Times that nanoseconds in 64 bits can't hold, before 1678 and after 2261, are clamped.
-        let nanoseconds = |seconds: i64, fraction: i64| {
-            seconds
-                .saturating_mul(1_000_000_000)
-                .saturating_add(fraction)
-        };
         Facts {
             identity: Identity {
                 device: stat.st_dev,
@@ -77,6 +73,60 @@ impl From<Stat> for Facts {
             owner: (stat.st_uid, stat.st_gid),
         }
     }
+}
+
+impl From<Statx> for Facts {
+    fn from(facts: Statx) -> Facts {
+        let mode = facts.stx_mode.into();
+        Facts {
+            identity: Identity {
+                device: makedev(facts.stx_dev_major, facts.stx_dev_minor),
+                inode: facts.stx_ino,
+            },
+            kind: FileType::from_raw_mode(mode).into(),
+            size: facts.stx_size,
+            modified: nanoseconds(facts.stx_mtime.tv_sec, facts.stx_mtime.tv_nsec.into()),
+            changed: nanoseconds(facts.stx_ctime.tv_sec, facts.stx_ctime.tv_nsec.into()),
+            mode: mode & 0o7777,
+            owner: (facts.stx_uid, facts.stx_gid),
+        }
+    }
+}
+
+/// Counts in nanoseconds. Times that 64 bits can't hold so, before 1678 and after 2261, are clamped.
+fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(fraction)
+}
+
+/// Gives the facts of what is open as they are where it is kept, which may be another machine: what
+/// that has told before may be in this one's cache for a minute.
+pub fn facts_now(open: impl AsFd) -> Result<Facts, Errno> {
+    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    match statx(&open, "", how, StatxFlags::BASIC_STATS) {
+        Err(errno) if is_unavailable(errno) => rustix::fs::fstat(open).map(Facts::from),
+        facts => facts.map(Facts::from),
+    }
+}
+
+/// Gives the facts of the file or folder at `path` in the same way.
+pub fn facts_now_at(path: &AnchoredPath) -> Result<Facts, Errno> {
+    let (anchor, given) = (folder(path.anchor())?, path.as_given());
+    match statx(
+        anchor,
+        given,
+        AtFlags::STATX_FORCE_SYNC,
+        StatxFlags::BASIC_STATS,
+    ) {
+        Err(errno) if is_unavailable(errno) => facts_at(path),
+        facts => facts.map(Facts::from),
+    }
+}
+
+/// Gives the path under which the kernel shows this process what is `open`.
+pub fn own_path(open: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", open.as_fd().as_raw_fd())
 }
 
 pub fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {

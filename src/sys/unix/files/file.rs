@@ -3,15 +3,15 @@
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::{take_access_list, take_attributes};
-use super::facts::{Facts, OWNERS, PRIVATE, READ, lock};
+use super::facts::{Facts, OWNERS, PRIVATE, READ, facts_now, lock, own_path};
 use super::owners::{give, set_owner};
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::descriptors::open;
+use crate::sys::descriptors::{close_second, open};
 use crate::sys::kinds::Lock;
 use crate::sys::patience::patiently;
 use crate::sys::transfers::{drain, fill};
@@ -51,6 +51,11 @@ impl File {
         rustix::fs::fstat(&self.0).map(Facts::from)
     }
 
+    /// Gives the facts as they are where the file is kept, whatever this machine has in its cache.
+    pub fn facts_now(&self) -> Result<Facts, Errno> {
+        facts_now(&self.0)
+    }
+
     /// Reads until `buffer` is full or the file ends; returns how much was read.
     pub fn read_full(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         fill(buffer, |rest, _| {
@@ -85,6 +90,8 @@ impl File {
         };
         match errno {
             Errno::IO if is_full() => Errno::NOSPC,
+            // So rclone calls a write after one that has failed.
+            Errno::SPIPE => self.reason_of(Errno::IO),
             errno => errno,
         }
     }
@@ -117,6 +124,14 @@ impl File {
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
         rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(size)).map(drop)
+    }
+
+    /// Tells whether what is written to this file, which is empty and stays so, can be read while it
+    /// is open.
+    pub fn reads_what_it_writes(&self) -> bool {
+        let mut read = [0];
+        let is_read = self.write_all(b"x").is_ok() && self.read_full_at(&mut read, 0) == Ok(1);
+        is_read && self.cut(0).is_ok()
     }
 
     /// Gives the place of the next read or write without a position.
@@ -161,12 +176,14 @@ impl File {
     pub fn sync(&self) -> Result<(), Errno> {
         // A failed call is not repeated: the kernel forgets what it could not write. A signal is no
         // failure.
-        retry_on_intr(|| rustix::fs::fsync(&self.0)).map_err(|errno| self.reason_of(errno))
+        let synced = retry_on_intr(|| rustix::fs::fsync(&self.0));
+        synced.map_err(|errno| self.reason_of(errno))?;
+        self.hand_over()
     }
 
-    /// Does nothing: [`Dir::sync_file_system`] finds all that was written.
+    /// Hands what was written to the file system, where [`Dir::sync_file_system`] finds it.
     pub fn hand_over(&self) -> Result<(), Errno> {
-        Ok(())
+        close_second(&self.0).map_err(|errno| self.reason_of(errno))
     }
 
     /// Sets the time of modification, in nanoseconds since 1970 UTC.
@@ -215,9 +232,17 @@ impl File {
     }
 
     /// Gives this new file to the owner in the facts of the `folder` that it comes into. It stays
-    /// this user's where that can't be.
+    /// this user's where that can't be, or where this user could not read it any more.
     pub fn give(&self, folder: &Facts) -> Result<(), Errno> {
-        give(self, &self.facts()?, folder)
+        let own = self.facts()?;
+        if own.owner == folder.owner {
+            return Ok(());
+        }
+        give(self, &own, folder)?;
+        match open(CWD, own_path(self).as_str(), READ, Mode::empty()) {
+            Err(Errno::ACCESS) => set_owner(self, own.owner),
+            _ => Ok(()),
+        }
     }
 
     /// Sets the rights of a file that was made for its owner alone; a strange umask may have taken

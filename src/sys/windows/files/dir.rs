@@ -164,6 +164,11 @@ impl Dir {
         })
     }
 
+    /// Is not asked.
+    pub fn is_of_program(&self) -> bool {
+        false
+    }
+
     pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
         let made = open(Some(self.as_handle()), &to_make(name)?, MAKE_FOLDER);
         made.map(drop).map_err(|errno| self.reason_of(errno))
@@ -176,6 +181,11 @@ impl Dir {
             facts.changed = self.hash()?;
         }
         Ok(facts)
+    }
+
+    /// Gives the same: the system asks where the folder is kept.
+    pub fn facts_now(&self) -> Result<Facts, Errno> {
+        self.facts()
     }
 
     /// Hashes the list of the folder.
@@ -210,6 +220,28 @@ impl Dir {
     /// Finds no protection: there are rights for that.
     pub fn protection_of(&self, _: &str) -> Option<Protection> {
         None
+    }
+
+    /// Gives nothing: a volume has one place.
+    pub fn mount(&self) -> Option<u64> {
+        None
+    }
+
+    /// Finds nothing: who may write is known by writing.
+    pub fn check_writable(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Is not asked of a folder: a look at its names tells.
+    pub fn folds_case(&self) -> bool {
+        false
+    }
+
+    /// Tells whether the file `name` has other names, too.
+    pub fn has_links(&self, name: &str) -> bool {
+        let file = to_find(name).and_then(|name| open(Some(self.as_handle()), &name, LOOK));
+        file.and_then(|file| handles::links(file.as_handle()))
+            .is_ok_and(|links| links > 1)
     }
 
     /// Gives nothing: NTFS compresses, and keeps small contents beside a file's facts.
@@ -279,6 +311,17 @@ impl Dir {
     /// Links are not needed: a rename that does not replace is always to be had.
     pub fn link(&self, _: &str, _: &Dir, _: impl Name) -> Result<(), Errno> {
         Err(Errno::NOTSUP)
+    }
+
+    /// Is not there either.
+    pub fn link_instead(
+        &self,
+        _: &str,
+        _: &Dir,
+        _: impl Name,
+        refused: Errno,
+    ) -> Result<(), Errno> {
+        Err(refused)
     }
 
     /// Renames `from` to `to`, and replaces a file there.
@@ -353,6 +396,11 @@ impl Dir {
 
     pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
         self.remove_below(name, FILE_NON_DIRECTORY_FILE)
+    }
+
+    /// Removes the file `name`, which was just closed.
+    pub fn remove_late(&self, name: &str) -> Result<(), Errno> {
+        self.remove_file(name)
     }
 
     pub fn remove_folder(&self, name: &str) -> Result<(), Errno> {

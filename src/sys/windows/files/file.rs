@@ -50,6 +50,16 @@ impl File {
         facts(self.as_handle())
     }
 
+    /// Gives the same: the system asks where the file is kept.
+    pub fn facts_now(&self) -> Result<Facts, Errno> {
+        self.facts()
+    }
+
+    /// Is certain here.
+    pub fn reads_what_it_writes(&self) -> bool {
+        true
+    }
+
     /// Tells whether the file belongs to the user of this process.
     pub fn is_own(&self) -> bool {
         rights::is_own(self.as_handle()) == Ok(true)
