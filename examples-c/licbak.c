@@ -41,39 +41,59 @@ struct arguments {
     int path_count;
 };
 
+typedef licbak_hresult (LICBAK_CALL *operation)(licbak_restorer *restorer, uint32_t flags,
+                                                licbak_status_callback callback, void *context);
+typedef licbak_hresult (*reading)(licbak_restorer *restorer);
+
+struct command {
+    const char *name, *synopsis, *about, *help;
+    unsigned options;
+    const char *path_names[2]; /* the properties for its paths, in their order */
+    operation operation;       /* NULL: a reading */
+    uint32_t overwrite_flag;
+    const char *working, *done, *would_do;
+    reading columns, json;
+};
+
 struct errand {
+    const struct command *command;
+    const struct arguments *arguments;
     licbak_restorer *restorer;
+    struct json json;  /* what is known for the last object of --json */
     licbak_hresult hr; /* after a failure every later step does nothing */
     bool did_less;     /* something was passed over */
 };
 
 /* ---- Failures ------------------------------------------------------------------------- */
 
-static void tell_failure(licbak_hresult hr, const char *about, const char *sentence)
+static void tell_failure(licbak_hresult hr, const char *message)
 {
     const char *name = licbak_hresult_name(hr);
     if (strncmp(name, "LICBAK_", 7) == 0)
         name += 7;
-    fprintf(stderr, "licbak: %s%s", about, *about != '\0' ? ": " : "");
-    put_safely(stderr, sentence);
+    fputs("licbak: ", stderr);
+    put_safely(stderr, message);
     fprintf(stderr, " (%s%s0x%08" PRIX32 ")\n", name, *name != '\0' ? ", " : "", (uint32_t)hr);
 }
 
+/* All failures are told here, so that with --json each has the last object. */
+static void fail(struct errand *errand, licbak_hresult hr, const char *message)
+{
+    errand->hr = hr;
+    if (errand->arguments->given & JSON)
+        print_json_end(&errand->json, errand->command->name, hr, message);
+    tell_failure(hr, message);
+}
+
 /* The restorer keeps the sentence of a start, an operation or a reading that failed. */
-static const char *find_sentence(licbak_restorer *restorer, licbak_hresult hr)
+static void fail_with_sentence(struct errand *errand, licbak_hresult hr)
 {
     static char sentence[16384];
     size_t size = sizeof sentence;
-    const licbak_hresult got = licbak_get_error_message(restorer, sentence, &size);
+    const licbak_hresult got = licbak_get_error_message(errand->restorer, sentence, &size);
     if (got < 0 && got != LICBAK_NS_E_DRM_BUFFER_TOO_SMALL)
         *sentence = '\0';
-    return *sentence != '\0' ? sentence : licbak_hresult_message(hr);
-}
-
-static void fail(struct errand *errand, licbak_hresult hr)
-{
-    errand->hr = hr;
-    tell_failure(hr, "", find_sentence(errand->restorer, hr));
+    fail(errand, hr, *sentence != '\0' ? sentence : licbak_hresult_message(hr));
 }
 
 /* ---- Running an operation ------------------------------------------------------------- */
@@ -89,20 +109,6 @@ static licbak_hresult wait_or_cancel(licbak_restorer *restorer)
 }
 
 /* ---- The commands --------------------------------------------------------------------- */
-
-typedef licbak_hresult (LICBAK_CALL *operation)(licbak_restorer *restorer, uint32_t flags,
-                                                licbak_status_callback callback, void *context);
-typedef licbak_hresult (*reading)(licbak_restorer *restorer);
-
-struct command {
-    const char *name, *synopsis, *about, *help;
-    unsigned options;
-    const char *path_names[2]; /* the properties for its paths, in their order */
-    operation operation;       /* NULL: a reading */
-    uint32_t overwrite_flag;
-    const char *working, *done, *would_do;
-    reading columns, json;
-};
 
 static const struct command commands[] = {
     {"backup", "[OPTION]... STORE BACKUP_DIR", "back up the licences below STORE",
@@ -154,11 +160,13 @@ static void set_property(struct errand *errand, const char *name, licbak_datatyp
 {
     if (errand->hr < 0)
         return;
-    errand->hr = licbak_set_prop(errand->restorer, name, type, value, size);
-    if (errand->hr < 0)
-        tell_failure(errand->hr, name,
-                     errand->hr == LICBAK_E_INVALIDARG ? rule
-                                                       : licbak_hresult_message(errand->hr));
+    const licbak_hresult hr = licbak_set_prop(errand->restorer, name, type, value, size);
+    if (hr < 0) {
+        char message[512];
+        snprintf(message, sizeof message, "%s: %s", name,
+                 hr == LICBAK_E_INVALIDARG ? rule : licbak_hresult_message(hr));
+        fail(errand, hr, message);
+    }
 }
 
 static const char needs_threads[] = "needs a number from 0 to 256";
@@ -170,10 +178,11 @@ static void set_path(struct errand *errand, const char *name, const char *path)
                  "A path must have at most 32,768 bytes and no \"://\".");
 }
 
-static licbak_hresult start(licbak_restorer *restorer, const struct command *command,
-                                const struct arguments *arguments,
-                            licbak_status_callback callback, void *context)
+static licbak_hresult start(const struct errand *errand, licbak_status_callback callback,
+                            void *context)
 {
+    const struct command *command = errand->command;
+    const struct arguments *arguments = errand->arguments;
     const unsigned given = arguments->given;
     const uint32_t flags = (given & OVERWRITE ? command->overwrite_flag : 0) |
                            (given & FULL ? LICBAK_BACKUP_FULL : 0) |
@@ -182,8 +191,8 @@ static licbak_hresult start(licbak_restorer *restorer, const struct command *com
                            (given & KEEP_GOING ? LICBAK_KEEP_GOING : 0) |
                            (given & DRY_RUN ? LICBAK_DRY_RUN : 0);
     if (given & KEY_ID)
-        return licbak_restore_license(restorer, arguments->key_id, flags, callback, context);
-    return command->operation(restorer, flags, callback, context);
+        return licbak_restore_license(errand->restorer, arguments->key_id, flags, callback, context);
+    return command->operation(errand->restorer, flags, callback, context);
 }
 
 static void tell_way_out(licbak_hresult hr, unsigned options_left, const char *backups)
@@ -199,14 +208,14 @@ static void tell_way_out(licbak_hresult hr, unsigned options_left, const char *b
         fputs("licbak: if it was a backup, use --salvage to restore its intact licences\n", stderr);
 }
 
-static licbak_hresult run_shown(licbak_restorer *restorer, const struct command *command,
-                                const struct arguments *arguments)
+static licbak_hresult run_shown(const struct errand *errand)
 {
-    const unsigned given = arguments->given;
+    const struct command *command = errand->command;
+    const unsigned given = errand->arguments->given;
     struct show show = begin_show(command->working, (given & QUIET) != 0);
-    licbak_hresult hr = start(restorer, command, arguments, show_status, &show);
+    licbak_hresult hr = start(errand, show_status, &show);
     if (hr >= 0)
-        hr = wait_or_cancel(restorer);
+        hr = wait_or_cancel(errand->restorer);
     /* The licences that a salvage restored are a result, though the operation has failed. */
     if (!show.quiet && (hr >= 0 || (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (given & SALVAGE))))
         tell_summary(&show, given & DRY_RUN ? command->would_do : command->done,
@@ -214,30 +223,27 @@ static licbak_hresult run_shown(licbak_restorer *restorer, const struct command 
     return hr;
 }
 
-static licbak_hresult run_as_json(licbak_restorer *restorer, const struct command *command,
-                                  const struct arguments *arguments)
+static licbak_hresult run_as_json(struct errand *errand)
 {
-    struct json json = {0};
-    licbak_hresult hr = start(restorer, command, arguments, json_status, &json);
+    licbak_hresult hr = start(errand, json_status, &errand->json);
     if (hr >= 0)
-        hr = wait_or_cancel(restorer);
-    print_json_end(&json, command->name, hr, hr < 0 ? find_sentence(restorer, hr) : NULL);
+        hr = wait_or_cancel(errand->restorer);
+    if (hr >= 0)
+        print_json_end(&errand->json, errand->command->name, hr, NULL);
     return hr;
 }
 
-static void run_operation(struct errand *errand, const struct command *command,
-                          const struct arguments *arguments)
+static void run_operation(struct errand *errand)
 {
+    const struct arguments *arguments = errand->arguments;
     if (errand->hr < 0)
         return;
     catch_interrupts();
-    const licbak_hresult hr = arguments->given & JSON
-                                  ? run_as_json(errand->restorer, command, arguments)
-                                  : run_shown(errand->restorer, command, arguments);
+    const licbak_hresult hr = arguments->given & JSON ? run_as_json(errand) : run_shown(errand);
     errand->did_less |= hr == LICBAK_S_FALSE;
     if (hr < 0) {
-        fail(errand, hr);
-        tell_way_out(hr, command->options & ~arguments->given, arguments->paths[1]);
+        fail_with_sentence(errand, hr);
+        tell_way_out(hr, errand->command->options & ~arguments->given, arguments->paths[1]);
     }
 }
 
@@ -247,16 +253,33 @@ static void run_reading(struct errand *errand, reading read)
         return;
     const licbak_hresult hr = read(errand->restorer);
     if (hr < 0)
-        fail(errand, hr);
+        fail_with_sentence(errand, hr);
+}
+
+/* Of a backup that replaces another most is known; the list would be a good part of its work. */
+static bool is_worth_looking(const struct errand *errand)
+{
+    const unsigned given = errand->arguments->given;
+    return errand->command->operation == licbak_backup_licenses &&
+           (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE;
+}
+
+/* What else can't be told does not matter, but an interrupt does. */
+static void look_for_unread(struct errand *errand)
+{
+    if (errand->hr >= 0 && tell_unread(errand->restorer, errand->arguments->paths[0]) ==
+                               LICBAK_NS_E_DRM_OPERATION_CANCELED)
+        fail(errand, LICBAK_NS_E_DRM_OPERATION_CANCELED,
+             licbak_hresult_message(LICBAK_NS_E_DRM_OPERATION_CANCELED));
 }
 
 static int run_command(const struct command *command, const struct arguments *arguments)
 {
     const unsigned given = arguments->given;
-    struct errand errand = {0};
+    struct errand errand = {.command = command, .arguments = arguments, .json = begin_json()};
     const licbak_hresult created = licbak_create(&errand.restorer);
     if (created < 0)
-        fail(&errand, created);
+        fail_with_sentence(&errand, created);
     for (int i = 0; i < arguments->path_count; i++)
         set_path(&errand, command->path_names[i], arguments->paths[i]);
     if (given & THREADS)
@@ -270,20 +293,19 @@ static int run_command(const struct command *command, const struct arguments *ar
                      strlen(arguments->machine_id),
                      "A word must be UTF-8 and have at most 32,768 bytes.");
     if (command->operation != NULL)
-        run_operation(&errand, command, arguments);
+        run_operation(&errand);
     else
         run_reading(&errand, given & JSON ? command->json : command->columns);
-    /* Of a backup that replaces another most is known; the list would be a good part of its work. */
-    if (command->operation == licbak_backup_licenses &&
-        (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE) {
+    if (command->operation == licbak_backup_licenses)
         set_path(&errand, "RestorePath", arguments->paths[1]);
-        if (errand.hr >= 0)
-            tell_unread(errand.restorer, arguments->paths[0]);
-    }
+    if (is_worth_looking(&errand))
+        look_for_unread(&errand);
+    const struct arguments verify = {.given = given & (JSON | QUIET)};
     if (given & VERIFY) {
-        const struct arguments verify = {.given = given & (JSON | QUIET)};
-        set_path(&errand, "RestorePath", arguments->paths[1]);
-        run_operation(&errand, find_command("verify"), &verify);
+        errand.command = find_command("verify");
+        errand.arguments = &verify;
+        errand.json = begin_json();
+        run_operation(&errand);
     }
     licbak_destroy(errand.restorer);
     if (errand.hr == LICBAK_HRESULT_ERROR_EMPTY)
@@ -345,8 +367,31 @@ static int print_command_help(const struct command *command)
     return EXIT_DONE;
 }
 
-static int usage_error(const struct command *command, const char *about, const char *wrong)
+/* Of a wrong command line the options are not known. `words` end with NULL. */
+static bool asks_for_json(char **words)
 {
+    while (*words != NULL && strcmp(*words, "--json") != 0)
+        words++;
+    return *words != NULL;
+}
+
+/* `about` may be a word of the caller's, which need not be UTF-8, as JSON must. */
+static void print_usage_error(const struct command *command, const char *about, const char *wrong)
+{
+    const struct json json = begin_json();
+    char message[512];
+    snprintf(message, sizeof message, "%s: %s", about, wrong);
+    for (char *at = message; *at != '\0'; at++)
+        if (((unsigned char)*at & 0x80) != 0)
+            *at = '?';
+    print_json_end(&json, command->name, LICBAK_E_INVALIDARG, message);
+}
+
+static int usage_error(const struct command *command, char **words, const char *about,
+                       const char *wrong)
+{
+    if (asks_for_json(words))
+        print_usage_error(command, about, wrong);
     fputs("licbak: ", stderr);
     put_safely(stderr, about);
     fprintf(stderr, ": %s\nusage: licbak %s %s\n", wrong, command->name, command->synopsis);
@@ -423,21 +468,21 @@ static int parse_and_run(const struct command *command, int count, char **words)
         else if ((wrong = take_option((unsigned)option, optarg != NULL ? optarg : "", &arguments)) != NULL)
             about = known[at].name - 2; /* with its dashes, and without the value */
         if (wrong != NULL)
-            return usage_error(command, about, wrong);
+            return usage_error(command, words, about, wrong);
     }
     for (char **path = words + optind; *path != NULL; path++)
         if ((wrong = take_path(command, *path, &arguments)) != NULL)
-            return usage_error(command, *path, wrong);
+            return usage_error(command, words, *path, wrong);
     if (arguments.given & HELP)
         return print_command_help(command);
     if ((arguments.given & VERIFY) && (arguments.given & DRY_RUN))
-        return usage_error(command, "--verify", "a dry run leaves nothing to verify");
+        return usage_error(command, words, "--verify", "a dry run leaves nothing to verify");
     if (command->overwrite_flag == LICBAK_WM_BACKUP_OVERWRITE &&
         (arguments.given & KEEP_GOING) && (arguments.given & OVERWRITE))
-        return usage_error(command, "--keep-going",
+        return usage_error(command, words, "--keep-going",
                            "not with --overwrite: the old backup may have what would be passed over");
     if (arguments.path_count < 2 && command->path_names[arguments.path_count] != NULL)
-        return usage_error(command, command->name, "a path is missing");
+        return usage_error(command, words, command->name, "a path is missing");
     return run_command(command, &arguments);
 }
 

@@ -21,6 +21,13 @@ void put_json_text(const char *text)
     putchar('"');
 }
 
+struct json begin_json(void)
+{
+    struct json json = {0};
+    memset(&json.progress, 0xFF, sizeof json.progress);
+    return json;
+}
+
 /* Prints the words of an event as one, since scripts compare it. */
 static void put_event(const char *name)
 {
@@ -68,15 +75,15 @@ static void put_figure(const char *name, uint64_t figure)
         printf(",\"%s\":%" PRIu64, name, figure);
 }
 
-void print_json_end(const struct json *json, const char *operation, licbak_hresult hr,
-                    const char *sentence)
+void print_json_end(const struct json *json, const char *command, licbak_hresult hr,
+                    const char *message)
 {
     const licbak_progress *progress = &json->progress;
-    printf("{\"event\":\"end\",\"operation\":\"%s\",\"outcome\":", operation);
-    put_json_text(licbak_hresult_name(hr));
-    fputs(",\"message\":", stdout);
-    if (sentence != NULL)
-        put_json_text(sentence);
+    printf("{\"event\":\"end\",\"operation\":\"%s\",\"outcome\":\"%s\"", command,
+           licbak_hresult_name(hr));
+    printf(",\"code\":\"0x%08" PRIX32 "\",\"message\":", (uint32_t)hr);
+    if (message != NULL)
+        put_json_text(message);
     else
         fputs("null", stdout);
     put_figure("licenses", progress->licenses_done);
@@ -84,7 +91,7 @@ void print_json_end(const struct json *json, const char *operation, licbak_hresu
     put_figure("kept", progress->licenses_kept);
     put_figure("damaged", progress->licenses_damaged);
     put_figure("skipped", progress->licenses_skipped);
-    put_figure("gone", progress->licenses_gone);
+    put_figure("gone", hr < 0 ? UINT64_MAX : progress->licenses_gone); /* none was replaced */
     put_figure("content_bytes", progress->content_bytes);
     put_figure("backup_bytes", progress->backup_bytes);
     puts("}");

@@ -220,6 +220,8 @@ static licbak_hresult LICBAK_CALL count_unread(const licbak_license *license, vo
 {
     struct unread *unread = context;
     char text[1024];
+    if (interrupting_signal() != 0)
+        return LICBAK_NS_E_DRM_OPERATION_CANCELED;
     if (license->format != LICBAK_FORMAT_OPAQUE)
         return LICBAK_S_OK;
     const size_t size = read_beginning(unread->store, license->name, text, sizeof text - 1);
@@ -235,11 +237,12 @@ static licbak_hresult LICBAK_CALL count_unread(const licbak_license *license, vo
     return LICBAK_S_OK;
 }
 
-void tell_unread(licbak_restorer *restorer, const char *store)
+licbak_hresult tell_unread(licbak_restorer *restorer, const char *store)
 {
     struct unread unread = {.store = store};
-    if (licbak_list_backup(restorer, count_unread, &unread) < 0)
-        return;
+    const licbak_hresult hr = licbak_list_backup(restorer, count_unread, &unread);
+    if (hr < 0)
+        return hr;
     for (size_t kind = 0; kind < kind_count; kind++) {
         const uint64_t count = unread.counts[kind];
         if (count > 0)
@@ -247,6 +250,7 @@ void tell_unread(licbak_restorer *restorer, const char *store)
                    count == 1 ? kinds[kind].one : kinds[kind].many);
     }
     fflush(stdout); /* before the next text on stderr */
+    return hr;
 }
 
 /* ---- The facts ------------------------------------------------------------------------ */

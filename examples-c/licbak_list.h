@@ -13,8 +13,9 @@ licbak_hresult list_json(licbak_restorer *restorer);
 
 /* Tells how many licences of the backup look like those of a format and can't be read, so that
  * nothing is known of their rights. It looks at the files in the folder that was backed up; where
- * the store is none, it tells nothing. */
-void tell_unread(licbak_restorer *restorer, const char *store);
+ * the store is none, it tells nothing. Returns what licbak_list_backup returns;
+ * LICBAK_NS_E_DRM_OPERATION_CANCELED after an interrupt. */
+licbak_hresult tell_unread(licbak_restorer *restorer, const char *store);
 
 /* Prints the facts about the backup, one a line. Returns what licbak_get_backup_info returns. */
 licbak_hresult info_columns(licbak_restorer *restorer);

@@ -499,6 +499,38 @@ fn signals() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// Ctrl-C while the tool looks for what it can't read of a backup that is done already.
+#[test]
+fn signal_after_the_backup() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    fs::create_dir(place.join("backups")).unwrap();
+    // The tool can't print what it has done before the signal has come, since its pipe is full.
+    let interrupt = "import os, signal, subprocess, sys, time\n\
+                     signal.signal(signal.SIGINT, signal.default_int_handler)\n\
+                     reader, writer = os.pipe()\n\
+                     os.set_blocking(writer, False)\n\
+                     try:\n\
+                     \x20   while True: os.write(writer, bytes(4096))\n\
+                     except BlockingIOError: os.set_blocking(writer, True)\n\
+                     tool = subprocess.Popen(\n\
+                     \x20   [sys.argv[1], 'backup', '--verify', 'store', 'backups'],\n\
+                     \x20   stdout=writer, stderr=subprocess.DEVNULL)\n\
+                     os.close(writer)\n\
+                     while not os.path.exists('backups/licenses.tar.zst'): time.sleep(0.01)\n\
+                     tool.send_signal(signal.SIGINT)\n\
+                     told = open(reader, 'rb').read().strip(bytes(1))\n\
+                     print(tool.wait(), told.decode(), end='')\n";
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", interrupt])
+        .arg(stage().join("bin/licbak"));
+    let text = expect(python.current_dir(&place));
+    assert!(text.starts_with("130 Backed up 1 licence ("), "{text}");
+    assert!(!text.contains("Verified"), "{text}");
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// What stands in the place of a backup or a store is told for what it is, with advice that helps.
 #[test]
 fn what_is_no_backup_or_store() {

@@ -232,7 +232,8 @@ fn operations_as_json() {
         .len();
     let bytes = backup["content_bytes"].clone();
     let end = |operation: &str, restricted: usize| {
-        json!({"event": "end", "operation": operation, "outcome": "LICBAK_S_OK", "message": null,
+        json!({"event": "end", "operation": operation, "outcome": "LICBAK_S_OK", "code": "0x00000000",
+            "message": null,
             "licenses": 30, "restricted": restricted, "kept": 0, "damaged": 0, "skipped": 0, "gone": 0,
             "content_bytes": bytes, "backup_bytes": size})
     };
@@ -256,6 +257,99 @@ fn operations_as_json() {
         message.starts_with("There is a backup in 'backups' already"),
         "{message}"
     );
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// With `--json` also what fails before it has begun ends with its one last object, and what is not
+/// known is null.
+#[test]
+fn early_failures_as_json() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    for (line, outcome, number, words, figure) in [
+        (
+            "backup store backups",
+            "NS_E_DRM_BACKUP_EXISTS",
+            "0xC00D2742",
+            "There is a backup in 'backups' already",
+            json!(null),
+        ),
+        (
+            "backup --overwrite nowhere backups",
+            "HRESULT_ERROR_PATH_NOT_FOUND",
+            "0x80070003",
+            "Cannot open the directory 'nowhere'",
+            json!(0),
+        ),
+        (
+            "restore https://backups restored",
+            "E_INVALIDARG",
+            "0x80070057",
+            "RestorePath: A path must",
+            json!(null),
+        ),
+        (
+            "verify nowhere",
+            "HRESULT_ERROR_PATH_NOT_FOUND",
+            "0x80070003",
+            "Cannot open the directory 'nowhere'",
+            json!(0),
+        ),
+        (
+            "list nowhere",
+            "HRESULT_ERROR_PATH_NOT_FOUND",
+            "0x80070003",
+            "Cannot open the directory 'nowhere'",
+            json!(null),
+        ),
+        (
+            "info store",
+            "HRESULT_ERROR_FILE_NOT_FOUND",
+            "0x80070002",
+            "There is no backup (licenses.tar.zst) in 'store'",
+            json!(null),
+        ),
+        (
+            "backup --threads=many store backups",
+            "E_INVALIDARG",
+            "0x80070057",
+            "--threads: needs a number",
+            json!(null),
+        ),
+        (
+            "backup store",
+            "E_INVALIDARG",
+            "0x80070057",
+            "backup: a path is missing",
+            json!(null),
+        ),
+        (
+            "verify one \u{e9}",
+            "E_INVALIDARG",
+            "0x80070057",
+            "??: one path too many",
+            json!(null),
+        ),
+    ] {
+        let mut arguments: Vec<&str> = line.split(' ').collect();
+        let command = arguments[0];
+        arguments.push("--json");
+        let output = tool(&arguments, &place).output().unwrap();
+        let code = if outcome == "E_INVALIDARG" { 2 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{line}");
+        assert!(!output.stderr.is_empty(), "{line}");
+        let mut end: Value = serde_json::from_slice(&output.stdout).expect(line);
+        let message = end["message"].take();
+        let message = message.as_str().unwrap();
+        assert!(message.starts_with(words), "{line}: {message}");
+        let expected = json!({"event": "end", "operation": command,
+            "outcome": format!("LICBAK_{outcome}"), "code": number, "message": null,
+            "licenses": figure, "restricted": figure, "kept": figure, "damaged": figure,
+            "skipped": figure, "gone": null, "content_bytes": figure, "backup_bytes": figure});
+        assert_eq!(end, expected, "{line}");
+    }
     fs::remove_dir_all(place).unwrap();
 }
 
