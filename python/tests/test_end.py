@@ -95,14 +95,16 @@ for store in (Store(), AsyncStore()):
     "a_loop_that_has_stopped": """
 import logging
 logging.disable()  # which tells that a task is pending for ever
-async def begin():
+async def begin(awaited, blocked):
+    restorer = licbak.AsyncRestorer(store=AsyncStore(), backup=place())
     task = asyncio.create_task(restorer.backup())
     task._log_destroy_pending = False
-    await asyncio.sleep(0.01)
-    return task
-restorer = licbak.AsyncRestorer(store=AsyncStore(), backup=place())
-loop = asyncio.new_event_loop()
-task = loop.run_until_complete(begin())
+    await asyncio.sleep(awaited)
+    time.sleep(blocked)  # what the store is asked meanwhile never begins
+    return restorer, task
+loops = [asyncio.new_event_loop() for _ in range(2)]
+times = [(0.01, 0), (0, 0.1)]
+begun = [loop.run_until_complete(begin(*each)) for loop, each in zip(loops, times)]
 """,
     "lists": """
 backup = place()

@@ -82,7 +82,7 @@ class InLoop(Answers):
         try:
             while True:
                 try:
-                    answer = self.settle(iterator.__anext__(), what)
+                    answer = self.settle(_next(iterator), what)
                 except StopAsyncIteration:
                     return
                 yield answer
@@ -134,6 +134,11 @@ class InLoop(Answers):
                 self._loop.remove_reader(descriptor)
 
 
+async def _next(iterator: Any) -> Any:
+    """The next of the answers; a coroutine, which can be given up before it has begun."""
+    return await iterator.__anext__()
+
+
 class Awaited:
     """What a function of the program has returned to be awaited, for a thread beside the loop."""
 
@@ -141,11 +146,14 @@ class Awaited:
         self._loop = loop
         self._task: Optional[asyncio.Future[Any]] = None
         self._settled: Future[Any] = Future()
-        loop.call_soon_threadsafe(self._begin, answer)
+        self._answer = answer
+        loop.call_soon_threadsafe(self._begin)
 
-    def _begin(self, answer: Any) -> None:
+    def _begin(self) -> None:
+        if self._settled.done():  # given up
+            return
         try:
-            self._task = task = asyncio.ensure_future(answer, loop=self._loop)
+            self._task = task = asyncio.ensure_future(self._answer, loop=self._loop)
         except ValueError as error:  # it belongs to another loop
             self._settled.set_exception(error)
         else:
@@ -154,12 +162,14 @@ class Awaited:
     def _settle(self, task: asyncio.Future[Any]) -> None:
         if task.cancelled():
             self.give_up()
-        elif not self._settled.done():  # else nobody waits for it any more
-            error = task.exception()
-            if error is not None:
-                self._settled.set_exception(error)
-            else:
-                self._settled.set_result(task.result())
+            return
+        error = task.exception()
+        if self._settled.done():  # nobody waits for it any more
+            return
+        if error is not None:
+            self._settled.set_exception(error)
+        else:
+            self._settled.set_result(task.result())
 
     def result(self) -> Any:
         """Waits for the answer; raises `CancelledError` if it is cancelled."""
@@ -177,3 +187,11 @@ class Awaited:
         """Ends the wait for the answer, from any thread."""
         with contextlib.suppress(InvalidStateError):
             self._settled.set_exception(asyncio.CancelledError())
+        if self._has_not_begun() and not self._loop.is_running():
+            self._answer.close()  # else Python warns that nobody has awaited it
+
+    def _has_not_begun(self) -> bool:
+        return (
+            inspect.iscoroutine(self._answer)
+            and inspect.getcoroutinestate(self._answer) == inspect.CORO_CREATED
+        )
