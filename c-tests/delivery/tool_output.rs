@@ -334,17 +334,16 @@ fn early_failures_as_json() {
         ),
     ] {
         let mut arguments: Vec<&str> = line.split(' ').collect();
-        let command = arguments[0];
         arguments.push("--json");
         let output = tool(&arguments, &place).output().unwrap();
         let code = if outcome == "E_INVALIDARG" { 2 } else { 1 };
         assert_eq!(output.status.code(), Some(code), "{line}");
         assert!(!output.stderr.is_empty(), "{line}");
         let mut end: Value = serde_json::from_slice(&output.stdout).expect(line);
-        let message = end["message"].take();
+        let message = end.get_mut("message").unwrap().take();
         let message = message.as_str().unwrap();
         assert!(message.starts_with(words), "{line}: {message}");
-        let expected = json!({"event": "end", "operation": command,
+        let expected = json!({"event": "end", "operation": arguments.first().unwrap(),
             "outcome": format!("LICBAK_{outcome}"), "code": number, "message": null,
             "licenses": figure, "restricted": figure, "kept": figure, "damaged": figure,
             "skipped": figure, "gone": null, "content_bytes": figure, "backup_bytes": figure});
