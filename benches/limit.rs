@@ -86,11 +86,19 @@ pub fn run(work: Work, backup: &Path, made: &Path) -> Outcome<()> {
         })?,
         Work::Compress => {
             let mut licenses = Compressor::new(&parameters::LICENSES)?;
+            let mut small = Compressor::new(&parameters::SMALL_LICENSES)?;
             let mut lists = Compressor::new(&parameters::LISTS)?;
-            each_frame(&backup, |frame| match frame.is_of_licenses() {
-                true if licenses.compress(frame.content)? == frame.bytes.len() => Ok(()),
-                true => Err("the backup's frames are compressed in another way".into()),
-                false => lists.compress(frame.content).map(drop),
+            each_frame(&backup, |frame| {
+                let count = contents(frame.content).count();
+                let compressor = match frame.content.len() <= parameters::SMALL * count {
+                    _ if count == 0 => return lists.compress(frame.content).map(drop),
+                    true => &mut small,
+                    false => &mut licenses,
+                };
+                match compressor.compress(frame.content)? == frame.bytes.len() {
+                    true => Ok(()),
+                    false => Err("the backup's frames are compressed in another way".into()),
+                }
             })?
         }
     };
@@ -101,13 +109,6 @@ pub fn run(work: Work, backup: &Path, made: &Path) -> Outcome<()> {
 struct Frame<'f> {
     bytes: &'f [u8],
     content: &'f [u8],
-}
-
-impl Frame<'_> {
-    /// Such frames begin with a licence's header, and those of the lists never do.
-    fn is_of_licenses(&self) -> bool {
-        contents(self.content).next().is_some()
-    }
 }
 
 /// Calls `take` with each frame, and tells how many licences are in all.
@@ -153,7 +154,8 @@ fn seek_table(backup: &File) -> Outcome<Vec<(usize, usize)>> {
     Ok(sizes.collect())
 }
 
-/// The contents of the licences in a frame, each between a tar header and the end of its last block.
+/// The contents of the licences in a frame, each between a tar header and the end of its last block. A
+/// frame of the lists has none.
 fn contents(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     const BLOCK: usize = 512;
     let mut rest = frame;

@@ -136,7 +136,7 @@ fn info() {
         .len();
     let expected = json!({"id": id, "generation": 2, "created": "2020-09-13T12:26:40.000000000Z",
         "machine": "unknown", "licenses": 2, "restricted": 1, "content_bytes": 11, "backup_bytes": size,
-        "encrypted": false, "version": [1, 1]});
+        "encrypted": false, "version": [1, 2]});
     assert_eq!(json(&[]), expected);
     for (word, machine) in [("seat 7", "same"), ("seat 8", "other")] {
         let told = json(&["--machine-id", word]);
@@ -150,7 +150,7 @@ fn info() {
     let expected = format!(
         "id          {id}\ngeneration  2\ncreated     2020-09-13 12:26:40 UTC\nmachine     same\n\
          licences    2\nrestricted  1\ncontent     11 bytes\nbackup      {size} bytes\n\
-         encrypted   no\nversion     1.1\n"
+         encrypted   no\nversion     1.2\n"
     );
     assert_eq!(text, expected);
 

@@ -325,17 +325,17 @@ class Composer:
                 sorted((put(one, number, v & MAX32) for one, v in zip(records, values)), key=lambda one: one[::-1])
             )
             yield Structure(f"index: {name}, in order", NUMBERS, [one[number] for one in records], of)
-        whole = b"".join(struct.pack("<I", count) for count in counts) + b"".join(self.told["records"])
+        whole = b"".join(struct.pack("<I", count) for count in counts) + forge.laid_out(self.told["records"])
         yield Structure("index: bytes", BYTES, whole, lambda whole: self.build(index=lambda _: whole))
 
     def states(self):
         state, count = self.told["states"], len(self.members)
         records, lines = (
-            list(struct.iter_unpack("<QI", state[: 12 * count])),
-            state[12 * count :].splitlines(keepends=True),
+            forge.states_in(state, count),
+            state[forge.STATE * count :].splitlines(keepends=True),
         )
         made = lambda records, lines: self.build(
-            states=lambda _: b"".join(struct.pack("<QI", p & MAX64, s & MAX32) for p, s in records) + b"".join(lines)
+            states=lambda _: forge.to_states((p & MAX64, s & MAX32) for p, s in records) + b"".join(lines)
         )
         yield Structure("state: records", LISTS, records, lambda records: made(records, lines))
         yield Structure("state: lines", LISTS, lines, lambda lines: made(records, lines))

@@ -178,9 +178,18 @@ def check_tables(contents, store, modified):
     return rows
 
 
+def records_in(frame):
+    """The records of a frame of the index, as numbers and hints."""
+    count, hint, records = len(frame) // 8, 0, []
+    for number, difference in struct.iter_unpack("<II", bytes(frame[i % 8 * count + i // 8] for i in range(8 * count))):
+        hint += difference
+        records.append((number, hint))
+    return records
+
+
 def check_index(contents, rows, blocks, frames):
-    """Numbers for the frames before it say how many licences or lines each has; records of 8 bytes lead from a part of
-    the hash of a key ID to the number of its licence."""
+    """Numbers for the frames before it say how many licences or lines each has; records lead from a part of the hash of a
+    key ID to the number of its licence."""
     index, starts = contents["index"], starts_of(frames)
     count = sum(start < blocks[b"index"] for start in starts)
     numbers = list(struct.unpack_from(f"<{count}I", index))
@@ -194,7 +203,10 @@ def check_index(contents, rows, blocks, frames):
                 last = ends[i + 1] - blocks[name.encode()] - 512
                 expected[i] = contents[name][first:last].count(b"\n")
     check(numbers, expected, "the numbers of licences and lines in frames")
-    records = [struct.unpack_from("<II", index, at)[::-1] for at in range(4 * count, len(index), 8)]
+    places = [start - blocks[b"index"] - 512 for start in starts]
+    cuts = [*(place for place in places if 4 * count <= place < len(index)), len(index)]
+    laid_out = [index[start:end] for start, end in zip(cuts, cuts[1:])]
+    records = [record[::-1] for frame in laid_out for record in records_in(frame)]
     hints = [int.from_bytes(sha256(row["key_id"].encode())[:4], "big") for row in rows]
     check(records, sorted(zip(hints, range(len(rows)))), "records of the index")
 
@@ -225,7 +237,7 @@ def check_trailer(contents, store, blocks, data_offsets):
     check(len(contents["backup.json"]) <= 1 << 20, True, "size of backup.json")
     trailer = json.loads(contents["backup.json"])
     check(trailer["format"], "licbak", "format")
-    check(trailer["version"], [1, 1], "version")
+    check(trailer["version"], [1, 2], "version")
     check("created" in trailer, True, "created")
     check(re.fullmatch("[0-9a-f]{32}", trailer["id"]) is not None, True, "the ID")
     check((trailer["generation"], "machine" in trailer), (1, False), "generation and machine")

@@ -55,8 +55,8 @@ def main():
             (root / "store" / f"{number}.lic").write_text(f"licence {number}")
         check(operations.outcome("backup_licenses", StorePath=root / "store", BackupPath=root), S_OK, "backup")
         today = forge.Parts((root / "licenses.tar.zst").read_bytes())
-        check(today.trailer["version"], [1, 1], "the version of today")
-        for version in (1, 0), (1, 7), (2, 0), (9, 9):
+        check(today.trailer["version"], [1, 2], "the version of today")
+        for version in (1, 0), (1, 1), (1, 7), (2, 0), (9, 9):
             expected = S_OK if version == (1, 7) else HRESULT_ERROR_REVISION_MISMATCH
             backup = today.build(trailer=lambda trailer: trailer | {"version": version})
             (root / "licenses.tar.zst").write_bytes(backup)

@@ -116,22 +116,22 @@ def texts(text):
 
 
 def states_that_lie(state, names):
-    start = 12 * len(names)
-    records, text = list(struct.iter_unpack("<QI", state[:start])), state[start:]
+    start = forge.STATE * len(names)
+    records, text = forge.states_in(state, len(names)), state[start:]
     noted, *older = [json.loads(line) for line in text.splitlines()]
     check(sorted(noted), ["boot", "key", "leaves_out_unstated", "library", "mount"], "what the states are noted with")
     check(len(older), 1, "lines of old versions")
     check(sum(proof != 0 for proof, _ in records), len(names) - 1, "proofs of what has settled")
     in_lines = lambda values: "".join(json.dumps(value) + "\n" for value in values).encode()
     for what, new in lies_about_licenses(records):
-        yield what, b"".join(struct.pack("<QI", *record) for record in new) + text
+        yield what, forge.to_states(new) + text
     for what, new in lies_about_the_origin(noted):
         yield f"noted with {what}", state[:start] + in_lines([new, *older])
     for what, new in lies_about_old_versions(names, older):
         yield f"old versions, {what}", state[:start] + in_lines([noted, *new])
     for what, new in texts(text):
         yield f"text that is {what}", state[:start] + new
-    for size in 0, 1, 11, 12, start - 1, start, start + 1, len(state) - 1:
+    for size in 0, 1, forge.STATE - 1, forge.STATE, start - 1, start, start + 1, len(state) - 1:
         yield f"cut at {size}", state[:size]
     yield "a byte too long", b"\0" + state
 

@@ -11,6 +11,7 @@ import json
 import struct
 
 SKIPPABLE, TABLE_MAGIC, FRAME_MAGIC = 0x184D2A5E, 0x8F92EAB1, b"\x28\xb5\x2f\xfd"
+STATE = 10  # bytes of a licence's state
 LISTS = "SHA256SUMS", "licenses.jsonl", "restricted.jsonl", "index", "state", "frames"
 END = bytes(1024)
 
@@ -150,6 +151,36 @@ def same(value):
     return value
 
 
+def laid_out(records, per_frame=8192):
+    """Records of the index in frames of so many: hints as differences, and the bytes of all numbers by their places.
+    What is no whole record stays behind as it is."""
+    data, frames = b"".join(records), []
+    for at in range(0, len(data), per_frame * 8):
+        frame = data[at : at + per_frame * 8]
+        whole, before, told = len(frame) // 8 * 8, 0, b""
+        for number, hint in struct.iter_unpack("<II", frame[:whole]):
+            told += struct.pack("<II", number, hint - before & 0xFFFFFFFF)
+            before = hint
+        frames += [told[place::8] for place in range(8)] + [frame[whole:]]
+    return b"".join(frames)
+
+
+def first_hint(frame):
+    count = len(frame) // 8
+    return int.from_bytes(bytes(frame[place * count] for place in range(4, 8)), "little")
+
+
+def states_in(state, count):
+    """The first `count` states, as proofs and sizes."""
+    starts = range(0, min(len(state), STATE * count) // STATE * STATE, STATE)
+    number = lambda start, size: int.from_bytes(state[start : start + size], "little")
+    return [(number(start, 5), number(start + 5, 5)) for start in starts]
+
+
+def to_states(records):
+    return b"".join(b"".join(struct.pack("<Q", number)[:5] for number in (proof, size)) for proof, size in records)
+
+
 class Parts:
     """The frames of licences, and what stands behind them."""
 
@@ -215,7 +246,8 @@ class Parts:
         records = do("records", [struct.pack("<I", number) + hint[::-1] for hint, number in records])
         counts = b"".join(struct.pack("<I", count & 0xFFFFFFFF) for count in counts)
         contents = {"SHA256SUMS": b"".join(sums), "licenses.jsonl": b"".join(lines)}
-        contents |= {"restricted.jsonl": restricted, "index": do("index", counts + b"".join(records))}
+        index = do("index", counts + laid_out(records, per_index_frame))
+        contents |= {"restricted.jsonl": restricted, "index": index}
         states = do("states", self.states)
         contents |= {"state": states} if states is not None else {}
         contents = do("members", contents)
@@ -242,8 +274,8 @@ class Parts:
         trailer |= {"licenses": len(listed), "restricted": contents.get("restricted.jsonl", b"").count(b"\n")}
         trailer |= {"content_bytes": sum(m.line["size"] for m in listed if isinstance(m.line["size"], int))}
         index = contents.get("index", b"")[len(counts) :]
-        firsts = range(0, len(index) - 7, per_index_frame * 8)
-        trailer |= {"members": told, "index": [struct.unpack_from("<I", index, a + 4)[0] for a in firsts]}
+        firsts = [first_hint(index[at : at + per_index_frame * 8]) for at in range(0, len(index) - 7, per_index_frame * 8)]
+        trailer |= {"members": told, "index": firsts}
         text = do("json", json.dumps(do("trailer", trailer)).encode() + b"\n")
         last = do("last", header(b"backup.json", len(text)) + padded(text) + END)
         bytes_of.append(packed(len(bytes_of), last))

@@ -1,16 +1,15 @@
 //! Builds a frame of licences: members in one buffer, with their lines and records.
 
-use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
 use super::frames::{Compressor, Frame};
 use super::index::{self, Record};
-use super::lines::{hex, push_json, push_line, push_sum, time};
+use super::lines::{hex, push_json, push_license, push_line, push_sum, time};
 use super::records::{LicenseLine, RestrictedLine};
 use super::state::{self, Proof, State};
 use super::tally::Tally;
-use super::{Digest, FOLDER, Fault, Result, limits, members};
+use super::{Digest, FOLDER, Fault, Result, limits, members, parameters};
 use crate::buffer::sized;
 use crate::digest;
 use crate::license::{self, Statement};
@@ -50,7 +49,7 @@ impl FrameLists {
         let texts = [line.name.as_ref(), &line.key_id].into_iter().chain(others);
         self.lines.try_reserve(line_size(texts))?;
         push_sum(&mut self.sums, &Digest::default(), &line.name);
-        push_json(&mut self.lines, line)?;
+        push_license(&mut self.lines, line)?;
         self.push_state(proof, line.size)?;
         Ok(place)
     }
@@ -170,54 +169,33 @@ impl FrameBuilder {
         if size > license::SIZE_MAX {
             return Err(Fault::damaged("a licence is too large"));
         }
-        let modified = seconds(modified);
-        let header = header(name, size, modified);
         let (start, size) = (self.used, size as usize);
-        let content = start + header.len();
+        let content = start + members::header_length(&path(name));
         let buffer = sized(
             &mut self.members,
             content + members::padded(size as u64 + 1) as usize,
         )?;
-        let (_, member) = buffer
-            .split_at_mut_checked(start)
-            .ok_or(Fault::OutOfMemory)?;
-        let (head, body) = member
-            .split_at_mut_checked(header.len())
-            .ok_or(Fault::OutOfMemory)?;
-        head.copy_from_slice(&header);
-        let (_, padding) = body.split_at_mut_checked(size).ok_or(Fault::OutOfMemory)?;
-        padding.fill(0);
         self.pending = Some(Pending {
             start,
             content,
             size,
-            modified,
+            modified: seconds(modified),
         });
-        body.get_mut(..=size).ok_or(Fault::OutOfMemory)
+        buffer
+            .get_mut(content..=content + size)
+            .ok_or(Fault::OutOfMemory)
     }
 
-    /// Takes the first `size` bytes of the buffer as the content of the licence `name`: as many as
-    /// were announced, or fewer. It was `modified` then.
-    pub fn end(&mut self, name: &str, size: usize, modified: i64) -> Result<()> {
-        let modified = seconds(modified);
+    /// Takes the first `size` bytes of the buffer as the content of the licence: as many as were
+    /// announced, or fewer. It was `modified` then.
+    pub fn end(&mut self, size: usize, modified: i64) -> Result<()> {
         let Some(pending) = &mut self.pending else {
             return Ok(());
         };
-        if (size, modified) == (pending.size, pending.modified) {
-            return Ok(());
-        }
         if size > pending.size {
             return Err(Fault::damaged("a licence is larger than announced"));
         }
-        (pending.size, pending.modified) = (size, modified);
-        let header = header(name, size as u64, pending.modified);
-        let member = self.members.get_mut(pending.start..).unwrap_or_default();
-        let (head, body) = member
-            .split_at_mut_checked(header.len())
-            .ok_or(Fault::OutOfMemory)?;
-        head.copy_from_slice(&header);
-        let padding = size..members::padded(size as u64) as usize;
-        body.get_mut(padding).unwrap_or_default().fill(0);
+        (pending.size, pending.modified) = (size, seconds(modified));
         Ok(())
     }
 
@@ -237,9 +215,16 @@ impl FrameBuilder {
         statement: &Statement,
         proof: Option<Proof>,
     ) -> Result<()> {
-        let Some(Pending { content, size, .. }) = self.pending.take() else {
+        let Some(pending) = self.pending.take() else {
             return Ok(());
         };
+        let Pending { content, size, .. } = pending;
+        let end = content + members::padded(size as u64) as usize;
+        let header = members::header(&path(name), size as u64, pending.modified);
+        let head = self.members.get_mut(pending.start..content);
+        head.ok_or(Fault::OutOfMemory)?.copy_from_slice(&header);
+        let padding = self.members.get_mut(content + size..end);
+        padding.ok_or(Fault::OutOfMemory)?.fill(0);
         let line = LicenseLine {
             name: name.into(),
             key_id: statement.key_id.as_str().into(),
@@ -256,7 +241,7 @@ impl FrameBuilder {
         self.contents.try_reserve(1)?;
         let place = self.listed.push(&line, proof)?;
         self.contents.push((content..content + size, place));
-        self.used = content + members::padded(size as u64) as usize;
+        self.used = end;
         Ok(())
     }
 
@@ -284,6 +269,11 @@ impl FrameBuilder {
     pub fn close(&mut self, compressor: &mut Compressor, buffer: Vec<u8>) -> Result<LicenseFrame> {
         self.pending = None;
         let members = self.members.get(..self.used).unwrap_or_default();
+        let are_small = self.used <= parameters::SMALL * self.contents.len();
+        compressor.suit(match are_small {
+            true => &parameters::SMALL_LICENSES,
+            false => &parameters::LICENSES,
+        })?;
         let bytes = compressor.pack(members, buffer)?;
         // All digests are computed at once, which is faster than one by one.
         let contents = self.contents.iter();
@@ -318,8 +308,8 @@ fn seconds(modified: i64) -> u64 {
         .clamp(0, limits::TIME_MAX) as u64
 }
 
-fn header(name: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
-    members::header(&[FOLDER, name].concat(), size, modified)
+fn path(name: &str) -> String {
+    [FOLDER, name].concat()
 }
 
 /// Gives the room for a line: the part that every licence has, and its texts with each character

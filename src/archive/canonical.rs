@@ -3,6 +3,7 @@
 //! these the same way.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use memchr::memchr;
 
@@ -29,6 +30,35 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
         other_key_ids: Vec::new(),
     };
     text.ends_with("}").then_some(line)
+}
+
+/// Appends the line of a licence, unless a text in it needs an escape, or it has several key IDs.
+pub fn push_license(lines: &mut Vec<u8>, line: &LicenseLine) -> bool {
+    let texts: [&[u8]; 4] =
+        [&line.name, &line.key_id, &line.format, &line.right].map(|text| text.as_bytes());
+    let is_special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < b' ');
+    let is_plain = |text: &&[u8]| !text.iter().fold(false, |any, byte| any | is_special(byte));
+    if !texts.iter().all(is_plain) || !line.other_key_ids.is_empty() {
+        return false;
+    }
+    let keys = [
+        r#"{"name":""#,
+        r#"","key_id":""#,
+        r#"","format":""#,
+        r#"","right":""#,
+    ];
+    for (key, text) in keys.into_iter().zip(texts) {
+        lines.extend_from_slice(key.as_bytes());
+        lines.extend_from_slice(text);
+    }
+    // A Vec takes everything that is written to it.
+    let _ = write!(lines, r#"","size":{},"modified":"#, line.size);
+    let modified = line.modified.as_deref();
+    let [quote, modified] = modified.map_or(["", "null"], |text| ["\"", text]);
+    for text in [quote, modified, quote, "}\n"] {
+        lines.extend_from_slice(text.as_bytes());
+    }
+    true
 }
 
 /// The rest of a line that has no escape.
@@ -114,6 +144,37 @@ pub fn time(text: &str) -> Option<i64> {
     exists.then(|| seconds * 1_000_000_000 + field(20, 29))
 }
 
+/// Writes nanoseconds since 1970 UTC in that form; they are positive.
+pub fn write_time(moment: i64) -> String {
+    let second = moment.div_euclid(1_000_000_000);
+    let (days, of_day) = (second.div_euclid(86_400), second.rem_euclid(86_400));
+    // In eras of 400 years that begin in March, as above.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (of_era * 365 + of_era / 4 - of_era / 100);
+    let months = (day * 5 + 2) / 153;
+    let month = (months + 2) % 12 + 1;
+    let year = era * 400 + of_era + i64::from(month < 3);
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    for (place, number) in [
+        (0..4, year),
+        (5..7, month),
+        (8..10, day - (months * 153 + 2) / 5 + 1),
+        (11..13, of_day / 3600),
+        (14..16, of_day / 60 % 60),
+        (17..19, of_day % 60),
+        (20..29, moment.rem_euclid(1_000_000_000)),
+    ] {
+        let mut rest = number;
+        for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    text.iter().copied().map(char::from).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::lines::{self, parse_json};
@@ -123,6 +184,26 @@ mod tests {
         let mut bytes = Vec::new();
         lines::push_json(&mut bytes, line).unwrap();
         String::from_utf8(bytes).unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn licences_are_written_as_json_writes_them() {
+        for name in ["é/b c", "\"", "a\\b", "a\u{1}", "\u{7f}"] {
+            for (modified, others) in [(0, 0), (1_000_000_000_123_456_789, 0), (-1, 1)] {
+                let line = LicenseLine {
+                    name: name.into(),
+                    key_id: "k:,}".into(),
+                    format: "lcp".into(),
+                    right: "unstated".into(),
+                    size: 1 << 24,
+                    modified: lines::time(modified),
+                    other_key_ids: vec!["other".into(); others],
+                };
+                let mut text = Vec::new();
+                lines::push_license(&mut text, &line).unwrap();
+                assert_eq!(String::from_utf8(text).unwrap().trim_end(), written(&line));
+            }
+        }
     }
 
     /// Puts any byte anywhere in a line, and checks that the fast reading still agrees with a
@@ -175,10 +256,14 @@ mod tests {
             .as_nanosecond() as i64;
         let mut moment = 0;
         while moment <= last {
-            assert_eq!(time(&lines::time(moment + 1).unwrap()), Some(moment + 1));
+            let written = write_time(moment + 1);
+            assert_eq!(slow(&written).unwrap().as_nanosecond() as i64, moment + 1);
+            assert_eq!(time(&written), Some(moment + 1));
             moment += 12_345_678 * second / 10 + 1;
         }
         assert_eq!(time(&lines::time(last).unwrap()), Some(last));
+        let end = jiff::Timestamp::from_nanosecond(i64::MAX.into()).unwrap();
+        assert_eq!(write_time(i64::MAX), format!("{end:.9}"));
         // A day that does not exist is none for both.
         for year in [1970, 1999, 2000, 2024, 2100, 2261] {
             for month in 0..14 {

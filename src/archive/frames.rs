@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use zstd_safe::{CCtx, CParameter, DCtx};
+use zstd_safe::{CCtx, CParameter, DCtx, InBuffer, OutBuffer, ResetDirective};
 
 use super::{Digest, Fault, ReadAt, Result, digest, limits, parameters};
 use crate::buffer::sized;
@@ -15,6 +15,9 @@ use crate::buffer::sized;
 pub fn levels() -> std::ops::RangeInclusive<i32> {
     zstd_safe::min_c_level()..=zstd_safe::max_c_level()
 }
+
+/// Bytes of a block at most, RFC 8878, 3.1.1.2.4.
+const BLOCK_MAX: usize = 128 << 10;
 
 /// One compressed frame, complete.
 #[derive(Debug)]
@@ -26,7 +29,16 @@ pub struct Frame {
 
 pub struct Compressor {
     context: CCtx<'static>,
+    level: Option<i32>,
+    /// Tells whether to go on, where anybody wants to be asked.
+    go_on: Option<GoOn>,
 }
+
+/// Tells whether an operation is to go on.
+pub type GoOn = Box<dyn Fn() -> bool + Send>;
+
+/// The level from which on a large licence takes longer than who stops an operation should wait.
+const SLOW: i32 = 10;
 
 impl Compressor {
     /// Makes a compressor for licences, at zstd's `level` or at the measured default.
@@ -41,17 +53,37 @@ impl Compressor {
     }
 
     fn new(level: Option<i32>, default: &[CParameter]) -> Result<Compressor> {
-        let mut context = CCtx::try_create().ok_or(Fault::OutOfMemory)?;
-        let mut set = |parameter| context.set_parameter(parameter).map_err(zstd_fault);
-        match level {
-            Some(level) => drop(set(CParameter::CompressionLevel(level))?),
-            None => default
-                .iter()
-                .copied()
-                .try_for_each(|parameter| set(parameter).map(drop))?,
+        let mut compressor = Compressor {
+            context: CCtx::try_create().ok_or(Fault::OutOfMemory)?,
+            level,
+            go_on: None,
+        };
+        if let Some(level) = level {
+            compressor.set(&[CParameter::CompressionLevel(level)])?;
         }
-        set(CParameter::ChecksumFlag(true))?;
-        Ok(Compressor { context })
+        compressor.set(&[CParameter::ChecksumFlag(true)])?;
+        compressor.suit(default)?;
+        Ok(compressor)
+    }
+
+    /// Stops with [`Fault::Stopped`] once `go_on` tells so.
+    pub fn asking(self, go_on: GoOn) -> Compressor {
+        let go_on = Some(go_on);
+        Compressor { go_on, ..self }
+    }
+
+    /// Compresses from now on by these parameters, unless a level was asked for.
+    pub fn suit(&mut self, parameters: &[CParameter]) -> Result<()> {
+        match self.level {
+            Some(_) => Ok(()),
+            None => self.set(parameters),
+        }
+    }
+
+    fn set(&mut self, parameters: &[CParameter]) -> Result<()> {
+        let mut set = |parameter| self.context.set_parameter(parameter).map(drop);
+        let mut parameters = parameters.iter().copied();
+        parameters.try_for_each(&mut set).map_err(zstd_fault)
     }
 
     /// Compresses `content` into a frame.
@@ -65,10 +97,45 @@ impl Compressor {
     pub fn pack(&mut self, content: &[u8], mut buffer: Vec<u8>) -> Result<Vec<u8>> {
         buffer.clear();
         buffer.try_reserve_exact(zstd_safe::compress_bound(content.len()))?;
+        if self.level.is_some_and(|level| level >= SLOW) {
+            self.pack_by_blocks(content, &mut buffer)?;
+            return Ok(buffer);
+        }
+        self.ask()?;
         self.context
             .compress2(&mut buffer, content)
             .map_err(zstd_fault)?;
         Ok(buffer)
+    }
+
+    /// Compresses block by block, so that it can be stopped between two of them.
+    fn pack_by_blocks(&mut self, content: &[u8], buffer: &mut Vec<u8>) -> Result<()> {
+        let size = Some(content.len() as u64);
+        // It may have been stopped within a frame.
+        let session = ResetDirective::SessionOnly;
+        self.context.reset(session).map_err(zstd_fault)?;
+        self.context
+            .set_pledged_src_size(size)
+            .map_err(zstd_fault)?;
+        let mut output = OutBuffer::around(buffer);
+        for block in content.chunks(BLOCK_MAX) {
+            let mut input = InBuffer::around(block);
+            while input.pos() < block.len() {
+                self.ask()?;
+                let compressed = self.context.compress_stream(&mut output, &mut input);
+                compressed.map_err(zstd_fault)?;
+            }
+        }
+        self.ask()?;
+        while self.context.end_stream(&mut output).map_err(zstd_fault)? > 0 {}
+        Ok(())
+    }
+
+    fn ask(&self) -> Result<()> {
+        match self.go_on.as_ref().is_none_or(|go_on| go_on()) {
+            true => Ok(()),
+            false => Err(Fault::Stopped),
+        }
     }
 }
 
@@ -85,7 +152,6 @@ impl Frame {
     /// Makes the same frame with its content in raw blocks, for a frame that no digest covers: in a
     /// compressed block there are bits that no decoder looks at.
     pub fn stored(self, content: &[u8]) -> Result<Frame> {
-        const BLOCK_MAX: usize = 128 << 10;
         // The descriptor says: one segment, a size of four bytes, and a checksum, which is that of
         // the content.
         const DESCRIPTOR: u8 = 0b1010_0100;
@@ -449,6 +515,9 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn file(contents: &[&[u8]]) -> Vec<u8> {
@@ -488,6 +557,35 @@ mod tests {
                 content
             );
             assert!(reader.read(&file, &tail, span, Some(&[0; 32])).is_err());
+        }
+    }
+
+    #[test]
+    fn a_slow_level_is_stopped_between_two_blocks_and_begins_anew() {
+        let content: Vec<u8> = (0..200_000_u32)
+            .flat_map(|n| (n * n).to_le_bytes())
+            .collect();
+        for level in [SLOW, *levels().end()] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&asked);
+            let mut compressor = Compressor::of_licenses(Some(level)).unwrap();
+            compressor = compressor.asking(Box::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed) != 5
+            }));
+            let stopped = compressor.compress(&content);
+            assert!(matches!(stopped, Err(Fault::Stopped)));
+            assert_eq!(asked.load(Ordering::Relaxed), 6);
+            for size in [0, 1, BLOCK_MAX, BLOCK_MAX + 1, content.len()] {
+                let content = &content[..size];
+                let frame = compressor.compress(content).unwrap();
+                let mut decompressed = vec![0; size];
+                let mut decompressor = Decompressor::new().unwrap();
+                decompressor
+                    .decompress(&frame.bytes, &mut decompressed)
+                    .unwrap();
+                assert!(decompressed == content);
+            }
+            assert!(asked.load(Ordering::Relaxed) > 6 + content.len() / BLOCK_MAX);
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::index::{COUNT, Counts, RECORD, Record};
+use super::index::{COUNT, Counts, Record};
 use super::reader::{MemberReader, Reader};
-use super::{Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, members};
+use super::{Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, index_frame, members};
 
 fn bad() -> Fault {
     Fault::damaged("the index is not what it should be")
@@ -21,7 +21,8 @@ impl<R: ReadAt> Reader<R> {
         let mut index = IndexReader {
             reader: self,
             member: self.member(INDEX)?,
-            part: 0..0,
+            records: Vec::new(),
+            at: 0,
             last: None,
             frames: 0,
         };
@@ -39,8 +40,9 @@ impl<R: ReadAt> Reader<R> {
 pub struct IndexReader<'r, R> {
     reader: &'r Reader<R>,
     member: MemberReader<'r, R>,
-    /// The records of a frame that are still to come, by their place in it.
-    part: Range<usize>,
+    /// The records of a frame, and the next of them.
+    records: Vec<Record>,
+    at: usize,
     last: Option<Record>,
     /// The number of frames of records so far.
     frames: usize,
@@ -120,22 +122,21 @@ impl<R: ReadAt> IndexReader<'_, R> {
 
     /// Gives the next record. No record may come twice: so each is checked against the one before.
     pub fn next(&mut self) -> Result<Option<Record>> {
-        if self.part.is_empty() {
+        if self.at == self.records.len() {
             let Some(part) = self.member.next()? else {
                 return Ok(None);
             };
-            let first = part.first_chunk().copied().map(Record::from_bytes);
+            let is_whole = index_frame::read(part, &mut self.records)?;
+            let first = self.records.first().map(|first| first.hint);
             let stated = self.reader.trailer().index.get(self.frames).copied();
-            if !part.len().is_multiple_of(RECORD) || first.map(|first| first.hint) != stated {
+            if !is_whole || first.is_none() || first != stated {
                 return Err(bad());
             }
             self.frames += 1;
-            self.part = 0..part.len();
+            self.at = 0;
         }
-        let bytes = self.member.part().get(self.part.clone());
-        let bytes = bytes.and_then(|rest| rest.first_chunk()).copied();
-        let record = Record::from_bytes(bytes.ok_or_else(bad)?);
-        self.part.start += RECORD;
+        let record = *self.records.get(self.at).ok_or_else(bad)?;
+        self.at += 1;
         let is_known = u64::from(record.license) < self.reader.trailer().licenses;
         if !is_known || self.last.is_some_and(|last| last >= record) {
             return Err(bad());

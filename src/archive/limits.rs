@@ -25,7 +25,10 @@ pub const FRAMES_MAX: u64 = 1 << 27;
 pub const FRAME_TARGET: usize = 2 << 20;
 /// Bytes at which a frame of the members that list the licences is closed.
 pub const LIST_TARGET: usize = 1 << 20;
-/// Bytes at which a frame of the index is closed: few, since finding one licence reads one frame.
-pub const INDEX_TARGET: usize = 256 << 10;
+/// The same for `SHA256SUMS`: few, since finding one licence reads one of its frames, and a digest
+/// is like no other.
+pub const SUMS_TARGET: usize = 256 << 10;
+/// Bytes at which a frame of the index is closed: few, since finding one licence reads one.
+pub const INDEX_TARGET: usize = 128 << 10;
 /// Records of the index that are sorted at once; the sorted parts of a larger one are merged.
 pub const SORTED_AT_ONCE: usize = 256 << 10;

@@ -1,7 +1,6 @@
 //! Writes and reads the lines of `SHA256SUMS`, `licenses.jsonl` and `restricted.jsonl`.
 
 use std::borrow::Cow;
-use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +14,14 @@ pub fn push_json(lines: &mut Vec<u8>, line: &impl Serialize) -> Result<()> {
     serde_json::to_writer(&mut *lines, line).map_err(std::io::Error::from)?;
     lines.push(b'\n');
     Ok(())
+}
+
+/// Appends a line of `licenses.jsonl`.
+pub fn push_license(lines: &mut Vec<u8>, line: &LicenseLine) -> Result<()> {
+    match canonical::push_license(lines, line) {
+        true => Ok(()),
+        false => push_json(lines, line),
+    }
 }
 
 /// Appends `line`, which has no newline, and a newline.
@@ -47,6 +54,9 @@ pub fn parse_license(line: &[u8]) -> Result<LicenseLine<'_>> {
 
 /// Writes `modified`, nanoseconds since 1970 UTC, as RFC 3339; 0 means unknown.
 pub fn time(modified: i64) -> Option<Cow<'static, str>> {
+    if modified > 0 {
+        return Some(canonical::write_time(modified).into());
+    }
     let time = jiff::Timestamp::from_nanosecond(modified.into())
         .ok()
         .filter(|_| modified != 0)?;
@@ -68,8 +78,9 @@ pub fn parse_time(text: Option<&str>) -> Result<i64> {
 /// Appends the line of `sha256sum` for the licence `name`.
 pub fn push_sum(sums: &mut Vec<u8>, digest: &Digest, name: &str) {
     sums.extend_from_slice(&hex::<64>(digest));
-    // A Vec takes everything that is written to it.
-    let _ = writeln!(sums, "  {FOLDER}{name}");
+    for text in ["  ", FOLDER, name, "\n"] {
+        sums.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// Reads the digest and the name in a line of `SHA256SUMS`.
@@ -85,17 +96,13 @@ pub fn parse_sum(line: &[u8]) -> Result<(Digest, &str)> {
 
 /// Writes `bytes` in lower-case hexadecimal, two digits a byte.
 pub fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
-    let digit = |value: u8| {
-        if value < 10 {
-            b'0' + value
-        } else {
-            b'a' + value - 10
-        }
-    };
-    std::array::from_fn(|place| {
-        let byte = bytes.get(place / 2).copied().unwrap_or_default();
-        digit(if place % 2 == 0 { byte >> 4 } else { byte & 15 })
-    })
+    // This has no branch for each digit, as `parse_hex`.
+    let digit = |value: u8| b'0' + value + u8::from(value > 9) * (b'a' - b'9' - 1);
+    let mut digits = [b'0'; DIGITS];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }
 
 /// Gives [`hex`] as text.

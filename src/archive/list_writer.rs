@@ -2,6 +2,7 @@
 //! finished frames wait in the spool, so that memory holds one unfinished frame.
 
 use std::io::Write;
+use std::mem;
 
 use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest as _, Sha256};
@@ -10,11 +11,12 @@ use super::frames::{Compressor, Decompressor};
 use super::output::{self, Output, checked};
 use super::spool::{Scratch, Spool};
 use super::trailer::Entry;
-use super::{Digest, Result, limits, members};
+use super::{Digest, Result, members};
 use crate::buffer::sized;
 
-#[derive(Default)]
 pub struct ListWriter {
+    /// Bytes at which a frame is closed.
+    target: usize,
     /// The lines of the frame that is not finished, and their number.
     text: Vec<u8>,
     count: u32,
@@ -33,6 +35,23 @@ struct Spooled {
 }
 
 impl ListWriter {
+    pub fn new(target: usize) -> ListWriter {
+        ListWriter {
+            target,
+            text: Vec::new(),
+            count: 0,
+            frames: Vec::new(),
+            size: 0,
+            sha256: Sha256::new(),
+        }
+    }
+
+    /// Takes the list away and leaves an empty one.
+    pub fn take(&mut self) -> ListWriter {
+        let empty = ListWriter::new(self.target);
+        mem::replace(self, empty)
+    }
+
     /// Tells whether the list has the content of that member so far.
     pub fn is_as(&self, member: &Entry) -> bool {
         self.size == member.size && member.is_of(&self.sha256)
@@ -47,8 +66,8 @@ impl ListWriter {
         compressor: &mut Compressor,
         spool: &mut Spool<'_, S>,
     ) -> Result<()> {
-        while lines.len() > limits::LIST_TARGET
-            && let Some(end) = last_line_end(lines)
+        while lines.len() > self.target
+            && let Some(end) = last_line_end(lines, self.target)
         {
             let (first, rest) = lines.split_at_checked(end).unwrap_or((lines, &[]));
             let of_first = memchr_iter(b'\n', first).count() as u32;
@@ -68,7 +87,7 @@ impl ListWriter {
     ) -> Result<()> {
         // This comes before the new lines, so that the last frame, which takes the padding, is
         // never empty.
-        if self.text.len() + lines.len() > limits::LIST_TARGET && !self.text.is_empty() {
+        if self.text.len() + lines.len() > self.target && !self.text.is_empty() {
             let frame = compressor.compress(&self.text)?;
             self.frames.try_reserve(1)?;
             self.frames.push(Spooled {
@@ -120,9 +139,9 @@ impl ListWriter {
     }
 }
 
-/// Finds the end of the last line that fits a frame.
-fn last_line_end(lines: &[u8]) -> Option<usize> {
-    let frame = lines.get(..limits::LIST_TARGET).unwrap_or(lines);
+/// Finds the end of the last line that fits a frame of `target` bytes.
+fn last_line_end(lines: &[u8], target: usize) -> Option<usize> {
+    let frame = lines.get(..target).unwrap_or(lines);
     memrchr(b'\n', frame).map(|newline| newline + 1)
 }
 

@@ -44,6 +44,14 @@ pub fn header(path: &str, size: u64, modified: u64) -> Cow<'static, [u8]> {
     Cow::Owned(blocks)
 }
 
+/// Counts the bytes of the [header] of a member with a size that ustar holds.
+pub fn header_length(path: &str) -> usize {
+    match split(path) {
+        Some(_) => BLOCK,
+        None => 2 * BLOCK + padded(pax_record("path", path).len() as u64) as usize,
+    }
+}
+
 /// Counts the bytes before the content of a member with a short name.
 pub fn header_size(size: u64) -> u64 {
     let blocks = if size <= OCTAL_MAX { 1 } else { 3 };
@@ -352,6 +360,7 @@ mod tests {
             ] {
                 let header = header(&path, 5, 1);
                 assert_eq!(header.len() % BLOCK, 0);
+                assert_eq!(header.len(), header_length(&path));
                 let expected = Member {
                     path: path.as_str().into(),
                     content: header.len(),

@@ -9,6 +9,7 @@ mod canonical;
 pub mod catalog_in_step;
 pub mod frames;
 pub mod index;
+pub mod index_frame;
 mod index_reader;
 mod index_writer;
 pub mod limits;
@@ -62,6 +63,9 @@ pub enum Fault {
     System(#[from] io::Error),
     #[error("there is not enough memory")]
     OutOfMemory,
+    /// Who asked for the work does not want it any more.
+    #[error("it was stopped")]
+    Stopped,
 }
 
 pub type Result<T, E = Fault> = std::result::Result<T, E>;

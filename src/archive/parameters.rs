@@ -22,6 +22,19 @@ pub const LICENSES: [CParameter; 6] = [
 pub const LISTS: [CParameter; 4] = [
     CParameter::CompressionLevel(1),
     CParameter::WindowLog(21),
-    CParameter::HashLog(11),
-    CParameter::MinMatch(6),
+    CParameter::HashLog(12),
+    CParameter::MinMatch(7),
 ];
+
+/// The parameters for licences that are hardly more than their headers, which are like lines of a
+/// list.
+pub const SMALL_LICENSES: [CParameter; 6] = [
+    CParameter::CompressionLevel(1),
+    CParameter::WindowLog(21),
+    CParameter::HashLog(13),
+    CParameter::MinMatch(7),
+    CParameter::TargetLength(0),
+    CParameter::LiteralCompressionMode(ParamSwitch::Auto),
+];
+/// Bytes of a member, on the average of a frame, up to which its licences are small.
+pub const SMALL: usize = 1536;

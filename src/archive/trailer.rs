@@ -9,7 +9,7 @@ use crate::json;
 
 /// The format this library writes.
 pub const FORMAT: &str = "licbak";
-pub const VERSION: [u64; 2] = [1, 1];
+pub const VERSION: [u64; 2] = [1, 2];
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Trailer {
@@ -96,7 +96,7 @@ impl Trailer {
         }
         let other = |version, why| Err(Fault::OtherVersion { version, why });
         match head.version.as_slice() {
-            [1, 0] => other([1, 0], "was never released"),
+            [1, minor @ (0 | 1)] => other([1, *minor], "was never released"),
             [1, _] => {
                 let trailer: Trailer = json::parse(text).map_err(bad)?;
                 trailer.identity()?;
@@ -141,10 +141,11 @@ mod tests {
             (r#"{"format":"licbak","version":[2]}"#, Some([2, 0])),
             (r#"{"format":"licbak","version":[2,7],"x":1}"#, Some([2, 7])),
             (r#"{"format":"licbak","version":[1,0]}"#, Some([1, 0])),
+            (r#"{"format":"licbak","version":[1,1]}"#, Some([1, 1])),
             (r#"{"format":"licbak","version":[0,9]}"#, None),
             (r#"{"format":"licbak","version":[]}"#, None),
-            (r#"{"format":"other","version":[1,1]}"#, None),
-            (r#"{"format":"licbak","version":[1,1]}"#, None),
+            (r#"{"format":"other","version":[1,2]}"#, None),
+            (r#"{"format":"licbak","version":[1,2]}"#, None),
         ] {
             match (parse(json), expected) {
                 (Err(Fault::OtherVersion { version, .. }), Some(other)) => {

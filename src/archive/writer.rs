@@ -16,7 +16,9 @@ use super::spool::{Scratch, Spool};
 use super::state::{self, Noted, OlderVersion};
 use super::tally::Tally;
 use super::trailer::{Entry, FORMAT, Trailer, VERSION};
-use super::{Digest, Fault, INDEX, LICENSES, RESTRICTED, Result, STATE, SUMS, limits, lines};
+use super::{
+    Digest, Fault, INDEX, LICENSES, RESTRICTED, Result, STATE, SUMS, index_frame, limits, lines,
+};
 use crate::random::{HashMap, HashSet};
 
 pub struct Writer<'s, F, S> {
@@ -64,13 +66,13 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             file: Output::new(file),
             spool,
             compressor,
-            sums: ListWriter::default(),
-            lines: ListWriter::default(),
-            restricted: ListWriter::default(),
+            sums: ListWriter::new(limits::SUMS_TARGET),
+            lines: ListWriter::new(limits::LIST_TARGET),
+            restricted: ListWriter::new(limits::LIST_TARGET),
             index: IndexWriter::default(),
             noted,
-            states: ListWriter::default(),
-            older: ListWriter::default(),
+            states: ListWriter::new(limits::LIST_TARGET),
+            older: ListWriter::new(limits::LIST_TARGET),
             tally: Tally::default(),
         }
     }
@@ -218,9 +220,9 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
 
     /// Drops the lines, keys and states of a licence of which another is `left` to come.
     fn keep_last_listed(&mut self, left: &mut HashMap<&str, u32>) -> Result<()> {
-        let old_sums = mem::take(&mut self.sums);
-        let old_lines = mem::take(&mut self.lines);
-        let old_states = mem::take(&mut self.states);
+        let old_sums = self.sums.take();
+        let old_lines = self.lines.take();
+        let old_states = self.states.take();
         let (mut sums, mut lines) = (ListWalk::new()?, ListWalk::new()?);
         let (mut states, mut dropped) = (ListWalk::new()?, Vec::new());
         let (mut whole, mut older) = (Vec::new(), Vec::new());
@@ -265,7 +267,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
 
     /// Drops the lines of licences that were kept in the end, and of those left out all but one.
     fn keep_last_restricted(&mut self, looks: &HashMap<String, LastLook>) -> Result<()> {
-        let (old, mut restricted) = (mem::take(&mut self.restricted), ListWalk::new()?);
+        let (old, mut restricted) = (self.restricted.take(), ListWalk::new()?);
         let (mut listed, mut whole) = (HashSet::default(), Vec::new());
         self.tally.restricted = 0;
         while let Some(line) = restricted.line(&old, &self.spool)? {
@@ -293,10 +295,10 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
     pub fn finish(mut self, stamp: &Stamp) -> Result<u64> {
         let counts = self.counts();
         let mut members = Vec::new();
-        let (sums, lines) = (mem::take(&mut self.sums), mem::take(&mut self.lines));
+        let (sums, lines) = (self.sums.take(), self.lines.take());
         members.push(self.finish_list(SUMS, sums)?);
         members.push(self.finish_list(LICENSES, lines)?);
-        let restricted = mem::take(&mut self.restricted);
+        let restricted = self.restricted.take();
         members.push(self.finish_list(RESTRICTED, restricted)?);
         let (entry, index) = self.finish_index()?;
         members.push(entry);
@@ -335,6 +337,8 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         let size = (counts.len() * COUNT + index.len() * RECORD) as u64;
         let mut starts = Vec::new();
         starts.try_reserve_exact(index.len().div_ceil(PER_FRAME))?;
+        let mut records = Vec::new();
+        records.try_reserve_exact(index.len().min(PER_FRAME))?;
         let mut sorted = index.into_sorted(&self.spool)?;
         let mut counts = counts.chunks(limits::INDEX_TARGET / COUNT);
         let (spool, compressor) = (&self.spool, &mut self.compressor);
@@ -345,16 +349,14 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
                 counts.for_each(|count| content.extend_from_slice(&count.to_le_bytes()));
                 return Ok(());
             }
-            for number in 0..PER_FRAME {
-                let Some(record) = sorted.next(spool)? else {
-                    break;
-                };
-                if number == 0 {
-                    starts.push(record.hint);
-                }
-                content.extend_from_slice(&record.to_bytes());
+            records.clear();
+            while records.len() < PER_FRAME
+                && let Some(record) = sorted.next(spool)?
+            {
+                records.push(record);
             }
-            Ok(())
+            starts.extend(records.first().map(|first| first.hint));
+            index_frame::push(content, &records)
         };
         let pack = |content: &[u8]| -> Result<Frame> { compressor.compress(content) };
         let entry = self.file.member(INDEX, size, next, pack)?;
@@ -366,7 +368,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         let Some(noted) = self.noted.take() else {
             return Ok(None);
         };
-        let (mut states, older) = (mem::take(&mut self.states), mem::take(&mut self.older));
+        let (mut states, older) = (self.states.take(), self.older.take());
         let (mut line, mut walk) = (Vec::new(), ListWalk::new()?);
         lines::push_json(&mut line, &noted)?;
         states.append(&line, 0, &mut self.compressor, &mut self.spool)?;

@@ -4,6 +4,7 @@
 
 use crate::archive::frames::{Compressor, FrameReader, SeekTable};
 use crate::archive::index::{self, COUNT, RECORD, Record};
+use crate::archive::index_frame;
 use crate::archive::lines;
 use crate::archive::reader::Reader;
 use crate::archive::trailer::{Entry, Trailer};
@@ -156,11 +157,12 @@ impl File {
     }
 
     fn index(&mut self, counts: &[u8], records: &[u8]) -> Result<Entry> {
-        let (offset, all) = (self.table.content_size(), [counts, records].concat());
+        let laid_out = laid_out(records)?;
+        let (offset, all) = (self.table.content_size(), [counts, &laid_out].concat());
         let mut bytes = members::header(INDEX, all.len() as u64, 0).into_owned();
         bytes.extend_from_slice(counts);
         self.append(&bytes, 0)?;
-        let mut bytes = records.to_vec();
+        let mut bytes = laid_out.clone();
         bytes.resize(members::padded(all.len() as u64) as usize - counts.len(), 0);
         self.append(&bytes, 0)?;
         Ok(self.entry(INDEX, offset, &all))
@@ -192,6 +194,16 @@ fn members_in(content: &[u8]) -> u32 {
         start += member.end;
     }
     count
+}
+
+/// Lays records out as in a frame of the index, as far as they are whole.
+fn laid_out(records: &[u8]) -> Result<Vec<u8>> {
+    let (records, rest) = records.as_chunks::<RECORD>();
+    let records: Vec<Record> = records.iter().copied().map(Record::from_bytes).collect();
+    let mut frame = Vec::new();
+    index_frame::push(&mut frame, &records)?;
+    frame.extend_from_slice(rest);
+    Ok(frame)
 }
 
 /// Makes the records of the index for licences in these lines.

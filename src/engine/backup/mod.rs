@@ -145,7 +145,7 @@ fn back_up(
         Ok(Writer::new(
             file,
             spool,
-            request.compressor()?,
+            request.compressor(operation)?,
             noted.clone(),
         ))
     };
@@ -206,7 +206,7 @@ fn rehearse(
         Ok(Writer::new(
             io::sink(),
             waiting,
-            request.compressor()?,
+            request.compressor(operation)?,
             None,
         ))
     };

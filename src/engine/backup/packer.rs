@@ -71,9 +71,11 @@ impl Work for Packer {
     type Scratch = (FrameBuilder, Compressor);
 
     fn scratch(&self) -> Result<Self::Scratch> {
+        let compressor = Compressor::of_licenses(self.rules.level).map_err(packing)?;
+        let operation = Arc::clone(&self.operation);
         Ok((
             FrameBuilder::new().map_err(packing)?,
-            Compressor::of_licenses(self.rules.level).map_err(packing)?,
+            compressor.asking(Box::new(move || operation.check().is_ok())),
         ))
     }
 
@@ -119,6 +121,7 @@ enum Room {
 fn packing(fault: Fault) -> Error {
     match fault {
         Fault::OutOfMemory => Error::out_of_memory(),
+        Fault::Stopped => Error::canceled(),
         fault => Error::new(Outcome::Fail, format!("Cannot pack the licences: {fault}.")),
     }
 }
@@ -292,7 +295,7 @@ impl Packing<'_> {
             return Ok(Some(Room::None));
         }
         let (size, modified) = (read as usize, seen.facts.modified);
-        self.builder.end(name, size, modified).map_err(packing)?;
+        self.builder.end(size, modified).map_err(packing)?;
         self.end_file(name, read, &seen)?;
         Ok(Some(Room::Enough))
     }
@@ -325,9 +328,7 @@ impl Packing<'_> {
     /// Ends the licence whose file has been read whole, `size` bytes, unless that is a backup.
     fn end_file(&mut self, name: &str, size: u64, seen: &Seen) -> Result<()> {
         let modified = seen.facts.modified;
-        self.builder
-            .end(name, size as usize, modified)
-            .map_err(packing)?;
+        self.builder.end(size as usize, modified).map_err(packing)?;
         if is_backup(&self.builder.content()).map_err(packing)? {
             return self.leave_out_backup(name, seen);
         }

@@ -79,8 +79,12 @@ impl Request {
         ))
     }
 
-    pub fn compressor(&self) -> Result<Compressor> {
-        Compressor::of_lists(self.rules.level).map_err(|fault| self.error(fault))
+    /// Makes the compressor of the lists, which stops with the operation.
+    pub fn compressor(&self, operation: &Arc<Operation>) -> Result<Compressor> {
+        let compressor = Compressor::of_lists(self.rules.level);
+        let operation = Arc::clone(operation);
+        let go_on = Box::new(move || operation.check().is_ok());
+        Ok(compressor.map_err(|fault| self.error(fault))?.asking(go_on))
     }
 
     /// Gives the directory of the backup, where one is to be written.
@@ -99,6 +103,7 @@ impl Request {
                 Error::system(Access::Write, doing, errno(&error))
             }
             Fault::OutOfMemory => Error::out_of_memory(),
+            Fault::Stopped => Error::canceled(),
             Fault::Damaged(_) | Fault::OtherVersion { .. } => {
                 Error::new(Outcome::Fail, format!("Cannot write the backup: {fault}."))
             }

@@ -185,5 +185,6 @@ fn read_error(path: &AnchoredPath, fault: Fault) -> Error {
             errno(&error),
         ),
         Fault::OutOfMemory => Error::out_of_memory(),
+        Fault::Stopped => Error::canceled(),
     }
 }
