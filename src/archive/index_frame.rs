@@ -63,7 +63,7 @@ mod tests {
             push(&mut frame, &all[..count]).unwrap();
             assert!(read(&frame[1..], &mut back).unwrap());
             assert_eq!(back, all[..count]);
-            assert_eq!(read(&frame, &mut back).unwrap(), false);
+            assert!(!read(&frame, &mut back).unwrap());
         }
         let mut frame = Vec::new();
         push(&mut frame, &all[..2]).unwrap();

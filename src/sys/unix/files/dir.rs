@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, CWD, IFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
+use rustix::fs::{
+    Access, AtFlags, CWD, IFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom,
+};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
@@ -215,11 +217,10 @@ impl Dir {
         &self,
         mut visit: impl FnMut(&CStr, Kind, Inode) -> Result<(), E>,
     ) -> Result<(), E> {
-        // The position belongs to the descriptor, so a second reader of the same folder needs one
-        // of its own.
-        let folder = self.folder("")?;
+        // The position belongs to the descriptor, which one thread lists by at a time.
+        rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
         let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
-        let mut entries = RawDir::new(&folder.0, &mut buffer);
+        let mut entries = RawDir::new(&self.0, &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry?;
             if entry.file_name() != c"." && entry.file_name() != c".." {
