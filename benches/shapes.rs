@@ -2,14 +2,15 @@
 //! folder.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Outcome;
-use crate::floors::Floor;
 use crate::goals::{self, Spread};
 use crate::options::Options;
-use crate::peers::{self, BACKUP_FILE, Licbak, tar};
+use crate::peers::{BACKUP_FILE, Licbak, tar};
 use crate::processes::{Cost, Meter, run};
 use crate::rounds::AT_REST;
 use crate::table::{grouped, shown};
@@ -95,7 +96,9 @@ impl Shape {
                 folder.push(format!("{above:02}"));
             }
         }
-        fs::File::create(whole)?;
+        // Else whoever syncs first pays for it.
+        run(Command::new("sync").arg("-f").arg(&path))?;
+        File::create(whole)?;
         Ok(path)
     }
 
@@ -171,7 +174,7 @@ fn measure(
     fs::create_dir(&one)?;
     // What was written just before is read again by each repeat.
     std::thread::sleep(AT_REST);
-    run(&mut peers::floor(Floor::Read, store)?)?;
+    read(store)?;
     let mut costs = Vec::new();
     for (step, command, made) in [
         (
@@ -196,4 +199,16 @@ fn measure(
         costs.push((step, cost));
     }
     Ok(costs)
+}
+
+/// Has the kernel hold all files below a folder in memory.
+fn read(folder: &Path) -> Outcome<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => read(&entry.path())?,
+            false => drop(io::copy(&mut File::open(entry.path())?, &mut io::sink())?),
+        }
+    }
+    Ok(())
 }

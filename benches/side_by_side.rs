@@ -69,7 +69,10 @@ fn compare(arguments: Vec<String>) -> Outcome<()> {
     let mut bench = Bench::prepare(&options, &licbak)?;
     let all = bench.measure_all();
     bench.free_memory()?;
-    bench.report(&all?)?;
+    let all = all?;
+    if !all.is_empty() {
+        bench.report(&all)?;
+    }
     if options.shapes {
         shapes::print(&licbak, &mut bench.meter, &bench.work, &options)?;
     }
