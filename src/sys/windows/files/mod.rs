@@ -10,7 +10,8 @@ mod room;
 
 pub use self::dir::Dir;
 pub use self::facts::{
-    Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable, kind_at,
+    Facts, Held, check_name, check_writable, facts_at, facts_now_at, is_taken, is_unavailable,
+    kind_at,
 };
 pub use self::file::File;
 pub use self::room::Room;
