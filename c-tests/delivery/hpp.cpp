@@ -230,7 +230,7 @@ void facts_about_a_backup()
     CHECK(first.created >= earliest.time_since_epoch() && first.machine == licbak::machine::same);
     CHECK(first.licenses == 3 && first.restricted == 0 && first.content_bytes == 11);
     CHECK(first.backup_bytes == fs::file_size(p.backups / "licenses.tar.zst"));
-    CHECK(first.version_major == 1 && first.version_minor == 1);
+    CHECK(first.version_major == 1 && first.version_minor == 2);
 
     r.set_machine_id("seat 8");
     CHECK(r.info().machine == licbak::machine::other);

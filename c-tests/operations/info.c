@@ -26,7 +26,7 @@ static licbak_backup_info info_by(licbak_restorer *r)
     CHECK(memcmp(info.reserved, "\0\0\0\0\0\0", sizeof info.reserved) == 0);
     CHECK_INT(info.encrypted, 0);
     CHECK_INT(info.version_major, 1);
-    CHECK_INT(info.version_minor, 1);
+    CHECK_INT(info.version_minor, 2);
     return info;
 }
 

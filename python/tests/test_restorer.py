@@ -128,7 +128,7 @@ def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
         assert (first.licenses, first.restricted) == (result.licenses, len(result.restricted))
         assert first.content_bytes == result.content_bytes
         assert first.backup_bytes == (backup / "licenses.tar.zst").stat().st_size
-        assert (first.version, first.encrypted) == ((1, 1), False)
+        assert (first.version, first.encrypted) == ((1, 2), False)
         assert licbak.info(backup, machine_id="seat 7") == first
         assert licbak.info(backup, machine_id="seat 8").machine is licbak.Machine.OTHER
         assert licbak.info(os.fspath(backup)).machine is licbak.Machine.UNKNOWN
