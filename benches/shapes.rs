@@ -1,5 +1,5 @@
-//! Stores of other shapes than most: a few large licences, many tiny ones, deep folders and one flat
-//! folder.
+//! Stores of other shapes than most: a few large licences, many tiny ones, deep folders, one flat
+//! folder, and a database of small rows in no order.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,11 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rusqlite::Connection;
+
 use crate::Outcome;
 use crate::goals::{self, Spread};
 use crate::options::Options;
-use crate::peers::{BACKUP_FILE, Licbak, tar};
-use crate::processes::{Cost, Meter, run};
+use crate::peers::{self, BACKUP_FILE, Licbak, tar};
+use crate::processes::{Cost, Meter, is_installed, run};
 use crate::rounds::AT_REST;
 use crate::table::{grouped, shown};
 
@@ -159,6 +161,76 @@ pub fn print(licbak: &Licbak, meter: &mut Meter, work: &Path, options: &Options)
             ratio(Step::Repeat, Step::Backup, goals::cpu),
         );
     }
+    match is_installed("sqlite3", "-version") {
+        true => print_rows(licbak, meter, work, options),
+        false => {
+            println!("\nleft out: a database (sqlite3 is not installed)");
+            Ok(())
+        }
+    }
+}
+
+/// Rows of the database, and bytes of a content.
+const ROWS: u64 = 1_000_000;
+const ROW: usize = 100;
+
+/// Makes the database, unless an earlier run has: the names are in another order than the rows.
+fn rows(directory: &Path) -> Outcome<PathBuf> {
+    let path = directory.join(format!("shape-{ROWS}-rows.db"));
+    if path.exists() {
+        return Ok(path);
+    }
+    eprintln!("making a database of {} rows", grouped(ROWS));
+    let unfinished = path.with_extension("unfinished");
+    let _ = fs::remove_file(&unfinished);
+    let mut connection = Connection::open(&unfinished)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = OFF;
+         CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL);",
+    )?;
+    let transaction = connection.transaction()?;
+    let mut insert = transaction.prepare("INSERT INTO license VALUES (?1, ?2)")?;
+    for number in 0..ROWS {
+        // An odd factor gives each number another one.
+        let name = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut content = format!("licence {number:08} ").into_bytes();
+        content.resize(ROW, b'.');
+        insert.execute((format!("{name:016x}.lic"), content))?;
+    }
+    drop(insert);
+    transaction.commit()?;
+    drop(connection);
+    fs::rename(&unfinished, &path)?;
+    Ok(path)
+}
+
+/// Measures the database, and prints its table.
+fn print_rows(licbak: &Licbak, meter: &mut Meter, work: &Path, options: &Options) -> Outcome<()> {
+    let database = rows(&options.directory)?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..options.rounds {
+        eprintln!("a database: round {} of {}", round + 1, options.rounds);
+        let backup = work.join(format!("rows-{round}"));
+        let copy = work.join(format!("rows-{round}.db"));
+        fs::create_dir(&backup)?;
+        ours.push(meter.measure(&licbak.backup(&database, &backup))?);
+        theirs.push(meter.measure(&peers::vacuum_into(&database, &copy))?);
+    }
+    let ratio = |of: fn(&Cost) -> f64| {
+        let pairs = ours.iter().zip(&theirs);
+        let spread = Spread::of(pairs.map(|(ours, theirs)| of(ours) / of(theirs)).collect());
+        spread.map_or(String::new(), shown)
+    };
+    let peak = ours.iter().map(|cost| cost.peak >> 20).max();
+    println!("\n| licbak / VACUUM INTO, zstd -3 -T0 | CPU | wall | peak, MiB |");
+    println!("|---|---|---|---|");
+    println!(
+        "| {} rows of {ROW} bytes in no order | {} | {} | {} |",
+        grouped(ROWS),
+        ratio(goals::cpu),
+        ratio(goals::wall),
+        peak.unwrap_or_default(),
+    );
     Ok(())
 }
 

@@ -87,6 +87,34 @@ def sorting():
         check(list(temporary.iterdir()), [], "what is left behind")
 
 
+def small_rows():
+    """Many in no order are sorted in parts, with contents of every size among them, and a view of
+    them likewise."""
+    choose = random.Random(3)
+    sizes = [0, 1, 1023, 1024, 1025, 5000, 100_000, 3 << 20]
+    rows = [(f"licences/{choose.randbytes(6).hex()}", b"%d" % i * 60, None, i % 2) for i in range(16_000)]
+    rows += [(f"licences/{choose.randbytes(3).hex()} of {size}", choose.randbytes(size), None, None) for size in sizes]
+    expected = sorted([name.encode(), None, len(content), right or 0] for name, content, _, right in rows)
+    with place() as root:
+        for mode in "DELETE", "WAL":
+            view = "CREATE VIEW license AS SELECT * FROM t"
+            table = make(root / f"{mode} table.db", rows, before=[f"PRAGMA journal_mode = {mode}"])
+            viewed = make(root / f"{mode} view.db", before=[f"PRAGMA journal_mode = {mode}"])
+            with opened(viewed) as connection:
+                connection.execute("ALTER TABLE license RENAME TO t")
+                connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+                connection.execute(view)
+            for store in table, viewed:
+                run = back_up(store, root / "backups")
+                check(run.code, "S_OK", f"{store.name}: {run.text}")
+                check_that(run.memory < 100 << 10, f"{store.name}: {run.memory} KiB")
+                listed = operate("list", backups=root / "backups")["licenses"]
+                listed = [[name.encode(), None, size, right] for name, _, size, right, *_ in listed]
+                check(listed == expected, True, f"the licences of {store.name} in their order")
+            contents = {name: content for name, content, *_ in rows}
+            check(restored(root / "backups") == contents, True, f"the contents of {store.name}")
+
+
 # -- the file while it is used --------------------------------------------------------------------------------
 
 
@@ -143,7 +171,7 @@ def cut_at_any_moment():
 
 
 def main():
-    for test in pages, other_lengths, sorting, destroyed_meanwhile, cut_at_any_moment:
+    for test in pages, other_lengths, sorting, small_rows, destroyed_meanwhile, cut_at_any_moment:
         test()
     finish()
 

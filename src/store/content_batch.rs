@@ -78,7 +78,8 @@ impl<'f> ContentBatches<'f> {
         }
     }
 
-    fn check(&self, license: &License) -> Result<()> {
+    /// Refuses a licence that can't be kept, whatever the others are.
+    pub fn check(&self, license: &License) -> Result<()> {
         let (owner, name) = (self.owner, license.name);
         if let Err(reason) = name::check(name.as_bytes()) {
             let name = name::shown(name);

@@ -12,8 +12,6 @@ use std::sync::Once;
 
 use rusqlite::{Connection, Error, OpenFlags, ffi};
 
-use super::mapping;
-
 /// The name of the system interface below, and of each database that is opened with it.
 const NAME: &CStr = c"licbak-copy";
 
@@ -44,96 +42,6 @@ pub fn write(copy: &Connection, block: &[u8], offset: i64) -> rusqlite::Result<(
         // SAFETY: the file is open, and the block has this length.
         Some(unsafe { write(file, block.as_ptr().cast(), length, offset) })
     })
-}
-
-/// Maps the file of a copy that [`open`] has made, which is cheaper than to read it page by page.
-/// `stops` is asked whether SQLite is to end, every `steps` of its own or more often.
-///
-/// Whoever reads behind the end of a file that is mapped is killed. So no file may be mapped that
-/// another process could make shorter, and this one has no name.
-pub fn map(
-    copy: &mut Connection,
-    steps: c_int,
-    mut stops: impl FnMut() -> bool + Send + 'static,
-) -> rusqlite::Result<()> {
-    /// What SQLite maps at most.
-    const MOST: i64 = 0x7fff_0000;
-    /// Bytes of pages that stay in the memory of the process, which would seem to grow with the
-    /// database; a step of SQLite's takes a page at most, but for long values.
-    const KEPT: c_int = 128 << 20;
-    let page: c_int = copy.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let limit = copy.pragma_update_and_check(None, "mmap_size", MOST, |row| row.get(0))?;
-    let mapping = Mapping::of(copy, limit)?;
-    let kept = KEPT / page.max(1);
-    let steps = steps.min(kept);
-    let mut taken = 0;
-    copy.progress_handler(
-        steps,
-        Some(move || {
-            taken += steps;
-            if taken >= kept {
-                mapping.give_back();
-                taken = 0;
-            }
-            stops()
-        }),
-    )
-}
-
-/// The mapping of an open file of SQLite's.
-struct Mapping {
-    file: *mut ffi::sqlite3_file,
-    length: c_int,
-}
-
-// SAFETY: whoever has the connection uses it.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    /// Describes the mapping of a copy's file, of which SQLite maps no more than `limit` bytes.
-    fn of(copy: &Connection, limit: i64) -> rusqlite::Result<Mapping> {
-        /// Bytes that SQLite keeps free behind what it lends.
-        const SPARE: i64 = 256;
-        let mut mapping = Mapping {
-            file: ptr::null_mut(),
-            length: 0,
-        };
-        with_file(copy, |file, methods| {
-            let size = methods.xFileSize?;
-            let mut bytes = 0;
-            // SAFETY: the file is open.
-            let code = unsafe { size(file, &raw mut bytes) };
-            let length = (bytes.min(limit) - SPARE).max(0);
-            mapping = Mapping {
-                file,
-                length: c_int::try_from(length).unwrap_or(0),
-            };
-            Some(code)
-        })?;
-        Ok(mapping)
-    }
-
-    /// Gives the memory back to the system, which fills it from the file when it is used next.
-    fn give_back(&self) {
-        // SAFETY: only the connection that has the file calls this. SQLite lends so many bytes only
-        // where they are mapped, and they are the file's, before and after.
-        unsafe {
-            let Some(methods) = self.file.as_ref().and_then(|file| file.pMethods.as_ref()) else {
-                return;
-            };
-            let (Some(fetch), Some(unfetch)) = (methods.xFetch, methods.xUnfetch) else {
-                return;
-            };
-            let mut start = ptr::null_mut();
-            let code = fetch(self.file, 0, self.length, &raw mut start);
-            if let (ffi::SQLITE_OK, Ok(length), false) =
-                (code, usize::try_from(self.length), start.is_null())
-            {
-                mapping::give_back(start, length);
-                unfetch(self.file, 0, start);
-            }
-        }
-    }
 }
 
 /// Tells the folder in which SQLite makes its temporary files; None, where it finds none.

@@ -14,11 +14,11 @@ use std::sync::{Once, OnceLock};
 use rusqlite::ffi;
 
 /// Bytes of all pieces of memory that are not [`LARGE`]: schemas, statements and pages.
-const SMALL_MAX: isize = 32 << 20;
+const SMALL_MAX: isize = 24 << 20;
 /// Bytes of a piece that holds a value, as only values are so large.
 const LARGE: isize = 128 << 10;
-/// Bytes of all such values: while SQLite sorts, it has eight copies of one, of 64 MiB.
-const LARGE_MAX: isize = 576 << 20;
+/// Bytes of all such values: a licence of 16 MiB is made of others, and copied.
+const LARGE_MAX: isize = 56 << 20;
 /// Bytes of stack below the place where the work began. Threads have a MiB.
 const STACK_MAX: usize = 512 << 10;
 /// The number of requests after which it is asked whether to go on. It is asked before each that is

@@ -1,12 +1,10 @@
 //! A copy of a database that is not in WAL mode. There a reader keeps writers out; so they wait for
 //! the copy, and not for the backup.
 
-use std::sync::Arc;
-
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::{Database, STEPS};
+use super::Database;
 use crate::error::{Error, Result};
 use crate::sys::database_copy;
 
@@ -17,22 +15,21 @@ impl Database {
     /// Makes a copy of the snapshot that is being read, and begins to read that.
     pub fn copy(self) -> Result<Database> {
         let size = self.size()?;
-        let is_small = size <= SMALL;
-        let copy = match is_small {
+        let copy = match size <= SMALL {
             true => self.copy_by_pages()?,
             false => self.copy_into_file(size)?,
         };
-        self.replaced_by(copy, !is_small)
+        self.replaced_by(copy)
     }
 
     /// Makes a copy that has what the log of the database holds, too, and begins to read that.
     pub fn copy_with_log(self) -> Result<Database> {
         let copy = self.copy_by_pages()?;
-        self.replaced_by(copy, false)
+        self.replaced_by(copy)
     }
 
     /// Begins to read the `copy` instead.
-    fn replaced_by(self, copy: Connection, is_mapped: bool) -> Result<Database> {
+    fn replaced_by(self, copy: Connection) -> Result<Database> {
         // The connection is closed before the use ends, so that SQLite is never called without one.
         let Database {
             connection,
@@ -45,15 +42,12 @@ impl Database {
         drop(connection);
         let mut copy = Database::new(copy, held, &path, &file, go_on)?;
         copy.is_read = is_read;
-        if is_mapped {
-            copy.map()?;
-        }
         copy.begin_to_read()?;
         Ok(copy)
     }
 
     /// Gives the size of the database in bytes; its file may be larger.
-    fn size(&self) -> Result<i64> {
+    pub fn size(&self) -> Result<i64> {
         let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let size = self.connection.query_row(size, [], |row| row.get(0));
         size.map_err(|error| self.failure("read the size of", &error))
@@ -94,14 +88,6 @@ impl Database {
         Ok(copy)
     }
 
-    /// Has SQLite read the copy's file where it is in memory.
-    fn map(&mut self) -> Result<()> {
-        let go_on = Arc::clone(&self.go_on);
-        let stops = move || go_on().is_err();
-        let mapped = database_copy::map(&mut self.connection, STEPS, stops);
-        mapped.map_err(|error| self.copy_failure(&error))
-    }
-
     /// Ends the look at each page for sizes that it can't have.
     pub fn trust_pages(&self) -> Result<()> {
         let trusted = self
@@ -119,6 +105,7 @@ impl Database {
 mod tests {
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 

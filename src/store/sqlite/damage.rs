@@ -18,6 +18,7 @@ const TOLD_MAX: usize = 1000;
 impl Database {
     /// Refuses a database that is damaged anywhere: a write into it would damage more.
     pub fn check_all(&self) -> Result<()> {
+        self.limit_cache()?;
         let mut found = self.ask("quick_check", &1);
         // Other tables may need collations, functions or modules that only their host has.
         if found.as_ref().is_err_and(is_unknown) && self.table()?.is_some() {

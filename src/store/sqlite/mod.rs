@@ -11,6 +11,8 @@ mod failure;
 mod new;
 pub mod restore;
 pub mod snapshot;
+mod sorting;
+mod temporary_file;
 mod unlocked;
 
 use std::fmt::Display;
@@ -34,8 +36,8 @@ use crate::sys::{database_copy, database_memory, descriptors};
 /// The number of SQLite's own steps after which it is asked whether to go on; one that moves a value
 /// of many MiB takes milliseconds.
 const STEPS: i32 = 200;
-/// Bytes of a row or a value: a licence with the values that may stand beside it.
-const VALUE_MAX: i32 = 4 * SIZE_MAX as i32;
+/// Bytes of a row or a value that is made: a licence that is too large is named, if not by far.
+const VALUE_MAX: i32 = 2 * SIZE_MAX as i32;
 /// Bytes of a pattern of LIKE or GLOB: SQLite needs stack for each of its wildcards.
 const PATTERN_MAX: i32 = 1000;
 /// SQLite's own size of its cache, in KiB and negative as it counts these.
@@ -178,12 +180,16 @@ impl Database {
         connection.pragma_update(None, "cell_size_check", true)
     }
 
+    /// Sets the size of the cache, as else the database itself says how much memory its pages take.
+    fn limit_cache(&self) -> Result<()> {
+        let cache = self.connection.pragma_update(None, "cache_size", CACHE);
+        cache.map_err(|error| self.failure("read the schema of", &error))
+    }
+
     /// Describes the store's table, or its view; None if there is neither.
     fn table(&self) -> Result<Option<Table>> {
         let failed = |error: rusqlite::Error| self.failure("read the schema of", &error);
-        // Else the database itself says how much memory its pages take.
-        let cache = self.connection.pragma_update(None, "cache_size", CACHE);
-        cache.map_err(failed)?;
+        self.limit_cache()?;
         // Only virtual tables have no page.
         let kind = "SELECT type, type = 'table' AND (rootpage IS 0 OR sql LIKE 'create virtual %') \
                     FROM sqlite_schema WHERE lower(name) = 'license' AND type IN ('table', 'view')";

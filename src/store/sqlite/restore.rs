@@ -164,6 +164,7 @@ impl Restore {
         let mut compare = connection.prepare_cached(&compare).map_err(failed)?;
         let is_same = compare.query_row(params![name, content], |row| row.get::<_, bool>(0));
         let is_same = is_same.optional().map_err(failed)?;
+        drop(compare); // with its copy of the content
         let placed = Placed::by(is_same, self.replace);
         if placed != Placed::Written {
             return Ok(placed);
@@ -205,6 +206,7 @@ impl Restore {
                 }
                 false => failed(error),
             })?;
+            drop(write);
             if written == 0 {
                 let reason = format_args!("a trigger keeps the licence '{name}' out");
                 return Err(database.unfit(reason).of_one("a trigger keeps it out"));

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use rusqlite::{ErrorCode, Row};
 
 use super::connection::Sharing;
+use super::sorting::Sorting;
 use super::{Column, Database, Table, bounded, unlocked};
-use crate::error::Result;
-use crate::license::{BackupRight, Format, name};
+use crate::error::{Error, Outcome, Result};
+use crate::license::{self, BackupRight, Format, SIZE_MAX, name};
 use crate::store::content_batch::{AHEAD, ContentBatches};
 use crate::store::license::License;
 use crate::store::patience::GoOn;
 use crate::store::snapshot::{self, Feed};
 use crate::sync::locks::Unshared;
 use crate::sys::anchored_path::AnchoredPath;
+use crate::sys::database_memory;
 
 pub struct Snapshot {
     /// The database, used only by the thread that lists it.
@@ -25,9 +27,20 @@ pub struct Snapshot {
 /// The way in which the rows are read.
 struct RowReading {
     query: String,
-    /// The query is that of [`Database::query_by_number`].
-    is_by_number: bool,
-    is_of_view: bool,
+    order: Order,
+    /// The indexes of its tables have been found to have an entry for each row.
+    is_checked: bool,
+}
+
+/// The order in which a query gives its rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// That of the names, by [`Database::query_by_number`].
+    ByNumber,
+    /// That of the names, as SQLite has it.
+    ByName,
+    /// Any.
+    None,
 }
 
 impl Snapshot {
@@ -58,30 +71,34 @@ impl Snapshot {
         let table = database
             .table()?
             .ok_or_else(|| database.unfit("it has no table or view 'license'"))?;
-        let (reading, is_checked) = match table.row_number {
+        let reading = match table.row_number {
             Some(number) => {
                 let is_checked = database.check_table()?;
-                let reading = RowReading {
-                    query: database.query_by_number(table, number)?,
-                    is_by_number: true,
-                    is_of_view: false,
+                let (query, order) = match is_checked && database.has_small_rows(number)? {
+                    true => (table.query(), Order::None),
+                    false => (database.query_by_number(table, number)?, Order::ByNumber),
                 };
-                (reading, is_checked)
+                RowReading {
+                    query,
+                    order,
+                    is_checked,
+                }
             }
             None => {
-                let query = database.query(table)?;
-                let is_checked = database.check_what_is_read(&query)?;
-                let reading = RowReading {
-                    query,
-                    is_by_number: false,
-                    is_of_view: table.is_view,
+                let (query, order) = match table.is_view {
+                    true => (table.query(), Order::None),
+                    false => (database.query_by_name(table)?, Order::ByName),
                 };
-                (reading, is_checked)
+                let is_checked = database.check_what_is_read(&query)?;
+                RowReading {
+                    query,
+                    order,
+                    is_checked,
+                }
             }
         };
-        // What was right stays so in a file that nobody else has. A page that is mapped would be
-        // looked at again for each row below it.
-        if is_copy && is_checked {
+        // What was right stays so in a file that nobody else has.
+        if is_copy && reading.is_checked {
             database.trust_pages()?;
         }
         Ok(Snapshot {
@@ -92,6 +109,17 @@ impl Snapshot {
 }
 
 impl Table {
+    /// Makes the query for every licence, as they lie.
+    fn query(self) -> String {
+        let columns = self.selected("");
+        let hint = match self.is_view {
+            true => "",
+            false => "NOT INDEXED",
+        };
+        format!("SELECT {columns} FROM license {hint}")
+    }
+
+    /// Gives the columns of a licence, and last the size of its content where that is not read.
     fn selected(self, of: &str) -> String {
         let column = |column, name| match column {
             Column::Lacking => "NULL".to_owned(),
@@ -101,7 +129,16 @@ impl Table {
             column(self.key_id, "key_id"),
             column(self.right, "backup_right"),
         );
-        format!("{of}name, {of}content, {key_id}, {right}")
+        let content = format!("{of}content");
+        // What is computed would be computed three times.
+        let (content, size) = match self.is_view || self.computed == Some("content") {
+            true => (content, "NULL".to_owned()),
+            false => (
+                format!("CASE WHEN octet_length({content}) <= {SIZE_MAX} THEN {content} END"),
+                format!("iif(octet_length({content}) > {SIZE_MAX}, octet_length({content}), NULL)"),
+            ),
+        };
+        format!("{of}name, {content}, {key_id}, {right}, {size}")
     }
 }
 
@@ -118,12 +155,25 @@ impl Database {
     pub fn begin_to_read(&self) -> Result<()> {
         let begun = self
             .connection
-            .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema");
-        begun.map_err(|error| self.failure("read", &error))
+            .execute_batch("BEGIN; PRAGMA schema_version");
+        begun.map_err(|error| match error.sqlite_error_code() {
+            // The schema has not been read yet, but the log, whose index is in memory where it is
+            // not shared.
+            Some(ErrorCode::OutOfMemory) if database_memory::was_refused() => {
+                let sentence = format!(
+                    "Cannot read the database '{0}' (StorePath): the index of its log, '{0}-wal', needs too much \
+                     memory. Open the database as a user who may write there, run PRAGMA wal_checkpoint(TRUNCATE), \
+                     and try again.",
+                    self.path.display()
+                );
+                Error::new(Outcome::LicenseStoreError, sentence)
+            }
+            _ => self.failure("read", &error),
+        })
     }
 
     /// Makes the query for every licence, sorted by the bytes of its name.
-    fn query(&self, table: Table) -> Result<String> {
+    fn query_by_name(&self, table: Table) -> Result<String> {
         let columns = table.selected("");
         let collation = self.collation()?;
         Ok(format!(
@@ -144,6 +194,17 @@ impl Database {
         ))
     }
 
+    /// Tells whether the rows of a table are so small that it is cheaper to sort them whole than to
+    /// find each where it lies. Their `number` tells how many there are, at most.
+    fn has_small_rows(&self, number: &str) -> Result<bool> {
+        /// Bytes of a database for each row.
+        const SMALL: i64 = 512;
+        let last = format!("SELECT ifnull(max({number}), 0) FROM license");
+        let last = self.connection.query_row(&last, [], |row| row.get(0));
+        let last: i64 = last.map_err(|error| self.failure("read", &error))?;
+        Ok(last > self.size()? / SMALL)
+    }
+
     /// Gives every licence to `batches`.
     fn gather(&self, reading: &RowReading, batches: &mut ContentBatches) -> Result<()> {
         let (mut last, mut count) = (String::new(), 0_u64);
@@ -159,8 +220,13 @@ impl Database {
             .prepare(&reading.query)
             .map_err(|error| failed(error, ""))?;
         let mut rows = statement.query([]).map_err(|error| failed(error, ""))?;
+        let mut sorting = Sorting::new(self);
         while let Some(row) = rows.next().map_err(|error| failed(error, &last))? {
             count += 1;
+            if let Err(error) = check_size(row) {
+                batches.pass_over(&name_of(row, count), error)?;
+                continue;
+            }
             let license = match license(row) {
                 Ok(license) => license,
                 Err(what) => {
@@ -171,16 +237,25 @@ impl Database {
                 }
             };
             // A repeated name is an error too, and gets its own words.
-            if reading.is_by_number && license.name < last.as_str() {
+            if reading.order == Order::ByNumber && license.name < last.as_str() {
                 let what = format_args!("it is damaged ({} is out of order)", row_after(&last));
                 return Err(self.unfit(what));
             }
-            batches.add(&license)?;
+            match (reading.order, batches.check(&license)) {
+                (Order::None, Ok(())) => sorting.add(&license)?,
+                (Order::None, Err(error)) => {
+                    batches.pass_over(&name::shown(license.name), error)?;
+                }
+                (Order::ByName | Order::ByNumber, _) => batches.add(&license)?,
+            }
             license.name.clone_into(&mut last);
         }
-        match reading.is_of_view {
-            true => Ok(()),
-            false => self.check_count(count),
+        drop(rows);
+        drop(statement); // with its memory
+        match reading.order {
+            Order::None => sorting.finish(batches),
+            Order::ByName | Order::ByNumber if reading.is_checked => Ok(()),
+            Order::ByName | Order::ByNumber => self.check_count(count),
         }
     }
 
@@ -207,6 +282,16 @@ fn name_of(row: &Row, number: u64) -> String {
     match row.get_ref(0) {
         Ok(ValueRef::Text(name)) => name::shown_bytes(name),
         _ => format!("(row {number})"),
+    }
+}
+
+/// Refuses a row whose content was not read for its size.
+fn check_size(row: &Row) -> Result<()> {
+    match (row.get_ref(0), row.get_ref(4)) {
+        (Ok(ValueRef::Text(name)), Ok(ValueRef::Integer(size))) => {
+            license::check_size(&name::shown_bytes(name), size.cast_unsigned())
+        }
+        _ => Ok(()),
     }
 }
 

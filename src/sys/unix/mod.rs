@@ -13,7 +13,6 @@ pub mod files;
 #[allow(unsafe_code)]
 pub mod fork;
 #[allow(unsafe_code)]
-pub mod mapping;
 mod mounts;
 #[allow(unsafe_code)]
 mod static_tls;

@@ -13,7 +13,6 @@ pub mod fork;
 #[allow(unsafe_code)]
 mod handles;
 #[allow(unsafe_code)]
-pub mod mapping;
 mod names;
 #[allow(unsafe_code)]
 mod opening;
