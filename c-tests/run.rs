@@ -49,6 +49,7 @@ c_programs! {
     outcomes damage salvage rights
     keep_going events cancel lifetime reentry in_wait in_wait_ends
     races crowd moving unrest in_use hygiene guest sandbox stick overtaken shapes
+    encryption no_plaintext
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
     repeat_origin moves gone
@@ -205,7 +206,7 @@ macro_rules! python_programs {
 
 python_programs! {
     sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
-    sqlite_keep_going file_systems
+    sqlite_keep_going file_systems age
 }
 
 // -- the header

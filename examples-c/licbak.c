@@ -2,8 +2,8 @@
  *
  * A whole program that uses only the public header (C11). The commands and the command line are
  * here, the display of an operation is in licbak_show.c and, as JSON, in licbak_json.c, what is read
- * from a backup without an operation is in licbak_list.c, and what the system does, POSIX or Windows,
- * in licbak_system.c.
+ * from a backup without an operation is in licbak_list.c, the keys of encrypted backups in
+ * licbak_keys.c, and what the system does, POSIX or Windows, in licbak_system.c.
  * The main thread starts an operation and waits. Only the status callback writes during an
  * operation, so that two threads never draw. Results go to stdout; progress, events and errors go
  * to stderr.
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "licbak_json.h"
+#include "licbak_keys.h"
 #include "licbak_list.h"
 #include "licbak_show.h"
 #include "licbak_system.h"
@@ -29,14 +30,18 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LESS = 3, EXIT_SIGNA
 enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
     SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024, MACHINE_ID = 2048,
-    INDIVIDUALIZE = 4096, KEEP_GOING = 8192,
-    WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID
+    INDIVIDUALIZE = 4096, KEEP_GOING = 8192, RECIPIENT = 16384, RECIPIENTS_FILE = 32768,
+    IDENTITY = 65536, PASSPHRASE = 131072,
+    WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID | RECIPIENT | RECIPIENTS_FILE | IDENTITY,
+    LOCKS = RECIPIENT | RECIPIENTS_FILE, /* besides a passphrase */
+    KEYS = IDENTITY | PASSPHRASE
 };
 
 struct arguments {
     unsigned given; /* the options that were given */
     int32_t threads, level;
     const char *key_id, *machine_id;
+    struct keys *keys;
     const char *paths[2];
     int path_count;
 };
@@ -114,8 +119,9 @@ static const struct command commands[] = {
     {"backup", "[OPTION]... STORE BACKUP_DIR", "back up the licences below STORE",
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
-     "there already stays, unless --overwrite is given.\n",
-     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | JSON | QUIET,
+     "there already stays, unless --overwrite is given. With a recipient or a passphrase the file is\n"
+     "encrypted, as age does, and named licenses.tar.zst.age.\n",
+     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | LOCKS | KEYS | JSON | QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up", NULL, NULL},
     {"restore", "[OPTION]... BACKUP STORE", "restore the licences of a backup into STORE",
@@ -124,25 +130,25 @@ static const struct command commands[] = {
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
      "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3. With --machine-id,\n"
      "a backup of another machine is restored only with --individualize.\n",
-     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | JSON | QUIET,
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | KEYS | JSON | QUIET,
      {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
     {"verify", "[OPTION]... BACKUP", "check every byte of a backup",
      "Each damaged licence is named. Any damage is a failure.\n",
-     JSON | QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
+     KEYS | JSON | QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
      NULL, NULL},
     {"list", "[OPTION]... BACKUP", "print the licences of a backup",
      "It prints one licence a line: format, backup right, size in bytes, key ID and name. As JSON:\n"
      "name, key_id, format, right, size and modified.\n",
-     JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
+     KEYS | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
     {"info", "[OPTION]... BACKUP", "print what a backup says about itself",
      "It prints one fact a line: the ID, which the backups that replace it keep; the generation,\n"
      "which counts them; the time; whether it is of the machine that --machine-id names; licences,\n"
      "and those left out because their issuers deny backup; the sizes in bytes. As JSON: id,\n"
      "generation, created, machine (same, other or unknown), licenses, restricted, content_bytes,\n"
      "backup_bytes, encrypted and version. None of it is proof: who can write backups can forge it.\n",
-     MACHINE_ID | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, info_columns, info_json},
+     MACHINE_ID | KEYS | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, info_columns, info_json},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
@@ -178,6 +184,19 @@ static void set_path(struct errand *errand, const char *name, const char *path)
                  "A path must have at most 32,768 bytes and no \"://\".");
 }
 
+static void set_keys(struct errand *errand, unsigned given, const struct keys *keys)
+{
+    if (given & LOCKS)
+        set_property(errand, "Recipients", LICBAK_WMT_TYPE_STRING, keys->recipients,
+                     strlen(keys->recipients), "takes age recipients (age1...), one a line");
+    if (given & IDENTITY)
+        set_property(errand, "Identities", LICBAK_WMT_TYPE_STRING, keys->identities,
+                     strlen(keys->identities), "takes age identities (AGE-SECRET-KEY-1...), one a line");
+    if (given & PASSPHRASE)
+        set_property(errand, "Passphrase", LICBAK_WMT_TYPE_STRING, keys->passphrase,
+                     strlen(keys->passphrase), "must be UTF-8");
+}
+
 static licbak_hresult start(const struct errand *errand, licbak_status_callback callback,
                             void *context)
 {
@@ -195,17 +214,21 @@ static licbak_hresult start(const struct errand *errand, licbak_status_callback 
     return command->operation(errand->restorer, flags, callback, context);
 }
 
-static void tell_way_out(licbak_hresult hr, unsigned options_left, const char *backups)
+static void tell_way_out(licbak_hresult hr, unsigned options_left, const struct arguments *arguments)
 {
-    /* What is there may also be a folder or a device, which nobody replaces. */
+    /* What is there may also be a folder or a device, which nobody replaces, or of the other kind. */
+    const bool is_encrypted = (arguments->given & (LOCKS | PASSPHRASE)) != 0;
+    const char *own = is_encrypted ? "licenses.tar.zst.age" : "licenses.tar.zst";
     char beginning[1];
     if (hr == LICBAK_NS_E_DRM_BACKUP_EXISTS && (options_left & OVERWRITE) &&
-        read_beginning(backups, "licenses.tar.zst", beginning, sizeof beginning) > 0)
+        read_beginning(arguments->paths[1], own, beginning, sizeof beginning) > 0)
         fputs("licbak: use --overwrite to replace it\n", stderr);
     if (hr == LICBAK_NS_E_DRM_NEEDS_INDIVIDUALIZATION)
         fputs("licbak: use --individualize if the user consents\n", stderr);
     if (hr == LICBAK_NS_E_DRM_BACKUP_CORRUPT && (options_left & SALVAGE))
         fputs("licbak: if it was a backup, use --salvage to restore its intact licences\n", stderr);
+    if (hr == LICBAK_HRESULT_ERROR_DECRYPTION_FAILED && (options_left & KEYS) == KEYS)
+        fputs("licbak: use --identity or --passphrase to open it\n", stderr);
 }
 
 static licbak_hresult run_shown(const struct errand *errand)
@@ -243,7 +266,7 @@ static void run_operation(struct errand *errand)
     errand->did_less |= hr == LICBAK_S_FALSE;
     if (hr < 0) {
         fail_with_sentence(errand, hr);
-        tell_way_out(hr, errand->command->options & ~arguments->given, arguments->paths[1]);
+        tell_way_out(hr, errand->command->options & ~arguments->given, arguments);
     }
 }
 
@@ -292,6 +315,8 @@ static int run_command(const struct command *command, const struct arguments *ar
         set_property(&errand, "MachineId", LICBAK_WMT_TYPE_STRING, arguments->machine_id,
                      strlen(arguments->machine_id),
                      "A word must be UTF-8 and have at most 32,768 bytes.");
+    set_keys(&errand, given, arguments->keys);
+    forget_keys(arguments->keys);
     if (command->operation != NULL)
         run_operation(&errand);
     else
@@ -341,6 +366,18 @@ static const struct known_option {
     {MACHINE_ID, "--machine-id", "WORD", "which machine this is; the backup keeps a hash of it", "backup"},
     {MACHINE_ID, "--machine-id", "WORD", "which machine this is, so that a backup of another is refused", "restore"},
     {MACHINE_ID, "--machine-id", "WORD", "which machine this is, so that machine is same or other", "info"},
+    {RECIPIENT, "--recipient", "AGE", "encrypt the backup to this age recipient; may be given again", NULL},
+    {RECIPIENTS_FILE, "--recipients-file", "FILE", "encrypt the backup to the recipients in FILE", NULL},
+    {IDENTITY, "--identity", "FILE", "age identities for the backup that is replaced", "backup"},
+    {IDENTITY, "--identity", "FILE", "age identities that open an encrypted backup", "restore"},
+    {IDENTITY, "--identity", "FILE", "age identities that open an encrypted backup", "verify"},
+    {IDENTITY, "--identity", "FILE", "age identities that open an encrypted backup", "list"},
+    {IDENTITY, "--identity", "FILE", "age identities that open an encrypted backup", "info"},
+    {PASSPHRASE, "--passphrase", "", "encrypt the backup with a passphrase, asked for on the terminal", "backup"},
+    {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "restore"},
+    {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "verify"},
+    {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "list"},
+    {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "info"},
     {INDIVIDUALIZE, "--individualize", "", "the user consents to this machine, if the backup is of another", NULL},
     {JSON, "--json", "", "JSON for scripts, one object a line", NULL},
     {QUIET, "--quiet", "", "tell nothing but errors", NULL},
@@ -362,7 +399,7 @@ static int print_command_help(const struct command *command)
     putchar('\n');
     for (size_t i = 0; i < option_count; i++)
         if (has_option(command, &options[i]))
-            printf("  %s %-*s  %s\n", options[i].name, 16 - (int)strlen(options[i].name),
+            printf("  %s %-*s  %s\n", options[i].name, 22 - (int)strlen(options[i].name),
                    options[i].value, options[i].about);
     return EXIT_DONE;
 }
@@ -422,6 +459,9 @@ static const char *take_option(unsigned option, const char *value, struct argume
     case MACHINE_ID:
         arguments->machine_id = value;
         return *value == '\0' ? "needs a word" : NULL;
+    case RECIPIENT: return add_recipient(arguments->keys, value);
+    case RECIPIENTS_FILE: return add_recipients_file(arguments->keys, value);
+    case IDENTITY: return add_identity_file(arguments->keys, value);
     default: return NULL;
     }
 }
@@ -450,7 +490,8 @@ static void describe_options(const struct command *command, struct option *found
 /* words[0] is the command, and NULL stands after the last. */
 static int parse_and_run(const struct command *command, int count, char **words)
 {
-    struct arguments arguments = {0};
+    static struct keys keys;
+    struct arguments arguments = {.keys = &keys};
     struct option known[sizeof options / sizeof *options + 1];
     const char *wrong = NULL;
     describe_options(command, known);
@@ -483,6 +524,11 @@ static int parse_and_run(const struct command *command, int count, char **words)
                            "not with --overwrite: the old backup may have what would be passed over");
     if (arguments.path_count < 2 && command->path_names[arguments.path_count] != NULL)
         return usage_error(command, words, command->name, "a path is missing");
+    if (arguments.given & PASSPHRASE) {
+        const bool is_new = command->operation == licbak_backup_licenses && (arguments.given & LOCKS) == 0;
+        if ((wrong = ask_for_passphrase(&keys, is_new)) != NULL)
+            return usage_error(command, words, "--passphrase", wrong);
+    }
     return run_command(command, &arguments);
 }
 

@@ -20,6 +20,7 @@ int interrupting_signal(void)
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* As BINARY a path is the system's own bytes, which need not be UTF-8. */
@@ -55,6 +56,11 @@ size_t read_beginning(const char *folder, const char *name, char *buffer, size_t
     if (folder_fd >= 0)
         close(folder_fd);
     return got < 0 ? 0 : (size_t)got;
+}
+
+FILE *open_file(const char *path)
+{
+    return fopen(path, "rb");
 }
 
 static void on_signal(int number)
@@ -95,6 +101,43 @@ int stderr_columns(void)
 {
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* The line is read byte by byte: a stream would keep a copy. */
+static bool read_line(int terminal, char *answer, size_t size)
+{
+    size_t length = 0;
+    while (length < size) {
+        const ssize_t got = read(terminal, &answer[length], 1);
+        if (got != 1)
+            return false;
+        if (answer[length] == '\n') {
+            answer[length] = '\0';
+            return true;
+        }
+        length++;
+    }
+    return false;
+}
+
+bool ask_secret(const char *question, char *answer, size_t size)
+{
+    const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    struct termios shown;
+    if (terminal < 0)
+        return false;
+    bool is_read = tcgetattr(terminal, &shown) == 0;
+    if (is_read) {
+        struct termios hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+        tcsetattr(terminal, TCSAFLUSH, &hidden);
+        is_read = write(terminal, question, strlen(question)) >= 0 && read_line(terminal, answer, size);
+        tcsetattr(terminal, TCSAFLUSH, &shown);
+        if (write(terminal, "\n", 1) < 0)
+            is_read = false;
+    }
+    close(terminal);
+    return is_read;
 }
 
 bool find_utc(int64_t seconds, struct tm *utc)
@@ -150,18 +193,24 @@ static wchar_t *to_wide(const char *text)
     return wide;
 }
 
+FILE *open_file(const char *path)
+{
+    wchar_t *wide = to_wide(path);
+    FILE *file = wide != NULL ? _wfopen(wide, L"rb") : NULL;
+    free(wide);
+    return file;
+}
+
 size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size)
 {
     const size_t room = strlen(folder) + strlen(name) + 2;
     char *path = malloc(room);
     if (path != NULL)
         snprintf(path, room, "%s/%s", folder, name);
-    wchar_t *wide = path != NULL ? to_wide(path) : NULL;
-    FILE *file = wide != NULL ? _wfopen(wide, L"rb") : NULL;
+    FILE *file = path != NULL ? open_file(path) : NULL;
     const size_t got = file != NULL ? fread(buffer, 1, size, file) : 0;
     if (file != NULL)
         fclose(file);
-    free(wide);
     free(path);
     return got;
 }
@@ -245,6 +294,34 @@ int stderr_columns(void)
     if (!GetConsoleScreenBufferInfo(stderr_handle(), &console))
         return 80;
     return console.srWindow.Right - console.srWindow.Left + 1;
+}
+
+bool ask_secret(const char *question, char *answer, size_t size)
+{
+    const HANDLE in = CreateFileW(L"CONIN$", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                                  OPEN_EXISTING, 0, NULL);
+    wchar_t line[1024];
+    DWORD mode, count = 0;
+    if (in == INVALID_HANDLE_VALUE)
+        return false;
+    bool is_read = GetConsoleMode(in, &mode) && SetConsoleMode(in, mode & ~(DWORD)ENABLE_ECHO_INPUT);
+    if (is_read) {
+        fputs(question, stderr);
+        fflush(stderr);
+        is_read = ReadConsoleW(in, line, sizeof line / sizeof *line, &count, NULL) && count > 0 &&
+                  line[count - 1] == L'\n';
+        SetConsoleMode(in, mode);
+        fputs("\n", stderr);
+    }
+    CloseHandle(in);
+    while (count > 0 && (line[count - 1] == L'\n' || line[count - 1] == L'\r'))
+        count--;
+    const int room = (int)size - 1;
+    const int length =
+        is_read && count > 0 ? WideCharToMultiByte(CP_UTF8, 0, line, (int)count, answer, room, NULL, NULL) : 0;
+    answer[length > 0 ? length : 0] = '\0';
+    SecureZeroMemory(line, sizeof line);
+    return is_read && (length > 0 || count == 0);
 }
 
 /* By the system, since the C library refuses times before 1970. */

@@ -31,6 +31,13 @@ int stderr_columns(void);
  * can't be read. */
 size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size);
 
+/* Opens the file at this path of the command line for reading. */
+FILE *open_file(const char *path);
+
+/* Asks on the terminal of this process, and takes a line that is not shown. Gives false if there is no
+ * terminal, or its line is longer. */
+bool ask_secret(const char *question, char *answer, size_t size);
+
 /* Takes seconds since 1970 apart. Gives false if the system can't. */
 bool find_utc(int64_t seconds, struct tm *utc);
 

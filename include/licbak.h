@@ -415,7 +415,7 @@ typedef struct licbak_backup_info {
     uint32_t version_minor;
     /** LICBAK_MACHINE_*. */
     uint32_t machine;
-    /** 1 if the backup is encrypted, else 0. This version makes and reads none that is. */
+    /** 1 if the backup is encrypted, else 0. */
     uint32_t encrypted;
     /**
      * The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
@@ -748,7 +748,7 @@ typedef struct licbak_store {
 /** A name can't be kept in a backup or in the store. */
 #define LICBAK_HRESULT_ERROR_INVALID_NAME LICBAK_HRESULT_C(0x8007007B)
 
-/** A store has the same name twice. */
+/** A store has the same name twice, or a directory a backup of each kind. */
 #define LICBAK_HRESULT_ERROR_ALREADY_EXISTS LICBAK_HRESULT_C(0x800700B7)
 
 /** A licence is larger than 16 MiB, or a file would be larger than the process's limit. */
@@ -765,6 +765,12 @@ typedef struct licbak_store {
 
 /** There is nothing to back up; an old backup stays. */
 #define LICBAK_HRESULT_ERROR_EMPTY LICBAK_HRESULT_C(0x800710D2)
+
+/**
+ * No key that is set opens the encrypted backup, or what holds its own key has been altered; or keys
+ * are set, and the backup is not encrypted.
+ */
+#define LICBAK_HRESULT_ERROR_DECRYPTION_FAILED LICBAK_HRESULT_C(0x80071771)
 
 /** @} */
 
@@ -967,6 +973,25 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * |                  |        | number, a hash); not set or empty: not told                    |
  * | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
  * |                  |        | up; 1: leave it out                                            |
+ * | Recipients       | STRING | age recipients (age1...), one a line: a backup is encrypted to |
+ * |                  |        | them                                                           |
+ * | Passphrase       | STRING | encrypts a backup, where Recipients is not set; opens those    |
+ * |                  |        | that it has encrypted                                          |
+ * | Identities       | STRING | age identities (AGE-SECRET-KEY-1...), one a line: open backups |
+ * |                  |        | that are encrypted to their recipients                         |
+ *
+ * An encrypted backup is the file licenses.tar.zst.age, which the program age opens:
+ * age -d -i key licenses.tar.zst.age | tar --zstd -x. A backup of one kind never takes the place of
+ * one of the other: LICBAK_NS_E_DRM_BACKUP_EXISTS, even with LICBAK_WM_BACKUP_OVERWRITE. Where both
+ * are in RestorePath, readers answer LICBAK_HRESULT_ERROR_ALREADY_EXISTS. If Passphrase or
+ * Identities is set, they refuse a backup that is not encrypted, so that nobody can put one in its
+ * place (LICBAK_HRESULT_ERROR_DECRYPTION_FAILED, as where no key fits). Of the lines of Recipients
+ * and Identities those that are empty or begin with # say nothing. Whoever has lost the key to a
+ * backup has lost the backup.
+ *
+ * Passphrase and Identities are secrets. The library wipes them from its memory when they are
+ * replaced or removed, or the restorer is destroyed; an operation wipes its copies when it ends.
+ * Nobody gets them back: see licbak_get_prop_by_name.
  *
  * A database has the licences in a table named license, which for a backup may also be a view. Its
  * columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
@@ -1037,8 +1062,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_count(licbak_restorer *res
  * @param type Receives LICBAK_WMT_TYPE_*.
  * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
  * @param size The size of value in bytes; receives the size of the value, NUL included.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties
- * are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+ * @return LICBAK_S_OK; LICBAK_S_FALSE for a secret, as in licbak_get_prop_by_name; LICBAK_E_HANDLE;
+ * LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *restorer,
         size_t index,
@@ -1055,8 +1080,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *
  * @param type Receives LICBAK_WMT_TYPE_*.
  * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
  * @param size The size of value in bytes; receives the size of the value, NUL included.
- * @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
- * an unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
+ * @return LICBAK_S_OK; LICBAK_S_FALSE for Passphrase and Identities, of which only the type is told,
+ * with the size 0; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+ * unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
  * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set and nothing else is written.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_name(licbak_restorer *restorer,

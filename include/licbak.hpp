@@ -122,6 +122,7 @@ enum class errc : licbak_hresult {
     not_found = LICBAK_HRESULT_ERROR_NOT_FOUND,
     revision_mismatch = LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
     empty = LICBAK_HRESULT_ERROR_EMPTY,
+    decryption_failed = LICBAK_HRESULT_ERROR_DECRYPTION_FAILED,
 };
 
 } // namespace licbak
@@ -283,7 +284,7 @@ struct backup_info {
     std::uint64_t generation = 0;
     std::chrono::nanoseconds created{0}; ///< since 1970 UTC; 0: not known
     licbak::machine machine = licbak::machine::unknown; ///< whether it is of this machine
-    bool encrypted = false;          ///< always false in this version
+    bool encrypted = false;          ///< with age
     std::uint64_t licenses = 0;      ///< in the backup
     std::uint64_t restricted = 0;    ///< left out because their issuers deny backup
     std::uint64_t content_bytes = 0; ///< of the licences in the backup
@@ -747,6 +748,29 @@ public:
     /** Whether a licence that states no backup right is left out; else it is backed up. */
     void set_leave_out_unstated(bool leave_out) { set_number("UnstatedRight", leave_out ? 1 : 0, "0 or 1"); }
 
+    /** The age recipients (age1...), one a line, that a backup is encrypted to. */
+    void set_recipients(const std::string &lines)
+    {
+        set("Recipients", LICBAK_WMT_TYPE_STRING, lines.c_str(), lines.size(), lines,
+            "age recipients, one a line");
+    }
+
+    /** Encrypts a backup, where there are no recipients, and opens those that it has encrypted. The
+        library wipes its own copies; this text is the caller's. */
+    void set_passphrase(const std::string &text)
+    {
+        set("Passphrase", LICBAK_WMT_TYPE_STRING, text.c_str(), text.size(), hidden(),
+            "a text that is not empty and has no NUL");
+    }
+
+    /** The age identities (AGE-SECRET-KEY-1...), one a line, that open encrypted backups. The library
+        wipes its own copies; this text is the caller's. */
+    void set_identities(const std::string &lines)
+    {
+        set("Identities", LICBAK_WMT_TYPE_STRING, lines.c_str(), lines.size(), hidden(),
+            "age identities, one a line");
+    }
+
     /** Sets a store of the host's own in place of the path; nullptr goes back to the path. */
     void set_store(std::shared_ptr<store> functions)
     {
@@ -900,6 +924,9 @@ private:
     }
 
     // What is given, and what the property takes, are for the sentence.
+    /** Stands for a secret in an error's sentence. */
+    static std::string hidden() { return "***"; }
+
     template <class Text>
     void set(const char *name, licbak_datatype type, const void *value, std::size_t size, const Text &given,
              const char *takes)

@@ -35,6 +35,7 @@ pub enum Outcome {
     BufferTooSmall,
     Busy,
     Canceled,
+    DecryptionFailed,
     DiskFull,
     Empty,
     Fail,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     (
         "abi",
         &["engine", "store", "license", "sync", "sys", "error"],
@@ -16,13 +16,23 @@ const LAYERS: [(&str, &[&str]); 13] = [
     (
         "engine",
         &[
-            "store", "archive", "location", "license", "buffer", "random", "sync", "sys", "error",
+            "store",
+            "encryption",
+            "archive",
+            "location",
+            "license",
+            "buffer",
+            "random",
+            "sync",
+            "sys",
+            "error",
         ],
     ),
     (
         "store",
         &["license", "buffer", "random", "sync", "sys", "error"],
     ),
+    ("encryption", &["archive", "buffer", "sync", "sys"]),
     (
         "archive",
         &["license", "buffer", "random", "json", "digest"],

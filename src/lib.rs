@@ -27,6 +27,7 @@ pub mod abi;
 mod archive;
 mod buffer;
 mod digest;
+mod encryption;
 mod engine;
 mod error;
 mod json;

@@ -250,6 +250,31 @@ void facts_about_a_backup()
 
 // -- failures
 
+void encrypted()
+{
+    const std::string recipient = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    const std::string identity = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+    const place p("encrypted");
+    licbak::restorer r = p.restorer();
+    CHECK_FAILS(r.set_recipients("age1"), invalid_argument);
+    r.set_recipients("# one\n" + recipient);
+    (void)r.backup().get();
+    CHECK(fs::exists(p.backups / "licenses.tar.zst.age"));
+    CHECK_FAILS(r.info(), decryption_failed);
+    CHECK_FAILS(r.verify().get(), decryption_failed);
+    try {
+        r.set_identities(identity + "\nnone");
+        CHECK(false);
+    } catch (const licbak::error &e) {
+        CHECK(std::string(e.what()).find("SECRET") == std::string::npos);
+    }
+    r.set_identities(identity);
+    CHECK(r.info().encrypted && r.verify().get().figures.licenses_done == 3);
+    licbak::restorer other = p.restorer();
+    other.set_passphrase("a passphrase");
+    CHECK_FAILS(other.info(), decryption_failed);
+}
+
 void failures_are_errors()
 {
     const place p("failures");
@@ -952,6 +977,7 @@ int main()
     a_name_that_is_no_text();
         one_license_and_what_is_left();
         facts_about_a_backup();
+        encrypted();
         failures_are_errors();
         errors_and_conditions();
         exceptions_leave_no_callback();

@@ -281,15 +281,16 @@ fn options() {
     let known = [
         (
             "backup",
-            "--overwrite --full --dry-run --verify --threads --level --machine-id --json --quiet",
+            "--overwrite --full --dry-run --verify --threads --level --machine-id --recipient --recipients-file \
+             --identity --passphrase --json --quiet",
         ),
         (
             "restore",
-            "--key-id --overwrite --salvage --dry-run --machine-id --individualize --json --quiet",
+            "--key-id --overwrite --salvage --dry-run --machine-id --individualize --identity --passphrase --json --quiet",
         ),
-        ("verify", "--json --quiet"),
-        ("list", "--json"),
-        ("info", "--machine-id --json"),
+        ("verify", "--identity --passphrase --json --quiet"),
+        ("list", "--identity --passphrase --json"),
+        ("info", "--machine-id --identity --passphrase --json"),
     ];
     for (command, own) in known {
         let help = expect(&mut tool(&[command, "--help"], &place));
@@ -321,6 +322,15 @@ fn options() {
         ("restore backups store --key-id", "needs a key ID"),
         ("restore --key-id backups store", "a path is missing"),
         ("info backups --machine-id", "needs a word"),
+        ("info backups --identity", "--identity: needs a file"),
+        (
+            "info backups --identity missing",
+            "--identity: can't be read",
+        ),
+        (
+            "backup --recipient= store backups",
+            "needs an age recipient",
+        ),
         ("restore --key-id=k backups", "a path is missing"),
         ("restore --key-id= backups store", "needs a key ID"),
         ("list --json=yes backups", "no such option with a value"),
@@ -461,6 +471,94 @@ fn another_machine() {
         &["Would", "with --individualize"],
     );
     restore(&[&other[..], &[consent]].concat(), 0, &["Restored 1"]);
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// A backup is encrypted, and read with the keys of a file; the passphrase is asked for on a terminal.
+#[test]
+fn encrypted() {
+    let recipient = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    let identity = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    write(&place.join("key.txt"), &format!("# a key\n{identity}\n"));
+    write(&place.join("recipients"), &format!("{recipient}\n"));
+    fs::create_dir(place.join("backups")).unwrap();
+    let file = place.join("backups/licenses.tar.zst.age");
+    for option in [
+        ["--recipient", recipient],
+        ["--recipients-file", "recipients"],
+    ] {
+        let ours = [&["backup"], &option[..], &["store", "backups"]].concat();
+        check(&ours, &place, 0, &["Backed up 1"]);
+        let (_, text) = run(&mut tool(&ours, &place));
+        assert!(text.contains("use --overwrite"), "{text}");
+        let (_, text) = run(&mut tool(
+            &["backup", "--overwrite", "store", "backups"],
+            &place,
+        ));
+        assert!(
+            text.contains("is encrypted") && !text.contains("use --overwrite"),
+            "{text}"
+        );
+        check(
+            &["verify", "backups"],
+            &place,
+            1,
+            &["DECRYPTION_FAILED", "use --identity"],
+        );
+        for command in ["verify", "list", "info"] {
+            let read = [command, "--identity", "key.txt", "backups"];
+            expect(&mut tool(&read, &place));
+        }
+        let over = ["--overwrite", "--verify", "--identity", "key.txt"];
+        let ours = [&["backup"], &over[..], &option[..], &["store", "backups"]].concat();
+        check(&ours, &place, 0, &["Verified 1"]);
+        fs::remove_file(&file).unwrap();
+    }
+    let (status, text) = run(&mut tool(
+        &["backup", "--recipient", "age1", "store", "backups"],
+        &place,
+    ));
+    assert_eq!(status.code(), Some(2), "{text}");
+    assert!(text.contains("Recipients: takes age recipients"), "{text}");
+    let ask = ["backup", "--passphrase", "store", "backups"];
+    let mut without = Command::new("setsid");
+    without
+        .arg("-w")
+        .arg(stage().join("bin/licbak"))
+        .args(ask)
+        .current_dir(&place);
+    let (status, text) = run(&mut without);
+    assert_eq!(status.code(), Some(2), "{text}");
+    assert!(text.contains("no terminal"), "{text}");
+    let typed = "import os, pty, sys\n\
+        process, terminal = pty.fork()\n\
+        if process == 0: os.execvp(sys.argv[2], sys.argv[2:])\n\
+        shown = b''\n\
+        try:\n\
+        \x20   while part := os.read(terminal, 100):\n\
+        \x20       shown += part\n\
+        \x20       if part.endswith(b': '): os.write(terminal, os.fsencode(sys.argv[1]) + b'\\n')\n\
+        except OSError: pass\n\
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])\n\
+        sys.exit(f'{code} {shown}' if code or os.fsencode(sys.argv[1]) in shown else 0)\n";
+    let type_it = |words: &str, command: &[&str]| {
+        let mut python = Command::new("python3");
+        python
+            .args(["-c", typed, words])
+            .arg(stage().join("bin/licbak"));
+        run(python.args(command).current_dir(&place))
+    };
+    for command in [&ask[..], &["verify", "--passphrase", "backups"]] {
+        let (status, text) = type_it("Gänsefüßchen and more", command);
+        assert!(status.success(), "{text}");
+    }
+    let (status, text) = type_it("another", &["info", "--passphrase", "backups"]);
+    assert!(
+        !status.success() && text.contains("DECRYPTION_FAILED"),
+        "{text}"
+    );
     fs::remove_dir_all(place).unwrap();
 }
 

@@ -183,6 +183,42 @@ static inline char *what_is_there(void)
     return restored_text("out", 0, true, LICBAK_S_OK);
 }
 
+/* -- encrypted backups, whose folders have names that begin with "sealed" -- */
+
+#define RECIPIENT "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+#define IDENTITY "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"
+
+static inline licbak_hresult set_keys(licbak_restorer *r)
+{
+    licbak_hresult hr = licbak_set_prop_string(r, "Recipients", RECIPIENT);
+    return hr < 0 ? hr : licbak_set_prop_string(r, "Identities", IDENTITY);
+}
+
+static inline void run_with_keys(operation op, const char *store, const char *backups)
+{
+    licbak_restorer *r = restorer_for(store, backups);
+    recorder rec = {0};
+    CHECK_HR(set_keys(r), LICBAK_S_OK);
+    CHECK_HR(run(op, r, 0, &rec), LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+static inline void old_sealed_backup_there(void)
+{
+    remove_tree("sealed out");
+    make_dir("sealed out");
+    copy_file("sealed old/licenses.tar.zst.age", "sealed out/licenses.tar.zst.age");
+}
+
+static inline char *what_is_sealed_there(void)
+{
+    CHECK_TEXT(entries("sealed out"), "licenses.tar.zst.age");
+    remove_tree("unsealed");
+    run_with_keys(licbak_restore_licenses, "unsealed", "sealed out");
+    return tree("unsealed");
+}
+
 static inline void no_store_there(void)
 {
     remove_tree("target");
@@ -333,6 +369,8 @@ static const scene scenes[] = {
     {"repeated backup of a moved store", BACK_UP, NEW, "moved", "out", 0, false, false, old_backup_there,
      what_is_there},
     {"full backup", BACK_UP, NEW | LICBAK_BACKUP_FULL, "store", "out", 0, false, true, old_backup_there, what_is_there},
+    {"encrypted backup", BACK_UP, NEW, "store", "sealed out", 0, false, false, old_sealed_backup_there,
+     what_is_sealed_there},
     {"hostile contents", BACK_UP, LICBAK_DRY_RUN, "hostile", "out", 0, false, false, nothing_told, what_was_told},
     {"backup of a database", BACK_UP, 0, "full.db", "out", 0, false, false, nothing_there, what_is_there},
     {"backup of a copied database", BACK_UP, 0, "rollback.db", "out", 0, false, false, nothing_there, what_is_there},
@@ -340,6 +378,8 @@ static const scene scenes[] = {
     {"backup in wait", BACK_UP, IN_WAIT, "store", "out", 0, false, true, nothing_there, what_is_there},
     {"backup of a host in wait", BACK_UP, NEW | IN_WAIT, NULL, "out", 0, false, false, old_backup_there, what_is_there},
     {"restore", RESTORE, 0, "target", "full", 0, true, false, no_store_there, what_is_in_the_store},
+    {"restore of an encrypted backup", RESTORE, 0, "target", "sealed", 0, true, false, no_store_there,
+     what_is_in_the_store},
     {"restore over others", RESTORE, OVER, "target", "full", 0, true, false, other_store_there, what_is_in_the_store},
     {"restore beside others", RESTORE, 0, "target", "full", 0, true, true, other_store_there, what_is_in_the_store},
     {"restore to a new database", RESTORE, 0, "target.db", "full", 0, false, false, no_database_there,
@@ -380,7 +420,8 @@ static inline void leave_wal_mode(const char *database)
 static inline void make_all(void *unused)
 {
     (void)unused;
-    static const char *const folders[] = {"old", "full", "named", "damaged", "ruin"};
+    static const char *const folders[] = {"old", "full", "named", "damaged", "ruin", "sealed", "sealed old",
+                                          "sealed out", "unsealed"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         make_dir(folders[i]);
     }
@@ -388,10 +429,12 @@ static inline void make_all(void *unused)
     make_licenses("store");
     settle();
     CHECK_HR(backup("store", "old", 0), LICBAK_S_OK);
+    run_with_keys(BACK_UP, "store", "sealed old");
     change_licenses("store");
     SHELL("cp -a store moved");
     settle();
     CHECK_HR(backup("store", "full", 0), LICBAK_S_OK);
+    run_with_keys(BACK_UP, "store", "sealed");
 
     licbak_restorer *r = restorer_for("store", "named");
     recorder rec = {0};

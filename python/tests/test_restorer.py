@@ -143,6 +143,32 @@ def test_what_a_backup_says_about_itself(store: Path, backup: Path) -> None:
         licbak.info(backup, machine_id="a\0b")
 
 
+RECIPIENT = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+IDENTITY = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"
+
+
+def test_an_encrypted_backup(store: Path, backup: Path, tmp_path: Path) -> None:
+    with licbak.Restorer(store=store, backup=backup, recipients=[RECIPIENT]) as restorer:
+        count = restorer.backup().licenses
+        assert [path.name for path in backup.iterdir()] == ["licenses.tar.zst.age"]
+        for read in (restorer.info, restorer.verify, lambda: list(restorer.licenses())):
+            with pytest.raises(licbak.DecryptionFailed):
+                read()
+    target = tmp_path / "target"
+    with licbak.Restorer(store=target, backup=backup, identities=f"# mine\n{IDENTITY}") as restorer:
+        assert restorer.info().encrypted
+        assert restorer.restore().licenses == count
+    assert licbak.info(backup, identities=IDENTITY).licenses == count
+    with pytest.raises(licbak.DecryptionFailed):
+        licbak.info(backup, passphrase="another")
+    with pytest.raises(licbak.InvalidArgument, match=r"identities can't be '\*\*\*'"):
+        licbak.Restorer(identities=IDENTITY + "x")
+    with pytest.raises(licbak.InvalidArgument, match="recipients can't be"):
+        licbak.Restorer(recipients=[RECIPIENT, "age1"])
+    with pytest.raises(TypeError, match="passphrase must be a str"):
+        licbak.Restorer(passphrase=b"bytes")  # type: ignore[arg-type]
+
+
 def test_a_backup_of_another_machine(store: Path, backup: Path, tmp_path: Path) -> None:
     with licbak.Restorer(store=store, backup=backup, machine_id="seat 7") as restorer:
         restorer.backup()

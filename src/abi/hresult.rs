@@ -83,7 +83,7 @@ pub const LICBAK_HRESULT_ERROR_NOT_SUPPORTED: licbak_hresult = 0x8007_0032_u32 a
 pub const LICBAK_HRESULT_ERROR_DISK_FULL: licbak_hresult = 0x8007_0070_u32 as licbak_hresult;
 /// A name can't be kept in a backup or in the store.
 pub const LICBAK_HRESULT_ERROR_INVALID_NAME: licbak_hresult = 0x8007_007B_u32 as licbak_hresult;
-/// A store has the same name twice.
+/// A store has the same name twice, or a directory a backup of each kind.
 pub const LICBAK_HRESULT_ERROR_ALREADY_EXISTS: licbak_hresult = 0x8007_00B7_u32 as licbak_hresult;
 /// A licence is larger than 16 MiB, or a file would be larger than the process's limit.
 pub const LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: licbak_hresult = 0x8007_00DF_u32 as licbak_hresult;
@@ -96,9 +96,13 @@ pub const LICBAK_HRESULT_ERROR_REVISION_MISMATCH: licbak_hresult =
     0x8007_051A_u32 as licbak_hresult;
 /// There is nothing to back up; an old backup stays.
 pub const LICBAK_HRESULT_ERROR_EMPTY: licbak_hresult = 0x8007_10D2_u32 as licbak_hresult;
+/// No key that is set opens the encrypted backup, or what holds its own key has been altered; or keys
+/// are set, and the backup is not encrypted.
+pub const LICBAK_HRESULT_ERROR_DECRYPTION_FAILED: licbak_hresult =
+    0x8007_1771_u32 as licbak_hresult;
 
 /// Every outcome with its name and a sentence about it.
-const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
+const TABLE: [(licbak_hresult, &CStr, &CStr); 41] = [
     (LICBAK_S_OK, c"LICBAK_S_OK", c"Done."),
     (
         LICBAK_S_FALSE,
@@ -268,7 +272,7 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
     (
         LICBAK_HRESULT_ERROR_ALREADY_EXISTS,
         c"LICBAK_HRESULT_ERROR_ALREADY_EXISTS",
-        c"A licence's name exists twice.",
+        c"A licence's name, or a backup, exists twice.",
     ),
     (
         LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
@@ -295,6 +299,11 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 40] = [
         c"LICBAK_HRESULT_ERROR_EMPTY",
         c"There is nothing to back up.",
     ),
+    (
+        LICBAK_HRESULT_ERROR_DECRYPTION_FAILED,
+        c"LICBAK_HRESULT_ERROR_DECRYPTION_FAILED",
+        c"No key that is set opens the backup.",
+    ),
 ];
 
 /// The HRESULT of an operation that has ended.
@@ -317,6 +326,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::BufferTooSmall => LICBAK_NS_E_DRM_BUFFER_TOO_SMALL,
         Outcome::Busy => LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY,
         Outcome::Canceled => LICBAK_NS_E_DRM_OPERATION_CANCELED,
+        Outcome::DecryptionFailed => LICBAK_HRESULT_ERROR_DECRYPTION_FAILED,
         Outcome::DiskFull => LICBAK_HRESULT_ERROR_DISK_FULL,
         Outcome::Empty => LICBAK_HRESULT_ERROR_EMPTY,
         Outcome::Fail => LICBAK_E_FAIL,

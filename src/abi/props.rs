@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use super::handle::on;
+use super::hresult::{LICBAK_S_FALSE, LICBAK_S_OK};
 use super::memory::{Buffer, bytes, give, invalid, not_null, text, utf8, with_nul};
 use super::types::*;
 use crate::engine::properties::{Property, Value};
@@ -27,6 +28,25 @@ use crate::error::{Error, Outcome, Result};
 /// |                  |        | number, a hash); not set or empty: not told                    |
 /// | UnstatedRight    | DWORD  | a licence that states no backup right: 0 or not set: back it   |
 /// |                  |        | up; 1: leave it out                                            |
+/// | Recipients       | STRING | age recipients (age1...), one a line: a backup is encrypted to |
+/// |                  |        | them                                                           |
+/// | Passphrase       | STRING | encrypts a backup, where Recipients is not set; opens those    |
+/// |                  |        | that it has encrypted                                          |
+/// | Identities       | STRING | age identities (AGE-SECRET-KEY-1...), one a line: open backups |
+/// |                  |        | that are encrypted to their recipients                         |
+///
+/// An encrypted backup is the file licenses.tar.zst.age, which the program age opens:
+/// age -d -i key licenses.tar.zst.age | tar --zstd -x. A backup of one kind never takes the place of
+/// one of the other: LICBAK_NS_E_DRM_BACKUP_EXISTS, even with LICBAK_WM_BACKUP_OVERWRITE. Where both
+/// are in RestorePath, readers answer LICBAK_HRESULT_ERROR_ALREADY_EXISTS. If Passphrase or
+/// Identities is set, they refuse a backup that is not encrypted, so that nobody can put one in its
+/// place (LICBAK_HRESULT_ERROR_DECRYPTION_FAILED, as where no key fits). Of the lines of Recipients
+/// and Identities those that are empty or begin with # say nothing. Whoever has lost the key to a
+/// backup has lost the backup.
+///
+/// Passphrase and Identities are secrets. The library wipes them from its memory when they are
+/// replaced or removed, or the restorer is destroyed; an operation wipes its copies when it ends.
+/// Nobody gets them back: see licbak_get_prop_by_name.
 ///
 /// A database has the licences in a table named license, which for a backup may also be a view. Its
 /// columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
@@ -164,8 +184,8 @@ pub unsafe extern "C" fn licbak_get_prop_count(
 /// @param type Receives LICBAK_WMT_TYPE_*.
 /// @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
 /// @param size The size of value in bytes; receives the size of the value, NUL included.
-/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties
-/// are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
+/// @return LICBAK_S_OK; LICBAK_S_FALSE for a secret, as in licbak_get_prop_by_name; LICBAK_E_HANDLE;
+/// LICBAK_E_POINTER; LICBAK_E_INVALIDARG if fewer properties are set; LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: both sizes are set and nothing else is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_prop_by_index(
     restorer: *mut licbak_restorer,
@@ -189,14 +209,14 @@ pub unsafe extern "C" fn licbak_get_prop_by_index(
             properties
                 .iter()
                 .nth(index)
-                .map(|(name, value)| (name, shape(value)))
+                .map(|(name, value)| (name, Shape::of(value)))
         });
-        let (found, (datatype, content)) = found
+        let (found, shape) = found
             .ok_or_else(|| invalid("No property has this index: fewer properties are set."))?;
-        give(&[(name, &with_nul(found)), (value, &content)])?;
+        give(&[(name, &with_nul(found)), (value, &shape.content)])?;
         // SAFETY: not NULL, and so the host's to be written.
-        unsafe { type_.write_unaligned(datatype) };
-        Ok(())
+        unsafe { type_.write_unaligned(shape.datatype) };
+        Ok(shape.hresult)
     })
 }
 
@@ -206,8 +226,9 @@ pub unsafe extern "C" fn licbak_get_prop_by_index(
 /// @param type Receives LICBAK_WMT_TYPE_*.
 /// @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
 /// @param size The size of value in bytes; receives the size of the value, NUL included.
-/// @return LICBAK_S_OK; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for
-/// an unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
+/// @return LICBAK_S_OK; LICBAK_S_FALSE for Passphrase and Identities, of which only the type is told,
+/// with the size 0; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+/// unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
 /// LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set and nothing else is written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_get_prop_by_name(
@@ -222,21 +243,38 @@ pub unsafe extern "C" fn licbak_get_prop_by_name(
         let (name, value) = unsafe { (text(name)?, Buffer::new(value, size)?) };
         not_null(type_)?;
         let property = property(name)?;
-        let (datatype, content) =
-            restorer.with_properties(|properties| properties.get(property).map(shape))?;
-        give(&[(value, &content)])?;
+        let shape =
+            restorer.with_properties(|properties| properties.get(property).map(Shape::of))?;
+        give(&[(value, &shape.content)])?;
         // SAFETY: not NULL, and so the host's to be written.
-        unsafe { type_.write_unaligned(datatype) };
-        Ok(())
+        unsafe { type_.write_unaligned(shape.datatype) };
+        Ok(shape.hresult)
     })
 }
 
-/// The type and the bytes of a value.
-fn shape(value: &Value) -> (licbak_datatype, Vec<u8>) {
-    match value {
-        Value::String(text) => (LICBAK_WMT_TYPE_STRING, with_nul(text)),
-        Value::Binary(bytes) => (LICBAK_WMT_TYPE_BINARY, bytes.clone()),
-        Value::Dword(number) => (LICBAK_WMT_TYPE_DWORD, number.to_ne_bytes().to_vec()),
+/// A value as the host gets it: its type, its bytes, and the answer to the call.
+struct Shape {
+    datatype: licbak_datatype,
+    content: Vec<u8>,
+    hresult: licbak_hresult,
+}
+
+impl Shape {
+    fn of(value: &Value) -> Shape {
+        let (datatype, content, hresult) = match value {
+            Value::String(text) => (LICBAK_WMT_TYPE_STRING, with_nul(text), LICBAK_S_OK),
+            Value::Secret(_) => (LICBAK_WMT_TYPE_STRING, Vec::new(), LICBAK_S_FALSE),
+            Value::Binary(bytes) => (LICBAK_WMT_TYPE_BINARY, bytes.clone(), LICBAK_S_OK),
+            Value::Dword(number) => {
+                let content = number.to_ne_bytes().to_vec();
+                (LICBAK_WMT_TYPE_DWORD, content, LICBAK_S_OK)
+            }
+        };
+        Shape {
+            datatype,
+            content,
+            hresult,
+        }
     }
 }
 

@@ -128,7 +128,7 @@ pub(super) fn facts(info: &Info, struct_size: usize) -> licbak_backup_info {
             Machine::Same => LICBAK_MACHINE_SAME,
             Machine::Other => LICBAK_MACHINE_OTHER,
         },
-        encrypted: 0,
+        encrypted: u32::from(info.is_encrypted),
         id,
         reserved: [0; 7],
     }

@@ -238,7 +238,7 @@ pub struct licbak_backup_info {
     pub version_minor: u32,
     /// LICBAK_MACHINE_*.
     pub machine: u32,
-    /// 1 if the backup is encrypted, else 0. This version makes and reads none that is.
+    /// 1 if the backup is encrypted, else 0.
     pub encrypted: u32,
     /// The random ID of the backup, which the backups that replace it keep: 32 hexadecimal digits
     /// and a NUL; "" where its end is lost.

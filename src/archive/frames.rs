@@ -398,10 +398,11 @@ pub fn ends_as_table(source: &impl ReadAt) -> Result<bool> {
 impl Tail {
     pub fn read_from(source: &impl ReadAt) -> Result<Tail> {
         let file_size = source.size()?;
+        let start = file_size.saturating_sub(limits::TAIL);
+        let start = start.next_multiple_of(source.block()).min(file_size);
         let mut bytes = Vec::new();
-        sized(&mut bytes, file_size.min(limits::TAIL) as usize)?;
-        let start = file_size - bytes.len() as u64;
-        source.read_exact_at(&mut bytes, start).map_err(shrunk)?;
+        sized(&mut bytes, (file_size - start) as usize)?;
+        source.read_exact_at(&mut bytes, start).map_err(unread)?;
         Ok(Tail { file_size, bytes })
     }
 
@@ -419,16 +420,17 @@ impl Tail {
             });
         match known {
             Some(bytes) => buffer.copy_from_slice(bytes),
-            None => source.read_exact_at(buffer, offset).map_err(shrunk)?,
+            None => source.read_exact_at(buffer, offset).map_err(unread)?,
         }
         Ok(())
     }
 }
 
-fn shrunk(error: io::Error) -> Fault {
+fn unread(error: io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Fault::damaged("the file ends too early"),
-        _ => Fault::System(error),
+        io::ErrorKind::InvalidData => Fault::damaged("its encrypted content has been altered"),
+        _ => Fault::from(error),
     }
 }
 

@@ -60,7 +60,7 @@ pub enum Fault {
         why: &'static str,
     },
     #[error(transparent)]
-    System(#[from] io::Error),
+    System(io::Error),
     #[error("there is not enough memory")]
     OutOfMemory,
     /// Who asked for the work does not want it any more.
@@ -81,6 +81,15 @@ impl Fault {
     }
 }
 
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        match error.kind() {
+            io::ErrorKind::OutOfMemory => Fault::OutOfMemory,
+            _ => Fault::System(error),
+        }
+    }
+}
+
 impl From<std::collections::TryReserveError> for Fault {
     fn from(_: std::collections::TryReserveError) -> Fault {
         Fault::OutOfMemory
@@ -91,14 +100,23 @@ impl From<std::collections::TryReserveError> for Fault {
 pub trait ReadAt {
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` on; a file that ends before that is an error of the kind
-    /// `UnexpectedEof`.
+    /// Gives the bytes that can only be read together.
+    fn block(&self) -> u64 {
+        1
+    }
+
+    /// Fills `buffer` from `offset` on. A file that ends before that is an error of the kind
+    /// `UnexpectedEof`, and one whose bytes there are known to be wrong `InvalidData`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
 impl<R: ReadAt> ReadAt for &R {
     fn size(&self) -> io::Result<u64> {
         (**self).size()
+    }
+
+    fn block(&self) -> u64 {
+        (**self).block()
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -114,9 +114,14 @@ impl<F: Write> Output<F> {
         self.member(FRAMES, size, next, |content| stored(compressor, content))
     }
 
+    /// Gives the file itself.
+    pub fn file(&mut self) -> &mut F {
+        &mut self.out
+    }
+
     /// Appends the last frame, of `backup.json` and the end of the archive, and the seek table.
-    /// Returns the size of the file.
-    pub fn end(&mut self, trailer: &Trailer, compressor: &mut Compressor) -> Result<u64> {
+    /// Returns the file.
+    pub fn end(mut self, trailer: &Trailer, compressor: &mut Compressor) -> Result<F> {
         let mut json = Vec::new();
         // More than the members and the figures take, and each number of the index with its comma.
         json.try_reserve(4096 + trailer.index.len() * 11)?;
@@ -130,9 +135,8 @@ impl<F: Write> Output<F> {
         content.resize(content.len().next_multiple_of(members::BLOCK), 0);
         content.extend_from_slice(&members::END);
         self.append(&stored(compressor, &content)?, 0)?;
-        let size = self.written() + self.table.write(&mut self.out)?;
-        self.out.flush()?;
-        Ok(size)
+        self.table.write(&mut self.out)?;
+        Ok(self.out)
     }
 }
 

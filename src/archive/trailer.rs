@@ -26,6 +26,9 @@ pub struct Trailer {
     /// The machine: an HMAC-SHA-256 of the host's word for it, in hexadecimal, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// The recipients that it is encrypted to: the SHA-256 of their lines, sorted, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<String>,
     pub licenses: u64,
     pub restricted: u64,
     /// Bytes of the licences' contents.
@@ -122,6 +125,12 @@ impl Trailer {
             lines::parse_hex(&self.id).ok_or_else(bad)?,
             machine.transpose()?,
         ))
+    }
+
+    /// Tells whether the backup is encrypted to the recipients with that hash.
+    pub fn is_for(&self, recipients: &super::Digest) -> bool {
+        let stated = self.recipients.as_deref().and_then(lines::parse_hex);
+        stated.as_ref() == Some(recipients)
     }
 
     pub fn entry(&self, name: &str) -> Result<&Entry> {

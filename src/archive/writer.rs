@@ -44,6 +44,8 @@ pub struct Stamp {
     pub id: [u8; 16],
     pub generation: u64,
     pub machine: Option<Digest>,
+    /// What tells the recipients that it is encrypted to, if it is, from others.
+    pub recipients: Option<Digest>,
 }
 
 /// The last finding about a licence that was read more than once.
@@ -85,6 +87,11 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         }
         self.list(&listed)?;
         Ok(frame.bytes)
+    }
+
+    /// Gives the file that it writes to.
+    pub fn file(&mut self) -> &mut F {
+        self.file.file()
     }
 
     /// Takes in a frame that is already at the end of the file, and gives its number. The keys of
@@ -290,9 +297,9 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
         Ok(())
     }
 
-    /// Appends the lists, the index, the states and the trailer, and returns the size of the file.
-    /// Nothing is synced.
-    pub fn finish(mut self, stamp: &Stamp) -> Result<u64> {
+    /// Appends the lists, the index, the states and the trailer, and returns the file. Nothing is
+    /// flushed or synced.
+    pub fn finish(mut self, stamp: &Stamp) -> Result<F> {
         let counts = self.counts();
         let mut members = Vec::new();
         let (sums, lines) = (self.sums.take(), self.lines.take());
@@ -316,6 +323,7 @@ impl<'s, F: Write, S: Scratch> Writer<'s, F, S> {
             id: lines::hex_text::<32>(&stamp.id),
             generation: stamp.generation,
             machine: stamp.machine.map(|machine| lines::hex_text::<64>(&machine)),
+            recipients: stamp.recipients.map(|hash| lines::hex_text::<64>(&hash)),
             licenses: counts.licenses.into(),
             restricted: counts.restricted.into(),
             content_bytes: counts.content_bytes,

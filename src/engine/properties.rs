@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
+use crate::encryption::keys::{Keys, identities};
+use crate::encryption::lock::{Lock, recipients};
+use crate::encryption::secret::Secret;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::shown;
 use crate::sys::anchor::path_of;
 use crate::sys::anchored_path::AnchoredPath;
 
 /// The value of a property, in the type in which it was set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     String(String),
+    /// A STRING that nobody gets back.
+    Secret(Secret),
     Binary(Vec<u8>),
     Dword(u32),
 }
@@ -24,10 +29,13 @@ pub enum Property {
     CompressionLevel,
     MachineId,
     UnstatedRight,
+    Recipients,
+    Passphrase,
+    Identities,
 }
 
 /// All properties, in the order in which they are counted.
-const ALL: [(Property, &str); 7] = [
+const ALL: [(Property, &str); 10] = [
     (Property::BackupPath, "BackupPath"),
     (Property::RestorePath, "RestorePath"),
     (Property::StorePath, "StorePath"),
@@ -35,6 +43,9 @@ const ALL: [(Property, &str); 7] = [
     (Property::CompressionLevel, "CompressionLevel"),
     (Property::MachineId, "MachineId"),
     (Property::UnstatedRight, "UnstatedRight"),
+    (Property::Recipients, "Recipients"),
+    (Property::Passphrase, "Passphrase"),
+    (Property::Identities, "Identities"),
 ];
 
 /// The most workers that a host may ask for.
@@ -57,6 +68,10 @@ impl Property {
         })
     }
 
+    pub fn is_secret(self) -> bool {
+        matches!(self, Property::Passphrase | Property::Identities)
+    }
+
     fn name(self) -> &'static str {
         ALL.iter()
             .find(|(property, _)| *property == self)
@@ -76,6 +91,11 @@ impl Property {
             }
             Property::MachineId => "a STRING without a NUL".into(),
             Property::UnstatedRight => "a DWORD, 0 or 1".into(),
+            Property::Recipients => "a STRING of age recipients (age1…), one a line".into(),
+            Property::Passphrase => "a STRING that is not empty and has no NUL".into(),
+            Property::Identities => {
+                "a STRING of age identities (AGE-SECRET-KEY-1…), one a line".into()
+            }
         }
     }
 
@@ -96,6 +116,11 @@ impl Property {
             }
             (Property::MachineId, Value::String(machine)) => !machine.contains('\0'),
             (Property::UnstatedRight, Value::Dword(leave_out)) => *leave_out <= 1,
+            (Property::Recipients, Value::String(text)) => recipients(text).is_some(),
+            (Property::Passphrase, Value::Secret(text)) => {
+                !text.text().is_empty() && !text.text().contains('\0')
+            }
+            (Property::Identities, Value::Secret(text)) => identities(text.text()).is_some(),
             _ => false,
         }
     }
@@ -114,6 +139,12 @@ pub struct Properties {
 
 impl Properties {
     pub fn set(&mut self, property: Property, value: Value) -> Result<()> {
+        let value = match value {
+            Value::String(text) if property.is_secret() => {
+                Value::Secret(Secret::new(text).map_err(|_| Error::out_of_memory())?)
+            }
+            value => value,
+        };
         if !property.takes(&value) {
             let sentence = format!("{} must be {}.", property.name(), property.range());
             return Err(Error::new(Outcome::InvalidArgument, sentence));
@@ -156,7 +187,7 @@ impl Properties {
         let path = match self.get(property)?.clone() {
             Value::String(path) => PathBuf::from(path),
             Value::Binary(path) => path_of(&path).unwrap_or_default(),
-            Value::Dword(_) => PathBuf::new(),
+            Value::Dword(_) | Value::Secret(_) => PathBuf::new(),
         };
         if path.as_os_str().is_empty() {
             return Err(Error::new(
@@ -201,5 +232,32 @@ impl Properties {
 
     pub fn leaves_out_unstated(&self) -> bool {
         self.number(Property::UnstatedRight) == Some(1)
+    }
+
+    /// Gives the keys to encrypted backups.
+    pub fn keys(&self) -> Keys {
+        Keys {
+            identities: self.secret(Property::Identities),
+            passphrase: self.secret(Property::Passphrase),
+        }
+    }
+
+    /// Gives the lock of a new backup; none where it is not to be encrypted.
+    pub fn lock(&self) -> Result<Option<Lock>> {
+        match self.get(Property::Recipients) {
+            Ok(Value::String(text)) => {
+                // They were looked at when they were set.
+                let recipients = recipients(text).ok_or_else(Error::out_of_memory)?;
+                Ok(Some(Lock::Recipients(recipients)))
+            }
+            _ => Ok(self.secret(Property::Passphrase).map(Lock::Passphrase)),
+        }
+    }
+
+    fn secret(&self, property: Property) -> Option<Secret> {
+        match self.get(property) {
+            Ok(Value::Secret(text)) => Some(text.clone()),
+            _ => None,
+        }
     }
 }

@@ -31,7 +31,7 @@ const fn shown(
 }
 
 /// `error` and the files without a folder are left out.
-const SHOWN: [Shown; 10] = [
+const SHOWN: [Shown; 11] = [
     shown(
         "hosts",
         (0, 0, 12),
@@ -55,17 +55,22 @@ const SHOWN: [Shown; 10] = [
     ),
     shown(
         "store",
-        (0, 3, 4),
+        (0, 3, 3),
         ["directories, databases,", "a host's own"],
     ),
-    shown("archive", (4, 3, 4), ["the bytes", "of a backup file"]),
+    shown(
+        "encryption",
+        (3, 3, 3),
+        ["the same bytes", "in an age file"],
+    ),
+    shown("archive", (6, 3, 3), ["the bytes", "of a backup file"]),
     shown(
         "location",
-        (8, 3, 4),
+        (9, 3, 3),
         ["how a backup file", "appears in its directory"],
     ),
     shown("license", (2, 4, 3), ["what a licence", "says"]),
-    shown("digest", (5, 4, 3), ["SHA-256", ""]),
+    shown("digest", (6, 4, 3), ["SHA-256", ""]),
     shown("sync", (0, 5, 3), ["locks, channels", ""]),
     shown("sys", (4, 5, 8), ["files, threads, memory", ""]),
 ];

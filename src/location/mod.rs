@@ -4,5 +4,28 @@
 
 pub mod directory;
 
-/// The name of a backup in its directory.
-pub const FILE: &str = "licenses.tar.zst";
+/// The kinds of backups. One never takes the place of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupKind {
+    Plain,
+    Encrypted,
+}
+
+impl BackupKind {
+    pub const ALL: [BackupKind; 2] = [BackupKind::Plain, BackupKind::Encrypted];
+
+    /// Gives the name of a backup in its directory.
+    pub fn file(self) -> &'static str {
+        match self {
+            BackupKind::Plain => "licenses.tar.zst",
+            BackupKind::Encrypted => "licenses.tar.zst.age",
+        }
+    }
+
+    pub fn other(self) -> BackupKind {
+        match self {
+            BackupKind::Plain => BackupKind::Encrypted,
+            BackupKind::Encrypted => BackupKind::Plain,
+        }
+    }
+}

@@ -68,6 +68,10 @@ class NeedsIndividualization(Error):
     """The backup is of another machine, and the call did not say that the user consents."""
 
 
+class DecryptionFailed(Error):
+    """No key that was given opens the backup; or keys were given, and it is not encrypted."""
+
+
 class NotFound(Error, LookupError):
     """No licence of the backup has this key ID."""
 
@@ -104,6 +108,7 @@ _CLASSES: dict[int, type[Error]] = {
     Hr.HRESULT_ERROR_PATH_NOT_FOUND: NoDirectory,
     Hr.HRESULT_ERROR_DIRECTORY: NotADirectory,
     Hr.NS_E_DRM_BACKUP_CORRUPT: BackupCorrupt,
+    Hr.HRESULT_ERROR_DECRYPTION_FAILED: DecryptionFailed,
     Hr.HRESULT_ERROR_NOT_FOUND: NotFound,
     Hr.NS_E_DRM_OPERATION_CANCELED: Canceled,
     Hr.NS_E_DRM_BACKUPRESTORE_BUSY: Busy,
@@ -122,6 +127,9 @@ ARGUMENTS = {
     "CompressionLevel": "compression_level",
     "MachineId": "machine_id",
     "UnstatedRight": "leave_out_unstated",
+    "Recipients": "recipients",
+    "Passphrase": "passphrase",
+    "Identities": "identities",
 }
 """The properties of the library, and the arguments of a restorer that set them."""
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Optional, TypeVar, Union
 
@@ -30,6 +30,16 @@ StoreType = TypeVar("StoreType")
 AuthorizerType = TypeVar("AuthorizerType")
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+Lines = Union[str, Iterable[str]]
+"""Lines of text: with newlines between them, or one by one."""
+
+_HIDDEN = "***"
+"""Stands for a secret in an exception."""
+
+
+def _text(lines: Lines) -> str:
+    return lines if isinstance(lines, str) else "\n".join(lines)
 
 
 def _path_value(path: Path) -> bytes:
@@ -55,6 +65,9 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
         compression_level: Optional[int] = None,
         machine_id: Optional[str] = None,
         leave_out_unstated: bool = False,
+        recipients: Optional[Lines] = None,
+        passphrase: Optional[str] = None,
+        identities: Optional[Lines] = None,
         authorizer: Optional[AuthorizerType] = None,
     ) -> None:
         """Makes a restorer. A setting that an operation needs and lacks is told at its call.
@@ -71,6 +84,12 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
                 A backup keeps a keyed hash of it, and `info` compares it. A restore of another
                 machine's backup needs `individualize`.
             leave_out_unstated: Whether to leave out licences that state no backup right.
+            recipients: The age recipients (age1...) that a backup is encrypted to: one a line of a
+                text, or several texts.
+            passphrase: Encrypts a backup where no recipients are given, and opens those that it has
+                encrypted.
+            identities: The age identities (AGE-SECRET-KEY-1...) that open encrypted backups, as
+                recipients are given.
             authorizer: A function that is given the `Info` of each backup to be restored, and
                 raises an exception to refuse it. None: restores are free.
 
@@ -99,11 +118,15 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
         if compression_level is not None:
             self._set_number("CompressionLevel", compression_level)
         if machine_id is not None:
-            if not isinstance(machine_id, str):
-                raise TypeError(f"machine_id must be a str; it is a {type(machine_id).__name__}")
-            self._set("MachineId", Datatype.WMT_TYPE_STRING, machine_id.encode(), machine_id)
+            self._set_text("MachineId", machine_id, machine_id)
         if leave_out_unstated:
             self._set_number("UnstatedRight", 1)
+        if recipients is not None:
+            self._set_text("Recipients", _text(recipients), recipients)
+        if passphrase is not None:
+            self._set_text("Passphrase", passphrase, _HIDDEN)
+        if identities is not None:
+            self._set_text("Identities", _text(identities), _HIDDEN)
         if authorizer is not None:
             self._set_authorizer(authorizer)
 
@@ -152,6 +175,11 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
             raise TypeError(f"{ARGUMENTS[name]} must be a path: {error}") from None
         self._set(name, Datatype.WMT_TYPE_BINARY, value, path)
 
+    def _set_text(self, name: str, text: str, shown: object) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"{ARGUMENTS[name]} must be a str; it is a {type(text).__name__}")
+        self._set(name, Datatype.WMT_TYPE_STRING, text.encode(), shown)
+
     def _set_number(self, name: str, number: int) -> None:
         try:
             value = operator.index(number).to_bytes(4, sys.byteorder, signed=True)
@@ -178,6 +206,9 @@ def range_of(name: str) -> str:
         "Threads": "0 to 256",
         "CompressionLevel": "-131072 to 22",
         "MachineId": "a text of at most 32,768 bytes without a NUL",
+        "Recipients": "age recipients, one a line",
+        "Passphrase": "a text of 1 to 32,768 bytes without a NUL",
+        "Identities": "age identities, one a line",
     }
     return ranges.get(name, "a path without '://' and without a NUL")
 
@@ -427,7 +458,15 @@ class Restorer(BaseRestorer[Union[Source, Target], Authorizer]):
         return operation.result()
 
 
-def info(path: Path, *, machine_id: Optional[str] = None) -> Info:
+def info(
+    path: Path,
+    *,
+    machine_id: Optional[str] = None,
+    passphrase: Optional[str] = None,
+    identities: Optional[Lines] = None,
+) -> Info:
     """What the backup at `path`, its directory or file, says about itself; see `Restorer.info`."""
-    with Restorer(backup=path, machine_id=machine_id) as restorer:
+    with Restorer(
+        backup=path, machine_id=machine_id, passphrase=passphrase, identities=identities
+    ) as restorer:
         return restorer.info()

@@ -97,6 +97,7 @@ impl Parts {
             id: "07".repeat(16),
             generation: 1,
             machine: None,
+            recipients: None,
             licenses: (records.len() / RECORD) as u64,
             restricted: count(&restricted),
             content_bytes: content_bytes(&lines),

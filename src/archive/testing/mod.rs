@@ -31,6 +31,7 @@ pub fn stamp() -> Stamp {
         id: [7; 16],
         generation: 1,
         machine: None,
+        recipients: None,
     }
 }
 

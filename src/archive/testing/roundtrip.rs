@@ -57,8 +57,7 @@ fn write(count: usize, restricted: impl Fn(usize) -> bool) -> Vec<u8> {
         .map(|number| license(*number).0);
     assert!(all.eq(named));
     assert_eq!(writer.counts().licenses as usize, kept.len());
-    let size = writer.finish(&stamp()).unwrap();
-    assert_eq!(size, file.len() as u64);
+    writer.finish(&stamp()).unwrap();
     file
 }
 

@@ -12,11 +12,10 @@ use crate::archive::spool::Scratch;
 use crate::archive::writer::Writer;
 use crate::archive::{Fault, SUMS};
 use crate::engine::operation::Operation;
-use crate::engine::reading::backup_file::{Backup, Stored};
+use crate::engine::reading::backup_file::{Backup, Source};
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
 use crate::random::{self, HashSet};
-use crate::sys::files::File;
 
 /// Counts the licences of `before` that `writer` was not given; none where its names can't be read.
 pub fn count<F: Write, S: Scratch>(
@@ -81,7 +80,7 @@ fn in_order<F: Write, S: Scratch>(
 
 /// The names of the replaced backup, one after the other.
 struct OldNames<'b> {
-    lines: Lines<'b, Stored<File>>,
+    lines: Lines<'b, Source>,
     next: String,
     /// The names so far are in order.
     are_in_order: bool,

@@ -4,12 +4,12 @@ use std::iter::{self, Peekable};
 use std::sync::Arc;
 
 use crate::archive::frames::Span;
-use crate::archive::{Digest, digests};
+use crate::archive::{Digest, ReadAt, digests};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::{Pool, Rest, Work, ordered};
 use crate::engine::operation::progress::{Counting, Phase};
-use crate::engine::reading::backup_file::Backup;
+use crate::engine::reading::backup_file::{Backup, errno};
 use crate::error::Result;
 use crate::sys::files::Errno;
 
@@ -25,7 +25,7 @@ pub fn is_intact(
     pool: &Pool,
     workers: usize,
 ) -> Result<bool> {
-    let (counters, file) = (&operation.counters, old.file());
+    let counters = &operation.counters;
     let frames = || old.reader.digested().peekable();
     let end = old.reader.digested().last();
     counters.enter(Phase::Checking, end.map_or(0, |(span, _)| span.end()));
@@ -56,7 +56,9 @@ pub fn is_intact(
     // Nobody else reads the file meanwhile.
     let mut left = frames();
     let mut verdict = Verdict::Right;
-    if file.set_direct(true).is_ok() {
+    if let Some(file) = old.source().plain_file()
+        && file.set_direct(true).is_ok()
+    {
         let checked = check(&mut left, true);
         let _ = file.set_direct(false);
         verdict = checked?;
@@ -66,7 +68,7 @@ pub fn is_intact(
     }
     verdict = verdict.max(check(&mut left, false)?);
     // Of its lists, too, which were read before.
-    file.forget(0, old.reader.file_size());
+    old.source().forget(0, old.reader.file_size());
     Ok(verdict == Verdict::Right)
 }
 
@@ -125,7 +127,7 @@ impl Work for Digesting {
         part: Self::Job,
         _: Rest<Self::Job, Digested>,
     ) -> Result<Digested> {
-        let file = self.backup.file();
+        let source = self.backup.source();
         let start = part.first().map_or(0, |(span, _)| span.start) / BLOCK * BLOCK;
         let end = part.last().map_or(0, |(span, _)| span.end());
         let length = match self.is_direct {
@@ -136,21 +138,22 @@ impl Work for Digesting {
         let first = room.as_ptr().align_offset(BLOCK as usize) % BLOCK as usize;
         let bytes = room.get_mut(first..).unwrap_or_default();
         let bytes = bytes.get_mut(..length as usize).unwrap_or_default();
-        let read = file.read_full_at(bytes, start);
-        if self.is_direct && matches!(read, Err(Errno::INVAL | Errno::NOTSUP)) {
+        let read = source.read_exact_at(bytes, start);
+        if let (true, Err(error)) = (self.is_direct, &read)
+            && matches!(errno(error), Errno::INVAL | Errno::NOTSUP)
+        {
             let verdict = Verdict::Unread;
             return Ok(Digested { verdict, end });
         }
         if !self.is_direct {
-            file.forget(start, length);
+            source.forget(start, length);
         }
         let messages = part.iter().map(|(span, _)| {
             let within = (span.start - start) as usize..(span.end() - start) as usize;
             bytes.get(within).unwrap_or_default()
         });
         let found = digests(part.len(), messages).map_err(|fault| self.backup.error(fault))?;
-        let is_read = read == Ok(bytes.len());
-        let is_right = is_read && part.iter().map(|(_, expected)| expected).eq(&found);
+        let is_right = read.is_ok() && part.iter().map(|(_, expected)| expected).eq(&found);
         Ok(Digested {
             verdict: if is_right {
                 Verdict::Right

@@ -3,6 +3,7 @@
 mod attempts;
 mod gone;
 mod intact;
+mod output;
 mod packer;
 mod previous_backup;
 mod readings;
@@ -15,11 +16,12 @@ mod surviving_frames;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use self::output::{Output, ScratchFile};
 use self::packer::Rules;
 use self::previous_backup::PreviousBackup;
 use self::readings::MakeScratch;
 pub use self::request::Options;
-use self::request::{Request, spool};
+use self::request::Request;
 use self::reuse::Reuse;
 use self::saving::Saving;
 use self::store_reader::{Extent, StoreReader};
@@ -32,16 +34,16 @@ use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::properties::Property;
-use crate::engine::reading::backup_file::{Backup, Stored};
+use crate::engine::reading::backup_file::Backup;
 use crate::engine::restorer::{Plan, Settings};
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
+use crate::location::BackupKind;
 use crate::location::directory::destination::{Destination, Replaces};
 use crate::location::directory::draft::Draft;
 use crate::location::directory::existing;
 use crate::store::{Backups, PATIENCE, Place};
-use crate::sys::direct_io::Uncached;
-use crate::sys::files::{File, Kind};
+use crate::sys::files::Kind;
 use crate::sys::patience::Patience;
 
 pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
@@ -65,6 +67,8 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
         },
         created: created(),
         machine: properties.machine().map(str::to_owned),
+        keys: properties.keys(),
+        lock: properties.lock()?,
     };
     if matches!(&request.store, Place::Host(host) if !host.can_back_up()) {
         return Err(Error::new(
@@ -81,7 +85,9 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     }
     // Looked at within this call: a backup that appears from now on is not replaced.
     let replaces = match &request.backup {
-        Some(path) if options.overwrite => existing::hold_to_replace(path).map(Replaces::Seen),
+        Some(path) if options.overwrite => {
+            existing::hold_to_replace(path, request.kind()).map(Replaces::Seen)
+        }
         _ => Ok(Replaces::None),
     };
     // One thread more, to list the store.
@@ -111,12 +117,14 @@ fn back_up(
     operation.counters.enter(Phase::Listing, 0);
     let mut backups = Backups::default();
     for path in &request.backups {
-        backups.0.extend(existing::hold(path, true)?);
+        for kind in BackupKind::ALL {
+            backups.0.extend(existing::hold(path, kind, true)?);
+        }
     }
     if request.options.dry_run {
         return rehearse(operation, pool, &request, backups, &replaces);
     }
-    let target = Destination::open(request.path()?, replaces)?;
+    let target = Destination::open(request.path()?, request.kind(), replaces)?;
     let before = request.before(&target.replaces)?;
     // Where nothing may have to be written, nothing is: else what can't be is found before the work.
     let may_stay = before.is_some() && !request.options.full && request.store.is_directory();
@@ -141,10 +149,10 @@ fn back_up(
     }
     let draft = early.map_or_else(|| Draft::begin(&target), Ok)?;
     let new_writer = || -> Result<_> {
-        let (file, spool) = (Uncached::new(&draft.file)?, spool(&target, IN_MEMORY));
+        let file = Output::begin(&draft.file, request.lock.as_ref());
         Ok(Writer::new(
-            file,
-            spool,
+            file.map_err(|error| request.error(error.into()))?,
+            request.spool(&target, IN_MEMORY),
             request.compressor(operation)?,
             noted.clone(),
         ))
@@ -181,10 +189,10 @@ fn back_up(
         return keep(operation, before);
     }
     operation.counters.enter(Phase::Committing, 0);
-    let written = writer
-        .finish(&request.stamp(before.as_deref()))
-        .map_err(|fault| request.error(fault))?;
-    operation.counters.backup_bytes.set(written);
+    let written = writer.finish(&request.stamp(before.as_deref()));
+    let written = written.and_then(|file| Ok(file.finish()?));
+    written.map_err(|fault| request.error(fault))?;
+    operation.counters.backup_bytes.set(draft.size()?);
     draft.sync()?;
     operation.commit()?;
     // Some file systems replace no file that is open.
@@ -237,7 +245,7 @@ fn read_all<'w, F: Write, S: Scratch>(
 }
 
 /// Tells whether the store is as it was when the old backup was made.
-fn is_same(old: &PreviousBackup, new: &WaitingFrames<Stored<File>>, reader: &StoreReader) -> bool {
+fn is_same(old: &PreviousBackup, new: &WaitingFrames<ScratchFile>, reader: &StoreReader) -> bool {
     let restricted = old.backup.reader.trailer().entry(RESTRICTED);
     old.is_whole()
         && !new.has_licenses()
@@ -254,7 +262,7 @@ fn keep(operation: &Operation, backup: &Backup) -> Result<()> {
     counters.licenses_done.set(trailer.licenses);
     counters.licenses_restricted.set(trailer.restricted);
     counters.content_bytes.set(trailer.content_bytes);
-    counters.backup_bytes.set(backup.reader.file_size());
+    counters.backup_bytes.set(backup.file_size());
     counters.licenses_gone.set(0);
     counters.enter(Phase::Committing, 0);
     operation.commit()
@@ -276,9 +284,9 @@ enum Repeated {
 /// Takes over what has not changed since the `old` backup, and reads the rest that is not `new`.
 fn repeat<S: Scratch>(
     reader: &mut StoreReader,
-    saving: &mut Saving<Writer<'_, Uncached<'_>, S>>,
+    saving: &mut Saving<Writer<'_, Output<'_>, S>>,
     old: &PreviousBackup,
-    new: WaitingFrames<Stored<File>>,
+    new: WaitingFrames<ScratchFile>,
     draft: &Draft,
 ) -> Result<Repeated> {
     let request = saving.request;

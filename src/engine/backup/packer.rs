@@ -11,13 +11,15 @@ use crate::archive::builder::{FrameBuilder, LicenseFrame};
 use crate::archive::frames::Compressor;
 use crate::archive::reader::is_backup;
 use crate::archive::state::{FileState, Proof, Prover};
-use crate::archive::{Fault, writer};
+use crate::archive::{Fault, ReadAt, writer};
+use crate::encryption::payload::is_encrypted;
 use crate::engine::operation::Operation;
 use crate::engine::operation::listener::Notice;
 use crate::engine::operation::pool::{Rest, Work};
 use crate::engine::reading::backup_file::Stored;
 use crate::error::{Error, Outcome, Result};
 use crate::license::{self, BackupRight, Statement};
+use crate::location::BackupKind;
 use crate::random::HashSet;
 use crate::store::directory::{FileEntry, OpenFile, Opened, Seen, Sight, TICK};
 use crate::store::license::License;
@@ -259,7 +261,7 @@ impl Packing<'_> {
                 }
             };
             let room = attempts.room(&seen);
-            if room > license::SIZE_MAX && self.is_backup(file)? {
+            if room > license::SIZE_MAX && self.is_backup(name, file)? {
                 return self.leave_out_backup(name, &seen).map(|()| TAKEN);
             }
             license::check_size(name, room)?;
@@ -329,7 +331,7 @@ impl Packing<'_> {
     fn end_file(&mut self, name: &str, size: u64, seen: &Seen) -> Result<()> {
         let modified = seen.facts.modified;
         self.builder.end(size as usize, modified).map_err(packing)?;
-        if is_backup(&self.builder.content()).map_err(packing)? {
+        if is_backup_by(name, &self.builder.content()).map_err(packing)? {
             return self.leave_out_backup(name, seen);
         }
         self.note(name, seen.facts.identity)?;
@@ -389,8 +391,8 @@ impl Packing<'_> {
     }
 
     /// Tells whether a file that is too large for a licence is a backup.
-    fn is_backup(&self, file: &OpenFile) -> Result<bool> {
-        match is_backup(&Stored(file.file())) {
+    fn is_backup(&self, name: &str, file: &OpenFile) -> Result<bool> {
+        match is_backup_by(name, &Stored(file.file())) {
             // A file that can't be read to its end is no backup.
             Err(Fault::System(_)) => Ok(false),
             told => told.map_err(packing),
@@ -408,6 +410,16 @@ impl Packing<'_> {
             reason: reason.to_owned(),
         });
     }
+}
+
+/// Tells whether the file of that name is a backup. What an encrypted one is only its name and its
+/// beginning tell.
+fn is_backup_by(name: &str, source: &impl ReadAt) -> Result<bool, Fault> {
+    let own = name.rsplit('/').next();
+    if own == Some(BackupKind::Encrypted.file()) && is_encrypted(source)? {
+        return Ok(true);
+    }
+    is_backup(source)
 }
 
 /// The reason why a backup is no licence, wherever it lies.

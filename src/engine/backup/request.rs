@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::intact::is_intact;
+use super::output::ScratchFile;
 use super::packer::Rules;
 use super::previous_backup::PreviousBackup;
 use super::readings::MakeScratch;
@@ -14,19 +15,20 @@ use crate::archive::state::Noted;
 use crate::archive::waiting_frames::WaitingFrames;
 use crate::archive::writer::Stamp;
 use crate::archive::{Digest, Fault, lines};
+use crate::encryption::keys::Keys;
+use crate::encryption::lock::Lock;
 use crate::engine::machine;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
-use crate::engine::reading::backup_file::{Backup, Stored, errno};
+use crate::engine::reading::backup_file::{Backup, Source, errno};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location;
+use crate::location::BackupKind;
 use crate::location::directory::destination::{Destination, Replaces};
 use crate::random;
 use crate::store::{Backups, Place};
 use crate::sys;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::File;
 
 /// The host's choices for a backup.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,12 +54,9 @@ pub struct Request {
     pub created: String,
     /// The machine, in the host's words.
     pub machine: Option<String>,
-}
-
-/// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
-pub fn spool<'t>(target: &'t Destination, in_memory: usize) -> Spool<'t, Stored<File>> {
-    let make = || Ok(Stored(target.scratch().map_err(io::Error::from)?));
-    Spool::new(in_memory, make)
+    /// The keys to the backup that is replaced, and the lock of the new one, if it is to be encrypted.
+    pub keys: Keys,
+    pub lock: Option<Lock>,
 }
 
 impl Request {
@@ -87,6 +86,23 @@ impl Request {
         Ok(compressor.map_err(|fault| self.error(fault))?.asking(go_on))
     }
 
+    /// Gives the kind of the new backup.
+    pub fn kind(&self) -> BackupKind {
+        match self.lock {
+            None => BackupKind::Plain,
+            Some(_) => BackupKind::Encrypted,
+        }
+    }
+
+    /// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
+    pub fn spool<'t>(&self, target: &'t Destination, in_memory: usize) -> Spool<'t, ScratchFile> {
+        let is_encrypted = self.lock.is_some();
+        Spool::new(in_memory, move || {
+            let file = target.scratch().map_err(io::Error::from)?;
+            Ok(ScratchFile::new(file, is_encrypted)?)
+        })
+    }
+
     /// Gives the directory of the backup, where one is to be written.
     pub fn path(&self) -> Result<&AnchoredPath> {
         let path = self.backup.as_ref();
@@ -97,7 +113,10 @@ impl Request {
     pub fn error(&self, fault: Fault) -> Error {
         match fault {
             Fault::System(error) => {
-                let file = self.backup.as_ref().map(|path| path.join(location::FILE));
+                let file = self
+                    .backup
+                    .as_ref()
+                    .map(|path| path.join(self.kind().file()));
                 let shown = file.map_or_else(String::new, |file| format!(" '{}'", file.display()));
                 let doing = format_args!("write the backup{shown}");
                 Error::system(Access::Write, doing, errno(&error))
@@ -125,15 +144,24 @@ impl Request {
         pool: &Pool,
     ) -> Result<bool> {
         let trailer = backup.reader.trailer();
+        let is_for_same = match (&self.lock, backup.source()) {
+            (None, Source::Plain(_)) => true,
+            (Some(lock), Source::Encrypted(payload)) => match lock.fingerprint() {
+                Some(hash) => trailer.is_for(&hash),
+                None => payload.is_by_passphrase() && lock.is_passphrase_of(&self.keys),
+            },
+            _ => false,
+        };
         let is_of_machine = trailer
             .identity()
             .is_ok_and(|(id, machine)| machine == self.machine_hash(&id));
         let may_stay = !self.options.full
+            && is_for_same
             && is_of_machine
             && is_own(backup)
             && trailer.licenses + trailer.restricted > 0
             && is_intact(backup, operation, pool, self.rules.workers)?;
-        Ok(may_stay && target.keeps(backup.file())?)
+        Ok(may_stay && target.keeps(backup.source().file())?)
     }
 
     /// Opens the backup that is replaced, if it can be read.
@@ -141,7 +169,7 @@ impl Request {
         if !replaces.has_one() {
             return Ok(None);
         }
-        match Backup::open(self.path()?) {
+        match Backup::open(self.path()?, &self.keys) {
             Err(error) if error.outcome == Outcome::OutOfMemory => Err(error),
             opened => Ok(opened.ok()),
         }
@@ -180,10 +208,10 @@ impl Request {
         old: &Arc<PreviousBackup>,
         reader: &mut StoreReader,
         target: &'t Destination,
-    ) -> Result<WaitingFrames<'t, Stored<File>>> {
+    ) -> Result<WaitingFrames<'t, ScratchFile>> {
         // The lines of all licences that are denied, as a rule: where nothing has changed no room
         // is needed.
-        let new = WaitingFrames::new(spool(target, 8 * IN_MEMORY));
+        let new = WaitingFrames::new(self.spool(target, 8 * IN_MEMORY));
         let mut new = new.map_err(|fault| self.error(fault))?;
         let read = reader.read(Extent::All, Some(old), &mut new);
         read.map_err(|stop| self.stopped(stop))?;
@@ -203,6 +231,7 @@ impl Request {
             id,
             generation,
             machine: self.machine_hash(&id),
+            recipients: self.lock.as_ref().and_then(Lock::fingerprint),
         }
     }
 
@@ -228,5 +257,5 @@ impl Request {
 
 /// Tells whether the backup is of this user.
 fn is_own(backup: &Backup) -> bool {
-    backup.file().is_own()
+    backup.source().file().is_own()
 }

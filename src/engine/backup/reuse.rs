@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::output::Output;
 use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
 use super::surviving_frames::{FrameFate, kept};
 use crate::archive::builder::FrameLists;
@@ -11,15 +12,14 @@ use crate::archive::index::Record;
 use crate::archive::lines::{parse_license, parse_sum};
 use crate::archive::spool::Scratch;
 use crate::archive::writer::Writer;
-use crate::archive::{Digest, Fault, LICENSES, SUMS, digest, limits, reader};
+use crate::archive::{Digest, Fault, LICENSES, ReadAt, SUMS, digest, limits, reader};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
-use crate::engine::reading::backup_file::Stored;
+use crate::engine::reading::backup_file::Source;
 use crate::engine::stop::Stop;
 use crate::error::Result;
 use crate::license::name;
 use crate::random::HashSet;
-use crate::sys::direct_io::Uncached;
 use crate::sys::files::File;
 
 /// The size below which a frame is small.
@@ -104,22 +104,27 @@ impl Reuse<'_> {
         Ok(found)
     }
 
-    /// Copies the frames that are kept to the beginning of `draft`, for `writer`, which has been
-    /// given nothing yet and writes behind them. Gives the names of the unchanged licences that
-    /// have to be read all the same.
+    /// Copies the frames that are kept to the beginning of `draft`, the file of `writer`, which has
+    /// been given nothing yet. Gives the names of the unchanged licences that have to be read all
+    /// the same.
     pub fn copy<S: Scratch>(
         &self,
         operation: &Operation,
         draft: &File,
-        writer: &mut Writer<'_, Uncached<'_>, S>,
+        writer: &mut Writer<'_, Output<'_>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
-        let mut copy = FrameCopy::begin(&reader.source().0, draft, self.kept_in_a_row()?)?;
+        let mut copy = FrameCopy::begin(reader.source(), draft);
+        if let Output::Plain(_) = writer.file() {
+            copy.share(self.kept_in_a_row()?)?;
+        }
         let mut lists = OldLists::new(self.old)?;
         let (mut again, mut listed) = (Vec::new(), FrameLists::default());
         for frame in 0..reader.license_frames() {
             operation.check()?;
-            if self.is_kept(frame) && copy.take(reader.span(frame)?, &reader.digest(frame)?)? {
+            if self.is_kept(frame)
+                && copy.take(reader.span(frame)?, &reader.digest(frame)?, writer.file())?
+            {
                 self.adopt(writer, frame, &mut lists, &mut listed)?;
                 continue;
             }
@@ -131,7 +136,6 @@ impl Reuse<'_> {
                 }
             }
         }
-        copy.end()?;
         self.take_over_keys(operation, writer, &lists.numbers)?;
         Ok(again)
     }
@@ -140,7 +144,7 @@ impl Reuse<'_> {
     fn take_over_keys<S: Scratch>(
         &self,
         operation: &Operation,
-        writer: &mut Writer<'_, Uncached<'_>, S>,
+        writer: &mut Writer<'_, Output<'_>, S>,
         numbers: &[Option<u32>],
     ) -> Result<(), Stop> {
         let (_, mut index) = self.old.backup.reader.index().map_err(unreadable)?;
@@ -185,7 +189,7 @@ impl Reuse<'_> {
     /// Takes a frame that was copied into the new backup, with its unchanged licences.
     fn adopt<S: Scratch>(
         &self,
-        writer: &mut Writer<'_, Uncached<'_>, S>,
+        writer: &mut Writer<'_, Output<'_>, S>,
         frame: usize,
         lists: &mut OldLists,
         listed: &mut FrameLists,
@@ -216,8 +220,8 @@ impl Reuse<'_> {
 
 /// The lists of the old backup, walked in step with its licences.
 struct OldLists<'b> {
-    sums: reader::Lines<'b, Stored<File>>,
-    lines: reader::Lines<'b, Stored<File>>,
+    sums: reader::Lines<'b, Source>,
+    lines: reader::Lines<'b, Source>,
     /// The numbers that licences have in the new backup, none for those that are not taken over.
     numbers: Vec<Option<u32>>,
 }
@@ -271,7 +275,7 @@ fn names(line: &[u8], name: &str) -> Result<bool, Fault> {
     }
 }
 
-fn next<'l>(lines: &'l mut reader::Lines<'_, Stored<File>>) -> Result<&'l [u8], Fault> {
+fn next<'l>(lines: &'l mut reader::Lines<'_, Source>) -> Result<&'l [u8], Fault> {
     let next = lines.next().map_err(unreadable)?;
     next.ok_or_else(|| Fault::damaged("a list ends too early"))
 }
@@ -286,42 +290,51 @@ fn unreadable(fault: Fault) -> Fault {
 
 /// The beginning of a new backup, made of frames of the old one.
 struct FrameCopy<'c> {
-    old: &'c File,
+    old: &'c Source,
     draft: &'c File,
-    out: Uncached<'c>,
     /// Bytes that both files have in the same place, in blocks that they share.
     shared: u64,
     buffer: Vec<u8>,
 }
 
 impl<'c> FrameCopy<'c> {
-    /// Begins a copy to `draft`, which is empty. The frames in the first `first` bytes of `old` are
-    /// the first to be taken.
-    fn begin(old: &'c File, draft: &'c File, first: u64) -> Result<FrameCopy<'c>, Fault> {
-        let shared = match first {
-            0 => 0,
-            _ => draft.share(old).map_or(0, |()| first),
-        };
-        cut(draft, shared)?;
-        Ok(FrameCopy {
+    /// Begins a copy to `draft`, which is empty.
+    fn begin(old: &'c Source, draft: &'c File) -> FrameCopy<'c> {
+        FrameCopy {
             old,
             draft,
-            out: Uncached::new(draft)?,
-            shared,
+            shared: 0,
             buffer: Vec::new(),
-        })
+        }
     }
 
-    /// Takes the next frame, unless it can't be read or has another digest.
-    fn take(&mut self, span: Span, expected: &Digest) -> Result<bool, Fault> {
+    /// Lets both files share their first `first` bytes, where they can: the frames in them are the
+    /// first to be taken.
+    fn share(&mut self, first: u64) -> Result<(), Fault> {
+        if let (Some(old), 1..) = (self.old.plain_file(), first) {
+            self.shared = self.draft.share(old).map_or(0, |()| first);
+            cut(self.draft, self.shared)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next frame, unless it can't be read or has another digest; `out` writes to the
+    /// draft.
+    fn take(&mut self, span: Span, expected: &Digest, out: &mut impl Write) -> Result<bool, Fault> {
         let is_shared = span.start < self.shared;
-        let file = if is_shared { self.draft } else { self.old };
         let bytes = sized(&mut self.buffer, span.length as usize)?;
-        let read = file.read_full_at(bytes, span.start);
-        file.forget(span.start, span.length.into());
-        let is_right = read == Ok(bytes.len()) && digest(bytes) == *expected;
+        let is_read = if is_shared {
+            let read = self.draft.read_full_at(bytes, span.start);
+            self.draft.forget(span.start, span.length.into());
+            read == Ok(bytes.len())
+        } else {
+            let read = self.old.read_exact_at(bytes, span.start);
+            self.old.forget(span.start, span.length.into());
+            read.is_ok()
+        };
+        let is_right = is_read && digest(bytes) == *expected;
         match (is_right, is_shared) {
-            (true, false) => self.out.write_all(bytes)?,
+            (true, false) => out.write_all(bytes)?,
             // The following frames move to other places.
             (false, true) => {
                 self.shared = span.start;
@@ -330,10 +343,6 @@ impl<'c> FrameCopy<'c> {
             _ => {}
         }
         Ok(is_right)
-    }
-
-    fn end(mut self) -> Result<(), Fault> {
-        Ok(self.out.flush()?)
     }
 }
 

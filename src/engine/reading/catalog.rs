@@ -1,18 +1,17 @@
 //! Reads the members behind the licences, and checks them.
 
-use super::backup_file::Stored;
+use super::backup_file::Source;
 use crate::archive::catalog_in_step::{Agreement, Expected};
 use crate::archive::lines::{parse_json, parse_sum};
 use crate::archive::reader::Reader;
 use crate::archive::records::RestrictedLine;
 use crate::archive::{Fault, RESTRICTED, SUMS};
 use crate::license::name;
-use crate::sys::files::File;
 
 /// The lists of a backup, walked beside its licences.
 pub struct Catalog<'b> {
-    reader: &'b Reader<Stored<File>>,
-    agreement: Agreement<'b, Stored<File>>,
+    reader: &'b Reader<Source>,
+    agreement: Agreement<'b, Source>,
     /// The names so far, in a set once one breaks their order: the names of a repeated backup do.
     sorted: name::Sorted,
     set: Option<name::Set>,
@@ -20,7 +19,7 @@ pub struct Catalog<'b> {
 }
 
 impl<'b> Catalog<'b> {
-    pub fn new(reader: &'b Reader<Stored<File>>) -> Result<Catalog<'b>, Fault> {
+    pub fn new(reader: &'b Reader<Source>) -> Result<Catalog<'b>, Fault> {
         Ok(Catalog {
             reader,
             agreement: Agreement::new(reader)?,
@@ -86,7 +85,7 @@ impl<'b> Catalog<'b> {
     }
 }
 
-fn check_restricted(reader: &Reader<Stored<File>>) -> Result<(), Fault> {
+fn check_restricted(reader: &Reader<Source>) -> Result<(), Fault> {
     let mut lines = reader.lines(RESTRICTED)?;
     let mut count = 0;
     while let Some(line) = lines.next()? {

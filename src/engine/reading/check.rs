@@ -146,7 +146,7 @@ impl Walk<'_> {
         let finished = jobs.finish(&older);
         if all {
             // Of its lists, too, which were read meanwhile.
-            backup.file().forget(0, backup.reader.file_size());
+            backup.source().forget(0, backup.reader.file_size());
         }
         match finished {
             Ok(size) => {
@@ -266,7 +266,7 @@ impl<'b> Jobs<'b> {
             Source::All { .. } if !older.names.is_empty() => Err(unlisted()),
             Source::All { lists, .. } => {
                 lists.finish()?;
-                Ok(Some(self.backup.reader.file_size()))
+                Ok(Some(self.backup.file_size()))
             }
         }
     }
@@ -334,7 +334,7 @@ impl<V: Visitor> Work for Checking<V> {
         let read = backup.reader.undigested(job.frame, memory);
         if self.are_all {
             // A whole backup would drive the host's own data out of the cache.
-            backup.file().forget(span.start, span.length.into());
+            backup.source().forget(span.start, span.length.into());
         }
         let read = read.and_then(|frame| {
             bytes = frame.bytes;

@@ -1,6 +1,6 @@
 //! Tells what a backup says about itself, on the caller's thread.
 
-use super::backup_file::Backup;
+use super::backup_file::{Backup, Source};
 use crate::archive::lines::{hex, parse_time};
 use crate::engine::machine;
 use crate::engine::properties::{Properties, Property};
@@ -21,6 +21,7 @@ pub struct Info {
     pub backup_bytes: u64,
     /// The major and minor version of the format.
     pub version: [u64; 2],
+    pub is_encrypted: bool,
 }
 
 /// The machine of a backup, beside the host's word for this one.
@@ -34,7 +35,7 @@ pub enum Machine {
 
 /// Reads the end of the backup, and no licence or list; `check` allows the result.
 pub fn info(properties: &Properties, check: &dyn Fn() -> Result<()>) -> Result<Info> {
-    let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
+    let backup = Backup::open(&properties.path(Property::RestorePath)?, &properties.keys())?;
     let info = Info::of(&backup, properties.machine())?;
     check()?;
     Ok(info)
@@ -53,8 +54,9 @@ impl Info {
             licenses: trailer.licenses,
             restricted: trailer.restricted,
             content_bytes: trailer.content_bytes,
-            backup_bytes: backup.reader.file_size(),
+            backup_bytes: backup.file_size(),
             version: trailer.version,
+            is_encrypted: matches!(backup.source(), Source::Encrypted(_)),
         };
         if !backup.has_end() {
             return Ok(info);

@@ -24,7 +24,7 @@ pub fn list(
     check: &dyn Fn() -> Result<()>,
     mut visit: impl FnMut(ListedLicense) -> Result<()>,
 ) -> Result<()> {
-    let backup = Backup::open(&properties.path(Property::RestorePath)?)?;
+    let backup = Backup::open(&properties.path(Property::RestorePath)?, &properties.keys())?;
     let fault = |fault| backup.error(fault);
     let mut lines = backup.reader.framed_lines(LICENSES).map_err(fault)?;
     let mut count = 0;

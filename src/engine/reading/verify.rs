@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::backup_file::Backup;
 use super::check::{Looking, Selection, Walk};
+use crate::encryption::keys::Keys;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
 use crate::engine::operation::progress::{Counting, Phase};
@@ -15,10 +16,11 @@ use crate::sys::anchored_path::AnchoredPath;
 pub fn plan(settings: &Settings) -> Result<Plan> {
     let Settings { properties, .. } = settings;
     let path = properties.path(Property::RestorePath)?;
+    let keys = properties.keys();
     let workers = properties.workers();
     Ok(Plan {
         threads: workers,
-        story: Box::new(move |operation, pool| verify(operation, pool, workers, path)),
+        story: Box::new(move |operation, pool| verify(operation, pool, workers, &path, &keys)),
     })
 }
 
@@ -26,10 +28,11 @@ fn verify(
     operation: &Arc<Operation>,
     pool: &Pool,
     workers: usize,
-    path: AnchoredPath,
+    path: &AnchoredPath,
+    keys: &Keys,
 ) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
-    let backup = Backup::open(&path)?;
+    let backup = Backup::open(path, keys)?;
     let walk = Walk {
         operation,
         pool,

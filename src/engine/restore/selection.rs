@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::archive::Fault;
 use crate::archive::catalog_in_step::Expected;
+use crate::encryption::keys::Keys;
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Backup;
 use crate::engine::reading::catalog::Catalog;
@@ -28,10 +29,15 @@ pub struct Choice {
 }
 
 /// Opens the backup at `path`; with `salvage` also one whose end is lost.
-pub fn open(operation: &Operation, path: &AnchoredPath, salvage: bool) -> Result<Opened> {
-    let (backup, damage) = match Backup::open(path) {
+pub fn open(
+    operation: &Operation,
+    path: &AnchoredPath,
+    keys: &Keys,
+    salvage: bool,
+) -> Result<Opened> {
+    let (backup, damage) = match Backup::open(path, keys) {
         Err(damage) if is_salvaged(salvage, &damage) => {
-            let ruin = Backup::open_damaged(path, || operation.check())?;
+            let ruin = Backup::open_damaged(path, keys, || operation.check())?;
             (ruin, Some(damage))
         }
         opened => (opened?, None),

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::FILE;
+use crate::location::BackupKind;
 use crate::random::{HIDDEN_BACKUP, hidden_name, is_hidden_name};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, Lock};
@@ -22,6 +22,7 @@ pub(super) const HIDDEN: &str = HIDDEN_BACKUP;
 pub struct Destination {
     pub(super) directory: Dir,
     pub(super) path: AnchoredPath,
+    pub(super) kind: BackupKind,
     pub replaces: Replaces,
 }
 
@@ -40,14 +41,15 @@ impl Replaces {
 }
 
 impl Destination {
-    /// Opens the directory at `path` for a new backup, and removes the files that killed processes
-    /// of this user have left there.
-    pub fn open(path: &AnchoredPath, replaces: Replaces) -> Result<Destination> {
+    /// Opens the directory at `path` for a new backup of that kind, and removes the files that killed
+    /// processes of this user have left there.
+    pub fn open(path: &AnchoredPath, kind: BackupKind, replaces: Replaces) -> Result<Destination> {
         let directory =
             Dir::open(path).map_err(|errno| Error::directory("BackupPath", path, errno))?;
         let target = Destination {
             directory,
             path: path.clone(),
+            kind,
             replaces,
         };
         target.remove_stale();
@@ -63,11 +65,11 @@ impl Destination {
             return Err(Error::protected(doing, what, &self.path, protection));
         }
         let old = match self.replaces.has_one() {
-            true => self.directory.protection_of(FILE),
+            true => self.directory.protection_of(self.kind.file()),
             false => None,
         };
         old.map_or(Ok(()), |protection| {
-            let (what, path) = ("the old backup", self.path.join(FILE));
+            let (what, path) = ("the old backup", self.path.join(self.kind.file()));
             Err(Error::protected(doing, what, &path, protection))
         })
     }
@@ -93,7 +95,7 @@ impl Destination {
     pub(super) fn error(&self, doing: &str, errno: Errno) -> Error {
         Error::system(
             Access::Write,
-            format_args!("{doing} '{}/{FILE}'", self.path.display()),
+            format_args!("{doing} '{}/{}'", self.path.display(), self.kind.file()),
             errno,
         )
     }
@@ -143,7 +145,7 @@ impl Destination {
         file.make_private().map_err(failed)?;
         file.sync().map_err(failed)?;
         let locked = self.lock()?;
-        let there = match (locked.facts_of(FILE), &self.replaces) {
+        let there = match (locked.facts_of(self.kind.file()), &self.replaces) {
             (Err(Errno::NOENT), _) => return Ok(false),
             (Ok(there), Replaces::Seen(Some(seen))) if seen.is(&there) => there,
             (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),

@@ -1,9 +1,8 @@
 //! A backup that is being written, until it is named.
 
 use super::destination::{Destination, HIDDEN, Replaces, replaced_meanwhile, unsupported_is_fine};
-use super::existing::already_exists;
+use super::existing::{already_exists, check_no_other};
 use crate::error::{Error, Outcome, Result};
-use crate::location::FILE;
 use crate::random::hidden_name;
 use crate::sys::files::{Dir, Errno, File, Held, is_unavailable};
 
@@ -75,6 +74,13 @@ impl Draft<'_> {
         Ok(draft)
     }
 
+    /// Gives the bytes that the file has.
+    pub fn size(&self) -> Result<u64> {
+        let facts = self.file.facts();
+        let facts = facts.map_err(|errno| self.target.error("write the backup", errno));
+        Ok(facts?.size)
+    }
+
     /// Brings the file to the disk.
     pub fn sync(&self) -> Result<()> {
         self.file
@@ -87,6 +93,7 @@ impl Draft<'_> {
     pub fn publish(mut self) -> Result<()> {
         let target = self.target;
         let failed = |errno| target.error("write the backup", errno);
+        check_no_other(&target.directory, &target.path, target.kind)?;
         let has_replaced = match &target.replaces {
             Replaces::Seen(seen) => {
                 let _lock = target.lock()?;
@@ -105,39 +112,39 @@ impl Draft<'_> {
             .sync_name_of(&self.file)
             .or_else(unsupported_is_fine)
             .map_err(|errno| {
-                if !has_replaced && target.is_still(FILE, &self.file) {
+                if !has_replaced && target.is_still(target.kind.file(), &self.file) {
                     // The name may not outlast a power cut, so it must not stand in the way of the
                     // next attempt.
-                    let _ = target.directory.remove_file(FILE);
+                    let _ = target.directory.remove_file(target.kind.file());
                 }
                 failed(errno)
             })
     }
 
     fn appear(&mut self) -> Result<(), Errno> {
-        let directory = &self.target.directory;
+        let (directory, file) = (&self.target.directory, self.target.kind.file());
         match &self.has.name {
-            Name::None => directory.name_unnamed(&self.file, FILE),
+            Name::None => directory.name_unnamed(&self.file, file),
             Name::Hidden {
                 name,
                 exclusive: Exclusive::Link,
             } => {
-                directory.link(name, directory, FILE)?;
+                directory.link(name, directory, file)?;
                 let _ = directory.remove_file(name);
                 Ok(())
             }
             Name::Hidden {
                 name,
                 exclusive: Exclusive::Rename,
-            } => directory.rename_new(name, directory, FILE),
-            Name::Hidden { name, .. } => directory.rename(name, directory, FILE),
+            } => directory.rename_new(name, directory, file),
+            Name::Hidden { name, .. } => directory.rename(name, directory, file),
         }
     }
 
     /// Replaces the backup that was `seen`, and no other; tells whether there was one.
     fn replace(&mut self, seen: Option<&Held>) -> Result<bool, Errno> {
         let directory = &self.target.directory;
-        let there = match directory.facts_of(FILE) {
+        let there = match directory.facts_of(self.target.kind.file()) {
             Err(Errno::NOENT) => None,
             there => Some(there?),
         };
@@ -161,7 +168,10 @@ impl Draft<'_> {
             };
         }
         match &self.has.name {
-            Name::Hidden { name, .. } => target.directory.rename(name, &target.directory, FILE),
+            Name::Hidden { name, .. } => {
+                let file = target.kind.file();
+                target.directory.rename(name, &target.directory, file)
+            }
             Name::None => Err(Errno::INVAL),
         }
     }
@@ -217,9 +227,12 @@ mod tests {
     use super::super::destination::LOCK;
     use super::super::existing::{hold, is_taken};
     use super::*;
+    use crate::location::BackupKind;
     use crate::sys::anchored_path::AnchoredPath;
     use crate::sys::files::Lock;
     use crate::sys::test_folder;
+
+    const FILE: &str = "licenses.tar.zst";
 
     fn names(path: &Path) -> Vec<String> {
         std::fs::read_dir(path)
@@ -231,7 +244,11 @@ mod tests {
     /// Opens a destination where a backup replaces the one that is there now.
     fn over(path: &Path) -> Result<Destination> {
         let place = AnchoredPath::now(path);
-        Destination::open(&place, Replaces::Seen(hold(&place, false)?))
+        Destination::open(
+            &place,
+            BackupKind::Plain,
+            Replaces::Seen(hold(&place, BackupKind::Plain, false)?),
+        )
     }
 
     /// Makes a draft with a hidden name, as on a file system without unnamed files.
@@ -256,7 +273,9 @@ mod tests {
     fn a_backup_appears_at_the_commit_and_is_replaced_only_on_request() {
         let path = test_folder("commit");
         for hidden in [false, true] {
-            let target = Destination::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
+            let target =
+                Destination::open(&AnchoredPath::now(&path), BackupKind::Plain, Replaces::None)
+                    .unwrap();
             let draft = || {
                 if hidden {
                     hidden_draft(&target)
@@ -335,7 +354,9 @@ mod tests {
     #[cfg(unix)] // elsewhere no links are needed
     fn where_renames_can_replace_links_do_not() {
         let path = test_folder("links");
-        let target = Destination::open(&AnchoredPath::now(&path), Replaces::None).unwrap();
+        let target =
+            Destination::open(&AnchoredPath::now(&path), BackupKind::Plain, Replaces::None)
+                .unwrap();
         let drafts = [(), ()].map(|()| {
             let mut draft = hidden_draft(&target);
             if let Name::Hidden { exclusive, .. } = &mut draft.has.name {

@@ -1,21 +1,27 @@
 //! The backup that is in a directory already: it is found, held and opened.
 
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::FILE;
+use crate::location::BackupKind;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, facts_at};
 
-/// Tells whether something has a backup's name in the directory at `path`.
+/// Tells whether something has a backup's name, of either kind, in the directory at `path`.
 pub fn is_taken(path: &AnchoredPath) -> bool {
-    Dir::open(path).is_ok_and(|directory| directory.facts_of(FILE).is_ok())
+    let has = |directory: &Dir| {
+        let mut kinds = BackupKind::ALL.iter();
+        kinds.any(|kind| directory.facts_of(kind.file()).is_ok())
+    };
+    Dir::open(path).is_ok_and(|directory| has(&directory))
 }
 
 /// Makes the error of a backup that would have to replace another.
 pub fn already_exists(path: &AnchoredPath) -> Error {
-    if let Ok(Some(there)) = hold(path, false)
-        && let Err(error) = check_replaceable(path, &there)
-    {
-        return error;
+    for kind in BackupKind::ALL {
+        if let Ok(Some(there)) = hold(path, kind, false)
+            && let Err(error) = check_replaceable(path, kind, &there)
+        {
+            return error;
+        }
     }
     let path = path.display();
     let sentence = format!(
@@ -24,35 +30,57 @@ pub fn already_exists(path: &AnchoredPath) -> Error {
     Error::new(Outcome::BackupExists, sentence)
 }
 
-/// Holds the backup in the directory at `path` that a new one is to replace, if there is one. A
-/// symbolic link in its place is held itself.
-pub fn hold_to_replace(path: &AnchoredPath) -> Result<Option<Held>> {
-    let there = hold(path, false)?;
+/// Holds the backup in the directory at `path` that a new one of that kind is to replace, if there
+/// is one. A symbolic link in its place is held itself.
+pub fn hold_to_replace(path: &AnchoredPath, kind: BackupKind) -> Result<Option<Held>> {
+    if let Ok(directory) = Dir::open(path) {
+        check_no_other(&directory, path, kind)?;
+    }
+    let there = hold(path, kind, false)?;
     if let Some(there) = &there {
-        check_replaceable(path, there)?;
+        check_replaceable(path, kind, there)?;
     }
     Ok(there)
 }
 
+/// Refuses a backup beside one of the other kind.
+pub(super) fn check_no_other(directory: &Dir, path: &AnchoredPath, kind: BackupKind) -> Result<()> {
+    let other = kind.other().file();
+    if directory.facts_of(other).is_err() {
+        return Ok(());
+    }
+    let (own, theirs) = match kind {
+        BackupKind::Plain => ("One that is not encrypted", "is encrypted"),
+        BackupKind::Encrypted => ("An encrypted one", "is not encrypted"),
+    };
+    let sentence = format!(
+        "The backup in '{}', {other}, {theirs}, and it is kept. {own} does not take its place. Move it away, or name \
+         another directory.",
+        path.display()
+    );
+    Err(Error::new(Outcome::BackupExists, sentence))
+}
+
 /// Refuses to replace what is no file: it is somebody else's.
-fn check_replaceable(path: &AnchoredPath, there: &Held) -> Result<()> {
+fn check_replaceable(path: &AnchoredPath, kind: BackupKind, there: &Held) -> Result<()> {
     let what = match there.kind {
         Kind::Folder => "a folder",
         Kind::Special => "a FIFO, a socket or a device",
         Kind::File | Kind::Link | Kind::Unknown => return Ok(()),
     };
     let sentence = format!(
-        "In '{}' the name of the backup, {FILE}, is that of {what}, which is kept. Move it away, or name another \
+        "In '{}' the name of the backup, {}, is that of {what}, which is kept. Move it away, or name another \
          directory.",
-        path.display()
+        path.display(),
+        kind.file()
     );
     Err(Error::new(Outcome::BackupExists, sentence))
 }
 
-/// Holds the backup in the directory at `path`, if it can be seen. A symbolic link in its place is
-/// held itself, or with `follow` the file that it leads to.
-pub fn hold(path: &AnchoredPath, follow: bool) -> Result<Option<Held>> {
-    match Held::at(&path.join(FILE), follow) {
+/// Holds the backup of that kind in the directory at `path`, if it can be seen. A symbolic link in
+/// its place is held itself, or with `follow` the file that it leads to.
+pub fn hold(path: &AnchoredPath, kind: BackupKind, follow: bool) -> Result<Option<Held>> {
+    match Held::at(&path.join(kind.file()), follow) {
         Ok(held) => Ok(Some(held)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(None),
         Err(errno) => Err(Error::system(
@@ -66,7 +94,7 @@ pub fn hold(path: &AnchoredPath, follow: bool) -> Result<Option<Held>> {
 /// Opens the backup at `path`, which is its directory or the file itself, and gives the file's path.
 pub fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
     let (file, path) = match Dir::open(path) {
-        Ok(directory) => (open_in(&directory, path)?, path.join(FILE)),
+        Ok(directory) => open_in(&directory, path)?,
         // Nothing else is opened: that may have effects.
         Err(Errno::NOTDIR) if facts_at(path).is_ok_and(|facts| facts.kind == Kind::File) => {
             let file = File::open(path).map_err(|errno| unopened(path, errno))?;
@@ -94,17 +122,32 @@ pub fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
     }
 }
 
-fn open_in(directory: &Dir, path: &AnchoredPath) -> Result<File> {
-    directory.linked_file(FILE).map_err(|errno| match errno {
+/// Opens the only backup in the directory. Of two kinds nobody could tell which one counts.
+fn open_in(directory: &Dir, path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
+    let [plain, encrypted] = BackupKind::ALL.map(BackupKind::file);
+    let shown = path.display();
+    let is_there = |name| directory.facts_of(name).is_ok();
+    let name = match (is_there(plain), is_there(encrypted)) {
+        (true, true) => {
+            let sentence = format!(
+                "There are two backups in '{shown}', {plain} and {encrypted}. Name the one that counts, or move the \
+                 other away."
+            );
+            return Err(Error::new(Outcome::AlreadyExists, sentence));
+        }
+        (false, true) => encrypted,
+        _ => plain,
+    };
+    let file = directory.linked_file(name).map_err(|errno| match errno {
         Errno::NOENT => Error::new(
             Outcome::FileNotFound,
             format!(
-                "There is no backup ({FILE}) in '{}'. Name the directory that has one.",
-                path.display()
+                "There is no backup ({plain}, or {encrypted}) in '{shown}'. Name the directory that has one."
             ),
         ),
-        _ => unopened(&path.join(FILE), errno),
-    })
+        _ => unopened(&path.join(name), errno),
+    })?;
+    Ok((file, path.join(name)))
 }
 
 /// Makes the error of a backup file that could not be opened.

@@ -20,4 +20,6 @@ mod static_tls;
 mod streams;
 #[allow(unsafe_code)]
 pub mod threads;
+#[allow(unsafe_code)]
+pub mod undumped;
 pub mod wait_descriptor;

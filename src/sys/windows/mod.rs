@@ -20,6 +20,7 @@ mod opening;
 mod rights;
 #[allow(unsafe_code)]
 pub mod threads;
+pub mod undumped;
 #[allow(unsafe_code)]
 mod volumes;
 #[allow(unsafe_code)]

@@ -1,0 +1,107 @@
+//! The files of a backup that is being written, plain or encrypted: its own, and those that wait.
+
+use std::io::{self, Write};
+
+use crate::archive::ReadAt;
+use crate::archive::spool::Scratch;
+use crate::encryption::Encrypted;
+use crate::encryption::lock::Lock;
+use crate::encryption::waiting::Waiting;
+use crate::engine::reading::backup_file::Stored;
+use crate::sys::direct_io::Uncached;
+use crate::sys::files::File;
+
+/// The file of a new backup. What it was given is all in the file only when it is finished.
+pub enum Output<'f> {
+    Plain(Uncached<'f>),
+    Encrypted(Box<Encrypted<Uncached<'f>>>),
+}
+
+impl<'f> Output<'f> {
+    /// Begins a backup at the place in the file that is reached.
+    pub fn begin(file: &'f File, lock: Option<&Lock>) -> io::Result<Output<'f>> {
+        let out = Uncached::new(file).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(match lock {
+            None => Output::Plain(out),
+            Some(lock) => Output::Encrypted(Box::new(lock.encrypt(out)?)),
+        })
+    }
+
+    pub fn finish(self) -> io::Result<()> {
+        match self {
+            Output::Plain(mut out) => out.flush(),
+            Output::Encrypted(out) => out.finish()?.flush(),
+        }
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Plain(out) => out.write(bytes),
+            Output::Encrypted(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Output::Plain(out) => out.flush(),
+            Output::Encrypted(out) => out.flush(),
+        }
+    }
+}
+
+/// A file for what waits until its turn.
+pub enum ScratchFile {
+    Plain(Stored<File>),
+    Encrypted(Waiting<Stored<File>>),
+}
+
+impl ScratchFile {
+    /// Takes an empty file, and hides what will be in it if the backup is encrypted.
+    pub fn new(file: File, is_encrypted: bool) -> io::Result<ScratchFile> {
+        let file = Stored(file);
+        Ok(match is_encrypted {
+            false => ScratchFile::Plain(file),
+            true => ScratchFile::Encrypted(Waiting::new(file)?),
+        })
+    }
+}
+
+impl Write for ScratchFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            ScratchFile::Plain(file) => file.write(bytes),
+            ScratchFile::Encrypted(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for ScratchFile {
+    fn size(&self) -> io::Result<u64> {
+        match self {
+            ScratchFile::Plain(file) => file.size(),
+            ScratchFile::Encrypted(file) => file.size(),
+        }
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            ScratchFile::Plain(file) => file.read_exact_at(buffer, offset),
+            ScratchFile::Encrypted(file) => file.read_exact_at(buffer, offset),
+        }
+    }
+}
+
+impl Scratch for ScratchFile {
+    fn release(&self, start: u64, length: u64) {
+        match self {
+            ScratchFile::Plain(file) => file.release(start, length),
+            ScratchFile::Encrypted(file) => file.release(start, length),
+        }
+    }
+}
