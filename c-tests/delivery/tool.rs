@@ -481,8 +481,8 @@ fn encrypted() {
     let identity = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
     let place = scratch();
     write(&place.join("store/a.lic"), "text");
-    write(&place.join("key.txt"), &format!("# a key\n{identity}\n"));
-    write(&place.join("recipients"), &format!("{recipient}\n"));
+    write(&place.join("key.txt"), format!("# a key\n{identity}\n"));
+    write(&place.join("recipients"), format!("{recipient}\n"));
     fs::create_dir(place.join("backups")).unwrap();
     let file = place.join("backups/licenses.tar.zst.age");
     for option in [
