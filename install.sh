@@ -53,7 +53,8 @@ For Windows, in place of the libraries, the tool, the manual and the completion:
 
 The whole prefix may be moved afterwards.
 
-  --target TARGET what to build for: x86_64-pc-windows-gnu; default: this machine
+  --target TARGET what to build for, default this machine: a Linux that Rust knows, such as
+                  aarch64-unknown-linux-gnu or x86_64-unknown-linux-musl, or x86_64-pc-windows-gnu
   --prefix DIR    where everything goes, for instance /usr/local
   --libdir DIR    where the libraries go: absolute, or relative to the prefix; default: lib
   --destdir DIR   a directory to put before every path, for packagers
@@ -107,7 +108,7 @@ parse_arguments() {
     done
     [ -n "$prefix" ] || [ "$action" = build ] || usage_error "--prefix is missing"
     case $target in
-    '') system=linux ;;
+    '' | *-linux-gnu* | *-linux-musl*) system=linux ;;
     x86_64-pc-windows-gnu) system=windows ;;
     *) usage_error "no such target: $target" ;;
     esac
@@ -174,11 +175,20 @@ resolve_directories() {
 CARGO=${CARGO:-cargo}
 RUSTC=${RUSTC:-rustc}
 
+# The C compiler for a Linux, as distributions call it.
+linux_compiler() {
+    case $target in
+    '' | "$("$RUSTC" -vV 2>/dev/null | sed -n 's/^host: //p')") echo cc ;;
+    x86_64-*-musl) echo musl-gcc ;;
+    *) echo "$target" | sed 's/-unknown//; s/$/-gcc/' ;;
+    esac
+}
+
 # What differs between the systems; CC and CXX may carry arguments, so they are used unquoted.
 set_up_system() {
     case $system in
     linux)
-        compilers=CC CC=${CC:-cc}
+        compilers=CC CC=${CC:-$(linux_compiler)}
         libraries='liblicbak.so liblicbak.a' static_libs=$STATIC_LIBS static_cflags=''
         ;;
     windows)
@@ -226,7 +236,8 @@ check_cargo() {
 set_up_target() {
     words=$(printf '%s\n' "$target" | sed 's/-/_/g')
     capitals=$(printf '%s\n' "$words" | tr '[:lower:]' '[:upper:]')
-    export "CC_$words=$CC" "AR_$words=$AR" "CARGO_TARGET_${capitals}_LINKER=${CC%% *}"
+    eval "compiler=\${CC_$words:-\$CC} linker=\${CARGO_TARGET_${capitals}_LINKER:-\${CC%% *}}"
+    export "CC_$words=$compiler" "AR_$words=$AR" "CARGO_TARGET_${capitals}_LINKER=$linker"
     CARGO_BUILD_TARGET=$target
     export CARGO_BUILD_TARGET
     [ -z "$(ls "$("$RUSTC" --print target-libdir --target "$target")" 2>/dev/null)" ] || return 0
@@ -545,7 +556,7 @@ is_searched() {
 # The loader finds a library by its cache, which ldconfig makes. A package does this where it is
 # installed.
 tell_loader() {
-    [ "$system" = linux ] && [ -z "$destdir" ] || return 0
+    [ -z "$target$destdir" ] || return 0
     PATH=$PATH:/usr/sbin:/sbin
     if ! is_searched "$libdir"; then
         printf 'To use it from there:\n    export PATH="%s:$PATH" PKG_CONFIG_PATH="%s" \\\n        LD_LIBRARY_PATH="%s"\n' \

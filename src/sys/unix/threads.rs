@@ -73,10 +73,10 @@ impl Drop for Thread {
 /// Makes a thread that runs `task`; None where no thread is available, and the task stays the
 /// caller's.
 fn create(task: *mut Task) -> Option<libc::pthread_t> {
-    let mut id: libc::pthread_t = 0;
-    // SAFETY: the attributes are initialised before they are used and destroyed after, `id` is
-    // written, and `run` takes the task over.
+    // SAFETY: the attributes are initialised before they are used and destroyed after, the thread's
+    // ID, which is a number or a pointer, is written, and `run` takes the task over.
     unsafe {
+        let mut id: libc::pthread_t = std::mem::zeroed();
         let (mut attributes, mut stack): (libc::pthread_attr_t, usize) = std::mem::zeroed();
         if libc::pthread_attr_init(&raw mut attributes) != 0 {
             return None;
