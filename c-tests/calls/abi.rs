@@ -52,10 +52,11 @@ fn layout() -> String {
     text
 }
 
-/// Each member of each struct is in the program that prints the layout, and so will those that are
-/// still to come.
+/// Each member of each struct is in the program that prints the layout, and in the one that asserts
+/// it; and so will those be that are still to come.
 fn check_members(layout: &str) {
     let header = read(&stage().join("include/licbak.h"));
+    let layouts = read(&source("layouts.c"));
     let mut members = 0;
     for text in header.split("typedef struct ").skip(1) {
         let Some((name, body)) = text.split_once(" {") else {
@@ -79,6 +80,8 @@ fn check_members(layout: &str) {
             }
             let told = format!("type {name}: {member} at ");
             assert!(layout.contains(&told), "abi.c lacks {member} of {name}");
+            let asserted = format!("MEMBER({name}, {member}, ");
+            assert!(layouts.contains(&asserted), "layouts.c lacks {member} of {name}");
             members += 1;
         }
     }
@@ -120,4 +123,34 @@ fn abi() {
         now, before,
         "the ABI is another; gone: {gone:#?}, new: {new:#?}; see c-tests/calls/abi.rs"
     );
+}
+
+/// The layouts on other processors, by the header alone: those of 32 bits too, where what has 64 may
+/// begin at each word, or at each second one only.
+#[test]
+fn layouts() {
+    let processors: [(&str, &[&str], usize); 7] = [
+        ("cc", &[], 10 * size_of::<usize>() + align_of::<u64>()),
+        ("gcc", &["-m32"], 44),
+        ("clang", &["--target=i686-linux-gnu"], 44),
+        ("clang", &["--target=armv7-linux-gnueabihf"], 48),
+        ("clang", &["--target=powerpc-linux-gnu"], 48),
+        ("clang", &["--target=aarch64-linux-gnu"], 88),
+        ("clang", &["--target=riscv64-linux-gnu"], 88),
+    ];
+    for (compiler, which, model) in processors {
+        if !has(compiler) {
+            let what = format!("layouts by {compiler} {}", which.concat());
+            skip(&what, "not installed");
+            continue;
+        }
+        let mut command = Command::new(compiler);
+        command.args(which).args(STRICT).args([
+            "-std=c11",
+            "-ffreestanding",
+            "-fsyntax-only",
+            &format!("-DMODEL={model}"),
+        ]);
+        expect(command.args(pkg_config(stage(), &["--cflags"])).arg(source("layouts.c")));
+    }
 }
