@@ -24,6 +24,8 @@ mod languages;
 mod licenses;
 #[path = "delivery/packaging.rs"]
 mod packaging;
+#[path = "support/platform.rs"]
+mod platform;
 #[path = "delivery/python.rs"]
 mod python;
 #[path = "delivery/tool.rs"]
@@ -64,14 +66,15 @@ c_programs! {
 #[test]
 fn unload() {
     let program = scratch().join("unload");
-    let mut command = Command::new("cc");
+    let mut command = platform::compiler();
     command
         .args(["-std=c11", "-pthread", "-o"])
         .arg(&program)
         .args(STRICT)
         .arg(source("unload.c"));
     expect(command.args(pkg_config(stage(), &["--cflags"])).arg("-ldl"));
-    expect_passed("unload", Command::new(&program).env("LICBAK_SO", library()));
+    let mut command = platform::running(&program);
+    expect_passed("unload", command.env("LICBAK_SO", library()));
     remove_built(&program);
 }
 
@@ -122,8 +125,8 @@ fn called_in_wait() {
         "host_merge",
     ];
     for name in names {
-        let program = build("cc", &format!("{name}.c"), &["-std=c11"]);
-        let mut command = Command::new(&program);
+        let program = build_c(name);
+        let mut command = platform::running(&program);
         expect_passed_as("in wait ", name, command.env("CALL_IN_WAIT", "1"));
         remove_built(&program);
     }

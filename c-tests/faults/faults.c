@@ -191,7 +191,7 @@ static void complain(const job *j, const plan *p, const traced *t, const char *f
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     dprintf(check_stderr, "%s: %s, %s of call %d%s, %s(%s): %s\n", check_program, j->name,
-            p->deed == SHORTEN ? "a half" : strerrorname_np(p->error), p->nth, p->again ? " and all after it" : "",
+            p->deed == SHORTEN ? "a half" : strerror(p->error), p->nth, p->again ? " and all after it" : "",
             call_name(&t->hit), t->hit.path, what);
 }
 

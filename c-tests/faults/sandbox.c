@@ -114,7 +114,7 @@ static void run_boxed(const job *j, const expected *e, const struct denied *deni
     if (!is_right) {
         wrong++;
         dprintf(check_stderr, "%s: %s denied with %s: %s, %s, %s left behind: %s\n", j->name, denied->name,
-                strerrorname_np(error), hresult_name(o->hr), state_names[found], left != NULL ? left : "nothing",
+                strerror(error), hresult_name(o->hr), state_names[found], left != NULL ? left : "nothing",
                 o->sentence);
     }
 }

@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::platform;
+
 pub const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 pub const SANITIZE: &[&str] = &[
     "-fsanitize=address,undefined",
@@ -162,6 +164,7 @@ pub fn install(prefix: &Path) -> Command {
     let mut install = Command::new("sh");
     install.args(["install.sh", "--prefix"]).arg(prefix);
     install.current_dir(env!("CARGO_MANIFEST_DIR"));
+    platform::install_for(&mut install);
     if cfg!(debug_assertions) {
         install.env("LICBAK_PROFILE", "dev");
     }
@@ -194,7 +197,8 @@ pub fn check_own_names<'n>(names: impl IntoIterator<Item = &'n String>) {
 pub fn stage() -> &'static Path {
     static STAGE: OnceLock<PathBuf> = OnceLock::new();
     STAGE.get_or_init(|| {
-        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stage");
+        let name = format!("stage{}", platform::target().unwrap_or_default());
+        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         if prefix.exists() {
             fs::remove_dir_all(&prefix).unwrap();
         }
@@ -241,8 +245,11 @@ fn read_pc_file(prefix: &Path, arguments: &[&str]) -> Vec<String> {
 
 /// Compiles a program against the staged install, and gives its path.
 pub fn build(compiler: &str, file: &str, flags: &[&str]) -> PathBuf {
+    build_by(Command::new(compiler), file, flags)
+}
+
+fn build_by(mut command: Command, file: &str, flags: &[&str]) -> PathBuf {
     let program = scratch().join(Path::new(file).file_stem().unwrap());
-    let mut command = Command::new(compiler);
     command
         .args(flags)
         .args(STRICT)
@@ -262,9 +269,13 @@ pub fn remove_built(program: &Path) {
 
 /// Builds and runs one C program.
 pub fn c_program(name: &str) {
-    let program = build("cc", &format!("{name}.c"), &["-std=c11"]);
-    expect_passed(name, &mut Command::new(&program));
+    let program = build_c(name);
+    expect_passed(name, &mut platform::running(&program));
     remove_built(&program);
+}
+
+pub fn build_c(name: &str) -> PathBuf {
+    build_by(platform::compiler(), &format!("{name}.c"), &["-std=c11"])
 }
 
 /// A Python program, started as a shell starts what runs in the background: with Ctrl-C ignored.
