@@ -81,7 +81,10 @@ fn check_members(layout: &str) {
             let told = format!("type {name}: {member} at ");
             assert!(layout.contains(&told), "abi.c lacks {member} of {name}");
             let asserted = format!("MEMBER({name}, {member}, ");
-            assert!(layouts.contains(&asserted), "layouts.c lacks {member} of {name}");
+            assert!(
+                layouts.contains(&asserted),
+                "layouts.c lacks {member} of {name}"
+            );
             members += 1;
         }
     }
@@ -151,6 +154,10 @@ fn layouts() {
             "-fsyntax-only",
             &format!("-DMODEL={model}"),
         ]);
-        expect(command.args(pkg_config(stage(), &["--cflags"])).arg(source("layouts.c")));
+        expect(
+            command
+                .args(pkg_config(stage(), &["--cflags"]))
+                .arg(source("layouts.c")),
+        );
     }
 }
