@@ -284,7 +284,8 @@ static bool is_worth_looking(const struct errand *errand)
 {
     const unsigned given = errand->arguments->given;
     return errand->command->operation == licbak_backup_licenses &&
-           (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE;
+           (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE &&
+           is_folder(errand->arguments->paths[0]); /* a database has no files to look at */
 }
 
 /* What else can't be told does not matter, but an interrupt does. */

@@ -20,6 +20,7 @@ int interrupting_signal(void)
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -45,16 +46,27 @@ char **begin_process(char **argv)
     return argv;
 }
 
+bool is_folder(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
 /* O_NONBLOCK: what is there now may be a pipe that nobody writes into. */
 size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size)
 {
-    const int folder_fd = open(folder, O_RDONLY | O_CLOEXEC);
+    static const char *last; /* asked for many files, one by one */
+    static int folder_fd = -1;
+    if (folder != last) {
+        if (folder_fd >= 0)
+            close(folder_fd);
+        folder_fd = open(folder, O_RDONLY | O_CLOEXEC);
+        last = folder;
+    }
     const int fd = folder_fd < 0 ? -1 : openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     const ssize_t got = fd < 0 ? -1 : read(fd, buffer, size);
     if (fd >= 0)
         close(fd);
-    if (folder_fd >= 0)
-        close(folder_fd);
     return got < 0 ? 0 : (size_t)got;
 }
 
@@ -199,6 +211,14 @@ FILE *open_file(const char *path)
     FILE *file = wide != NULL ? _wfopen(wide, L"rb") : NULL;
     free(wide);
     return file;
+}
+
+bool is_folder(const char *path)
+{
+    wchar_t *wide = to_wide(path);
+    const DWORD facts = wide != NULL ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
+    free(wide);
+    return facts != INVALID_FILE_ATTRIBUTES && (facts & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
 size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size)

@@ -27,6 +27,8 @@ bool stderr_has_cursor(void);
 
 int stderr_columns(void);
 
+bool is_folder(const char *path);
+
 /* Reads the beginning of the file `name` below `folder`, and gives how many bytes these are: 0 if it
  * can't be read. */
 size_t read_beginning(const char *folder, const char *name, char *buffer, size_t size);
