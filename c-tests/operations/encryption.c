@@ -231,6 +231,16 @@ static void values(void)
         {"Recipients", RECIPIENT "\nage1"}, {"Recipients", IDENTITY}, {"Recipients", RECIPIENT " " RECIPIENT},
         {"Passphrase", ""}, {"Identities", ""}, {"Identities", RECIPIENT}, {"Identities", IDENTITY "\nx"},
     };
+    /* As many recipients as a value has room for. */
+    static char many[32768];
+    for (size_t i = 0; (i + 1) * sizeof RECIPIENT < sizeof many; i++) {
+        strcat(strcat(many + i * sizeof RECIPIENT, RECIPIENT), "\n");
+    }
+    begin_again();
+    const char *const to_many[] = {"Recipients", many, NULL};
+    CHECK_HR(back_up("store", 0, to_many), LICBAK_S_OK);
+    read_all("backups", LICBAK_S_OK, BY_IDENTITY);
+
     licbak_restorer *r = restorer_with("store", NO_KEYS);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_HR(licbak_set_prop_string(r, bad[i][0], bad[i][1]), LICBAK_E_INVALIDARG);
@@ -423,6 +433,26 @@ static void salvage(void)
     CHECK_HR(do_with(licbak_restore_licenses, "saved", LICBAK_RESTORE_SALVAGE, BY_IDENTITY), CORRUPT);
     CHECK(exists("saved/key-0000.lic") && same_file("saved/noise-00.lic", "large/noise-00.lic"));
     free(bytes);
+    remove_tree("saved");
+
+    /* Out of a plain one that has been damaged nobody slips anything in. */
+    begin_again();
+    CHECK_HR(back_up("large", 0, NO_KEYS), LICBAK_S_OK);
+    bytes = read_file(PLAIN, &size);
+    bytes[0] ^= 1;
+    write_file(PLAIN, bytes, size);
+    free(bytes);
+    make_dir("saved");
+    CHECK_HR(do_with(licbak_restore_licenses, "saved", LICBAK_RESTORE_SALVAGE, BY_IDENTITY), CORRUPT);
+    licbak_restorer *r = restorer_with("saved", BY_IDENTITY);
+    recorder rec = {0};
+    CHECK_HR(licbak_restore_license(r, "noise-29", 0, record, &rec), LICBAK_S_OK);
+    CHECK_HR(end(r, &rec), CORRUPT);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    CHECK_TEXT(entries("saved"), "");
+    CHECK_HR(do_with(licbak_restore_licenses, "saved", LICBAK_RESTORE_SALVAGE, NO_KEYS), CORRUPT);
+    CHECK(same_file("saved/noise-29.lic", "large/noise-29.lic"));
     remove_tree("saved");
     remove_tree("large");
 }

@@ -16,9 +16,10 @@ use crate::buffer::sized;
 use crate::sync::locks::Mutex;
 
 /// Bytes that are read first, which hold the header of a file with some recipients, and the most
-/// that a header may have.
+/// that a header may have: some hundred bytes for each recipient, of whom a property has room for
+/// five hundred.
 const FIRST: u64 = 4 << 10;
-const HEADER_MAX: u64 = 64 << 10;
+const HEADER_MAX: u64 = 256 << 10;
 
 /// The readers that wait for their next part: those of lists, of the index, and of some workers.
 const IDLE: usize = 8;

@@ -104,15 +104,22 @@ impl Source {
             let payload = opens(file, keys).map_err(|refusal| locked(path, keys, refusal))?;
             return Ok(Source::Encrypted(payload));
         }
-        match keys.is_empty() || !begins_plain(&file) {
-            true => Ok(Source::Plain(file)),
-            // Whoever can write there may have put it in place of the one that was encrypted.
-            false => Err(undecrypted(
+        if keys.is_empty() {
+            return Ok(Source::Plain(file));
+        }
+        // Whoever can write there may have put it in place of the one that was encrypted. One that is
+        // damaged, too: a salvage finds what is in it.
+        Err(match begins_plain(&file) {
+            true => undecrypted(
                 path,
                 "it is not encrypted, and keys to an encrypted one are set",
                 "Remove the keys to read it",
-            )),
-        }
+            ),
+            false => open_error(
+                path,
+                Fault::damaged("it does not begin as an encrypted one"),
+            ),
+        })
     }
 
     pub fn file(&self) -> &File {
