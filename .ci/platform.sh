@@ -82,5 +82,5 @@ test_c_programs() {
     # shellcheck disable=SC2086 # words
     { cargo test --locked --release --test c -- --exact $names 2>&1 && echo "exit status 0" ||
         echo "exit status $?"; } | tee -a "$log"
-    awk -v what="$what" -f c-tests/support/closing.awk "$log"
+    awk -v platform="$what" -f c-tests/support/closing.awk "$log"
 }

@@ -1,6 +1,6 @@
 # Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last
-# line that it reads is "exit status" with that of the tests, which becomes its own. `what` may be the
-# name of a platform.
+# line that it reads is "exit status" with that of the tests, which becomes its own. `platform` may be
+# the name of one, which the line then begins with.
 
 BEGIN {
     status = 1 # of a log that was cut
@@ -32,6 +32,6 @@ function skip(count, what) {
 
 END {
     if (ignored > 0) skip(ignored, ignored " ignored")
-    print (what == "" ? "" : what ": ") passed + 0 " passed, " (failed > 0 ? failed " failed, " : "") skipped + 0 " skipped" list
+    print (platform == "" ? "" : platform ": ") passed + 0 " passed, " (failed > 0 ? failed " failed, " : "") skipped + 0 " skipped" list
     exit (passed > 0 ? status : 1)
 }
