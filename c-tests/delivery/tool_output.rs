@@ -308,7 +308,7 @@ fn early_failures_as_json() {
             "info store",
             "HRESULT_ERROR_FILE_NOT_FOUND",
             "0x80070002",
-            "There is no backup (licenses.tar.zst) in 'store'",
+            "There is no backup (licenses.tar.zst, or licenses.tar.zst.age) in 'store'",
             json!(null),
         ),
         (

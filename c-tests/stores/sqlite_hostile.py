@@ -395,7 +395,7 @@ def large_values():
         run = back_up(long_name, root / "backups", preexec_fn=little_memory)
         check(run.code, "ERROR_INVALID_NAME", run.text[:1000])
         check_that(len(run.text) < 20000, f"{len(run.text)} bytes of text")
-        stored = make(root / "stored.db", [("n1", bytes(200_000_000), None, None)])
+        stored = make(root / "stored.db", [], "INSERT INTO license VALUES('n1', zeroblob(200000000), NULL, NULL)")
         run = back_up(stored, root / "backups", preexec_fn=little_memory)
         check(run.code, "ERROR_FILE_TOO_LARGE", f"a row of a table: {run.text}")
         check_words(run.text, "'n1'", "200000000 bytes", "16 MiB")

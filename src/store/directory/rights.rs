@@ -61,7 +61,7 @@ pub fn give_new(root: &Dir, path: &AnchoredPath) -> Result<(), Errno> {
         return Err(Errno::NOENT);
     }
     let is_it = own.identity.device == above.identity.device;
-    match is_it && root.is_own() && tree::names(root)?.is_empty() {
+    match is_it && root.is_own() && tree::names(root).is_ok_and(|names| names.is_empty()) {
         true => root.give(&above),
         false => Ok(()),
     }
