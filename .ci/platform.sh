@@ -27,24 +27,6 @@ need_standard_library() {
     fi
 }
 
-# use_zig TRIPLE TARGET: has cargo compile C and link by zig, which links with glibc as it was. TARGET is
-# zig's name, with the oldest version.
-use_zig() {
-    zig=${CARGO_TARGET_DIR:-$PWD/target}/zig
-    mkdir -p "$zig"
-    zig=$(cd "$zig" && pwd)
-    python3 -m venv "$zig"
-    "$zig/bin/pip" install --quiet --disable-pip-version-check cargo-zigbuild==0.24.1 ziglang==0.17.1
-    cat >"$zig/cc-$2" <<EOF
-#!/bin/sh
-PATH=$zig/bin:\$PATH
-exec cargo-zigbuild zig cc -- -target $2 "\$@"
-EOF
-    chmod +x "$zig/cc-$2"
-    words=$(echo "$1" | tr - _)
-    export "CC_$words=$zig/cc-$2" "CARGO_TARGET_$(echo "$words" | tr '[:lower:]' '[:upper:]')_LINKER=$zig/cc-$2"
-}
-
 # skip_without WHAT COMMAND...: ends with the closing line of a platform that can't be tested here.
 skip_without() {
     what=$1
@@ -57,18 +39,19 @@ skip_without() {
     done
 }
 
-# test_c_programs WHAT TARGET [PROGRAM:REASON...]: runs the C programs of the tests on a platform, as
-# c-tests/support/platform.rs is told of it, and prints its closing line. Those that are named here are
-# skipped: they can't run there, though what they test may work.
+# test_c_programs WHAT TARGET FOLDER [PROGRAM:REASON...]: runs the C programs of the tests, those in the
+# folder of c-tests or in all ('*'), on a platform, as c-tests/support/platform.rs is told of it, and
+# prints its closing line. Those that are named here are skipped: they can't run there, though what
+# they test may work.
 test_c_programs() {
-    what=$1
+    what=$1 folder=$3
     export LICBAK_TARGET="$2"
-    shift 2
+    shift 3
     CC=$LICBAK_CC ./install.sh --target "$LICBAK_TARGET" --build # the tests wait for no compiler so long
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     names=called_in_wait
-    for file in c-tests/*/*.c; do
+    for file in c-tests/$folder/*.c; do
         name=$(basename "$file" .c) reason=''
         for skipped in "$@"; do
             [ "${skipped%%:*}" != "$name" ] || reason=${skipped#*:}
