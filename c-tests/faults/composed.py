@@ -21,7 +21,7 @@ from checks import check, finish
 from composer import Composer
 from hostile_judge import LATER, REFUSED
 
-SAMPLE = 150
+SAMPLE = 90
 DENYING = '<LICENSE version="2.0.0.0"><LICENSORINFO><DATA><KID>denied</KID></DATA></LICENSORINFO></LICENSE>'
 
 
