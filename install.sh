@@ -236,8 +236,7 @@ check_cargo() {
 set_up_target() {
     words=$(printf '%s\n' "$target" | sed 's/-/_/g')
     capitals=$(printf '%s\n' "$words" | tr '[:lower:]' '[:upper:]')
-    eval "compiler=\${CC_$words:-\$CC} linker=\${CARGO_TARGET_${capitals}_LINKER:-\${CC%% *}}"
-    export "CC_$words=$compiler" "AR_$words=$AR" "CARGO_TARGET_${capitals}_LINKER=$linker"
+    export "CC_$words=$CC" "AR_$words=$AR" "CARGO_TARGET_${capitals}_LINKER=${CC%% *}"
     CARGO_BUILD_TARGET=$target
     export CARGO_BUILD_TARGET
     [ -z "$(ls "$("$RUSTC" --print target-libdir --target "$target")" 2>/dev/null)" ] || return 0
