@@ -298,14 +298,20 @@ static size_t alike(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_
     return count;
 }
 
+/* 300 small licences, and some that hardly pack. */
+static void make_large_store(const char *store, int count, size_t size)
+{
+    make_store(store, 300);
+    for (int i = 0; i < count; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/noise-%02d.lic", store, i);
+        write_noise(path, size, (uint64_t)i);
+    }
+}
+
 static void repeats(void)
 {
-    make_store("changing", 300);
-    for (int i = 0; i < 20; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "changing/noise-%02d.lic", i);
-        write_noise(path, 200000, (uint64_t)i);
-    }
+    make_large_store("changing", 20, 200000);
     begin_again();
     CHECK_HR(back_up("changing", 0, TO_RECIPIENT), LICBAK_S_OK);
     licbak_backup_info first, next;
@@ -409,12 +415,7 @@ static void damage(void)
 /* Of a backup of several chunks one is lost, then all behind one: the rest is salvaged. */
 static void salvage(void)
 {
-    make_store("large", 300);
-    for (int i = 0; i < 30; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "large/noise-%02d.lic", i);
-        write_noise(path, 300000, (uint64_t)i);
-    }
+    make_large_store("large", 30, 300000);
     begin_again();
     CHECK_HR(back_up("large", 0, TO_RECIPIENT), LICBAK_S_OK);
     size_t size;
