@@ -15,7 +15,8 @@ use crate::engine::reading::check::{Selection, Visitor, Walk};
 use crate::error::{Error, Result};
 use crate::license::name;
 use crate::store::Placed;
-use crate::store::directory::restore::{Cursor, Published, Restore};
+use crate::store::directory::restore::publishing::Published;
+use crate::store::directory::restore::{Cursor, Restore};
 
 /// Restores, and gives the backup's damage, where it is tolerated.
 pub fn restore_to_directory(

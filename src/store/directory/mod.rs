@@ -1,6 +1,7 @@
 //! A directory as a store: every regular file below it is a licence, except hidden ones.
 
 mod batch;
+mod comparison;
 mod file;
 mod listing;
 mod moment;

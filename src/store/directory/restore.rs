@@ -1,19 +1,19 @@
 //! Restores into a directory: all licences are written beside the store's own first, in one hidden
 //! folder, and moved into their places once the whole backup is found right.
 
+pub mod publishing;
+
+use super::comparison::{Existing, compare};
+use super::twins::{Twins, finds_any_case};
 use super::unsynced::Unsynced;
-use crate::buffer::sized;
 use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name;
-use crate::store::directory::rights::{Rights, fill, give_new, keep_up, make_below};
-use crate::store::directory::twins::Twins;
+use crate::store::directory::rights::{Rights, fill, give_new, make_below};
 use crate::store::patience::{GoOn, PATIENCE};
 use crate::store::placed::Placed;
-use crate::store::staging::{Staging, move_new};
-use crate::store::tree;
+use crate::store::staging::Staging;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::clock;
-use crate::sys::files::{Dir, Errno, Facts, File, Kind, Protection, Room, check_name};
+use crate::sys::files::{Dir, Errno, Facts, File, Protection, Room, check_name};
 use crate::sys::patience::while_in_use;
 
 /// A directory while it is restored into.
@@ -464,140 +464,6 @@ impl Restore {
         }
     }
 
-    /// Moves all staged licences into their places. `tell` learns of everything that has been
-    /// moved, of licences that another has put there meanwhile, and of those that can't be moved; it
-    /// may end the move.
-    pub fn publish(&mut self, tell: &mut dyn FnMut(Published) -> Result<()>) -> Result<()> {
-        let (Some(root), Some(staging)) = (&self.root, &self.staging) else {
-            return Ok(());
-        };
-        self.is_new = false;
-        let mut folders = vec![String::new()];
-        while let Some(folder) = folders.pop() {
-            let failed = |errno| self.write_error("move a licence to the folder", &folder, errno);
-            let from = staging.folder.folder(&folder).map_err(failed)?;
-            let into = match root.folder(&folder) {
-                Err(errno) if !folder.is_empty() => {
-                    self.fail_below(&folder, &failed(errno).of_one(words(errno)), tell)?;
-                    continue;
-                }
-                opened => opened.map_err(failed)?,
-            };
-            let names = tree::names(&from).map_err(failed)?;
-            // What was tried here may have come back, see [`Staging::can_move`].
-            let licenses = names.into_iter().filter(|(name, _)| !name.starts_with('.'));
-            for (name, kind) in licenses {
-                let whole = tree::join(&folder, &name);
-                if kind == Kind::Folder {
-                    // rclone loses what it has in its cache of a folder that is moved.
-                    let moved = match root.is_of_program() {
-                        true => Err(Errno::TXTBSY),
-                        false => move_new(&from, &name, &into, &name, true),
-                    };
-                    match moved {
-                        Ok(()) => tell(Published::Folder(&whole))?,
-                        Err(Errno::EXIST | Errno::NOTEMPTY) => {
-                            folders.try_reserve(1)?;
-                            folders.push(whole);
-                        }
-                        // Something in it is open, and keeps it from being moved as a whole.
-                        Err(Errno::TXTBSY) => {
-                            let made = self.make_in(&into, &name, staging.masked);
-                            made.map_err(|errno| {
-                                self.write_error("make the folder", &whole, errno)
-                            })?;
-                            folders.try_reserve(1)?;
-                            folders.push(whole);
-                        }
-                        Err(errno) => {
-                            let error = self.write_error("make the folder", &whole, errno);
-                            self.fail_below(&whole, &error.of_one(words(errno)), tell)?;
-                        }
-                    }
-                    continue;
-                }
-                tell(match self.publish_file(&from, &name, &into, &whole) {
-                    Ok(Some(size)) => Published::File(size),
-                    Ok(None) => Published::Kept(&whole),
-                    Err(errno) => {
-                        let error = self.write_error("write the licence", &whole, errno);
-                        Published::Failed(&whole, error.of_one(words(errno)))
-                    }
-                })?;
-            }
-            into.hand_over().map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// Makes the folder `name` in the store's folder `into`, as [`make_below`] makes one of the staging.
-    fn make_in(&self, into: &Dir, name: &str, masked: bool) -> Result<(), Errno> {
-        match into.make_folder(name) {
-            Err(Errno::EXIST) => return Ok(()),
-            made => made?,
-        }
-        if masked {
-            into.unmask(name)?;
-        }
-        let folder = into.folder(name)?;
-        folder.drop_default_list();
-        folder.give(&into.facts()?)
-    }
-
-    /// Tells of each licence in the staged `folder`, which can't be moved because of `error`.
-    fn fail_below(
-        &self,
-        folder: &str,
-        error: &Error,
-        tell: &mut dyn FnMut(Published) -> Result<()>,
-    ) -> Result<()> {
-        let Some(staging) = &self.staging else {
-            return Ok(());
-        };
-        let failed = |errno| self.write_error("move the licences of the folder", folder, errno);
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let staged = staging.folder.folder(&folder).map_err(failed)?;
-            for (name, kind) in tree::names(&staged).map_err(failed)? {
-                let whole = tree::join(&folder, &name);
-                if kind == Kind::Folder {
-                    folders.try_reserve(1)?;
-                    folders.push(whole);
-                } else {
-                    tell(Published::Failed(&whole, error.clone()))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves a licence into its place and gives its size; none where another version has come there
-    /// and is kept.
-    fn publish_file(
-        &self,
-        from: &Dir,
-        name: &str,
-        into: &Dir,
-        whole: &str,
-    ) -> Result<Option<u64>, Errno> {
-        let new = from.facts_of(name)?;
-        if self.replace {
-            keep_up(from, name, &new, into)?;
-            from.rename(name, into, name)?;
-            return Ok(Some(new.size));
-        }
-        match move_new(from, name, into, name, false) {
-            Err(Errno::EXIST) if !same(from, into, name)? => return Ok(None),
-            // Another has put it there, who may not have waited for the disk.
-            Err(Errno::EXIST) => {
-                let found = self.unsynced.found(whole, clock::now());
-                found.map_err(|_| Errno::NOMEM)?;
-            }
-            moved => moved?,
-        }
-        Ok(Some(new.size))
-    }
-
     /// Brings to the disk what was written, before it is moved into its place.
     pub fn sync_written(&self) -> Result<()> {
         let places = self.staging.as_ref().zip(self.root.as_ref());
@@ -663,18 +529,6 @@ impl Restore {
     }
 }
 
-/// News of the move of a licence or folder.
-pub enum Published<'a> {
-    /// A licence of this size.
-    File(u64),
-    /// A folder and everything below it.
-    Folder(&'a str),
-    /// A licence that was not moved: another version has come to the store meanwhile, and is kept.
-    Kept(&'a str),
-    /// A licence that could not be moved, and why.
-    Failed(&'a str, Error),
-}
-
 impl Drop for Restore {
     fn drop(&mut self) {
         self.staging = None;
@@ -684,92 +538,7 @@ impl Drop for Restore {
     }
 }
 
-enum Existing {
-    /// The same content, in a file that has changed last then.
-    Same(i64),
-    Other(File),
-    /// A folder, a link or a special file.
-    NoFile,
-}
-
-/// Compares the file of this name in `directory` with a licence's content.
-fn compare(
-    directory: &Dir,
-    name: &str,
-    content: &[u8],
-    buffer: &mut Vec<u8>,
-) -> Result<Option<Existing>, Errno> {
-    let file = match directory.file(name) {
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Existing::NoFile)),
-        file => file?,
-    };
-    let facts = file.facts()?;
-    if facts.kind != Kind::File {
-        return Ok(Some(Existing::NoFile));
-    }
-    if facts.size == content.len() as u64 {
-        // One more byte shows a file that grows.
-        let read = file.read_full(sized(buffer, content.len() + 1).map_err(|_| Errno::NOMEM)?)?;
-        if buffer.get(..read) == Some(content) {
-            return Ok(Some(Existing::Same(facts.changed)));
-        }
-    }
-    Ok(Some(Existing::Other(file)))
-}
-
 /// Gives the device of a folder, and its mount where that is known.
 fn place_of(folder: &Dir) -> Result<(u64, Option<u64>), Errno> {
     Ok((folder.facts()?.identity.device, folder.mount()))
-}
-
-/// Tells whether a folder finds its names in another case, too, by the first name that has one: it is
-/// found so, though it is not listed. None where that can't be told.
-fn finds_any_case(folder: &Dir) -> Option<bool> {
-    let other = first_in(folder, |name| {
-        let other = in_other_case(name);
-        (other != name).then_some(other)
-    })?;
-    match folder.facts_of(&other) {
-        Err(_) => Some(false),
-        Ok(_) => first_in(folder, |name| (name == other).then_some(()))
-            .is_none()
-            .then_some(true),
-    }
-}
-
-/// Gives the first answer to a name that the folder lists.
-fn first_in<A>(folder: &Dir, mut answer: impl FnMut(&str) -> Option<A>) -> Option<A> {
-    let mut first = None;
-    let _ = folder.entries::<Errno>(|name, _, _| {
-        first = name.to_str().ok().and_then(&mut answer);
-        match first {
-            None => Ok(()),
-            Some(_) => Err(Errno::EXIST), // which ends it
-        }
-    });
-    first
-}
-
-fn in_other_case(name: &str) -> String {
-    let letters = name
-        .chars()
-        .map(|letter| match letter.is_ascii_lowercase() {
-            true => letter.to_ascii_uppercase(),
-            false => letter.to_ascii_lowercase(),
-        });
-    letters.collect()
-}
-
-/// Tells whether `file` is the same in both folders.
-fn same(from: &Dir, into: &Dir, file: &str) -> Result<bool, Errno> {
-    let staged = from.file(file)?;
-    let mut content = Vec::new();
-    let size = staged.facts()?.size as usize;
-    let read = staged.read_full(sized(&mut content, size).map_err(|_| Errno::NOMEM)?)?;
-    content.truncate(read);
-    Ok(matches!(
-        compare(into, file, &content, &mut Vec::new())?,
-        Some(Existing::Same(_))
-    ))
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::license::name;
 use crate::random::HashMap;
 use crate::sync::locks::Mutex;
-use crate::sys::files::Identity;
+use crate::sys::files::{Dir, Errno, Identity};
 
 /// The names that were taken so far.
 #[derive(Default)]
@@ -47,6 +47,44 @@ fn differs<K: Eq + Hash>(names: &mut HashMap<K, u128>, key: K, name: u128) -> Re
             false
         }
     })
+}
+
+/// Tells whether a folder finds its names in another case, too, by the first name that has one: it is
+/// found so, though it is not listed. None where that can't be told.
+pub fn finds_any_case(folder: &Dir) -> Option<bool> {
+    let other = first_in(folder, |name| {
+        let other = in_other_case(name);
+        (other != name).then_some(other)
+    })?;
+    match folder.facts_of(&other) {
+        Err(_) => Some(false),
+        Ok(_) => first_in(folder, |name| (name == other).then_some(()))
+            .is_none()
+            .then_some(true),
+    }
+}
+
+/// Gives the first answer to a name that the folder lists.
+fn first_in<A>(folder: &Dir, mut answer: impl FnMut(&str) -> Option<A>) -> Option<A> {
+    let mut first = None;
+    let _ = folder.entries::<Errno>(|name, _, _| {
+        first = name.to_str().ok().and_then(&mut answer);
+        match first {
+            None => Ok(()),
+            Some(_) => Err(Errno::EXIST), // which ends it
+        }
+    });
+    first
+}
+
+fn in_other_case(name: &str) -> String {
+    let letters = name
+        .chars()
+        .map(|letter| match letter.is_ascii_lowercase() {
+            true => letter.to_ascii_uppercase(),
+            false => letter.to_ascii_lowercase(),
+        });
+    letters.collect()
 }
 
 #[cfg(test)]
