@@ -124,8 +124,9 @@ static bool is_sqlites_code(const call *c, bool again, licbak_hresult hr)
     if (is_call(c, "fcntl")) { /* whatever goes wrong with a lock, another holds it */
         return hr == LICBAK_HRESULT_ERROR_LOCK_VIOLATION;
     }
-    /* What can't be opened for writing it opens for reading, and tells why that failed. */
-    return (opens(c) || again) && hr == LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
+    /* What can't be opened for writing it opens for reading, and tells why that failed. To look at what was opened is a
+     * part of that. */
+    return (opens(c) || is_call(c, "fstat") || again) && hr == LICBAK_NS_E_DRM_LICENSE_STORE_ERROR;
 }
 
 /* What SQLite can do without. Once a transaction is in the log and on the disk, it brings it to the
@@ -273,7 +274,10 @@ int main(int argc, char **argv)
                 if (again && errors[k] == EINTR) {
                     continue; /* what is tried then is the same call once more */
                 }
-                int step = torture() || is_of_direct_writes(errors[k]) ? 1 : ONE_IN;
+                /* A new database appears as a whole, so none of its writes may fail unseen. */
+                bool is_of_new_database = j->changes == A_DATABASE && j->before == NULL && errors[k] == ENOSPC;
+                bool is_thorough = torture() || is_of_direct_writes(errors[k]) || is_of_new_database;
+                int step = is_thorough ? 1 : ONE_IN;
                 int nth = (int)(next_random(&random) % (uint64_t)step);
                 while (fault(j, &e, errors[k], nth, again)) {
                     nth += step;

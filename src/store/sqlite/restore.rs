@@ -103,7 +103,7 @@ impl Restore {
             set("journal_mode", "MEMORY").map_err(failed)?;
         } else {
             if facts.size == 0 && !self.dry_run {
-                set("journal_mode", "WAL").map_err(failed)?;
+                database.enter_wal_mode().map_err(failed)?;
             }
             database.check_all()?;
         }
@@ -242,10 +242,8 @@ impl Restore {
             return Ok(true);
         }
         if let Some(database) = self.database.take() {
-            let sealed = database.connection.execute_batch("COMMIT").and_then(|()| {
-                let connection = &database.connection;
-                connection.pragma_update(None, "journal_mode", "WAL")
-            });
+            let sealed = database.connection.execute_batch("COMMIT");
+            let sealed = sealed.and_then(|()| database.enter_wal_mode());
             sealed.map_err(|error| database.failure("restore into", &error))?;
         }
         is_free(&self.path)
@@ -320,6 +318,15 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
 }
 
 impl Database {
+    /// Has the database keep its log beside it, where the system can. What is written for that is
+    /// on the disk only after the last step: a batch of statements would not look at it.
+    fn enter_wal_mode(&self) -> rusqlite::Result<()> {
+        let mut enter = self.connection.prepare("PRAGMA journal_mode = WAL")?;
+        let mut steps = enter.query([])?;
+        while steps.next()?.is_some() {}
+        Ok(())
+    }
+
     /// Does `work`, and undoes what a failure has left of it. A failure that has undone the whole
     /// transaction is not that of one licence.
     fn undoing(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
