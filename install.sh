@@ -6,7 +6,7 @@ set -eu
 # and CMake get the list from here. A test compares it with what rustc prints (--print
 # native-static-libs), and each installation builds a program with it (link_statically).
 STATIC_LIBS='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
-WINDOWS_STATIC_LIBS='-lkernel32 -lntdll -luserenv -lws2_32 -ldbghelp'
+WINDOWS_STATIC_LIBS='-lbcrypt -ladvapi32 -lkernel32 -lntdll -luserenv -lws2_32 -ldbghelp'
 
 # The library's name in programs, set by build.rs. Its number rises with the ABI, not with the
 # version.
