@@ -152,6 +152,12 @@ static const struct command commands[] = {
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
+/* A function of a DLL may have two addresses, so operations are not compared by them. */
+static bool is_backup(const struct command *command)
+{
+    return strcmp(command->name, "backup") == 0;
+}
+
 static const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < command_count; i++)
@@ -283,7 +289,7 @@ static void run_reading(struct errand *errand, reading read)
 static bool is_worth_looking(const struct errand *errand)
 {
     const unsigned given = errand->arguments->given;
-    return errand->command->operation == licbak_backup_licenses &&
+    return is_backup(errand->command) &&
            (given & (DRY_RUN | JSON | QUIET)) == 0 && (given & (OVERWRITE | VERIFY)) != OVERWRITE &&
            is_folder(errand->arguments->paths[0]); /* a database has no files to look at */
 }
@@ -322,7 +328,7 @@ static int run_command(const struct command *command, const struct arguments *ar
         run_operation(&errand);
     else
         run_reading(&errand, given & JSON ? command->json : command->columns);
-    if (command->operation == licbak_backup_licenses)
+    if (is_backup(command))
         set_path(&errand, "RestorePath", arguments->paths[1]);
     if (is_worth_looking(&errand))
         look_for_unread(&errand);
@@ -526,7 +532,7 @@ static int parse_and_run(const struct command *command, int count, char **words)
     if (arguments.path_count < 2 && command->path_names[arguments.path_count] != NULL)
         return usage_error(command, words, command->name, "a path is missing");
     if (arguments.given & PASSPHRASE) {
-        const bool is_new = command->operation == licbak_backup_licenses && (arguments.given & LOCKS) == 0;
+        const bool is_new = is_backup(command) && (arguments.given & LOCKS) == 0;
         if ((wrong = ask_for_passphrase(&keys, is_new)) != NULL)
             return usage_error(command, words, "--passphrase", wrong);
     }
