@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     (
         "abi",
         &["engine", "store", "license", "sync", "sys", "error"],
@@ -32,7 +32,10 @@ const LAYERS: [(&str, &[&str]); 14] = [
         "store",
         &["license", "buffer", "random", "sync", "sys", "error"],
     ),
-    ("encryption", &["archive", "buffer", "sync", "sys"]),
+    (
+        "encryption",
+        &["archive", "buffer", "cipher", "sync", "sys"],
+    ),
     (
         "archive",
         &["license", "buffer", "random", "json", "digest"],
@@ -42,10 +45,11 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("error.rs", &["sys"]),
     ("buffer.rs", &[]),
     ("json.rs", &[]),
+    ("cipher.rs", &[]),
     ("random.rs", &["sys"]),
     ("digest", &[]),
     ("sync", &["sys"]),
-    ("sys", &[]),
+    ("sys", &["buffer", "cipher"]),
 ];
 
 fn root() -> PathBuf {

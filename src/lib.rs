@@ -26,6 +26,7 @@
 pub mod abi;
 mod archive;
 mod buffer;
+mod cipher;
 mod digest;
 mod encryption;
 mod engine;

@@ -1,5 +1,6 @@
 /* Nothing of an encrypted backup is on its disk as it is: neither after a backup, a repeat or a kill, nor
- * in what those have left behind in free blocks. The raw image of the file system is searched. Takes root.
+ * in what those have left behind in free blocks. Nor is anything of a database on the disk of temporary
+ * files. The raw image of the file system is searched. Takes root.
  */
 #include "../support/disk.h"
 #include "../support/recorder.h"
@@ -92,13 +93,6 @@ static void search_disks(void *unused)
         skip("an ext4 of its own", strerror(errno));
         return;
     }
-    uint64_t state = 77;
-    for (size_t i = 0; i < MARKER; i++) {
-        marker[i] = (uint8_t)next_random(&state);
-    }
-    for (int i = 0; i < LICENSES; i++) {
-        write_license(i, (uint64_t)i + 1);
-    }
     back_up(false, 0, 0);
     size_t plain = search();
     CHECK(plain > 0); /* so the search finds what is there */
@@ -123,10 +117,130 @@ static void search_disks(void *unused)
     figure("places with a licence's bytes: %zu of a plain backup, 0 of encrypted ones", plain);
 }
 
+/* -- databases, and the temporary files that they need ----------------------------------------------------- */
+
+/* More than is sorted in memory. */
+enum { SMALL_LICENSES = 12000, SMALL_SIZE = 380 };
+
+static void make_database(const char *database, const char *store)
+{
+    make_dir("made");
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_HR(backup(store, "made", 0), LICBAK_S_OK);
+        CHECK_HR(restore(database, "made", 0), LICBAK_S_OK);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    remove_tree("made");
+}
+
+/* A database is copied then, so that its writers need not wait. */
+static void leave_wal_mode(const char *database)
+{
+    static const uint8_t rollback[2] = {1, 1};
+    FILE *file = fopen(database, "r+b");
+    CHECK(file != NULL && fseek(file, 18, SEEK_SET) == 0 && fwrite(rollback, 1, 2, file) == 2 && fclose(file) == 0);
+}
+
+/* Gives the places after a backup of the database, which is made of the store. */
+static size_t search_after(const char *database, const char *store, bool encrypts)
+{
+    CHECK(umount("disk") == 0);
+    mount_new();
+    /* What is written goes to the disk at once, and does not wait in the kernel until its file has gone. */
+    CHECK(mount(NULL, "disk", NULL, MS_REMOUNT | MS_SYNCHRONOUS, NULL) == 0);
+    make_dir("backups");
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        setenv("TMPDIR", "disk", 1);
+        licbak_restorer *r = restorer_for(database, "backups");
+        recorder rec = {0};
+        if (encrypts) {
+            CHECK_HR(licbak_set_prop_string(r, "Recipients", RECIPIENT), LICBAK_S_OK);
+            CHECK_HR(licbak_set_prop_string(r, "Identities", IDENTITY), LICBAK_S_OK);
+        }
+        CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
+        CHECK_HR(licbak_set_prop_string(r, "StorePath", "again"), LICBAK_S_OK);
+        CHECK_HR(licbak_set_prop_string(r, "RestorePath", "backups"), LICBAK_S_OK);
+        CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK_SAME_CONTENTS("again", store);
+    remove_tree("again");
+    remove_tree("backups");
+    return search();
+}
+
+typedef struct database {
+    const char *folder, *path, *store;
+    bool is_read_only; /* then it is copied with its log */
+} database;
+
+static const database databases[] = {
+    {"copied", "copied/licences.db", "store", false},
+    {"unlocked", "unlocked/licences.db", "store", true},
+    {"sorted", "sorted/licences.db", "small", false},
+};
+
+static void make_databases(void)
+{
+    for (int i = 0; i < SMALL_LICENSES; i++) {
+        char path[64];
+        uint8_t content[SMALL_SIZE];
+        uint64_t random = (uint64_t)i + 1;
+        memcpy(content, marker, MARKER);
+        for (size_t at = MARKER; at < SMALL_SIZE; at++) {
+            content[at] = (uint8_t)next_random(&random);
+        }
+        snprintf(path, sizeof path, "small/%03d/%05d", i / 100, i);
+        write_file(path, content, SMALL_SIZE);
+    }
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        make_dir(databases[i].folder);
+        make_database(databases[i].path, databases[i].store);
+    }
+    leave_wal_mode("copied/licences.db");
+}
+
+static void search_temporary_files(void *of)
+{
+    const database *d = of;
+    if (!own_mounts() || !make_image("mkfs.ext4 -q") || !mount_image("image", "disk", "ext4", "")) {
+        return; /* said before */
+    }
+    if (d->is_read_only) {
+        CHECK(mount(d->folder, d->folder, NULL, MS_BIND, NULL) == 0);
+        CHECK(mount(NULL, d->folder, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    }
+    size_t plain = search_after(d->path, d->store, false);
+    CHECK(plain > 0); /* so the search finds what is there */
+    CHECK_INT(search_after(d->path, d->store, true), 0);
+    figure("places with a licence's bytes: %zu of the database '%s' for a plain backup, 0 for an encrypted one", plain,
+           d->folder);
+}
+
 int main(void)
 {
     begin("no_plaintext");
     make_dir("disk");
+    uint64_t state = 77;
+    for (size_t i = 0; i < MARKER; i++) {
+        marker[i] = (uint8_t)next_random(&state);
+    }
+    for (int i = 0; i < LICENSES; i++) {
+        write_license(i, (uint64_t)i + 1);
+    }
     in_child(search_disks, NULL);
+    make_databases();
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        in_child(search_temporary_files, (void *)&databases[i]);
+    }
     return finish();
 }

@@ -3,18 +3,15 @@
 
 use std::io::{self, Write};
 
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
-use zeroize::Zeroizing;
-
 use crate::archive::ReadAt;
 use crate::archive::spool::Scratch;
 use crate::buffer::sized;
+use crate::cipher::PassingKey;
 
 /// A file for waiting data. Each byte is written once, so that no two are encrypted alike.
 pub struct Waiting<F> {
     file: F,
-    key: Zeroizing<[u8; 32]>,
+    key: PassingKey,
     size: u64,
     buffer: Vec<u8>,
 }
@@ -25,23 +22,12 @@ const PART: usize = 64 << 10;
 impl<F> Waiting<F> {
     /// Hides what will be in the file, which is empty.
     pub fn new(file: F) -> io::Result<Waiting<F>> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::getrandom(key.as_mut())?;
         Ok(Waiting {
             file,
-            key,
+            key: PassingKey::new()?,
             size: 0,
             buffer: Vec::new(),
         })
-    }
-
-    /// Encrypts, or decrypts, the bytes at `offset`.
-    fn apply(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
-        let key: &[u8; 32] = &self.key;
-        let mut cipher = ChaCha20::new(key.into(), &[0; 12].into());
-        cipher.try_seek(offset).map_err(too_large)?;
-        cipher.try_apply_keystream(bytes).map_err(too_large)
     }
 }
 
@@ -51,7 +37,7 @@ impl<F: Write> Write for Waiting<F> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let encrypted = sized(&mut buffer, bytes.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
         encrypted.copy_from_slice(bytes);
-        self.apply(encrypted, self.size)?;
+        self.key.apply(encrypted, self.size)?;
         self.file.write_all(encrypted)?;
         self.size += bytes.len() as u64;
         self.buffer = buffer;
@@ -70,7 +56,7 @@ impl<F: ReadAt> ReadAt for Waiting<F> {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)?;
-        self.apply(buffer, offset)
+        self.key.apply(buffer, offset)
     }
 }
 

@@ -43,17 +43,18 @@ pub enum RestoreTarget {
 }
 
 impl Place {
-    /// Opens the store for a backup, which does not take in `backups`.
-    pub fn open(&self, backups: Backups, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
+    /// Opens the store for a backup, which does not take in `backups`. What has to wait on a disk may
+    /// be hidden there.
+    pub fn open(&self, backups: Backups, hides: bool, go_on: GoOn) -> Result<Arc<dyn Snapshot>> {
         let path = match self {
             Place::Host(host) => return Ok(Arc::new(HostSnapshot(Arc::clone(host)))),
             Place::Path(path) => path,
         };
         match Dir::open(path) {
             Ok(root) => Ok(Arc::new(directory::Listing::new(root, backups))),
-            Err(Errno::NOTDIR) if sqlite::is_database(path) => {
-                Ok(Arc::new(sqlite::snapshot::Snapshot::open(path, go_on)?))
-            }
+            Err(Errno::NOTDIR) if sqlite::is_database(path) => Ok(Arc::new(
+                sqlite::snapshot::Snapshot::open(path, hides, go_on)?,
+            )),
             Err(errno) => Err(Error::directory("StorePath", path, errno)),
         }
     }

@@ -3,24 +3,40 @@
 //! Both files are reached through SQLite's own handles: POSIX takes all locks of a process on a
 //! file away when any descriptor of it is closed, so a database must not be opened once more.
 
-use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
-use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::Once;
 
 use rusqlite::{Connection, Error, OpenFlags, ffi};
 
-/// The name of the system interface below, and of each database that is opened with it.
-const NAME: &CStr = c"licbak-copy";
+use super::database_interface::{Before, open_behind};
+use super::hidden_files::interface;
 
-/// Opens an empty database in a new file that has no name, in SQLite's folder for such files. It
-/// can be read only, and is filled with [`write`] before that.
-pub fn open() -> rusqlite::Result<Connection> {
-    register();
+/// The name of each such database, which SQLite asks for.
+const NAME: &CStr = c"licbak-copy";
+/// What the name of an interface begins with that opens them.
+const PREFIX: &str = "licbak-copy-";
+
+/// Opens an empty database in a new file that has no name, in SQLite's folder for such files, and
+/// which may be hidden. It can be read only, and is filled with [`write`] before that.
+pub fn open(hides: bool) -> rusqlite::Result<Connection> {
+    interface(true, hides);
+    let copying = match hides {
+        true => &HIDDEN,
+        false => &PLAIN,
+    };
+    let copying = copying.register(PREFIX, 0, open_file, |copying| {
+        copying.xAccess = Some(find_none);
+        copying.xFullPathname = Some(keep_name);
+    });
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags_and_vfs(NAME.to_string_lossy().as_ref(), flags, NAME)
+    Connection::open_with_flags_and_vfs(NAME.to_string_lossy().as_ref(), flags, copying)
+}
+
+/// Opens an empty database that can be written, in memory as far as SQLite's cache goes, and then in
+/// such a file.
+pub fn open_in_memory(hides: bool) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags_and_vfs("", OpenFlags::default(), interface(true, hides))
 }
 
 /// Reads from the file of a database, which holds what the database does while a transaction reads
@@ -107,37 +123,20 @@ fn failure(code: c_int) -> Error {
     Error::SqliteFailure(ffi::Error::new(code), Some(words.to_owned()))
 }
 
-/// SQLite's system interface, changed so that the file of every database is new and has no name.
-struct Interface(UnsafeCell<MaybeUninit<ffi::sqlite3_vfs>>);
-
-// SAFETY: it is written once, before SQLite knows it, and from then on SQLite's.
-unsafe impl Sync for Interface {}
-
-static INTERFACE: Interface = Interface(UnsafeCell::new(MaybeUninit::uninit()));
-static REGISTER: Once = Once::new();
-
-/// Makes the interface known to SQLite. Without it, no such database can be opened.
-fn register() {
-    // SAFETY: SQLite never frees its own interface, and both stay where they are.
-    REGISTER.call_once(|| unsafe {
-        if let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_ref() {
-            let interface = (*INTERFACE.0.get()).write(ffi::sqlite3_vfs {
-                zName: NAME.as_ptr(),
-                pNext: ptr::null_mut(),
-                xOpen: Some(open_file),
-                xAccess: Some(find_none),
-                xFullPathname: Some(keep_name),
-                ..*system
-            });
-            ffi::sqlite3_vfs_register(interface, 0);
-        }
-    });
-}
+/// Interfaces where the file of every database is new and has no name: as it is, and hidden.
+static PLAIN: Before = Before::new(match cfg!(windows) {
+    true => c"licbak-copy-win32-longpath",
+    false => c"licbak-copy-unix",
+});
+static HIDDEN: Before = Before::new(match cfg!(windows) {
+    true => c"licbak-copy-licbak-hiding-win32-longpath",
+    false => c"licbak-copy-licbak-hiding-unix",
+});
 
 /// Opens a file: for a database one without a name, which is never written by SQLite itself. Other
 /// files are those to which a sort gives what it can't hold.
 unsafe extern "C" fn open_file(
-    _: *mut ffi::sqlite3_vfs,
+    interface: *mut ffi::sqlite3_vfs,
     name: ffi::sqlite3_filename,
     file: *mut ffi::sqlite3_file,
     flags: c_int,
@@ -156,11 +155,7 @@ unsafe extern "C" fn open_file(
     // SAFETY: SQLite's own arguments for this very call, but for a name and flags that it uses
     // itself.
     unsafe {
-        let system = ffi::sqlite3_vfs_find(ptr::null());
-        let Some(open) = system.as_ref().and_then(|system| system.xOpen) else {
-            return ffi::SQLITE_CANTOPEN;
-        };
-        let code = open(system, name, file, flags, given);
+        let code = open_behind(interface, PREFIX, name, file, flags, given);
         if let (true, Some(given)) = (is_database, given.as_mut()) {
             *given = ffi::SQLITE_OPEN_READONLY;
         }

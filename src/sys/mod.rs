@@ -7,8 +7,12 @@ pub mod anchored_path;
 #[allow(unsafe_code)]
 pub mod database_copy;
 #[allow(unsafe_code)]
+mod database_interface;
+#[allow(unsafe_code)]
 pub mod database_memory;
 pub mod direct_io;
+#[allow(unsafe_code)]
+pub mod hidden_files;
 pub mod kinds;
 pub mod origin;
 pub mod patience;

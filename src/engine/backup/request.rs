@@ -67,7 +67,9 @@ impl Request {
         backups: Backups,
         scratch: Option<MakeScratch<'r>>,
     ) -> Result<StoreReader<'r>> {
-        let mut store = self.store.open(backups, operation.go_on())?;
+        let mut store = self
+            .store
+            .open(backups, self.is_encrypted(), operation.go_on())?;
         if let Place::Host(_) = self.store {
             store = operation.listed_by_host(store);
         }
@@ -86,17 +88,22 @@ impl Request {
         Ok(compressor.map_err(|fault| self.error(fault))?.asking(go_on))
     }
 
+    /// Tells whether the new backup is encrypted, and so what waits for it.
+    fn is_encrypted(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// Gives the kind of the new backup.
     pub fn kind(&self) -> BackupKind {
-        match self.lock {
-            None => BackupKind::Plain,
-            Some(_) => BackupKind::Encrypted,
+        match self.is_encrypted() {
+            false => BackupKind::Plain,
+            true => BackupKind::Encrypted,
         }
     }
 
     /// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
     pub fn spool<'t>(&self, target: &'t Destination, in_memory: usize) -> Spool<'t, ScratchFile> {
-        let is_encrypted = self.lock.is_some();
+        let is_encrypted = self.is_encrypted();
         Spool::new(in_memory, move || {
             let file = target.scratch().map_err(io::Error::from)?;
             Ok(ScratchFile::new(file, is_encrypted)?)

@@ -1,23 +1,12 @@
 //! Connections to databases, shared with their other users or without locks.
 
-use std::ffi::CStr;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::sys::anchored_path::AnchoredPath;
-
-/// SQLite's own interfaces to the system, with locks and without. What it takes on Windows by itself
-/// has room for a path of a thousand bytes.
-const WITH_LOCKS: &CStr = match cfg!(windows) {
-    true => c"win32-longpath",
-    false => c"unix",
-};
-const WITHOUT_LOCKS: &CStr = match cfg!(windows) {
-    true => c"win32-longpath-none",
-    false => c"unix-none",
-};
+use crate::sys::hidden_files::interface;
 
 /// The way in which a database is shared with its other users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,24 +23,25 @@ pub enum Log {
     Filled,
 }
 
-/// Connects to the database at `path`.
-pub fn connect(path: &AnchoredPath, sharing: Sharing) -> rusqlite::Result<Connection> {
+/// Connects to the database at `path`, and may hide what SQLite writes into temporary files.
+pub fn connect(path: &AnchoredPath, sharing: Sharing, hides: bool) -> rusqlite::Result<Connection> {
     // This keeps a name from being taken for a URI, or for no file at all.
     let plain = Path::new(".").join(path.to_absolute());
     let reads = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match sharing {
         Sharing::Locked => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            Connection::open_with_flags_and_vfs(plain, flags, WITH_LOCKS)
+            Connection::open_with_flags_and_vfs(plain, flags, interface(true, hides))
         }
         Sharing::Unlocked(Log::None) => {
             let uri = immutable_uri(&path.to_absolute());
             let flags = reads | OpenFlags::SQLITE_OPEN_URI;
-            Connection::open_with_flags_and_vfs(uri, flags, WITH_LOCKS)
+            Connection::open_with_flags_and_vfs(uri, flags, interface(true, hides))
         }
         Sharing::Unlocked(Log::Filled) => {
             // SQLite keeps the log's index in memory where no other uses the database.
-            let connection = Connection::open_with_flags_and_vfs(plain, reads, WITHOUT_LOCKS)?;
+            let unlocked = interface(false, hides);
+            let connection = Connection::open_with_flags_and_vfs(plain, reads, unlocked)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
             Ok(connection)

@@ -37,11 +37,12 @@ impl Database {
             path,
             file,
             is_read,
+            hides,
             go_on,
         } = self;
         drop(connection);
         let mut copy = Database::new(copy, held, &path, &file, go_on)?;
-        copy.is_read = is_read;
+        (copy.is_read, copy.hides) = (is_read, hides);
         copy.begin_to_read()?;
         Ok(copy)
     }
@@ -58,7 +59,7 @@ impl Database {
         /// Pages copied at a time.
         const PART: i32 = 1024;
         let failed = |error: rusqlite::Error| self.copy_failure(&error);
-        let mut copy = Connection::open("").map_err(failed)?;
+        let mut copy = database_copy::open_in_memory(self.hides).map_err(failed)?;
         {
             let backup = Backup::new(&self.connection, &mut copy).map_err(failed)?;
             while backup.step(PART).map_err(failed)? != StepResult::Done {
@@ -73,7 +74,7 @@ impl Database {
         /// The largest page that a database may have: SQLite's functions write no more at once.
         const BLOCK: usize = 64 << 10;
         let failed = |error: rusqlite::Error| self.copy_failure(&error);
-        let copy = database_copy::open().map_err(failed)?;
+        let copy = database_copy::open(self.hides).map_err(failed)?;
         let mut block = Vec::new();
         block.try_reserve_exact(BLOCK)?;
         block.resize(BLOCK, 0);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     fn open(path: &Path, go_on: GoOn) -> Result<Snapshot> {
-        Snapshot::open(&AnchoredPath::now(path), go_on)
+        Snapshot::open(&AnchoredPath::now(path), false, go_on)
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn is_foreign(path: &AnchoredPath) -> bool {
     let Ok(_held) = begin_use(path) else {
         return false;
     };
-    let read = connect(path, Sharing::Locked)
+    let read = connect(path, Sharing::Locked, false)
         .and_then(|connection| connection.pragma_query_value(None, "schema_version", |_| Ok(())));
     read.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
 }
@@ -104,13 +104,20 @@ struct Database {
     file: AnchoredPath,
     /// It is only read: what SQLite writes then are temporary files.
     is_read: bool,
+    /// Those are encrypted.
+    hides: bool,
     go_on: GoOn,
 }
 
 impl Database {
-    /// Opens the database `path` to read it.
-    fn open_to_read(path: &AnchoredPath, sharing: Sharing, go_on: GoOn) -> Result<Database> {
-        let mut database = Database::open(path, path, sharing, go_on)?;
+    /// Opens the database `path` to read it; SQLite's temporary files may be hidden.
+    fn open_to_read(
+        path: &AnchoredPath,
+        sharing: Sharing,
+        hides: bool,
+        go_on: GoOn,
+    ) -> Result<Database> {
+        let mut database = Database::open(path, path, sharing, hides, go_on)?;
         database.is_read = true;
         Ok(database)
     }
@@ -120,16 +127,19 @@ impl Database {
         path: &AnchoredPath,
         file: &AnchoredPath,
         sharing: Sharing,
+        hides: bool,
         go_on: GoOn,
     ) -> Result<Database> {
         let held = begin_use(path)?;
         let connection =
-            connect(file, sharing).map_err(|error| failure(path, file, "open", &error))?;
+            connect(file, sharing, hides).map_err(|error| failure(path, file, "open", &error))?;
         // SQLite uses a path from the root, which may lead elsewhere by now.
         let from_root = AnchoredPath::now(file.to_absolute());
         check_identity(path, &from_root, identity(path, file)?)?;
         check_beside(path, file)?;
-        Database::new(connection, held, path, file, go_on)
+        let mut database = Database::new(connection, held, path, file, go_on)?;
+        database.hides = hides;
+        Ok(database)
     }
 
     fn new(
@@ -145,6 +155,7 @@ impl Database {
             path: path.clone(),
             file: file.clone(),
             is_read: false,
+            hides: false,
             go_on,
         };
         database

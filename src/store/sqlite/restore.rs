@@ -90,7 +90,8 @@ impl Restore {
         let file = new.as_ref().map_or_else(|| path.clone(), New::file);
         let facts = files::facts_at(&file);
         let facts = facts.map_err(|errno| Error::directory("StorePath", path, errno))?;
-        let database = Database::open(path, &file, Sharing::Locked, Arc::clone(&self.go_on))?;
+        let database =
+            Database::open(path, &file, Sharing::Locked, false, Arc::clone(&self.go_on))?;
         check_identity(path, &file, facts.identity)?;
         let failed = |error: rusqlite::Error| database.failure("restore into", &error);
         let set = |what, to| database.connection.pragma_update(None, what, to);

@@ -44,18 +44,19 @@ enum Order {
 }
 
 impl Snapshot {
-    /// Opens the database at `path` and takes the snapshot.
-    pub fn open(path: &AnchoredPath, go_on: GoOn) -> Result<Snapshot> {
+    /// Opens the database at `path` and takes the snapshot. What it needs to have on a disk besides
+    /// may be hidden.
+    pub fn open(path: &AnchoredPath, hides: bool, go_on: GoOn) -> Result<Snapshot> {
         bounded(&go_on, || {
-            let (database, is_copy) =
-                unlocked::or_unlocked(path, &go_on, || Snapshot::begin(path, Arc::clone(&go_on)))?;
+            let begin = || Snapshot::begin(path, hides, Arc::clone(&go_on));
+            let (database, is_copy) = unlocked::or_unlocked(path, hides, &go_on, begin)?;
             Snapshot::of(database, is_copy)
         })
     }
 
     /// Opens the database and takes the snapshot; tells whether that is a copy.
-    fn begin(path: &AnchoredPath, go_on: GoOn) -> Result<(Database, bool)> {
-        let database = Database::open_to_read(path, Sharing::Locked, go_on)?;
+    fn begin(path: &AnchoredPath, hides: bool, go_on: GoOn) -> Result<(Database, bool)> {
+        let database = Database::open_to_read(path, Sharing::Locked, hides, go_on)?;
         let is_copy = !database.is_in_wal_mode()?;
         database.begin_to_read()?;
         // In the moment between, another process may have put it in WAL mode.

@@ -99,7 +99,7 @@ impl TemporaryFile<'_> {
     fn open(&mut self) -> rusqlite::Result<&Connection> {
         match &mut self.file {
             Some(file) => Ok(file),
-            none => Ok(none.insert(database_copy::open()?)),
+            none => Ok(none.insert(database_copy::open(self.database.hides)?)),
         }
     }
 

@@ -20,6 +20,7 @@ const STEP: Duration = Duration::from_millis(30);
 /// is not to be had. Tells whether it is a copy.
 pub fn or_unlocked(
     path: &AnchoredPath,
+    hides: bool,
     go_on: &GoOn,
     shared: impl Fn() -> Result<(Database, bool)>,
 ) -> Result<(Database, bool)> {
@@ -30,7 +31,7 @@ pub fn or_unlocked(
             taken => return taken,
         };
         // Whoever writes makes the file that was missing: then it can be shared.
-        if let Some(copy) = copy(path, go_on, error)? {
+        if let Some(copy) = copy(path, hides, go_on, error)? {
             return Ok((copy, true));
         }
         if begun.elapsed() > PATIENCE {
@@ -50,7 +51,7 @@ fn is_barred(outcome: Outcome) -> bool {
 
 /// Copies the database, which could not be shared for the reason of `error`. Returns None if it was
 /// written to meanwhile.
-fn copy(path: &AnchoredPath, go_on: &GoOn, error: Error) -> Result<Option<Database>> {
+fn copy(path: &AnchoredPath, hides: bool, go_on: &GoOn, error: Error) -> Result<Option<Database>> {
     let Ok(before) = Look::at(path) else {
         return Err(error);
     };
@@ -65,15 +66,15 @@ fn copy(path: &AnchoredPath, go_on: &GoOn, error: Error) -> Result<Option<Databa
         _ => Log::None,
     });
     let copied =
-        Database::open_to_read(path, sharing, GoOn::clone(go_on)).and_then(
-            |database| match database.is_of_wal_mode() {
+        Database::open_to_read(path, sharing, hides, GoOn::clone(go_on)).and_then(|database| {
+            match database.is_of_wal_mode() {
                 true => {
                     database.begin_to_read()?;
                     database.copy_with_log()
                 }
                 false => Err(error),
-            },
-        );
+            }
+        });
     go_on()?;
     match Look::at(path) == Ok(before) {
         true => copied.map(Some),
