@@ -51,7 +51,7 @@ c_programs! {
     outcomes damage salvage rights
     keep_going events cancel lifetime reentry in_wait in_wait_ends
     races crowd moving unrest in_use hygiene guest sandbox stick overtaken shapes
-    encryption no_plaintext
+    encryption no_plaintext account
     repeat repeat_generations repeat_stop repeat_rights repeat_damage repeat_shared repeat_moved
     repeat_unchanged
     repeat_origin moves gone

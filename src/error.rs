@@ -9,11 +9,15 @@
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Errno, Protection};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Fails if the operation is to end, for work that takes long.
+pub type GoOn = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{sentence}")]
@@ -42,6 +46,7 @@ pub enum Outcome {
     FileNotFound,
     FileTooLarge,
     Handle,
+    HostUnreachable,
     IllegalCall,
     InvalidArgument,
     InvalidName,
@@ -59,6 +64,7 @@ pub enum Outcome {
     ReadFault,
     RevisionMismatch,
     SharingViolation,
+    Timeout,
     TooManyOpenFiles,
     Unexpected,
     UnsupportedProperty,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     (
         "abi",
         &["engine", "store", "license", "sync", "sys", "error"],
@@ -23,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "license",
             "buffer",
             "random",
+            "secret",
             "sync",
             "sys",
             "error",
@@ -34,19 +35,23 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ),
     (
         "encryption",
-        &["archive", "buffer", "cipher", "sync", "sys"],
+        &["archive", "buffer", "cipher", "secret", "sync"],
     ),
     (
         "archive",
         &["license", "buffer", "random", "json", "digest"],
     ),
-    ("location", &["random", "sys", "error"]),
+    (
+        "location",
+        &["buffer", "random", "secret", "sync", "sys", "error"],
+    ),
     ("license", &["random", "json", "error"]),
     ("error.rs", &["sys"]),
     ("buffer.rs", &[]),
     ("json.rs", &[]),
     ("cipher.rs", &[]),
     ("random.rs", &["sys"]),
+    ("secret.rs", &["sys"]),
     ("digest", &[]),
     ("sync", &["sys"]),
     ("sys", &["buffer", "cipher"]),

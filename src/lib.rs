@@ -9,7 +9,7 @@
 //!            ├─────► archive  (the backup file's bytes)   ──► license, digest
 //!            └─────► location (where a backup file lives)
 //! all but archive and license, which touch no disk ──► sys (the system)
-//! abi, engine, store ──► sync (locks, channels)
+//! abi, engine, store, location ──► sync (locks, channels)
 //! ```
 
 #![cfg_attr(
@@ -37,6 +37,7 @@ mod layers;
 mod license;
 mod location;
 mod random;
+mod secret;
 /// Runs each parser on any content, for the targets in fuzz/.
 #[cfg(fuzzing)]
 pub mod parsers {

@@ -21,6 +21,7 @@ const INSIDE: &[&str] = &[
     "BSD-3-Clause",
     "Zlib",
     "Unicode-3.0",
+    "ISC",
 ];
 /// Of what only builds or tests it, besides those.
 const BESIDE: &[&str] = &["MPL-2.0"];

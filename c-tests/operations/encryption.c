@@ -2,6 +2,7 @@
  * a damaged one. format/age.py lets other programs open them.
  */
 #include "../support/recorder.h"
+#include "../support/secret.h"
 
 #define PLAIN "backups/licenses.tar.zst"
 #define ENCRYPTED "backups/licenses.tar.zst.age"
@@ -460,72 +461,13 @@ static void salvage(void)
 
 /* -- secrets --------------------------------------------------------------------------------------------- */
 
-/* A passphrase that stands nowhere as a whole, so that each copy of it is one of the library's. */
-enum { SECRET = 40 };
-
-static char secret_at(size_t place)
-{
-    return (char)('a' + place * 11 % 26);
-}
-
-/* The copies of the secret in memory that can be written; `dumped` of them would be in a core file. */
-static size_t copies(size_t *dumped)
-{
-    static uint8_t part[1 << 20];
-    char line[512];
-    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    FILE *maps = fopen("/proc/self/smaps", "r");
-    CHECK(memory >= 0 && maps != NULL);
-    size_t count = 0, here = 0;
-    *dumped = 0;
-    while (fgets(line, sizeof line, maps) != NULL) {
-        unsigned long start, end;
-        char access[8];
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && strchr(line, '-') < strchr(line, ' ')) {
-            here = 0;
-            for (unsigned long at = start; access[1] == 'w' && at < end; at += sizeof part - SECRET) {
-                size_t room = end - at < sizeof part ? end - at : sizeof part;
-                ssize_t got = pread(memory, part, room, (off_t)at);
-                for (ssize_t i = 0; i + SECRET <= got; i++) {
-                    size_t same = 0;
-                    while (same < SECRET && part[i + (ssize_t)same] == (uint8_t)secret_at(same)) {
-                        same++;
-                    }
-                    bool is_own = (uint8_t *)at + i >= part && (uint8_t *)at + i < part + sizeof part;
-                    here += same == SECRET && !is_own;
-                }
-            }
-            count += here;
-        } else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd") == NULL) {
-            *dumped += here;
-            here = 0;
-        }
-    }
-    fclose(maps);
-    close(memory);
-    return count;
-}
-
-static void set_secret(licbak_restorer *r)
-{
-    char text[SECRET + 1];
-    for (size_t i = 0; i < SECRET; i++) {
-        text[i] = secret_at(i);
-    }
-    text[SECRET] = '\0';
-    CHECK_HR(licbak_set_prop_string(r, "Passphrase", text), LICBAK_S_OK);
-    for (volatile char *byte = text; byte < text + SECRET; byte++) {
-        *byte = '\0';
-    }
-}
-
 static void secrets_are_wiped(void)
 {
     begin_again();
     size_t dumped = 0;
     licbak_restorer *r = restorer_with("store", NO_KEYS);
     CHECK_INT(copies(&dumped), 0);
-    set_secret(r);
+    set_secret(r, "Passphrase");
     CHECK_INT(copies(&dumped), 1);
     CHECK_INT(dumped, 0);
     recorder rec = {0};
@@ -536,10 +478,10 @@ static void secrets_are_wiped(void)
     set(r, "Passphrase", "another");
     CHECK_INT(copies(&dumped), 0);
     CHECK_HR(run(licbak_verify_backup, r, 0, &rec), FAILED);
-    set_secret(r);
+    set_secret(r, "Passphrase");
     CHECK_HR(licbak_remove_prop(r, "Passphrase"), LICBAK_S_OK);
     CHECK_INT(copies(&dumped), 0);
-    set_secret(r);
+    set_secret(r, "Passphrase");
     forget(&rec);
     CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
     CHECK_INT(copies(&dumped), 0);

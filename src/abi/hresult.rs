@@ -91,9 +91,13 @@ pub const LICBAK_HRESULT_ERROR_FILE_TOO_LARGE: licbak_hresult = 0x8007_00DF_u32 
 pub const LICBAK_HRESULT_ERROR_DIRECTORY: licbak_hresult = 0x8007_010B_u32 as licbak_hresult;
 /// No licence has this key ID.
 pub const LICBAK_HRESULT_ERROR_NOT_FOUND: licbak_hresult = 0x8007_0490_u32 as licbak_hresult;
+/// The object store can't be reached, or does not work.
+pub const LICBAK_HRESULT_ERROR_HOST_UNREACHABLE: licbak_hresult = 0x8007_04D0_u32 as licbak_hresult;
 /// The backup has a later major version of the format.
 pub const LICBAK_HRESULT_ERROR_REVISION_MISMATCH: licbak_hresult =
     0x8007_051A_u32 as licbak_hresult;
+/// The object store does not answer.
+pub const LICBAK_HRESULT_ERROR_TIMEOUT: licbak_hresult = 0x8007_05B4_u32 as licbak_hresult;
 /// There is nothing to back up; an old backup stays.
 pub const LICBAK_HRESULT_ERROR_EMPTY: licbak_hresult = 0x8007_10D2_u32 as licbak_hresult;
 /// No key that is set opens the encrypted backup, or what holds its own key has been altered; or keys
@@ -102,7 +106,7 @@ pub const LICBAK_HRESULT_ERROR_DECRYPTION_FAILED: licbak_hresult =
     0x8007_1771_u32 as licbak_hresult;
 
 /// Every outcome with its name and a sentence about it.
-const TABLE: [(licbak_hresult, &CStr, &CStr); 41] = [
+const TABLE: [(licbak_hresult, &CStr, &CStr); 43] = [
     (LICBAK_S_OK, c"LICBAK_S_OK", c"Done."),
     (
         LICBAK_S_FALSE,
@@ -290,9 +294,19 @@ const TABLE: [(licbak_hresult, &CStr, &CStr); 41] = [
         c"No licence has this key ID.",
     ),
     (
+        LICBAK_HRESULT_ERROR_HOST_UNREACHABLE,
+        c"LICBAK_HRESULT_ERROR_HOST_UNREACHABLE",
+        c"The object store can't be reached, or does not work.",
+    ),
+    (
         LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
         c"LICBAK_HRESULT_ERROR_REVISION_MISMATCH",
         c"The backup was made by a later version of licbak.",
+    ),
+    (
+        LICBAK_HRESULT_ERROR_TIMEOUT,
+        c"LICBAK_HRESULT_ERROR_TIMEOUT",
+        c"The object store does not answer.",
     ),
     (
         LICBAK_HRESULT_ERROR_EMPTY,
@@ -333,6 +347,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::FileNotFound => LICBAK_HRESULT_ERROR_FILE_NOT_FOUND,
         Outcome::FileTooLarge => LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
         Outcome::Handle => LICBAK_E_HANDLE,
+        Outcome::HostUnreachable => LICBAK_HRESULT_ERROR_HOST_UNREACHABLE,
         Outcome::IllegalCall => LICBAK_E_ILLEGAL_METHOD_CALL,
         Outcome::InvalidArgument => LICBAK_E_INVALIDARG,
         Outcome::InvalidName => LICBAK_HRESULT_ERROR_INVALID_NAME,
@@ -350,6 +365,7 @@ pub(super) fn hresult(outcome: Outcome) -> licbak_hresult {
         Outcome::ReadFault => LICBAK_HRESULT_ERROR_READ_FAULT,
         Outcome::RevisionMismatch => LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
         Outcome::SharingViolation => LICBAK_HRESULT_ERROR_SHARING_VIOLATION,
+        Outcome::Timeout => LICBAK_HRESULT_ERROR_TIMEOUT,
         Outcome::TooManyOpenFiles => LICBAK_HRESULT_ERROR_TOO_MANY_OPEN_FILES,
         Outcome::Unexpected => LICBAK_E_UNEXPECTED,
         Outcome::UnsupportedProperty => LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY,

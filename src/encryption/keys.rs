@@ -9,7 +9,7 @@ use age::x25519::Identity;
 use age::{DecryptError, scrypt};
 use age_core::format::{FileKey, Stanza};
 
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// The work of a passphrase, as a power of two: about a second.
 pub const WORK_FACTOR: u8 = 18;

@@ -7,9 +7,9 @@ use age::x25519::Recipient;
 use age::{Encryptor, scrypt};
 
 use super::keys::{WORK_FACTOR, check_randomness, check_work, lines};
-use super::secret::Secret;
 use super::{Encrypted, keys::Keys};
 use crate::archive::{Digest, digest};
+use crate::secret::Secret;
 
 /// Whoever can open a new backup.
 pub enum Lock {

@@ -10,7 +10,7 @@
 pub mod keys;
 pub mod lock;
 pub mod payload;
-pub mod secret;
+
 pub mod waiting;
 mod window;
 

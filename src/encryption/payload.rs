@@ -314,8 +314,8 @@ mod tests {
     use age::x25519::Identity;
 
     use super::super::lock::{Lock, recipients};
-    use super::super::secret::Secret;
     use super::*;
+    use crate::secret::Secret;
 
     const LARGE: usize = 7 * CHUNK as usize + 1234;
 

@@ -1,12 +1,16 @@
 //! The properties of a restorer, as `IWMBackupRestoreProps` had them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::encryption::keys::{Keys, identities};
 use crate::encryption::lock::{Lock, recipients};
-use crate::encryption::secret::Secret;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name::shown;
+use crate::location::Location;
+use crate::location::address::{Access, Address, Endpoint, Keys as StoreKeys};
+use crate::location::places::{in_bucket, in_directory};
+use crate::secret::Secret;
 use crate::sys::anchor::path_of;
 use crate::sys::anchored_path::AnchoredPath;
 
@@ -32,10 +36,15 @@ pub enum Property {
     Recipients,
     Passphrase,
     Identities,
+    Endpoint,
+    Region,
+    AccessKeyId,
+    SecretAccessKey,
+    SessionToken,
 }
 
 /// All properties, in the order in which they are counted.
-const ALL: [(Property, &str); 10] = [
+const ALL: [(Property, &str); 15] = [
     (Property::BackupPath, "BackupPath"),
     (Property::RestorePath, "RestorePath"),
     (Property::StorePath, "StorePath"),
@@ -46,6 +55,11 @@ const ALL: [(Property, &str); 10] = [
     (Property::Recipients, "Recipients"),
     (Property::Passphrase, "Passphrase"),
     (Property::Identities, "Identities"),
+    (Property::Endpoint, "Endpoint"),
+    (Property::Region, "Region"),
+    (Property::AccessKeyId, "AccessKeyId"),
+    (Property::SecretAccessKey, "SecretAccessKey"),
+    (Property::SessionToken, "SessionToken"),
 ];
 
 /// The most workers that a host may ask for.
@@ -69,7 +83,13 @@ impl Property {
     }
 
     pub fn is_secret(self) -> bool {
-        matches!(self, Property::Passphrase | Property::Identities)
+        matches!(
+            self,
+            Property::Passphrase
+                | Property::Identities
+                | Property::SecretAccessKey
+                | Property::SessionToken
+        )
     }
 
     fn name(self) -> &'static str {
@@ -81,9 +101,10 @@ impl Property {
     /// Says which values the property can have, for a sentence.
     fn range(self) -> String {
         match self {
-            Property::BackupPath | Property::RestorePath | Property::StorePath => {
-                "a path without a NUL and without '://'".into()
+            Property::BackupPath | Property::RestorePath => {
+                "a path without a NUL and without '://', or s3://bucket/prefix".into()
             }
+            Property::StorePath => "a path without a NUL and without '://'".into(),
             Property::Threads => format!("a DWORD from 0 to {THREADS_MAX}"),
             Property::CompressionLevel => {
                 let levels = crate::archive::frames::levels();
@@ -96,12 +117,22 @@ impl Property {
             Property::Identities => {
                 "a STRING of age identities (AGE-SECRET-KEY-1…), one a line".into()
             }
+            Property::Endpoint => {
+                "a STRING as https://host or http://host, perhaps with a port and a path".into()
+            }
+            Property::Region => "a STRING of letters, digits and hyphens".into(),
+            Property::AccessKeyId | Property::SecretAccessKey | Property::SessionToken => {
+                "a STRING of ASCII without control characters".into()
+            }
         }
     }
 
     /// Tells whether the property can have this value.
     fn takes(self, value: &Value) -> bool {
         match (self, value) {
+            (Property::BackupPath | Property::RestorePath, path) if address_in(path).is_some() => {
+                true
+            }
             (
                 Property::BackupPath | Property::RestorePath | Property::StorePath,
                 Value::String(path),
@@ -121,12 +152,39 @@ impl Property {
                 !text.text().is_empty() && !text.text().contains('\0')
             }
             (Property::Identities, Value::Secret(text)) => identities(text.text()).is_some(),
+            (Property::Endpoint, Value::String(text)) => Endpoint::parse(text).is_some(),
+            (Property::Region, Value::String(text)) => is_region(text),
+            (Property::AccessKeyId, Value::String(text)) => is_key(text),
+            (Property::SecretAccessKey | Property::SessionToken, Value::Secret(text)) => {
+                is_key(text.text())
+            }
             _ => false,
         }
     }
 }
 
-/// Tells whether `path` is a system path; a path with a scheme is reserved for future places.
+/// Gives the address in object storage that a path is, if it is one.
+fn address_in(path: &Value) -> Option<Address> {
+    match path {
+        Value::String(text) => Address::parse(text),
+        Value::Binary(bytes) => Address::parse(path_of(bytes)?.to_str()?),
+        Value::Dword(_) | Value::Secret(_) => None,
+    }
+}
+
+/// Tells whether `text` can be the name of a region.
+fn is_region(text: &str) -> bool {
+    let is_own = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(is_own)
+}
+
+/// Tells whether `text` can stand in a header, as a key to a store does.
+fn is_key(text: &str) -> bool {
+    let is_own = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !text.is_empty() && text.trim() == text && text.bytes().all(is_own)
+}
+
+/// Tells whether `path` is a system path; a path with a scheme is another place.
 fn is_path(path: &[u8]) -> bool {
     !path.contains(&0) && !path.windows(3).any(|part| part == b"://")
 }
@@ -196,6 +254,48 @@ impl Properties {
             ));
         }
         Ok(AnchoredPath::now(path))
+    }
+
+    /// Gives the place of backups in `property`, as it is meant now; an empty one is missing.
+    pub fn location(&self, property: Property) -> Result<Arc<dyn Location>> {
+        match address_in(self.get(property)?) {
+            Some(address) => self.bucket(address),
+            None => Ok(in_directory(self.path(property)?)),
+        }
+    }
+
+    /// Gives the place at an address in object storage, with the way and the keys to it.
+    fn bucket(&self, address: Address) -> Result<Arc<dyn Location>> {
+        let endpoint = self.text(Property::Endpoint).ok();
+        let region = match endpoint {
+            None => self.text(Property::Region)?,
+            // Most stores have one region, and take this for it.
+            Some(_) => self.text(Property::Region).unwrap_or("us-east-1"),
+        };
+        let endpoint = endpoint.and_then(Endpoint::parse);
+        let endpoint = endpoint.unwrap_or_else(|| Endpoint::of_aws(region));
+        self.get(Property::SecretAccessKey)?;
+        let keys = StoreKeys {
+            id: self.text(Property::AccessKeyId)?.to_owned(),
+            secret: self
+                .secret(Property::SecretAccessKey)
+                .ok_or_else(Error::out_of_memory)?,
+            token: self.secret(Property::SessionToken),
+        };
+        let region = region.to_owned();
+        let access = Access {
+            endpoint,
+            region,
+            keys,
+        };
+        Ok(in_bucket(address, access))
+    }
+
+    fn text(&self, property: Property) -> Result<&str> {
+        match self.get(property)? {
+            Value::String(text) => Ok(text),
+            _ => Ok(""),
+        }
     }
 
     fn number(&self, property: Property) -> Option<u32> {

@@ -13,7 +13,7 @@ use super::operation::progress::{Done, Progress};
 use super::operation::teller::Ending;
 use super::operation::{Operation, OperationKind, Story};
 use super::properties::{Properties, Property, Value};
-use crate::error::{Access, Error, Outcome, Result};
+use crate::error::{Access, Error, GoOn, Outcome, Result};
 use crate::store::Place;
 use crate::store::host::Host;
 use crate::sync::locks::{Condvar, Mutex};
@@ -126,8 +126,8 @@ impl Restorer {
 
     /// Runs `reading` on this thread, and gives it a function that tells whether to go on.
     pub fn read<T>(
-        &self,
-        reading: impl FnOnce(&Properties, &dyn Fn() -> Result<()>) -> Result<T>,
+        self: &Arc<Self>,
+        reading: impl FnOnce(&Properties, &GoOn) -> Result<T>,
     ) -> Result<T> {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -138,11 +138,12 @@ impl Restorer {
         drop(inner);
         let _running = RunningReading(self, home());
         let memory = Memory::now();
-        let check = || match self.inner.lock().closed {
+        let restorer = Arc::clone(self);
+        let go_on: GoOn = Arc::new(move || match restorer.inner.lock().closed {
             true => Err(closed()),
             false => memory.check(),
-        };
-        reading(&properties, &check).map_err(|error| match error.outcome {
+        });
+        reading(&properties, &go_on).map_err(|error| match error.outcome {
             Outcome::Handle => error,
             _ => memory.explain(error),
         })

@@ -67,7 +67,7 @@ const SHOWN: [Shown; 11] = [
     shown(
         "location",
         (9, 3, 3),
-        ["how a backup file", "appears in its directory"],
+        ["how a backup appears", "in a directory, a bucket"],
     ),
     shown("license", (2, 4, 3), ["what a licence", "says"]),
     shown("digest", (6, 4, 3), ["SHA-256", ""]),

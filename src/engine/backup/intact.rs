@@ -11,6 +11,7 @@ use crate::engine::operation::pool::{Pool, Rest, Work, ordered};
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::reading::backup_file::{Backup, errno};
 use crate::error::Result;
+use crate::location::Existing;
 use crate::sys::files::Errno;
 
 /// Bytes that are read at once.
@@ -56,7 +57,7 @@ pub fn is_intact(
     // Nobody else reads the file meanwhile.
     let mut left = frames();
     let mut verdict = Verdict::Right;
-    if let Some(file) = old.source().plain_file()
+    if let Some(file) = old.source().plain().and_then(Existing::file)
         && file.set_direct(true).is_ok()
     {
         let checked = check(&mut left, true);

@@ -38,18 +38,18 @@ use crate::engine::reading::backup_file::Backup;
 use crate::engine::restorer::{Plan, Settings};
 use crate::engine::stop::Stop;
 use crate::error::{Error, Outcome, Result};
-use crate::location::BackupKind;
-use crate::location::directory::destination::{Destination, Replaces};
-use crate::location::directory::draft::Draft;
-use crate::location::directory::existing;
+use crate::location::{Look, Target};
 use crate::store::{Backups, PATIENCE, Place};
 use crate::sys::files::Kind;
 use crate::sys::patience::Patience;
 
 pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     let Settings { properties, .. } = settings;
-    let path = |property| properties.path(property);
-    let (backup, restore) = (path(Property::BackupPath), path(Property::RestorePath).ok());
+    let place = |property| properties.location(property);
+    let (backup, restore) = (
+        place(Property::BackupPath),
+        place(Property::RestorePath).ok(),
+    );
     let backup = if options.dry_run {
         backup.ok()
     } else {
@@ -76,25 +76,20 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
             "The host's store has no function that enumerates its licences.",
         ));
     }
-    if let Some(path) = &request.backup
+    if let Some(place) = &request.backup
         && !options.overwrite
         && !options.dry_run
-        && existing::is_taken(path)
     {
-        return Err(existing::already_exists(path));
+        place.check_free()?;
     }
-    // Looked at within this call: a backup that appears from now on is not replaced.
-    let replaces = match &request.backup {
-        Some(path) if options.overwrite => {
-            existing::hold_to_replace(path, request.kind()).map(Replaces::Seen)
-        }
-        _ => Ok(Replaces::None),
-    };
+    // A backup that appears from now on is not replaced.
+    let place = request.backup.as_ref();
+    let look = place.map(|place| place.look(request.kind(), options.overwrite));
     // One thread more, to list the store.
     let threads = request.rules.workers + 1;
     Ok(Plan {
         threads,
-        story: Box::new(move |operation, pool| back_up(operation, pool, request, replaces?)),
+        story: Box::new(move |operation, pool| back_up(operation, pool, request, look)),
     })
 }
 
@@ -112,25 +107,26 @@ fn back_up(
     operation: &Arc<Operation>,
     pool: &Pool,
     request: Request,
-    replaces: Replaces,
+    look: Option<Look>,
 ) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
+    let target = look.map(|look| look(&operation.go_on())).transpose()?;
     let mut backups = Backups::default();
-    for path in &request.backups {
-        for kind in BackupKind::ALL {
-            backups.0.extend(existing::hold(path, kind, true)?);
-        }
+    for place in &request.backups {
+        backups.0.extend(place.hold()?);
     }
-    if request.options.dry_run {
-        return rehearse(operation, pool, &request, backups, &replaces);
-    }
-    let target = Destination::open(request.path()?, request.kind(), replaces)?;
-    let before = request.before(&target.replaces)?;
+    let target = match target {
+        Some(target) if !request.options.dry_run => target,
+        target => return rehearse(operation, pool, &request, backups, target.as_deref()),
+    };
+    let before = request.before(Some(&*target))?;
+    let replaces_one = target.replaces_one();
+    let target = target.prepare(request.rules.workers)?;
     // Where nothing may have to be written, nothing is: else what can't be is found before the work.
     let may_stay = before.is_some() && !request.options.full && request.store.is_directory();
     let early = match may_stay {
         true => None,
-        false => Some(Draft::begin(&target)?),
+        false => Some(target.draft()?),
     };
     let scratch: MakeScratch = Box::new(|| target.scratch());
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
@@ -141,32 +137,32 @@ fn back_up(
     reader.prover = noted.as_ref().and_then(Noted::prover);
     let mut changes = None;
     if let Some(old) = &old {
-        let new = request.changes(old, &mut reader, &target)?;
-        if is_same(old, &new, &reader) && request.keeps(&old.backup, &target, operation, pool)? {
+        let new = request.changes(old, &mut reader, &*target)?;
+        if is_same(old, &new, &reader) && request.keeps(&old.backup, &*target, operation, pool)? {
             return keep(operation, &old.backup);
         }
         changes = Some((old, new));
     }
-    let draft = early.map_or_else(|| Draft::begin(&target), Ok)?;
+    let draft = early.map_or_else(|| target.draft(), Ok)?;
     let new_writer = || -> Result<_> {
-        let file = Output::begin(&draft.file, request.lock.as_ref());
+        let file = Output::begin(&*draft, request.lock.as_ref());
         Ok(Writer::new(
             file.map_err(|error| request.error(error.into()))?,
-            request.spool(&target, IN_MEMORY),
+            request.spool(&*target, IN_MEMORY),
             request.compressor(operation)?,
             noted.clone(),
         ))
     };
     let afresh = || {
-        let cut = draft.file.cut(0).map_err(io::Error::from);
-        cut.map_err(|error| request.error(error.into()))?;
+        let cleared = draft.clear();
+        cleared.map_err(|error| request.error(error.into()))?;
         new_writer()
     };
     let mut writer = new_writer()?;
     let mut saving = Saving::new(operation, &request, &mut writer, &reader);
     let mut repeated = Repeated::No;
     if let Some((old, new)) = changes {
-        repeated = repeat(&mut reader, &mut saving, old, new, &draft)?;
+        repeated = repeat(&mut reader, &mut saving, old, new)?;
     }
     let is_whole = matches!(repeated, Repeated::AtOnce | Repeated::InTwoSteps)
         && saving.settle(&mut reader, &mut Patience::new(PATIENCE))?;
@@ -180,11 +176,11 @@ fn back_up(
     let taken = old
         .as_deref()
         .filter(|_| is_whole && repeated == Repeated::AtOnce);
-    saving.finish(&reader, before.as_deref(), &target.replaces, taken)?;
+    saving.finish(&reader, before.as_deref(), replaces_one, taken)?;
     // Nothing but its lists tells whether such a store is as it was.
     if let Some(before) = before.as_ref().filter(|_| !reader.is_of_files())
         && writer.lists_as(before.reader.trailer())
-        && request.keeps(before, &target, operation, pool)?
+        && request.keeps(before, &*target, operation, pool)?
     {
         return keep(operation, before);
     }
@@ -194,10 +190,9 @@ fn back_up(
     written.map_err(|fault| request.error(fault))?;
     operation.counters.backup_bytes.set(draft.size()?);
     draft.sync()?;
-    operation.commit()?;
     // Some file systems replace no file that is open.
     drop((reader, before, old));
-    draft.publish()
+    draft.publish(&|| operation.commit())
 }
 
 /// Tells all that a backup would tell, and writes nothing.
@@ -206,7 +201,7 @@ fn rehearse(
     pool: &Pool,
     request: &Request,
     backups: Backups,
-    replaces: &Replaces,
+    target: Option<&dyn Target>,
 ) -> Result<()> {
     let mut reader = request.reader(operation, pool, backups, None)?;
     let new_writer = || -> Result<_> {
@@ -221,8 +216,9 @@ fn rehearse(
     let mut writer = new_writer()?;
     let mut saving = Saving::new(operation, request, &mut writer, &reader);
     read_all(&mut reader, &mut saving, new_writer)?;
-    let before = request.before(replaces)?;
-    saving.finish(&reader, before.as_deref(), replaces, None)
+    let before = request.before(target)?;
+    let replaces_one = target.is_some_and(Target::replaces_one);
+    saving.finish(&reader, before.as_deref(), replaces_one, None)
 }
 
 /// Reads the whole store into the backup, which is written `afresh` where what was read at different
@@ -287,7 +283,6 @@ fn repeat<S: Scratch>(
     saving: &mut Saving<Writer<'_, Output<'_>, S>>,
     old: &PreviousBackup,
     new: WaitingFrames<ScratchFile>,
-    draft: &Draft,
 ) -> Result<Repeated> {
     let request = saving.request;
     // New licences wait until the others have been taken over, which come first: a changed licence
@@ -299,7 +294,7 @@ fn repeat<S: Scratch>(
         saving.append(new)?;
         return Ok(Repeated::AtOnce);
     };
-    let again = match taking.copy(saving.operation, &draft.file, saving.writer) {
+    let again = match taking.copy(saving.operation, saving.writer) {
         // The lists of the old backup are not what its index says.
         Err(Stop::Fault(Fault::Damaged(_))) => return Ok(Repeated::InVain),
         copied => copied.map_err(|stop| request.stopped(stop))?,

@@ -8,19 +8,19 @@ use crate::encryption::Encrypted;
 use crate::encryption::lock::Lock;
 use crate::encryption::waiting::Waiting;
 use crate::engine::reading::backup_file::Stored;
-use crate::sys::direct_io::Uncached;
+use crate::location::{Draft, Sink};
 use crate::sys::files::File;
 
-/// The file of a new backup. What it was given is all in the file only when it is finished.
-pub enum Output<'f> {
-    Plain(Uncached<'f>),
-    Encrypted(Box<Encrypted<Uncached<'f>>>),
+/// The bytes of a new backup. What it was given is all with the draft only when it is finished.
+pub enum Output<'d> {
+    Plain(Box<dyn Sink + 'd>),
+    Encrypted(Box<Encrypted<Box<dyn Sink + 'd>>>),
 }
 
-impl<'f> Output<'f> {
-    /// Begins a backup at the place in the file that is reached.
-    pub fn begin(file: &'f File, lock: Option<&Lock>) -> io::Result<Output<'f>> {
-        let out = Uncached::new(file).map_err(|_| io::ErrorKind::OutOfMemory)?;
+impl<'d> Output<'d> {
+    /// Begins a backup in the draft.
+    pub fn begin(draft: &'d dyn Draft, lock: Option<&Lock>) -> io::Result<Output<'d>> {
+        let out = draft.begin()?;
         Ok(match lock {
             None => Output::Plain(out),
             Some(lock) => Output::Encrypted(Box::new(lock.encrypt(out)?)),

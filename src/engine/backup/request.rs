@@ -20,15 +20,13 @@ use crate::encryption::lock::Lock;
 use crate::engine::machine;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
-use crate::engine::reading::backup_file::{Backup, Source, errno};
+use crate::engine::reading::backup_file::{Backup, Source, errno, told};
 use crate::engine::stop::Stop;
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::BackupKind;
-use crate::location::directory::destination::{Destination, Replaces};
+use crate::location::{BackupKind, Destination, Location, Target};
 use crate::random;
 use crate::store::{Backups, Place};
 use crate::sys;
-use crate::sys::anchored_path::AnchoredPath;
 
 /// The host's choices for a backup.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,10 +44,10 @@ pub struct Options {
 pub struct Request {
     pub options: Options,
     pub store: Place,
-    /// The directory of the backup; not needed where nothing is to be written.
-    pub backup: Option<AnchoredPath>,
+    /// The place of the backup; not needed where nothing is to be written.
+    pub backup: Option<Arc<dyn Location>>,
     /// Places where backups may lie, which are no licences should the store have them.
-    pub backups: Vec<AnchoredPath>,
+    pub backups: Vec<Arc<dyn Location>>,
     pub rules: Rules,
     pub created: String,
     /// The machine, in the host's words.
@@ -101,8 +99,12 @@ impl Request {
         }
     }
 
-    /// Makes a spool on the disk of the backup, for what is more than `in_memory` bytes.
-    pub fn spool<'t>(&self, target: &'t Destination, in_memory: usize) -> Spool<'t, ScratchFile> {
+    /// Makes a spool on the disk, for what is more than `in_memory` bytes.
+    pub fn spool<'t>(
+        &self,
+        target: &'t dyn Destination,
+        in_memory: usize,
+    ) -> Spool<'t, ScratchFile> {
         let is_encrypted = self.is_encrypted();
         Spool::new(in_memory, move || {
             let file = target.scratch().map_err(io::Error::from)?;
@@ -110,24 +112,17 @@ impl Request {
         })
     }
 
-    /// Gives the directory of the backup, where one is to be written.
-    pub fn path(&self) -> Result<&AnchoredPath> {
-        let path = self.backup.as_ref();
-        path.ok_or_else(|| Error::panicked(&"a backup without a path"))
-    }
-
     /// Makes the error of an operation that met `fault` while it wrote.
     pub fn error(&self, fault: Fault) -> Error {
         match fault {
-            Fault::System(error) => {
-                let file = self
-                    .backup
-                    .as_ref()
-                    .map(|path| path.join(self.kind().file()));
-                let shown = file.map_or_else(String::new, |file| format!(" '{}'", file.display()));
+            Fault::System(error) => told(&error).unwrap_or_else(|| {
+                let place = self.backup.as_ref();
+                let shown = place.map_or_else(String::new, |place| {
+                    format!(" '{}'", place.name_of(self.kind()))
+                });
                 let doing = format_args!("write the backup{shown}");
                 Error::system(Access::Write, doing, errno(&error))
-            }
+            }),
             Fault::OutOfMemory => Error::out_of_memory(),
             Fault::Stopped => Error::canceled(),
             Fault::Damaged(_) | Fault::OtherVersion { .. } => {
@@ -146,7 +141,7 @@ impl Request {
     pub fn keeps(
         &self,
         backup: &Arc<Backup>,
-        target: &Destination,
+        target: &dyn Destination,
         operation: &Operation,
         pool: &Pool,
     ) -> Result<bool> {
@@ -168,15 +163,18 @@ impl Request {
             && is_own(backup)
             && trailer.licenses + trailer.restricted > 0
             && is_intact(backup, operation, pool, self.rules.workers)?;
-        Ok(may_stay && target.keeps(backup.source().file())?)
+        Ok(may_stay && target.keeps(backup.source().existing())?)
     }
 
     /// Opens the backup that is replaced, if it can be read.
-    pub fn before(&self, replaces: &Replaces) -> Result<Option<Arc<Backup>>> {
-        if !replaces.has_one() {
+    pub fn before(&self, target: Option<&dyn Target>) -> Result<Option<Arc<Backup>>> {
+        let Some(target) = target.filter(|target| target.replaces_one()) else {
             return Ok(None);
-        }
-        match Backup::open(self.path()?, &self.keys) {
+        };
+        match target
+            .open_old()
+            .and_then(|old| Backup::of(old, &self.keys))
+        {
             Err(error) if error.outcome == Outcome::OutOfMemory => Err(error),
             opened => Ok(opened.ok()),
         }
@@ -214,7 +212,7 @@ impl Request {
         &self,
         old: &Arc<PreviousBackup>,
         reader: &mut StoreReader,
-        target: &'t Destination,
+        target: &'t dyn Destination,
     ) -> Result<WaitingFrames<'t, ScratchFile>> {
         // The lines of all licences that are denied, as a rule: where nothing has changed no room
         // is needed.
@@ -264,5 +262,5 @@ impl Request {
 
 /// Tells whether the backup is of this user.
 fn is_own(backup: &Backup) -> bool {
-    backup.source().file().is_own()
+    backup.source().existing().is_own()
 }

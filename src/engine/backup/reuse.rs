@@ -1,7 +1,7 @@
 //! Takes over from an old backup what has not changed: frames are copied as they are, and so are
 //! the lines of their licences.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::output::Output;
 use super::previous_backup::{Fate, OldLicense, PreviousBackup, Superseded};
@@ -20,7 +20,6 @@ use crate::engine::stop::Stop;
 use crate::error::Result;
 use crate::license::name;
 use crate::random::HashSet;
-use crate::sys::files::File;
 
 /// The size below which a frame is small.
 const SMALL: u32 = (limits::FRAME_TARGET / 16) as u32;
@@ -104,20 +103,17 @@ impl Reuse<'_> {
         Ok(found)
     }
 
-    /// Copies the frames that are kept to the beginning of `draft`, the file of `writer`, which has
-    /// been given nothing yet. Gives the names of the unchanged licences that have to be read all
-    /// the same.
+    /// Copies the frames that are kept to the beginning of the backup that `writer` writes, which
+    /// has been given nothing yet. Gives the names of the unchanged licences that have to be read
+    /// all the same.
     pub fn copy<S: Scratch>(
         &self,
         operation: &Operation,
-        draft: &File,
         writer: &mut Writer<'_, Output<'_>, S>,
     ) -> Result<Vec<String>, Stop> {
         let reader = &self.old.backup.reader;
-        let mut copy = FrameCopy::begin(reader.source(), draft);
-        if let Output::Plain(_) = writer.file() {
-            copy.share(self.kept_in_a_row()?)?;
-        }
+        let mut copy = FrameCopy::begin(reader.source());
+        copy.share(self.kept_in_a_row()?, writer.file())?;
         let mut lists = OldLists::new(self.old)?;
         let (mut again, mut listed) = (Vec::new(), FrameLists::default());
         for frame in 0..reader.license_frames() {
@@ -291,62 +287,39 @@ fn unreadable(fault: Fault) -> Fault {
 /// The beginning of a new backup, made of frames of the old one.
 struct FrameCopy<'c> {
     old: &'c Source,
-    draft: &'c File,
-    /// Bytes that both files have in the same place, in blocks that they share.
-    shared: u64,
     buffer: Vec<u8>,
 }
 
 impl<'c> FrameCopy<'c> {
-    /// Begins a copy to `draft`, which is empty.
-    fn begin(old: &'c Source, draft: &'c File) -> FrameCopy<'c> {
+    fn begin(old: &'c Source) -> FrameCopy<'c> {
         FrameCopy {
             old,
-            draft,
-            shared: 0,
             buffer: Vec::new(),
         }
     }
 
-    /// Lets both files share their first `first` bytes, where they can: the frames in them are the
-    /// first to be taken.
-    fn share(&mut self, first: u64) -> Result<(), Fault> {
-        if let (Some(old), 1..) = (self.old.plain_file(), first) {
-            self.shared = self.draft.share(old).map_or(0, |()| first);
-            cut(self.draft, self.shared)?;
+    /// Lets both backups share their first `first` bytes, where they can: the frames in them are
+    /// the first to be taken.
+    fn share(&self, first: u64, out: &mut Output) -> Result<(), Fault> {
+        match (self.old.plain(), out) {
+            (Some(old), Output::Plain(out)) => Ok(out.share(old, first)?),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Takes the next frame, unless it can't be read or has another digest; `out` writes to the
-    /// draft.
-    fn take(&mut self, span: Span, expected: &Digest, out: &mut impl Write) -> Result<bool, Fault> {
-        let is_shared = span.start < self.shared;
+    /// Takes the next frame, unless it can't be read or has another digest.
+    fn take(&mut self, span: Span, expected: &Digest, out: &mut Output) -> Result<bool, Fault> {
         let bytes = sized(&mut self.buffer, span.length as usize)?;
-        let is_read = if is_shared {
-            let read = self.draft.read_full_at(bytes, span.start);
-            self.draft.forget(span.start, span.length.into());
-            read == Ok(bytes.len())
-        } else {
-            let read = self.old.read_exact_at(bytes, span.start);
-            self.old.forget(span.start, span.length.into());
-            read.is_ok()
-        };
-        let is_right = is_read && digest(bytes) == *expected;
-        match (is_right, is_shared) {
-            (true, false) => out.write_all(bytes)?,
-            // The following frames move to other places.
-            (false, true) => {
-                self.shared = span.start;
-                cut(self.draft, span.start)?;
-            }
-            _ => {}
+        let is_right = |bytes: &[u8]| digest(bytes) == *expected;
+        if let (Some(old), Output::Plain(out)) = (self.old.plain(), &mut *out) {
+            return Ok(out.take(old, span.start, bytes, &is_right)?);
+        }
+        let read = self.old.read_exact_at(bytes, span.start);
+        self.old.forget(span.start, span.length.into());
+        let is_right = read.is_ok() && is_right(bytes);
+        if is_right {
+            out.write_all(bytes)?;
         }
         Ok(is_right)
     }
-}
-
-/// Cuts the file to its first `length` bytes; the next write goes behind them.
-fn cut(draft: &File, length: u64) -> Result<(), Fault> {
-    Ok(draft.cut(length).map_err(io::Error::from)?)
 }

@@ -18,7 +18,6 @@ use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::reading::backup_file::Backup;
 use crate::error::{Error, Result};
 use crate::license::name;
-use crate::location::directory::destination::Replaces;
 use crate::sys::patience::Patience;
 
 /// The backup that is being written, and the figures that the host is told of it.
@@ -122,11 +121,11 @@ impl<F: Write, S: Scratch> Saving<'_, Writer<'_, F, S>> {
         &mut self,
         reader: &StoreReader,
         before: Option<&Backup>,
-        replaces: &Replaces,
+        replaces_one: bool,
         old: Option<&PreviousBackup>,
     ) -> Result<()> {
-        self.check_not_empty(reader, replaces.has_one())?;
-        if replaces.has_one() {
+        self.check_not_empty(reader, replaces_one)?;
+        if replaces_one {
             let gone = self.gone(before, old)?;
             self.operation.counters.licenses_gone.set(gone);
         }

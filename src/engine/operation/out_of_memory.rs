@@ -3,6 +3,7 @@
 use crate::error::{Error, Outcome, Result};
 
 /// The moment from which on running out of memory is noticed.
+#[derive(Clone, Copy)]
 pub struct Memory {
     #[cfg(feature = "standalone")]
     reserve_used: usize,

@@ -4,7 +4,7 @@ use super::backup_file::{Backup, Source};
 use crate::archive::lines::{hex, parse_time};
 use crate::engine::machine;
 use crate::engine::properties::{Properties, Property};
-use crate::error::Result;
+use crate::error::{GoOn, Result};
 
 /// The facts that a backup states about itself.
 #[derive(Debug)]
@@ -33,11 +33,12 @@ pub enum Machine {
     Other,
 }
 
-/// Reads the end of the backup, and no licence or list; `check` allows the result.
-pub fn info(properties: &Properties, check: &dyn Fn() -> Result<()>) -> Result<Info> {
-    let backup = Backup::open(&properties.path(Property::RestorePath)?, &properties.keys())?;
+/// Reads the end of the backup, and no licence or list; `go_on` allows the result.
+pub fn info(properties: &Properties, go_on: &GoOn) -> Result<Info> {
+    let place = properties.location(Property::RestorePath)?;
+    let backup = Backup::open(&*place, &properties.keys(), go_on)?;
     let info = Info::of(&backup, properties.machine())?;
-    check()?;
+    go_on()?;
     Ok(info)
 }
 

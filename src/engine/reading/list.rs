@@ -4,7 +4,7 @@ use super::backup_file::Backup;
 use crate::archive::lines::{parse_license, parse_time};
 use crate::archive::{Fault, LICENSES};
 use crate::engine::properties::{Properties, Property};
-use crate::error::Result;
+use crate::error::{GoOn, Result};
 use crate::license::{BackupRight, Format};
 
 /// The facts that a backup states about one licence.
@@ -18,13 +18,14 @@ pub struct ListedLicense<'a> {
     pub format: Format,
 }
 
-/// Calls `visit` for each licence in the backup, as long as `check` allows it.
+/// Calls `visit` for each licence in the backup, as long as `go_on` allows it.
 pub fn list(
     properties: &Properties,
-    check: &dyn Fn() -> Result<()>,
+    go_on: &GoOn,
     mut visit: impl FnMut(ListedLicense) -> Result<()>,
 ) -> Result<()> {
-    let backup = Backup::open(&properties.path(Property::RestorePath)?, &properties.keys())?;
+    let place = properties.location(Property::RestorePath)?;
+    let backup = Backup::open(&*place, &properties.keys(), go_on)?;
     let fault = |fault| backup.error(fault);
     let mut lines = backup.reader.framed_lines(LICENSES).map_err(fault)?;
     let mut count = 0;
@@ -38,7 +39,7 @@ pub fn list(
             right: line.right(),
             format: line.format(),
         })?;
-        check()?;
+        go_on()?;
         count += 1;
     }
     match count == backup.reader.trailer().licenses {

@@ -11,16 +11,16 @@ use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::properties::Property;
 use crate::engine::restorer::{Plan, Settings};
 use crate::error::Result;
-use crate::sys::anchored_path::AnchoredPath;
+use crate::location::Location;
 
 pub fn plan(settings: &Settings) -> Result<Plan> {
     let Settings { properties, .. } = settings;
-    let path = properties.path(Property::RestorePath)?;
+    let place = properties.location(Property::RestorePath)?;
     let keys = properties.keys();
     let workers = properties.workers();
     Ok(Plan {
         threads: workers,
-        story: Box::new(move |operation, pool| verify(operation, pool, workers, &path, &keys)),
+        story: Box::new(move |operation, pool| verify(operation, pool, workers, &*place, &keys)),
     })
 }
 
@@ -28,11 +28,11 @@ fn verify(
     operation: &Arc<Operation>,
     pool: &Pool,
     workers: usize,
-    path: &AnchoredPath,
+    place: &dyn Location,
     keys: &Keys,
 ) -> Result<()> {
     operation.counters.enter(Phase::Listing, 0);
-    let backup = Backup::open(path, keys)?;
+    let backup = Backup::open(place, keys, &operation.go_on())?;
     let walk = Walk {
         operation,
         pool,

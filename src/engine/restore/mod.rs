@@ -25,7 +25,7 @@ use crate::store::{Place, RestoreTarget};
 
 /// Plans the restore of all licences, or of those with one key ID.
 pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -> Result<Plan> {
-    let path = settings.properties.path(Property::RestorePath)?;
+    let backup = settings.properties.location(Property::RestorePath)?;
     let keys = settings.properties.keys();
     let place = settings.place()?;
     if matches!(&place, Place::Host(host) if !host.can_restore(options.dry_run)) {
@@ -41,7 +41,7 @@ pub fn plan(settings: &Settings, key_id: Option<String>, mut options: Options) -
     let workers = settings.properties.workers();
     let story: Story = Box::new(move |operation, pool| {
         operation.counters.enter(Phase::Listing, 0);
-        let opened = open(operation, &path, &keys, options.salvage)?;
+        let opened = open(operation, &*backup, &keys, options.salvage)?;
         transfer.permit(operation, &opened.backup, options)?;
         let choice = choose(operation, opened, key_id.as_deref(), options.salvage)?;
         // A licence found in a damaged backup may be older than the one in the store.

@@ -12,7 +12,7 @@ use crate::engine::reading::catalog::Catalog;
 use crate::engine::reading::check::Selection;
 use crate::error::{Error, Outcome, Result};
 use crate::license::name;
-use crate::sys::anchored_path::AnchoredPath;
+use crate::location::Location;
 
 /// A backup that has been opened.
 pub struct Opened {
@@ -28,16 +28,16 @@ pub struct Choice {
     pub damage: Option<Error>,
 }
 
-/// Opens the backup at `path`; with `salvage` also one whose end is lost.
+/// Opens the backup at `place`; with `salvage` also one whose end is lost.
 pub fn open(
-    operation: &Operation,
-    path: &AnchoredPath,
+    operation: &Arc<Operation>,
+    place: &dyn Location,
     keys: &Keys,
     salvage: bool,
 ) -> Result<Opened> {
-    let (backup, damage) = match Backup::open(path, keys) {
+    let (backup, damage) = match Backup::open(place, keys, &operation.go_on()) {
         Err(damage) if is_salvaged(salvage, &damage) => {
-            let ruin = Backup::open_damaged(path, keys, || operation.check())?;
+            let ruin = Backup::open_damaged(place, keys, &operation.go_on())?;
             (ruin, Some(damage))
         }
         opened => (opened?, None),
@@ -48,7 +48,7 @@ pub fn open(
 /// Finds the licences that are asked for. With `salvage` a damaged backup is searched from its
 /// front.
 pub fn choose(
-    operation: &Operation,
+    operation: &Arc<Operation>,
     opened: Opened,
     key_id: Option<&str>,
     salvage: bool,
@@ -64,7 +64,7 @@ pub fn choose(
     };
     match selection {
         Err(damage) if is_salvaged(salvage, &damage) => {
-            let ruin = backup.forget_end(|| operation.check())?;
+            let ruin = backup.forget_end(&operation.go_on())?;
             search(operation, ruin, key_id, damage)
         }
         selection => Ok(Choice {

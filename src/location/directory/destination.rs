@@ -23,7 +23,7 @@ pub struct Destination {
     pub(super) directory: Dir,
     pub(super) path: AnchoredPath,
     pub(super) kind: BackupKind,
-    pub replaces: Replaces,
+    pub(super) replaces: Replaces,
 }
 
 /// The backup that a new one may replace.
@@ -136,49 +136,6 @@ impl Destination {
         self.directory.rename(name, &self.directory, &other)?;
         *name = other;
         Ok(())
-    }
-
-    /// Brings the backup `file` to the disk as it is, for this user alone, and tells whether it still
-    /// has the backup's name. False: the name is that of a link, or of nothing.
-    pub fn keeps(&self, file: &File) -> Result<bool> {
-        let failed = |errno| self.error("keep the backup", errno);
-        file.make_private().map_err(failed)?;
-        file.sync().map_err(failed)?;
-        let locked = self.lock()?;
-        let there = match (locked.facts_of(self.kind.file()), &self.replaces) {
-            (Err(Errno::NOENT), _) => return Ok(false),
-            (Ok(there), Replaces::Seen(Some(seen))) if seen.is(&there) => there,
-            (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
-            (Err(errno), _) => return Err(failed(errno)),
-        };
-        if there.identity != file.facts().map_err(failed)?.identity {
-            return Ok(false);
-        }
-        locked.sync().or_else(unsupported_is_fine).map_err(failed)?;
-        Ok(true)
-    }
-
-    /// Makes a second file, which leaves nothing behind. Where the file system reads no file that is
-    /// being written, as some do that are served from elsewhere, it is one for temporary files.
-    pub fn scratch(&self) -> Result<File, Errno> {
-        if let Some(file) = self.directory.create_unnamed(&hidden_name(HIDDEN))? {
-            return Ok(file);
-        }
-        let (file, name) = self.create_hidden()?;
-        if file.reads_what_it_writes() {
-            self.directory.remove_file(&name)?;
-            return Ok(file);
-        }
-        drop(file);
-        let _ = self.directory.remove_late(&name);
-        let temporary = Dir::open(&AnchoredPath::now(std::env::temp_dir()))?;
-        let name = hidden_name(HIDDEN);
-        if let Some(file) = temporary.create_unnamed(&name)? {
-            return Ok(file);
-        }
-        let file = temporary.create(&name)?;
-        temporary.remove_file(&name)?;
-        Ok(file)
     }
 
     pub(super) fn create_hidden(&self) -> Result<(File, String), Errno> {

@@ -1,14 +1,18 @@
 //! A backup that is being written, until it is named.
 
+use std::io;
+
+use super::super::{self as location, Sink};
 use super::destination::{Destination, HIDDEN, Replaces, replaced_meanwhile, unsupported_is_fine};
 use super::existing::{already_exists, check_no_other};
+use super::sink::FileSink;
 use crate::error::{Error, Outcome, Result};
 use crate::random::hidden_name;
 use crate::sys::files::{Dir, Errno, File, Held, is_unavailable};
 
 /// A backup that is being written. When it is dropped, it leaves nothing behind.
 pub struct Draft<'t> {
-    pub file: File,
+    file: File,
     target: &'t Destination,
     /// Dropped after the file is closed: some file systems make a file only then.
     has: Named<'t>,
@@ -72,53 +76,6 @@ impl Draft<'_> {
             }
         }
         Ok(draft)
-    }
-
-    /// Gives the bytes that the file has.
-    pub fn size(&self) -> Result<u64> {
-        let facts = self.file.facts();
-        let facts = facts.map_err(|errno| self.target.error("write the backup", errno));
-        Ok(facts?.size)
-    }
-
-    /// Brings the file to the disk.
-    pub fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|errno| self.target.error("write the backup", errno))
-    }
-
-    /// Gives the file, which is on the disk, the backup's name, and brings that to the disk too.
-    /// Only then is the backup there.
-    pub fn publish(mut self) -> Result<()> {
-        let target = self.target;
-        let failed = |errno| target.error("write the backup", errno);
-        check_no_other(&target.directory, &target.path, target.kind)?;
-        let has_replaced = match &target.replaces {
-            Replaces::Seen(seen) => {
-                let _lock = target.lock()?;
-                self.replace(seen.as_ref())
-            }
-            Replaces::None => self.appear().map(|()| false),
-        };
-        let has_replaced = has_replaced.map_err(|errno| match (errno, &target.replaces) {
-            (Errno::EXIST, Replaces::None) => already_exists(&target.path),
-            (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(&target.path),
-            (errno, _) => failed(errno),
-        })?;
-        self.has.name = Name::None;
-        target
-            .directory
-            .sync_name_of(&self.file)
-            .or_else(unsupported_is_fine)
-            .map_err(|errno| {
-                if !has_replaced && target.is_still(target.kind.file(), &self.file) {
-                    // The name may not outlast a power cut, so it must not stand in the way of the
-                    // next attempt.
-                    let _ = target.directory.remove_file(target.kind.file());
-                }
-                failed(errno)
-            })
     }
 
     fn appear(&mut self) -> Result<(), Errno> {
@@ -211,6 +168,64 @@ impl Draft<'_> {
     }
 }
 
+impl location::Draft for Draft<'_> {
+    fn begin(&self) -> io::Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(FileSink::begin(&self.file)?))
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        Ok(self.file.cut(0)?)
+    }
+
+    /// Gives the bytes that the file has.
+    fn size(&self) -> Result<u64> {
+        let facts = self.file.facts();
+        let facts = facts.map_err(|errno| self.target.error("write the backup", errno));
+        Ok(facts?.size)
+    }
+
+    /// Brings the file to the disk.
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync()
+            .map_err(|errno| self.target.error("write the backup", errno))
+    }
+
+    /// Gives the file, which is on the disk, the backup's name, and brings that to the disk too.
+    /// Only then is the backup there.
+    fn publish(mut self: Box<Self>, commit: &dyn Fn() -> Result<()>) -> Result<()> {
+        commit()?;
+        let target = self.target;
+        let failed = |errno| target.error("write the backup", errno);
+        check_no_other(&target.directory, &target.path, target.kind)?;
+        let has_replaced = match &target.replaces {
+            Replaces::Seen(seen) => {
+                let _lock = target.lock()?;
+                self.replace(seen.as_ref())
+            }
+            Replaces::None => self.appear().map(|()| false),
+        };
+        let has_replaced = has_replaced.map_err(|errno| match (errno, &target.replaces) {
+            (Errno::EXIST, Replaces::None) => already_exists(&target.path),
+            (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(&target.path),
+            (errno, _) => failed(errno),
+        })?;
+        self.has.name = Name::None;
+        target
+            .directory
+            .sync_name_of(&self.file)
+            .or_else(unsupported_is_fine)
+            .map_err(|errno| {
+                if !has_replaced && target.is_still(target.kind.file(), &self.file) {
+                    // The name may not outlast a power cut, so it must not stand in the way of the
+                    // next attempt.
+                    let _ = target.directory.remove_file(target.kind.file());
+                }
+                failed(errno)
+            })
+    }
+}
+
 impl Drop for Named<'_> {
     fn drop(&mut self) {
         if let Name::Hidden { name, .. } = &self.name {
@@ -265,8 +280,8 @@ mod tests {
     }
 
     fn publish(draft: Draft) -> Result<()> {
-        draft.sync()?;
-        draft.publish()
+        location::Draft::sync(&draft)?;
+        location::Draft::publish(Box::new(draft), &|| Ok(()))
     }
 
     #[test]

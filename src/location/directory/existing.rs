@@ -1,5 +1,8 @@
 //! The backup that is in a directory already: it is found, held and opened.
 
+use std::io;
+
+use super::super::Existing;
 use crate::error::{Access, Error, Outcome, Result};
 use crate::location::BackupKind;
 use crate::sys::anchored_path::AnchoredPath;
@@ -91,8 +94,56 @@ pub fn hold(path: &AnchoredPath, kind: BackupKind, follow: bool) -> Result<Optio
     }
 }
 
-/// Opens the backup at `path`, which is its directory or the file itself, and gives the file's path.
-pub fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
+/// The open file of a backup.
+pub struct OpenFile {
+    file: File,
+    name: String,
+}
+
+impl OpenFile {
+    pub fn new(file: File, path: &AnchoredPath) -> OpenFile {
+        let name = path.display().to_string();
+        OpenFile { file, name }
+    }
+}
+
+impl Existing for OpenFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.facts()?.size)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self.file.read_full_at(buffer, offset)? {
+            read if read == buffer.len() => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn forget(&self, start: u64, length: u64) {
+        self.file.forget(start, length);
+    }
+
+    fn is_own(&self) -> bool {
+        self.file.is_own()
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+}
+
+/// Opens the backup at `path`, which is its directory or the file itself.
+pub fn open_file(path: &AnchoredPath) -> Result<Box<dyn Existing>> {
+    let (file, path) = open(path)?;
+    Ok(Box::new(OpenFile::new(file, &path)))
+}
+
+/// Opens it, and gives the file's path.
+fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
     let (file, path) = match Dir::open(path) {
         Ok(directory) => open_in(&directory, path)?,
         // Nothing else is opened: that may have effects.

@@ -63,6 +63,20 @@ fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<O
     retry_on_intr(open).and_then(lift)
 }
 
+/// Calls `open`, which opens a socket, so that its descriptor is above the standard streams.
+#[cfg(feature = "object-storage")]
+pub fn socket(open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+    above(true, open)
+}
+
+/// Calls `work`, which opens and closes sockets and files of its own, none of which may be in the
+/// place of a standard stream meanwhile.
+#[cfg(feature = "object-storage")]
+pub fn beside_streams<T>(work: impl FnOnce() -> T) -> T {
+    let _taken = may_lack_streams(true).then(Taken::new);
+    work()
+}
+
 /// Makes a pipe above the standard streams, whose ends never wait, the one to read first.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     let _taken = may_lack_streams(true).then(Taken::new);

@@ -14,12 +14,16 @@ pub mod files;
 pub mod fork;
 #[allow(unsafe_code)]
 mod mounts;
+#[cfg(feature = "object-storage")]
+pub mod sockets;
 #[allow(unsafe_code)]
 mod static_tls;
 #[allow(unsafe_code)]
 mod streams;
 #[allow(unsafe_code)]
 pub mod threads;
+#[cfg(feature = "object-storage")]
+pub mod trust;
 #[allow(unsafe_code)]
 pub mod undumped;
 pub mod wait_descriptor;

@@ -18,8 +18,12 @@ mod names;
 mod opening;
 #[allow(unsafe_code)]
 mod rights;
+#[cfg(feature = "object-storage")]
+pub mod sockets;
 #[allow(unsafe_code)]
 pub mod threads;
+#[cfg(feature = "object-storage")]
+pub mod trust;
 pub mod undumped;
 #[allow(unsafe_code)]
 mod volumes;

@@ -1,5 +1,7 @@
 //! Texts that are secrets: they are wiped when nobody has them any more, and nobody prints them.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,0 +1,156 @@
+//! A connection to a store: TCP, and TLS where the endpoint has it. Whatever it waits for, it asks
+//! several times a second whether to go on.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::super::address::Endpoint;
+use crate::error::{Error, GoOn, Outcome, Result};
+use crate::sys::{sockets, trust};
+
+/// The time that a store has for each answer, and for each piece of it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The time between two questions whether to go on.
+const TICK: Duration = Duration::from_millis(100);
+
+pub enum Connection {
+    Plain(Wire),
+    Secret(Box<StreamOwned<ClientConnection, Wire>>),
+}
+
+impl Connection {
+    pub fn open(
+        endpoint: &Endpoint,
+        trust: Option<&Arc<ClientConfig>>,
+        go_on: &GoOn,
+    ) -> io::Result<Connection> {
+        let wire = Wire::open(endpoint, go_on)?;
+        let Some(trust) = trust else {
+            return Ok(Connection::Plain(wire));
+        };
+        let name = ServerName::try_from(endpoint.host.clone());
+        let name = name.map_err(|_| ErrorKind::InvalidInput)?;
+        let client = ClientConnection::new(Arc::clone(trust), name);
+        let client = client.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        let mut stream = StreamOwned::new(client, wire);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(Connection::Secret(Box::new(stream)))
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Connection::Plain(wire) => wire.read(buffer),
+            Connection::Secret(stream) => match stream.read(buffer) {
+                // Without a word of farewell; what an answer lacks its own length tells.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+                read => read,
+            },
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Connection::Plain(wire) => wire.write(bytes),
+            Connection::Secret(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Connection::Plain(wire) => wire.flush(),
+            Connection::Secret(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A TCP connection that waits in short steps.
+pub struct Wire {
+    stream: TcpStream,
+    go_on: GoOn,
+}
+
+impl Wire {
+    fn open(endpoint: &Endpoint, go_on: &GoOn) -> io::Result<Wire> {
+        let until = Instant::now() + PATIENCE;
+        let ask = || go_on().map_err(io::Error::other);
+        let mut failed = io::Error::from(ErrorKind::NotFound);
+        for address in sockets::addresses(&endpoint.host, endpoint.port())? {
+            ask()?;
+            match sockets::connect(address, until, &ask) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_read_timeout(Some(TICK))?;
+                    stream.set_write_timeout(Some(TICK))?;
+                    let go_on = Arc::clone(go_on);
+                    return Ok(Wire { stream, go_on });
+                }
+                Err(error) => failed = error,
+            }
+        }
+        ask()?;
+        Err(failed)
+    }
+
+    /// Repeats an attempt that waits for a tick at most, until it is done.
+    fn patiently(
+        &self,
+        mut attempt: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            (self.go_on)().map_err(io::Error::other)?;
+            match attempt(&self.stream) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_wait(&error) && Instant::now() < until => {}
+                Err(error) if is_wait(&error) => return Err(ErrorKind::TimedOut.into()),
+                done => return done,
+            }
+        }
+    }
+}
+
+fn is_wait(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.patiently(|mut stream| stream.read(buffer))
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patiently(|mut stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Collects whom this system trusts. Nothing of the process's environment is asked.
+pub fn trusting() -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trust::trusted());
+    if roots.is_empty() {
+        let sentence = "This system has no certificates of authorities, without which no server can be trusted. \
+                        Install them (ca-certificates).";
+        return Err(Error::new(Outcome::Fail, sentence));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| Error::new(Outcome::Fail, error.to_string()))?;
+    let config = config.with_root_certificates(roots);
+    Ok(Arc::new(config.with_no_client_auth()))
+}
