@@ -31,8 +31,10 @@ enum {
     OVERWRITE = 1, FULL = 2, DRY_RUN = 4, VERIFY = 8, THREADS = 16, LEVEL = 32, KEY_ID = 64,
     SALVAGE = 128, JSON = 256, QUIET = 512, HELP = 1024, MACHINE_ID = 2048,
     INDIVIDUALIZE = 4096, KEEP_GOING = 8192, RECIPIENT = 16384, RECIPIENTS_FILE = 32768,
-    IDENTITY = 65536, PASSPHRASE = 131072,
-    WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID | RECIPIENT | RECIPIENTS_FILE | IDENTITY,
+    IDENTITY = 65536, PASSPHRASE = 131072, ENDPOINT = 262144, REGION = 524288,
+    WITH_VALUE = THREADS | LEVEL | KEY_ID | MACHINE_ID | RECIPIENT | RECIPIENTS_FILE | IDENTITY |
+                 ENDPOINT | REGION,
+    ACCOUNT = ENDPOINT | REGION,
     LOCKS = RECIPIENT | RECIPIENTS_FILE, /* besides a passphrase */
     KEYS = IDENTITY | PASSPHRASE
 };
@@ -40,7 +42,7 @@ enum {
 struct arguments {
     unsigned given; /* the options that were given */
     int32_t threads, level;
-    const char *key_id, *machine_id;
+    const char *key_id, *machine_id, *endpoint, *region;
     struct keys *keys;
     const char *paths[2];
     int path_count;
@@ -120,8 +122,9 @@ static const struct command commands[] = {
      "STORE is a folder, below which every file is a licence, or an SQLite database with a table\n"
      "license. All of them are saved in the one file BACKUP_DIR/licenses.tar.zst. A backup that is\n"
      "there already stays, unless --overwrite is given. With a recipient or a passphrase the file is\n"
-     "encrypted, as age does, and named licenses.tar.zst.age.\n",
-     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | LOCKS | KEYS | JSON | QUIET,
+     "encrypted, as age does, and named licenses.tar.zst.age. BACKUP_DIR may be s3://bucket/prefix.\n",
+     OVERWRITE | FULL | DRY_RUN | KEEP_GOING | VERIFY | THREADS | LEVEL | MACHINE_ID | LOCKS | KEYS | ACCOUNT | JSON |
+         QUIET,
      {"StorePath", "BackupPath"}, licbak_backup_licenses, LICBAK_WM_BACKUP_OVERWRITE,
      "backing up", "Backed up", "Would back up", NULL, NULL},
     {"restore", "[OPTION]... BACKUP STORE", "restore the licences of a backup into STORE",
@@ -130,25 +133,25 @@ static const struct command commands[] = {
      "restored, unless --salvage is given. STORE is a folder or an SQLite database. If it does not\n"
      "exist, it is made: a database if its name ends in .db, .sqlite or .sqlite3. With --machine-id,\n"
      "a backup of another machine is restored only with --individualize.\n",
-     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | KEYS | JSON | QUIET,
+     KEY_ID | OVERWRITE | SALVAGE | DRY_RUN | KEEP_GOING | MACHINE_ID | INDIVIDUALIZE | KEYS | ACCOUNT | JSON | QUIET,
      {"RestorePath", "StorePath"},
      licbak_restore_licenses, LICBAK_RESTORE_OVERWRITE,
      "restoring", "Restored", "Would restore", NULL, NULL},
     {"verify", "[OPTION]... BACKUP", "check every byte of a backup",
      "Each damaged licence is named. Any damage is a failure.\n",
-     KEYS | JSON | QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified", NULL,
-     NULL, NULL},
+     KEYS | ACCOUNT | JSON | QUIET, {"RestorePath", NULL}, licbak_verify_backup, 0, "verifying", "Verified",
+     NULL, NULL, NULL},
     {"list", "[OPTION]... BACKUP", "print the licences of a backup",
      "It prints one licence a line: format, backup right, size in bytes, key ID and name. As JSON:\n"
      "name, key_id, format, right, size and modified.\n",
-     KEYS | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
+     KEYS | ACCOUNT | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, list_columns, list_json},
     {"info", "[OPTION]... BACKUP", "print what a backup says about itself",
      "It prints one fact a line: the ID, which the backups that replace it keep; the generation,\n"
      "which counts them; the time; whether it is of the machine that --machine-id names; licences,\n"
      "and those left out because their issuers deny backup; the sizes in bytes. As JSON: id,\n"
      "generation, created, machine (same, other or unknown), licenses, restricted, content_bytes,\n"
      "backup_bytes, encrypted and version. None of it is proof: who can write backups can forge it.\n",
-     MACHINE_ID | KEYS | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, info_columns, info_json},
+     MACHINE_ID | KEYS | ACCOUNT | JSON, {"RestorePath", NULL}, NULL, 0, NULL, NULL, NULL, info_columns, info_json},
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
@@ -187,7 +190,36 @@ static const char needs_level[] = "needs a number from -131072 to 22";
 static void set_path(struct errand *errand, const char *name, const char *path)
 {
     set_property(errand, name, path_type, path, strlen(path),
-                 "A path must have at most 32,768 bytes and no \"://\".");
+                 "A path must have at most 32,768 bytes and no \"://\"; a backup may be at s3://bucket/prefix.");
+}
+
+/* What the command line does not say of the account is taken from where the programs of AWS look for it. */
+static void set_account(struct errand *errand, const struct arguments *arguments)
+{
+    const struct {
+        const char *property, *given, *names[2], *rule;
+    } account[] = {
+        {"Endpoint", arguments->endpoint, {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"},
+         "needs an address as https://host or http://host"},
+        {"Region", arguments->region, {"AWS_REGION", "AWS_DEFAULT_REGION"}, "needs the name of a region"},
+        {"AccessKeyId", NULL, {"AWS_ACCESS_KEY_ID", NULL}, "must be ASCII without control characters"},
+        {"SecretAccessKey", NULL, {"AWS_SECRET_ACCESS_KEY", NULL}, "must be ASCII without control characters"},
+        {"SessionToken", NULL, {"AWS_SESSION_TOKEN", NULL}, "must be ASCII without control characters"},
+    };
+    for (size_t i = 0; i < sizeof account / sizeof *account; i++) {
+        const char *value = account[i].given;
+        for (size_t name = 0; name < 2 && value == NULL; name++)
+            if (account[i].names[name] != NULL && (value = getenv(account[i].names[name])) != NULL && *value == '\0')
+                value = NULL;
+        if (value != NULL)
+            set_property(errand, account[i].property, LICBAK_WMT_TYPE_STRING, value, strlen(value),
+                         account[i].rule);
+    }
+}
+
+static bool is_in_bucket(const char *path)
+{
+    return path != NULL && strncmp(path, "s3://", 5) == 0;
 }
 
 static void set_keys(struct errand *errand, unsigned given, const struct keys *keys)
@@ -322,6 +354,8 @@ static int run_command(const struct command *command, const struct arguments *ar
         set_property(&errand, "MachineId", LICBAK_WMT_TYPE_STRING, arguments->machine_id,
                      strlen(arguments->machine_id),
                      "A word must be UTF-8 and have at most 32,768 bytes.");
+    if (is_in_bucket(arguments->paths[0]) || is_in_bucket(arguments->paths[1]))
+        set_account(&errand, arguments);
     set_keys(&errand, given, arguments->keys);
     forget_keys(arguments->keys);
     if (command->operation != NULL)
@@ -385,6 +419,8 @@ static const struct known_option {
     {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "verify"},
     {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "list"},
     {PASSPHRASE, "--passphrase", "", "ask on the terminal for the passphrase of the backup", "info"},
+    {ENDPOINT, "--endpoint", "URL", "the server of s3://, or AWS_ENDPOINT_URL_S3; default: AWS", NULL},
+    {REGION, "--region", "NAME", "the region of s3://, or AWS_REGION", NULL},
     {INDIVIDUALIZE, "--individualize", "", "the user consents to this machine, if the backup is of another", NULL},
     {JSON, "--json", "", "JSON for scripts, one object a line", NULL},
     {QUIET, "--quiet", "", "tell nothing but errors", NULL},
@@ -466,6 +502,12 @@ static const char *take_option(unsigned option, const char *value, struct argume
     case MACHINE_ID:
         arguments->machine_id = value;
         return *value == '\0' ? "needs a word" : NULL;
+    case ENDPOINT:
+        arguments->endpoint = value;
+        return *value == '\0' ? "needs an address" : NULL;
+    case REGION:
+        arguments->region = value;
+        return *value == '\0' ? "needs the name of a region" : NULL;
     case RECIPIENT: return add_recipient(arguments->keys, value);
     case RECIPIENTS_FILE: return add_recipients_file(arguments->keys, value);
     case IDENTITY: return add_identity_file(arguments->keys, value);

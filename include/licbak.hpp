@@ -120,7 +120,9 @@ enum class errc : licbak_hresult {
     file_too_large = LICBAK_HRESULT_ERROR_FILE_TOO_LARGE,
     directory = LICBAK_HRESULT_ERROR_DIRECTORY,
     not_found = LICBAK_HRESULT_ERROR_NOT_FOUND,
+    host_unreachable = LICBAK_HRESULT_ERROR_HOST_UNREACHABLE,
     revision_mismatch = LICBAK_HRESULT_ERROR_REVISION_MISMATCH,
+    timeout = LICBAK_HRESULT_ERROR_TIMEOUT,
     empty = LICBAK_HRESULT_ERROR_EMPTY,
     decryption_failed = LICBAK_HRESULT_ERROR_DECRYPTION_FAILED,
 };
@@ -769,6 +771,33 @@ public:
     {
         set("Identities", LICBAK_WMT_TYPE_STRING, lines.c_str(), lines.size(), hidden(),
             "age identities, one a line");
+    }
+
+    /** The server of backups at s3://bucket/prefix, as https://host; without one that is AWS. */
+    void set_endpoint(const std::string &url)
+    {
+        set("Endpoint", LICBAK_WMT_TYPE_STRING, url.c_str(), url.size(), url,
+            "an address as https://host or http://host");
+    }
+
+    /** The region of the bucket, which AWS needs. */
+    void set_region(const std::string &name)
+    {
+        set("Region", LICBAK_WMT_TYPE_STRING, name.c_str(), name.size(), name,
+            "letters, digits and hyphens");
+    }
+
+    /** The key to the object store; `token` is that of a key for a while. The library wipes its own
+        copies; these texts are the caller's. */
+    void set_access_key(const std::string &id, const std::string &secret, const std::string &token = "")
+    {
+        static const char rule[] = "ASCII without control characters";
+        set("AccessKeyId", LICBAK_WMT_TYPE_STRING, id.c_str(), id.size(), id, rule);
+        set("SecretAccessKey", LICBAK_WMT_TYPE_STRING, secret.c_str(), secret.size(), hidden(), rule);
+        if (token.empty())
+            detail::check(licbak_remove_prop(handle(), "SessionToken"));
+        else
+            set("SessionToken", LICBAK_WMT_TYPE_STRING, token.c_str(), token.size(), hidden(), rule);
     }
 
     /** Sets a store of the host's own in place of the path; nullptr goes back to the path. */

@@ -28,6 +28,8 @@ from ._errors import (
     NotADirectory,
     NotFound,
     NothingBackedUp,
+    TimedOut,
+    Unreachable,
 )
 from ._info import Info, Machine
 from ._licenses import (
@@ -85,6 +87,8 @@ __all__ = [
     "Source",
     "Store",
     "Target",
+    "TimedOut",
+    "Unreachable",
     "info",
 ]
 

@@ -96,6 +96,14 @@ class DiskFull(Error):
     """The disk or the quota is full."""
 
 
+class Unreachable(Error, ConnectionError):
+    """The object store can't be reached, or does not work."""
+
+
+class TimedOut(Error, TimeoutError):
+    """The object store does not answer."""
+
+
 class InvalidArgument(Error, ValueError):
     """An argument is wrong, or one that the call needs was not given to the restorer."""
 
@@ -109,6 +117,8 @@ _CLASSES: dict[int, type[Error]] = {
     Hr.HRESULT_ERROR_DIRECTORY: NotADirectory,
     Hr.NS_E_DRM_BACKUP_CORRUPT: BackupCorrupt,
     Hr.HRESULT_ERROR_DECRYPTION_FAILED: DecryptionFailed,
+    Hr.HRESULT_ERROR_HOST_UNREACHABLE: Unreachable,
+    Hr.HRESULT_ERROR_TIMEOUT: TimedOut,
     Hr.HRESULT_ERROR_NOT_FOUND: NotFound,
     Hr.NS_E_DRM_OPERATION_CANCELED: Canceled,
     Hr.NS_E_DRM_BACKUPRESTORE_BUSY: Busy,
@@ -130,6 +140,11 @@ ARGUMENTS = {
     "Recipients": "recipients",
     "Passphrase": "passphrase",
     "Identities": "identities",
+    "Endpoint": "endpoint",
+    "Region": "region",
+    "AccessKeyId": "access_key_id",
+    "SecretAccessKey": "secret_access_key",
+    "SessionToken": "session_token",
 }
 """The properties of the library, and the arguments of a restorer that set them."""
 

@@ -49,6 +49,23 @@ def _path_value(path: Path) -> bytes:
     return os.fsencode(path)
 
 
+_ACCOUNT = (
+    ("Endpoint", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    ("Region", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    ("AccessKeyId", "AWS_ACCESS_KEY_ID"),
+    ("SecretAccessKey", "AWS_SECRET_ACCESS_KEY"),
+    ("SessionToken", "AWS_SESSION_TOKEN"),
+)
+"""The properties of an account of an object store, and where AWS's own programs look for each."""
+
+
+def is_in_bucket(path: Optional[Path]) -> bool:
+    """Whether a backup's path is an address in object storage."""
+    if isinstance(path, bytes):
+        return path.startswith(b"s3://")
+    return isinstance(path, str) and path.startswith("s3://")
+
+
 _handles: set[int] = set()
 """The restorers that are not closed."""
 
@@ -68,6 +85,11 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
         recipients: Optional[Lines] = None,
         passphrase: Optional[str] = None,
         identities: Optional[Lines] = None,
+        endpoint: Optional[str] = None,
+        region: Optional[str] = None,
+        access_key_id: Optional[str] = None,
+        secret_access_key: Optional[str] = None,
+        session_token: Optional[str] = None,
         authorizer: Optional[AuthorizerType] = None,
     ) -> None:
         """Makes a restorer. A setting that an operation needs and lacks is told at its call.
@@ -77,7 +99,8 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
                 with a table `license`, or an object with the methods of `Source`, of `Target`, or
                 of both.
             backup: The directory that a backup is saved in, and found in. A backup that is only
-                read may also be named by its file, whatever that is called.
+                read may also be named by its file, whatever that is called. Or the text
+                "s3://bucket/prefix", in object storage.
             threads: How many workers, 256 at most; None: one for each core.
             compression_level: A level of zstd; None: the level that measured best.
             machine_id: Which machine this is, in the program's own words, such as a serial number.
@@ -90,11 +113,18 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
                 encrypted.
             identities: The age identities (AGE-SECRET-KEY-1...) that open encrypted backups, as
                 recipients are given.
+            endpoint: The server of an object store; None: what AWS_ENDPOINT_URL_S3 or
+                AWS_ENDPOINT_URL say, or else AWS.
+            region: The region of the bucket; None: what AWS_REGION or AWS_DEFAULT_REGION say.
+            access_key_id: The key to the object store; None: what AWS_ACCESS_KEY_ID says.
+            secret_access_key: Its secret; None: what AWS_SECRET_ACCESS_KEY says.
+            session_token: The token of a key for a while; None: what AWS_SESSION_TOKEN says.
             authorizer: A function that is given the `Info` of each backup to be restored, and
                 raises an exception to refuse it. None: restores are free.
 
         Raises:
-            InvalidArgument: A setting is out of range, or a path contains "://".
+            InvalidArgument: A setting is out of range, or a path contains "://" and is not
+                s3://bucket/prefix.
             Closed: The interpreter is ending.
         """
         handle = _c.HANDLE()
@@ -127,6 +157,9 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
             self._set_text("Passphrase", passphrase, _HIDDEN)
         if identities is not None:
             self._set_text("Identities", _text(identities), _HIDDEN)
+        if is_in_bucket(backup):
+            given = (endpoint, region, access_key_id, secret_access_key, session_token)
+            self._set_account(given)
         if authorizer is not None:
             self._set_authorizer(authorizer)
 
@@ -167,6 +200,16 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
             raise TypeError(f"authorizer must be a function; it is a {type(authorizer).__name__}")
         self._authorizer = authorizer
         check_call(self._handle, _c.set_authorizer(self._handle, AUTHORIZE, None))
+
+    def _set_account(self, given: tuple[Optional[str], ...]) -> None:
+        """Sets the account of an object store; what is not given the environment may say."""
+        for value, (name, *variables) in zip(given, _ACCOUNT):
+            for variable in variables:
+                if value is None:
+                    value = os.environ.get(variable) or None
+            if value is not None:
+                is_secret = name in ("SecretAccessKey", "SessionToken")
+                self._set_text(name, value, _HIDDEN if is_secret else value)
 
     def _set_path(self, name: str, path: Path) -> None:
         try:
@@ -209,6 +252,12 @@ def range_of(name: str) -> str:
         "Recipients": "age recipients, one a line",
         "Passphrase": "a text of 1 to 32,768 bytes without a NUL",
         "Identities": "age identities, one a line",
+        "Endpoint": "an address as https://host or http://host",
+        "Region": "letters, digits and hyphens",
+        "AccessKeyId": "ASCII without control characters",
+        "SecretAccessKey": "ASCII without control characters",
+        "SessionToken": "ASCII without control characters",
+        "BackupPath": "a path without '://' and without a NUL, or s3://bucket/prefix",
     }
     return ranges.get(name, "a path without '://' and without a NUL")
 
