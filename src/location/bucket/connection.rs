@@ -80,12 +80,14 @@ pub struct Wire {
 
 impl Wire {
     fn open(endpoint: &Endpoint, go_on: &GoOn) -> io::Result<Wire> {
-        let until = Instant::now() + PATIENCE;
         let ask = || go_on().map_err(io::Error::other);
         let mut failed = io::Error::from(ErrorKind::NotFound);
-        for address in sockets::addresses(&endpoint.host, endpoint.port())? {
+        let addresses = sockets::addresses(&endpoint.host, endpoint.port())?;
+        // One that does not answer must not take the time of the others.
+        let each = PATIENCE / addresses.len().max(1) as u32;
+        for address in addresses {
             ask()?;
-            match sockets::connect(address, until, &ask) {
+            match sockets::connect(address, Instant::now() + each, &ask) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     stream.set_read_timeout(Some(TICK))?;

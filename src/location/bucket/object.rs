@@ -54,7 +54,10 @@ impl Object {
         let answer = match asked {
             Err(failure) if failure.is_absence() => return Ok(None),
             // Nothing is in it, of which no end can be asked for.
-            Err(failure) if failure.status() == 416 => Answer::default(),
+            Err(failure) if failure.status() == 416 => client.call(&Call {
+                is_whole: &|answer| answer.header("etag").is_some(),
+                ..call("GET", key)
+            })?,
             answer => answer?,
         };
         let size = end_in(&answer).unwrap_or_default();

@@ -26,6 +26,8 @@ const HASTY_CLEANING: Duration = Duration::from_millis(700);
 /// An upload in parts, with the threads that send them.
 pub struct Upload {
     shared: Arc<Shared>,
+    /// Fails where the operation is to end.
+    go_on: GoOn,
     pub id: String,
     /// The number of parts so far.
     pub parts: usize,
@@ -88,6 +90,7 @@ impl Upload {
                 state: Mutex::default(),
                 has_failed,
             }),
+            go_on: Arc::clone(&place.client.go_on),
             id,
             parts: 0,
             sender: Some(sender),
@@ -153,7 +156,7 @@ impl Drop for Upload {
         if self.is_complete {
             return;
         }
-        let is_hasty = self.shared.client.go_on().is_err() && self.failure().is_none();
+        let is_hasty = (self.go_on)().is_err();
         self.shared.fail(Error::canceled());
         let _ = self.wait();
         let until = Instant::now() + if is_hasty { HASTY_CLEANING } else { CLEANING };
@@ -217,7 +220,7 @@ impl Shared {
         {
             match self.copy(&query, start, part.bytes.len(), tag) {
                 Ok(tag) => return Ok(tag),
-                Err(failure) if failure.status() == 412 || failure.is_absence() => {
+                Err(failure) if failure.status() == 412 || failure.is("NoSuchKey") => {
                     return Err(replaced_meanwhile(&self.client));
                 }
                 // Whoever does not copy may take the bytes.
