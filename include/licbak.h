@@ -760,8 +760,14 @@ typedef struct licbak_store {
 /** No licence has this key ID. */
 #define LICBAK_HRESULT_ERROR_NOT_FOUND LICBAK_HRESULT_C(0x80070490)
 
+/** The object store can't be reached, or does not work. */
+#define LICBAK_HRESULT_ERROR_HOST_UNREACHABLE LICBAK_HRESULT_C(0x800704D0)
+
 /** The backup has a later major version of the format. */
 #define LICBAK_HRESULT_ERROR_REVISION_MISMATCH LICBAK_HRESULT_C(0x8007051A)
+
+/** The object store does not answer. */
+#define LICBAK_HRESULT_ERROR_TIMEOUT LICBAK_HRESULT_C(0x800705B4)
 
 /** There is nothing to back up; an old backup stays. */
 #define LICBAK_HRESULT_ERROR_EMPTY LICBAK_HRESULT_C(0x800710D2)
@@ -979,6 +985,28 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * |                  |        | that it has encrypted                                          |
  * | Identities       | STRING | age identities (AGE-SECRET-KEY-1...), one a line: open backups |
  * |                  |        | that are encrypted to their recipients                         |
+ * | Endpoint         | STRING | the server of an object store: https://host or http://host,    |
+ * |                  |        | perhaps with a port and a path; not set: AWS                   |
+ * | Region           | STRING | the region of the bucket; needed for AWS                       |
+ * | AccessKeyId      | STRING | the key to the object store                                    |
+ * | SecretAccessKey  | STRING | its secret                                                     |
+ * | SessionToken     | STRING | the token of a key for a while                                 |
+ *
+ * BackupPath and RestorePath may be s3://bucket/prefix: a backup is then the object
+ * prefix/licenses.tar.zst, or ....age, in an object store that speaks S3. RestorePath may also be
+ * the address of a backup itself; it is looked at when there is none below it. A backup is
+ * created on the condition that there is none, or with LICBAK_WM_BACKUP_OVERWRITE replaces the
+ * version that was there at the start, so that two hosts never overwrite each other unnoticed.
+ * That needs a store that keeps the conditions If-None-Match and If-Match: one that refuses them
+ * is LICBAK_HRESULT_ERROR_NOT_SUPPORTED, and one that ignores them gives no such protection. What
+ * may pass is tried again for up to a minute. Then LICBAK_E_ACCESSDENIED says that the store does
+ * not allow it, LICBAK_HRESULT_ERROR_PATH_NOT_FOUND that there is no such bucket,
+ * LICBAK_E_INVALIDARG that it is in another region, LICBAK_HRESULT_ERROR_HOST_UNREACHABLE and
+ * _TIMEOUT that the store can't be reached or does not answer, and
+ * LICBAK_HRESULT_ERROR_SHARING_VIOLATION that a backup was replaced while it was read. A store of
+ * AWS, and one whose Endpoint begins with the bucket's name, is asked by that name; others have
+ * the bucket in the path. Servers must have a certificate that the system trusts; http:// is
+ * neither encrypted nor proof of who answers. The library reads no AWS_* of the environment.
  *
  * An encrypted backup is the file licenses.tar.zst.age, which the program age opens:
  * age -d -i key licenses.tar.zst.age | tar --zstd -x. A backup of one kind never takes the place of
@@ -989,9 +1017,9 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * and Identities those that are empty or begin with # say nothing. Whoever has lost the key to a
  * backup has lost the backup.
  *
- * Passphrase and Identities are secrets. The library wipes them from its memory when they are
- * replaced or removed, or the restorer is destroyed; an operation wipes its copies when it ends.
- * Nobody gets them back: see licbak_get_prop_by_name.
+ * Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from
+ * its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes its
+ * copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
  *
  * A database has the licences in a table named license, which for a backup may also be a view. Its
  * columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
@@ -1017,7 +1045,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * guess. licbak_get_backup_info compares it with MachineId as it is then. A restore of another
  * machine's backup needs the user's consent (LICBAK_WM_RESTORE_INDIVIDUALIZE).
  *
- * A path may also be BINARY: the system's own bytes. A path that contains "://" is refused.
+ * A path may also be BINARY: the system's own bytes. A path that contains "://" is refused,
+ * but for s3://bucket/prefix as above.
  *
  * @param name The property.
  * @param type LICBAK_WMT_TYPE_STRING, _DWORD or _BINARY.
@@ -1080,8 +1109,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_prop_by_index(licbak_restorer *
  * @param type Receives LICBAK_WMT_TYPE_*.
  * @param value Receives the value, a STRING with its NUL; NULL to ask for its size.
  * @param size The size of value in bytes; receives the size of the value, NUL included.
- * @return LICBAK_S_OK; LICBAK_S_FALSE for Passphrase and Identities, of which only the type is told,
- * with the size 0; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
+ * @return LICBAK_S_OK; LICBAK_S_FALSE for a secret, of which only the type is told, with the size
+ * 0; LICBAK_E_HANDLE; LICBAK_E_POINTER; LICBAK_NS_E_DRM_UNSUPPORTED_PROPERTY for an
  * unknown name; LICBAK_NS_E_DRM_INVALID_PROPERTY if it is not set;
  * LICBAK_NS_E_DRM_BUFFER_TOO_SMALL: *size is set and nothing else is written.
  */
@@ -1337,7 +1366,7 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_set_authorizer(licbak_restorer *res
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
  * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
- * _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * _TOO_MANY_OPEN_FILES; of an object store also those that licbak_set_prop names; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *restorer,

@@ -66,9 +66,9 @@ use crate::error::{Error, Outcome, Result};
 /// and Identities those that are empty or begin with # say nothing. Whoever has lost the key to a
 /// backup has lost the backup.
 ///
-/// Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from its memory when they are
-/// replaced or removed, or the restorer is destroyed; an operation wipes its copies when it ends.
-/// Nobody gets them back: see licbak_get_prop_by_name.
+/// Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from
+/// its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes its
+/// copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
 ///
 /// A database has the licences in a table named license, which for a backup may also be a view. Its
 /// columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
