@@ -1018,8 +1018,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * backup has lost the backup.
  *
  * Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from
- * its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes its
- * copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
+ * its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes
+ * its copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
  *
  * A database has the licences in a table named license, which for a backup may also be a view. Its
  * columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
@@ -1366,8 +1366,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_set_authorizer(licbak_restorer *res
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
  * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
- * _TOO_MANY_OPEN_FILES; of an object store also those that licbak_set_prop names; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
- * LICBAK_E_FAIL.
+ * _TOO_MANY_OPEN_FILES; of an object store also those that licbak_set_prop names;
+ * LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *restorer,
         uint32_t flags,

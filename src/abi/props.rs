@@ -67,8 +67,8 @@ use crate::error::{Error, Outcome, Result};
 /// backup has lost the backup.
 ///
 /// Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from
-/// its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes its
-/// copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
+/// its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes
+/// its copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
 ///
 /// A database has the licences in a table named license, which for a backup may also be a view. Its
 /// columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
