@@ -4,7 +4,7 @@ use std::iter;
 use std::ops::Range;
 
 use super::frames::{Compressor, Frame};
-use super::index::{self, Record};
+use super::index::{KeyIds, Record};
 use super::lines::{hex, push_json, push_license, push_line, push_sum, time};
 use super::records::{LicenseLine, RestrictedLine};
 use super::state::{self, Proof, State};
@@ -38,12 +38,7 @@ impl FrameLists {
     /// Takes a licence in whose digest is still to be [set](Self::set_digest), and gives the place
     /// of its line in the sums.
     fn push(&mut self, line: &LicenseLine, proof: Option<Proof>) -> Result<usize> {
-        let (license, place) = (self.tally.licenses, self.sums.len());
-        index::each_hint(line, |hint| {
-            self.keys.try_reserve(1)?;
-            self.keys.push(Record { hint, license });
-            Ok(())
-        })?;
+        let place = self.sums.len();
         self.sums.try_reserve(line_size([line.name.as_ref()]))?;
         let others = line.other_key_ids.iter().map(AsRef::as_ref);
         let texts = [line.name.as_ref(), &line.key_id].into_iter().chain(others);
@@ -81,7 +76,6 @@ impl FrameLists {
         next.sums.try_reserve(self.sums.len())?;
         next.lines.try_reserve(self.lines.len())?;
         next.states.try_reserve(self.states.len())?;
-        next.keys.try_reserve(self.keys.len())?;
         Ok(next)
     }
 
@@ -135,6 +129,7 @@ pub struct FrameBuilder {
     used: usize,
     pending: Option<Pending>,
     listed: FrameLists,
+    key_ids: KeyIds,
     /// The places of the contents of listed licences, and of their lines in the sums.
     contents: Vec<(Range<usize>, usize)>,
 }
@@ -148,6 +143,7 @@ impl FrameBuilder {
             used: 0,
             pending: None,
             listed: FrameLists::default(),
+            key_ids: KeyIds::default(),
             contents: Vec::new(),
         })
     }
@@ -239,6 +235,7 @@ impl FrameBuilder {
                 .collect(),
         };
         self.contents.try_reserve(1)?;
+        self.key_ids.push(self.listed.tally.licenses, &line)?;
         let place = self.listed.push(&line, proof)?;
         self.contents.push((content..content + size, place));
         self.used = end;
@@ -291,6 +288,7 @@ impl FrameBuilder {
             },
         );
         self.contents.clear();
+        self.listed.keys = self.key_ids.records()?;
         let frame = Frame::new(bytes, members, digest)?;
         self.used = 0;
         let next = self.listed.next()?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use super::index::{self, Counts, Record};
+use super::index::{Counts, KeyIds, Record};
 use super::lines::{parse_license, parse_sum, parse_time};
 use super::reader::{Lines, Reader};
 use super::records::LicenseLine;
@@ -73,6 +73,8 @@ pub struct Agreement<'r, R> {
     next: u32,
     sums: Lines<'r, R>,
     lines: Lines<'r, R>,
+    /// The key IDs of the licences in the frame.
+    key_ids: KeyIds,
     keys: KeySum,
 }
 
@@ -97,28 +99,31 @@ impl<'r, R: ReadAt> Agreement<'r, R> {
             next: 0,
             sums: reader.lines(SUMS)?,
             lines: reader.lines(LICENSES)?,
+            key_ids: KeyIds::default(),
             keys: KeySum::default(),
         })
     }
 
-    /// Tells whether the next licence in the lists is in this frame.
-    pub fn has_next_in(&self, frame: usize) -> bool {
-        self.counts.licenses_in(frame).contains(&self.next)
+    /// Gives the facts about the licences in `frame`, the next of all frames; fails where the lists
+    /// disagree.
+    pub fn of_frame(&mut self, frame: usize) -> Result<Vec<Expected>> {
+        let (numbers, mut licenses) = (self.counts.licenses_in(frame), Vec::new());
+        licenses.try_reserve_exact(numbers.len())?;
+        for _ in numbers {
+            licenses.push(self.next(frame)?);
+        }
+        let records = self.key_ids.records()?.into_iter();
+        records.for_each(|record| self.keys.add(record));
+        Ok(licenses)
     }
 
-    /// Gives the facts about the next licence, which is in that frame; fails where the lists
-    /// disagree.
-    pub fn next(&mut self, frame: usize) -> Result<Expected> {
+    fn next(&mut self, frame: usize) -> Result<Expected> {
         let sum = self.sums.next()?;
         let sum = sum.ok_or_else(|| disagree("SHA256SUMS ends first"))?;
         let line = self.lines.next()?;
         let line = line.ok_or_else(|| disagree("licenses.jsonl ends first"))?;
         let (digest, line) = agreed(sum, line)?;
-        let license = self.next;
-        index::each_hint(&line, |hint| {
-            self.keys.add(Record { hint, license });
-            Ok(())
-        })?;
+        self.key_ids.push(self.next, &line)?;
         self.next += 1;
         Expected::new(digest, line, frame)
     }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::records::LicenseLine;
-use super::{Digest, Result, digest};
+use super::{Digest, Result, digest, digests};
 
 /// Bytes of a record in the file, and of the number for a frame.
 pub const RECORD: usize = 8;
@@ -24,22 +24,55 @@ pub struct Record {
 
 /// Gives the part of a record that stands for `key_id`.
 pub fn hint(key_id: &str) -> u32 {
-    let digest: Digest = digest(key_id.as_bytes());
-    let [h0, h1, h2, h3, ..] = digest;
+    hint_of(&digest(key_id.as_bytes()))
+}
+
+fn hint_of(digest: &Digest) -> u32 {
+    let [h0, h1, h2, h3, ..] = *digest;
     u32::from_be_bytes([h0, h1, h2, h3])
 }
 
-/// Calls `take` with the hint of each key ID of a licence. Key IDs with the same hint share one.
-pub fn each_hint(line: &LicenseLine, mut take: impl FnMut(u32) -> Result<()>) -> Result<()> {
-    let first = hint(&line.key_id);
-    take(first)?;
-    let mut others = Vec::new();
-    others.try_reserve_exact(line.other_key_ids.len())?;
-    others.extend(line.other_key_ids.iter().map(|key_id| hint(key_id)));
-    others.sort_unstable();
-    others.dedup();
-    let mut others = others.into_iter().filter(|other| *other != first);
-    others.try_for_each(take)
+/// Key IDs of licences, whose records are made all at once: so their digests take less time.
+#[derive(Default)]
+pub struct KeyIds {
+    text: Vec<u8>,
+    /// The licence of each, and its end in the text.
+    ends: Vec<(u32, usize)>,
+}
+
+impl KeyIds {
+    /// Takes the key IDs of the licence that has this number, which ascends.
+    pub fn push(&mut self, license: u32, line: &LicenseLine) -> Result<()> {
+        for key_id in line.key_ids() {
+            self.text.try_reserve(key_id.len())?;
+            self.ends.try_reserve(1)?;
+            self.text.extend_from_slice(key_id.as_bytes());
+            self.ends.push((license, self.text.len()));
+        }
+        Ok(())
+    }
+
+    /// Gives the records of the key IDs taken so far, and begins anew. Key IDs of one licence with
+    /// the same hint share one.
+    pub fn records(&mut self) -> Result<Vec<Record>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        let places = starts.zip(&self.ends).map(|(start, (_, end))| start..*end);
+        let key_ids = places.map(|place| self.text.get(place).unwrap_or_default());
+        let digests = digests(self.ends.len(), key_ids)?;
+        let mut records = Vec::new();
+        records.try_reserve_exact(digests.len())?;
+        let licenses = self.ends.iter().map(|(license, _)| *license);
+        records.extend(licenses.zip(&digests).map(|(license, digest)| Record {
+            hint: hint_of(digest),
+            license,
+        }));
+        // Most licences have one key ID, and then these are sorted.
+        records.sort_by_key(|record| (record.license, record.hint));
+        records.dedup();
+        self.text.clear();
+        self.ends.clear();
+        Ok(records)
+    }
 }
 
 impl Record {
@@ -115,6 +148,35 @@ mod tests {
         assert_eq!(record.to_bytes(), [5, 0, 0, 0, 1, 2, 3, 4]);
         assert_eq!(Record::from_bytes(record.to_bytes()), record);
         assert_eq!(hint("abc"), 0xba78_16bf);
+    }
+
+    #[test]
+    fn each_key_id_has_a_record_and_none_has_two() {
+        let line = |key_id: &'static str, others: &[&'static str]| LicenseLine {
+            name: "a".into(),
+            key_id: key_id.into(),
+            format: "lcp".into(),
+            right: "unstated".into(),
+            size: 1,
+            modified: None,
+            other_key_ids: others.iter().map(|other| (*other).into()).collect(),
+        };
+        let mut key_ids = KeyIds::default();
+        assert_eq!(key_ids.records().unwrap(), []);
+        for first in [0, 7] {
+            key_ids.push(first, &line("abc", &[])).unwrap();
+            let several = line("x", &["abc", "", "x", "abc"]);
+            key_ids.push(first + 1, &several).unwrap();
+            key_ids.push(first + 2, &line("abc", &[])).unwrap();
+            let mut expected = vec![(first, hint("abc")), (first + 2, hint("abc"))];
+            expected.extend(["", "abc", "x"].map(|key_id| (first + 1, hint(key_id))));
+            expected.sort_unstable();
+            let records = key_ids.records().unwrap().into_iter();
+            let records: Vec<_> = records
+                .map(|record| (record.license, record.hint))
+                .collect();
+            assert_eq!(records, expected);
+        }
     }
 
     #[test]

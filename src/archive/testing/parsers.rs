@@ -276,11 +276,11 @@ pub fn read(file: &Vec<u8>) -> Result<(Vec<Found>, usize)> {
     let mut agreement = Agreement::new(&reader)?;
     let (mut memory, mut found) = (FrameReader::new()?, Vec::new());
     for frame in 0..reader.license_frames() {
+        let mut expected = agreement.of_frame(frame)?.into_iter();
         licenses_in(reader.frame(frame, &mut memory)?, |license| {
-            if !agreement.has_next_in(frame) {
-                return Err(Fault::damaged("a frame has more licences than are listed"));
-            }
-            let listed = agreement.next(frame)?;
+            let listed = expected.next();
+            let more = || Fault::damaged("a frame has more licences than are listed");
+            let listed = listed.ok_or_else(more)?;
             let size = license.content.len() as u64;
             let same = listed.name == license.name && listed.size == size;
             if !same || listed.digest != digest(license.content) {

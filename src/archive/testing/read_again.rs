@@ -136,12 +136,9 @@ fn check(passes: &[Pass]) {
     let mut old = BTreeMap::<u32, Vec<(String, u32)>>::new();
     for frame in 0..reader.license_frames() {
         let content = reader.frame(frame, &mut memory).unwrap();
-        let mut next = None;
+        let mut expected = lists.of_frame(frame).unwrap().into_iter().peekable();
         let walked = licenses_in(content, |found| {
-            if next.is_none() && lists.has_next_in(frame) {
-                next = Some(lists.next(frame)?);
-            }
-            let Some(expected) = next.take_if(|next| next.name == found.name) else {
+            let Some(expected) = expected.next_if(|next| next.name == found.name) else {
                 let old = old.entry(frame as u32).or_default();
                 old.push((found.name.into_owned(), found.content.len() as u32));
                 return Ok::<(), crate::archive::Fault>(());
@@ -160,7 +157,7 @@ fn check(passes: &[Pass]) {
             Ok(())
         });
         walked.unwrap();
-        assert!(next.is_none() && !lists.has_next_in(frame));
+        assert!(expected.next().is_none());
     }
     assert_eq!(listed.next(), None);
     lists.finish().unwrap();

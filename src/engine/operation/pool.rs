@@ -231,6 +231,7 @@ impl<J, O> Line<J, O> {
         state.begun += usize::from(matches!(stage, Stage::Done(..)));
         let place = state.place(stage);
         state.places.push_back(place);
+        drop(state);
         self.freed.notify_one();
     }
 
@@ -240,6 +241,7 @@ impl<J, O> Line<J, O> {
         let place = state.place(Stage::Waiting(rest));
         let behind = state.find(number).map_or(0, |found| found + 1);
         state.places.insert(behind, place);
+        drop(state);
         self.freed.notify_one();
     }
 
@@ -268,6 +270,7 @@ impl<J, O> Line<J, O> {
         if let Some(place) = found.and_then(|found| state.places.get_mut(found)) {
             place.stage = Stage::Done(output, weight);
         }
+        drop(state);
         self.done.notify_one();
     }
 
@@ -280,6 +283,7 @@ impl<J, O> Line<J, O> {
                 Stage::Done(output, weight) => {
                     state.held -= weight;
                     state.begun -= 1;
+                    drop(state);
                     // One more may begin, and what is the first now.
                     self.freed.notify_all();
                     return Some(output);

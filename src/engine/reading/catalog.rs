@@ -31,25 +31,23 @@ impl<'b> Catalog<'b> {
 
     /// Gives the licences of the next frame.
     pub fn of_frame(&mut self, frame: usize) -> Result<Vec<Expected>, Fault> {
-        let mut licenses = Vec::new();
-        while self.agreement.has_next_in(frame) {
-            let license = self.agreement.next(frame)?;
-            self.take(&license.name)?;
+        let before = self.agreement.told();
+        let licenses = self.agreement.of_frame(frame)?;
+        for (number, license) in (before..).zip(&licenses) {
+            self.take(number, &license.name)?;
             self.content_bytes += license.size;
-            licenses.try_reserve(1)?;
-            licenses.push(license);
         }
         Ok(licenses)
     }
 
-    /// Takes in the name of the latest licence, if it clashes with none before it.
-    fn take(&mut self, name: &str) -> Result<(), Fault> {
+    /// Takes in the name of the licence `number`, if it clashes with none before it.
+    fn take(&mut self, number: u32, name: &str) -> Result<(), Fault> {
         let clashes = |clash| Fault::Damaged(format!("a name clashes: {name}: {clash}"));
         if self.set.is_none() {
             if self.sorted.push(name).map_err(clashes)? {
                 return Ok(());
             }
-            self.set = Some(self.names_before()?);
+            self.set = Some(self.names_before(number)?);
         }
         match &mut self.set {
             Some(set) => set.insert(name)?.map_err(clashes),
@@ -57,11 +55,11 @@ impl<'b> Catalog<'b> {
         }
     }
 
-    /// Gives the names of the licences before the latest.
-    fn names_before(&self) -> Result<name::Set, Fault> {
+    /// Gives the names of the licences before the licence `number`.
+    fn names_before(&self, number: u32) -> Result<name::Set, Fault> {
         let mut names = name::Set::default();
         let mut sums = self.reader.framed_lines(SUMS)?;
-        for _ in 1..self.agreement.told() {
+        for _ in 0..number {
             let Some(sum) = sums.next()? else { break };
             // These are known not to clash.
             let _ = names.insert(parse_sum(sum)?.1)?;

@@ -108,7 +108,8 @@ impl Walk<'_> {
         let under_way = jobs.by_ref().map(|job| operation.check().and(job));
         let take = |checked: Checked<V::Found>| {
             let mut superseded = checked.superseded.into_iter().peekable();
-            for (number, (license, verdict)) in checked.licenses.into_iter().enumerate() {
+            let both = checked.licenses.into_iter().zip(checked.verdicts);
+            for (number, (license, verdict)) in both.enumerate() {
                 operation.check()?;
                 while let Some((_, name)) = superseded.next_if(|(before, _)| *before <= number) {
                     older.meet(&name)?;
@@ -290,8 +291,10 @@ struct Checking<V> {
 }
 
 struct Checked<F> {
-    /// The expected licences, with the visitor's result; none for a damaged one.
-    licenses: Vec<(Expected, Option<F>)>,
+    /// The expected licences.
+    licenses: Vec<Expected>,
+    /// The visitor's result for each of them; none for a damaged one.
+    verdicts: Vec<Option<F>>,
     /// Names in the frame that are not in the lists, each with the number of the licences before
     /// it: a later member has to have them.
     superseded: Vec<(usize, String)>,
@@ -325,7 +328,8 @@ impl<V: Visitor> Work for Checking<V> {
         let span = backup.reader.span(job.frame);
         let span = span.map_err(|fault| backup.error(fault))?;
         let mut checked = Checked {
-            licenses: Vec::new(),
+            licenses: job.licenses,
+            verdicts: Vec::new(),
             superseded: Vec::new(),
             damage: None,
             bytes: u64::from(span.length),
@@ -349,14 +353,13 @@ impl<V: Visitor> Work for Checking<V> {
             Err(Fault::Damaged(what)) => checked.damage = Some(what),
             Err(fault) => return Err(backup.error(fault)),
         }
-        let found = Matches::of(job.licenses, &members, self.are_all)?;
-        checked.superseded = found.others;
-        let found = found.licenses;
+        let Matches { contents, others } = Matches::of(&checked.licenses, &members, self.are_all)?;
+        checked.superseded = others;
         operation.check()?;
         // All digests are computed at once, which is faster than one by one; so the frame's own
         // comes this late.
-        let contents = found.iter().map(|(_, content)| content.unwrap_or_default());
-        let digests = digests(1 + found.len(), iter::once(bytes).chain(contents));
+        let messages = contents.iter().map(|content| content.unwrap_or_default());
+        let digests = digests(1 + contents.len(), iter::once(bytes).chain(messages));
         let mut digests = digests.map_err(|fault| backup.error(fault))?.into_iter();
         let is_right = digests
             .next()
@@ -369,28 +372,26 @@ impl<V: Visitor> Work for Checking<V> {
                 checked.damage = Some(Fault::altered().to_string());
             }
         }
-        checked.licenses.try_reserve_exact(found.len())?;
-        for ((license, content), digest) in found.into_iter().zip(digests) {
+        checked.verdicts.try_reserve_exact(contents.len())?;
+        for ((license, content), digest) in checked.licenses.iter().zip(contents).zip(digests) {
             operation.check()?;
-            let verdict = match content.filter(|_| is_right && digest == license.digest) {
-                Some(content) => Some(self.visitor.visit(cursor, &license, content)?),
-                None => None,
-            };
-            checked.licenses.push((license, verdict));
+            let content = content.filter(|_| is_right && digest == license.digest);
+            let verdict = content.map(|content| self.visitor.visit(cursor, license, content));
+            checked.verdicts.push(verdict.transpose()?);
         }
         Ok(checked)
     }
 
     fn weight(checked: &Self::Output) -> usize {
         let contents = checked.licenses.iter();
-        contents.map(|(license, _)| license.size as usize).sum()
+        contents.map(|license| license.size as usize).sum()
     }
 }
 
-/// The licences that are expected in a frame, and its members.
+/// The members of a frame beside the licences that are expected in it.
 struct Matches<'c> {
-    /// Each licence with its content, if that may be right.
-    licenses: Vec<(Expected, Option<&'c [u8]>)>,
+    /// The content of each licence, if that may be right.
+    contents: Vec<Option<&'c [u8]>>,
     /// The names of members that are not expected, each with the number of the licences before it.
     others: Vec<(usize, String)>,
 }
@@ -398,14 +399,14 @@ struct Matches<'c> {
 impl<'c> Matches<'c> {
     /// Finds each licence among the members, in their order. Of members of one name the last counts.
     fn of(
-        expected: Vec<Expected>,
+        expected: &[Expected],
         members: &[(Cow<str>, &'c [u8])],
         keeps_names: bool,
     ) -> Result<Matches<'c>> {
-        let (mut licenses, mut others) = (Vec::new(), Vec::new());
-        licenses.try_reserve_exact(expected.len())?;
+        let (mut contents, mut others) = (Vec::new(), Vec::new());
+        contents.try_reserve_exact(expected.len())?;
         let (mut left, mut members) = (expected.len(), members.iter().rev());
-        for license in expected.into_iter().rev() {
+        for license in expected.iter().rev() {
             let mut content = None;
             for (name, found) in members.by_ref() {
                 if *name == license.name {
@@ -418,14 +419,14 @@ impl<'c> Matches<'c> {
                 }
             }
             left -= 1;
-            licenses.push((license, content));
+            contents.push(content);
         }
         for (name, _) in members.filter(|_| keeps_names) {
             others.try_reserve(1)?;
             others.push((left, name.clone().into_owned()));
         }
-        licenses.reverse();
+        contents.reverse();
         others.reverse();
-        Ok(Matches { licenses, others })
+        Ok(Matches { contents, others })
     }
 }
