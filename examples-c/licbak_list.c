@@ -89,7 +89,8 @@ static char *put_text(char *to, const char *text, ptrdiff_t width)
 {
     char *end = copy_safely(to, text);
     /* The width on a terminal is about one column for each character of UTF-8. */
-    for (const char *at = to; at < end; at++)
+    const char *at = behind_plain(to, (size_t)(end - to));
+    for (width -= at - to; at < end; at++)
         width -= ((unsigned char)*at & 0xC0) != 0x80;
     return end_column(end, width);
 }
@@ -222,7 +223,7 @@ static licbak_hresult LICBAK_CALL count_unread(const licbak_license *license, vo
     char text[1024];
     if (interrupting_signal() != 0)
         return LICBAK_NS_E_DRM_OPERATION_CANCELED;
-    if (license->format != LICBAK_FORMAT_OPAQUE)
+    if (license->format != LICBAK_FORMAT_OPAQUE || license->content_size == 0)
         return LICBAK_S_OK;
     const size_t size = read_beginning(unread->store, license->name, text, sizeof text - 1);
     const bool is_xmr = size >= 4 && memcmp(text, "XMR", 4) == 0; /* with the NUL */

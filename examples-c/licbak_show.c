@@ -34,11 +34,22 @@ static size_t effect_length(const unsigned char *at)
     }
 }
 
-/* Gives how much of the text can be shown as it is; the NUL at its end has an effect, too. Most of
- * it is of ASCII, which takes one comparison. */
+const char *behind_plain(const char *text, size_t length)
+{
+    const uint64_t each = UINT64_MAX / 0xFF;
+    for (uint64_t word; length >= sizeof word; length -= sizeof word, text += sizeof word) {
+        memcpy(&word, text, sizeof word);
+        /* This sets the highest bit of the first byte that is not from a space to a tilde. */
+        if (((word | (word - each * ' ') | (word + each)) & each * 0x80) != 0)
+            break;
+    }
+    return text;
+}
+
+/* Gives how much of the text can be shown as it is; the NUL at its end has an effect, too. */
 static size_t safe_length(const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const unsigned char *at = (const unsigned char *)behind_plain(text, strlen(text));
     while ((unsigned char)(*at - 0x20) < 0x7F - 0x20 || effect_length(at) == 0)
         at++;
     return (size_t)(at - (const unsigned char *)text);

@@ -38,4 +38,7 @@ void put_safely(FILE *stream, const char *text);
 /* Does the same to a buffer, and gives the end of what it put there; no NUL. */
 char *copy_safely(char *to, const char *text);
 
+/* Passes over most of what is from a space to a tilde at the beginning of a text: most of a text is. */
+const char *behind_plain(const char *text, size_t length);
+
 #endif

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::descent::Descent;
 use super::file::{self, FileEntry};
 use super::listing::{Listing, bad_name, read_error, vanished};
 use super::names::{Listed, Names};
 use crate::error::{Error, Result};
 use crate::store::snapshot::{Batch, Entry, Feed};
-use crate::sys::files::{Dir, Errno, Kind};
+use crate::sys::files::{Errno, Kind};
 
 /// Names that a worker takes at a time: with licences of a few KiB these fill a frame.
 const BATCH: usize = 512;
@@ -31,8 +32,9 @@ pub struct NameBatch {
     /// The folder and the name that come next.
     folder: usize,
     next: usize,
-    /// The folder, once it has been opened.
-    opened: Option<Result<Dir, Errno>>,
+    /// Whether the folder could be opened, once that has been tried.
+    opened: Option<Result<(), Errno>>,
+    descent: Descent,
     /// The name that was given last, from the store's root.
     whole: String,
 }
@@ -113,6 +115,7 @@ impl BatchBuilder {
             folder: 0,
             next: 0,
             opened: None,
+            descent: Descent::default(),
             whole: String::new(),
         }))
     }
@@ -133,13 +136,16 @@ impl Batch for NameBatch {
         let name = &self.whole;
         let failed = |error| Entry::Failed { name, error };
         let left_out = |reason| Entry::LeftOut { name, reason };
-        Ok(Some(match (listed, &self.opened) {
-            (Listed::Is(Kind::File), Some(Ok(folder))) => Entry::File(FileEntry {
-                listing: &self.listing,
-                folder,
-                name,
-            }),
-            (Listed::Is(Kind::File), Some(Err(errno))) => failed(read_error(name, *errno)),
+        Ok(Some(match (listed, self.opened) {
+            (Listed::Is(Kind::File), Some(Err(errno))) => failed(read_error(name, errno)),
+            (Listed::Is(Kind::File), _) => match self.descent.last() {
+                Some(folder) => Entry::File(FileEntry {
+                    listing: &self.listing,
+                    folder,
+                    name,
+                }),
+                None => return Err(Error::panicked(&"a file without its folder")),
+            },
             (Listed::Is(Kind::Link), _) => left_out(file::IS_LINK),
             (Listed::Is(_), _) => left_out(file::IS_OTHER),
             (Listed::Hidden, _) => left_out(file::IS_HIDDEN),
@@ -170,9 +176,12 @@ impl NameBatch {
             self.whole.clear();
             self.whole.push_str(folder);
             if listed == Listed::Is(Kind::File) {
-                let open = || self.listing.open_listed(folder);
+                let open = || {
+                    let opened = self.listing.open_listed(folder, &mut self.descent);
+                    opened.map(drop)
+                };
                 match self.opened.get_or_insert_with(open) {
-                    Ok(_) => {}
+                    Ok(()) => {}
                     Err(errno) if vanished(*errno) => {
                         self.listing.miss(folder);
                         continue;

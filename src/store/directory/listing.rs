@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::descent::Descent;
 use crate::error::{Access, Error, Outcome, Result, words};
 use crate::license::name::{self, BadName};
 use crate::store::backups::Backups;
@@ -132,8 +133,12 @@ impl Listing {
 
     /// Opens a folder to read the files that were listed in it. Where it is another folder than the
     /// one listed, as its parent may have been exchanged, it is looked at again.
-    pub(super) fn open_listed(&self, folder: &str) -> Result<Dir, Errno> {
-        let opened = self.root.folder(folder)?;
+    pub(super) fn open_listed<'d>(
+        &self,
+        folder: &str,
+        descent: &'d mut Descent,
+    ) -> Result<&'d Dir, Errno> {
+        let opened = descent.open(&self.root, folder)?;
         let identity = opened.facts()?.identity;
         let listed = self
             .stamps
@@ -152,11 +157,12 @@ impl Listing {
     pub(super) fn stamp<E: From<Errno>>(
         &self,
         folder: &str,
+        descent: &mut Descent,
         list: impl FnOnce(&Dir) -> Result<(), E>,
     ) -> Result<Stamp, E> {
-        let directory = self.root.folder(folder)?;
+        let directory = descent.open(&self.root, folder)?;
         let asked = Asked::of(|| directory.facts_now())?;
-        list(&directory)?;
+        list(directory)?;
         Ok(Stamp {
             facts: asked.facts,
             fresh: self.freshness(&asked).unwrap_or_default(),
@@ -234,7 +240,8 @@ mod tests {
                 listing.root.facts().unwrap();
                 std::fs::rename(path.join(from), path.join(to)).unwrap();
             }
-            let stamp = listing.stamp::<Errno>("", |_| Ok(())).unwrap();
+            let stamp = listing.stamp::<Errno>("", &mut Descent::default(), |_| Ok(()));
+            let stamp = stamp.unwrap();
             (clock::tick() == tick).then_some(!stamp.fresh.is_zero())
         });
         std::fs::remove_dir_all(path).unwrap();

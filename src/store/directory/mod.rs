@@ -2,6 +2,7 @@
 
 mod batch;
 mod comparison;
+mod descent;
 mod file;
 mod listing;
 mod moment;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::descent::Descent;
 use super::file;
 use super::listing::{Listing, PAUSE, Stamp, bad_name, checked, read_error, vanished};
 use crate::error::{Error, Result};
@@ -115,7 +116,7 @@ impl Listing {
     /// Lists `folder`, unless it has vanished. One that can't be listed has `failed`.
     fn list(&self, folder: &str, lists: &mut Lists, failed: &mut Failed) -> Result<()> {
         let mut entries = ListedNames::default();
-        let listed = self.stamp(folder, |directory| {
+        let listed = self.stamp(folder, &mut Descent::default(), |directory| {
             directory.entries(|name, kind, inode| match name.to_bytes() {
                 [b'.', ..] => Ok(()),
                 name => entries.push(name, kind, inode),
@@ -152,6 +153,7 @@ impl Listing {
     ) -> Result<(BTreeSet<String>, Duration)> {
         let (mut changed, mut wait) = (BTreeSet::new(), Duration::ZERO);
         let (stamps, given_up) = (self.stamps.lock(), self.given_up.lock());
+        let mut descent = Descent::default();
         let earlier = lists.keys().filter(|folder| !latest.contains(*folder));
         let others = stamps
             .keys()
@@ -164,7 +166,10 @@ impl Listing {
             if given_up.contains(folder) {
                 continue;
             }
-            if !stamp.fresh.is_zero() || stamp.misses || !self.is_as_stamped(folder, stamp)? {
+            let is_same = stamp.fresh.is_zero()
+                && !stamp.misses
+                && self.is_as_stamped(folder, stamp, &mut descent)?;
+            if !is_same {
                 wait = wait.max(stamp.fresh).max(PAUSE);
                 changed.insert(folder.clone());
             }
@@ -172,8 +177,10 @@ impl Listing {
         Ok((changed, wait))
     }
 
-    fn is_as_stamped(&self, folder: &str, stamp: &Stamp) -> Result<bool> {
-        let folder_now = self.root.folder(folder);
+    /// Tells whether a folder is as it was when it was listed. Where it is opened from one above it
+    /// that was so a moment ago, it was in its place at that moment.
+    fn is_as_stamped(&self, folder: &str, stamp: &Stamp, descent: &mut Descent) -> Result<bool> {
+        let folder_now = descent.open(&self.root, folder);
         match folder_now.and_then(|folder| folder.facts_now()) {
             Ok(facts) => Ok(facts == stamp.facts),
             Err(errno) if vanished(errno) => Ok(false),
@@ -195,8 +202,9 @@ impl Listing {
         failed: &mut Failed,
     ) -> Result<(Vec<Sighting>, BTreeSet<String>)> {
         let (mut unknown, mut new) = (Vec::new(), BTreeSet::new());
+        let mut descent = Descent::default();
         for (folder, entries) in lists {
-            let directory = self.open_listed(folder);
+            let directory = self.open_listed(folder, &mut descent);
             let device = self
                 .stamps
                 .lock()
@@ -278,7 +286,7 @@ impl Listing {
         };
         let stamps = self.stamps.lock();
         let is_still = match stamps.get(folder) {
-            Some(stamp) => self.is_as_stamped(folder, stamp)?,
+            Some(stamp) => self.is_as_stamped(folder, stamp, &mut Descent::default())?,
             None => false,
         };
         Ok(match facts.filter(|_| is_still) {

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::batch::BatchBuilder;
+use super::descent::Descent;
 use super::listing::{Listing, checked, read_error, vanished};
 use super::names::{Listed, Names};
 use crate::error::{Error, Result};
@@ -45,7 +46,8 @@ impl Snapshot for Listing {
         // This may be the second listing.
         self.stamps.lock().clear();
         let mut batch = BatchBuilder::new(Arc::clone(&self));
-        let mut open = vec![self.read_folder(String::new(), feed)?];
+        let mut descent = Descent::default();
+        let mut open = vec![self.read_folder(String::new(), &mut descent, feed)?];
         while let Some(folder) = open.last_mut() {
             let Some((name, listed)) = folder.names.get(folder.next) else {
                 open.pop();
@@ -58,7 +60,7 @@ impl Snapshot for Listing {
             }
             feed.check()?;
             let path = tree::join(&folder.path, name);
-            match self.read_folder(path.clone(), feed) {
+            match self.read_folder(path.clone(), &mut descent, feed) {
                 Ok(below) => {
                     open.try_reserve(1)?;
                     open.push(below);
@@ -99,7 +101,12 @@ impl Snapshot for Listing {
 impl Listing {
     /// Reads the names in `folder`, and remembers its facts from just before. A folder that has
     /// vanished since its parent was read has no names, and is missed there.
-    fn read_folder(&self, folder: String, feed: &mut dyn Feed) -> Result<Folder> {
+    fn read_folder(
+        &self,
+        folder: String,
+        descent: &mut Descent,
+        feed: &mut dyn Feed,
+    ) -> Result<Folder> {
         let mut read = Folder {
             path: folder,
             names: Names::default(),
@@ -107,7 +114,7 @@ impl Listing {
             misses: false,
         };
         let path = read.path.clone();
-        let stamp = self.stamp(&path, |directory| {
+        let stamp = self.stamp(&path, descent, |directory| {
             directory.entries(|name, kind, _| {
                 read.push(name, kind, directory)?;
                 match read.names.len().is_multiple_of(FIGURE) {
