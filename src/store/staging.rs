@@ -91,11 +91,13 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let is_stopped = (self.go_on)().is_err();
-        let mut left = if is_stopped { STOPPED_MOST } else { usize::MAX };
-        let mut go_on = || {
-            left = left.checked_sub(1).ok_or(Errno::WOULDBLOCK)?;
-            Ok(())
+        let mut left = STOPPED_MOST;
+        let mut go_on = || match (self.go_on)() {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                left = left.checked_sub(1).ok_or(Errno::WOULDBLOCK)?;
+                Ok(())
+            }
         };
         let _ = tree::remove(&self.place, &self.name, &mut go_on);
     }
@@ -167,4 +169,40 @@ pub fn move_new(
     }
     from.link_instead(name, into, to, refused)?;
     from.remove_file(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::Error;
+    use crate::sys::anchored_path::AnchoredPath;
+    use crate::sys::test_folder;
+
+    #[test]
+    fn who_stops_a_restore_waits_for_few_files_though_their_removal_has_begun() {
+        let path = test_folder("staging");
+        let place = || Dir::open(&AnchoredPath::now(&path)).unwrap();
+        let removed = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&removed);
+        const BEFORE: usize = 100;
+        let go_on: GoOn = Arc::new(move || match asked.fetch_add(1, Ordering::Relaxed) {
+            before if before < BEFORE => Ok(()),
+            _ => Err(Error::canceled()),
+        });
+        let staging = Staging::make(place(), go_on).unwrap();
+        let folder = path.join(&staging.name);
+        for number in 0..BEFORE + STOPPED_MOST + 7 {
+            std::fs::write(folder.join(number.to_string()), "").unwrap();
+        }
+        removed.store(0, Ordering::Relaxed);
+        drop(staging);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 7);
+        // The next restore removes the rest.
+        drop(Staging::make(place(), Arc::new(|| Ok(()))).unwrap());
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }
