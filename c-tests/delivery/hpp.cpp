@@ -275,6 +275,30 @@ void encrypted()
     CHECK_FAILS(other.info(), decryption_failed);
 }
 
+void an_account_is_set_and_its_secrets_are_told_to_nobody()
+{
+    const place p("account");
+    licbak::restorer r = p.restorer();
+    r.set_backup_path("s3://bucket/host");
+    r.set_restore_path("s3://bucket/host");
+    CHECK_FAILS(r.info(), invalid_property);
+    CHECK_FAILS(r.set_endpoint("localhost"), invalid_argument);
+    CHECK_FAILS(r.set_region(""), invalid_argument);
+    r.set_endpoint("http://localhost:9000");
+    r.set_region("eu-west-1");
+    for (const char *token : {"", "hidden\n"}) {
+        try {
+            r.set_access_key("AKIDEXAMPLE", *token ? "secret" : "hidden\n", token);
+            CHECK(false);
+        } catch (const licbak::error &e) {
+            CHECK(e.code() == licbak::errc::invalid_argument);
+            CHECK(std::string(e.what()).find("hidden") == std::string::npos);
+        }
+    }
+    r.set_access_key("AKIDEXAMPLE", "secret", "token");
+    r.set_access_key("AKIDEXAMPLE", "secret");
+}
+
 void failures_are_errors()
 {
     const place p("failures");
@@ -978,6 +1002,7 @@ int main()
         one_license_and_what_is_left();
         facts_about_a_backup();
         encrypted();
+        an_account_is_set_and_its_secrets_are_told_to_nobody();
         failures_are_errors();
         errors_and_conditions();
         exceptions_leave_no_callback();

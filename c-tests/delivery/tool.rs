@@ -2,9 +2,12 @@
 //! `tool_output.rs`.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 
@@ -559,6 +562,94 @@ fn encrypted() {
         !status.success() && text.contains("DECRYPTION_FAILED"),
         "{text}"
     );
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The account of an object store is what the options say, and else where AWS's own programs look.
+#[test]
+fn account() {
+    let place = scratch();
+    write(&place.join("store/a.lic"), "text");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    // A store that refuses whatever it is asked, and gives what it was asked.
+    let asked = thread::spawn(move || {
+        let answer = b"HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let requests = (0..3).map(|_| {
+            let (mut stream, mut request) = (listener.accept().unwrap().0, Vec::new());
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut part = [0; 4096];
+                let read = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..read]);
+            }
+            stream.write_all(answer).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        requests.collect::<Vec<_>>()
+    });
+    let refused = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut tool = tool(words, &place);
+        for name in [
+            "ENDPOINT_URL",
+            "ENDPOINT_URL_S3",
+            "REGION",
+            "DEFAULT_REGION",
+            "SESSION_TOKEN",
+        ] {
+            tool.env_remove(format!("AWS_{name}"));
+        }
+        tool.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .envs(variables.iter().copied());
+        let (status, text) = run(&mut tool);
+        assert_eq!(status.code(), Some(1), "{text}");
+        text
+    };
+    let denied = |text: String| assert!(text.contains("E_ACCESSDENIED"), "{text}");
+    let given = ["--endpoint", &endpoint, "--region", "one-1"];
+    let backup = ["store", "s3://bucket/host"];
+    denied(refused(
+        &[&["backup"], &given[..], &backup[..]].concat(),
+        &[],
+    ));
+    let variables = [
+        ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
+        ("AWS_ENDPOINT_URL", "http://nobody.invalid"),
+        ("AWS_REGION", "two-2"),
+        ("AWS_DEFAULT_REGION", "three-3"),
+        ("AWS_SESSION_TOKEN", "token"),
+    ];
+    denied(refused(&["verify", "s3://bucket/host"], &variables));
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_S3", ""),
+        ("AWS_DEFAULT_REGION", "three-3"),
+    ];
+    denied(refused(&["info", "s3://bucket/host"], &variables));
+    let requests = asked.join().unwrap();
+    for (request, region) in requests.iter().zip(["one-1", "two-2", "three-3"]) {
+        assert!(
+            request.starts_with("GET /bucket/host/licenses.tar.zst"),
+            "{request}"
+        );
+        assert!(request.contains("Credential=AKIDEXAMPLE/"), "{request}");
+        assert!(
+            request.contains(&format!("/{region}/s3/aws4_request")),
+            "{request}"
+        );
+        assert_eq!(
+            request.contains("x-amz-security-token: token"),
+            region == "two-2"
+        );
+    }
+    let text = refused(&["list", "s3://bucket/host"], &[]);
+    assert!(text.contains("Region is not set"), "{text}");
+    let (status, text) = run(&mut tool(
+        &["list", "--endpoint", "nowhere", "s3://bucket"],
+        &place,
+    ));
+    assert_eq!(status.code(), Some(2), "{text}");
+    assert!(text.contains("Endpoint: needs an address"), "{text}");
     fs::remove_dir_all(place).unwrap();
 }
 

@@ -6,6 +6,7 @@ import _thread
 import contextvars
 import ctypes
 import errno
+import http.server
 import os
 import random
 import threading
@@ -167,6 +168,45 @@ def test_an_encrypted_backup(store: Path, backup: Path, tmp_path: Path) -> None:
         licbak.Restorer(recipients=[RECIPIENT, "age1"])
     with pytest.raises(TypeError, match="passphrase must be a str"):
         licbak.Restorer(passphrase=b"bytes")  # type: ignore[arg-type]
+
+
+def test_an_account_of_an_object_store(monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
+    asked: list[str] = []
+
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["authorization"] + str(self.headers["x-amz-security-token"]))
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for name in ("ENDPOINT_URL", "ENDPOINT_URL_S3", "REGION", "DEFAULT_REGION", "SESSION_TOKEN"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    place = "s3://bucket/host"
+    with pytest.raises(licbak.InvalidArgument, match="region is missing"):
+        licbak.info(place)
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        with licbak.Restorer(
+            store=store, backup=place, endpoint=endpoint, region="one-1", access_key_id="mine"
+        ) as restorer, pytest.raises(licbak.AccessDenied, match=place):
+            restorer.backup()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        monkeypatch.setenv("AWS_REGION", "two-2")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+        with pytest.raises(licbak.AccessDenied, match=place):
+            licbak.info(place)
+        server.shutdown()
+    first, second = asked[0], asked[-1]
+    assert "Credential=mine/" in first and "/one-1/s3/" in first and first.endswith("None")
+    assert "Credential=AKIDEXAMPLE/" in second and "/two-2/s3/" in second
+    assert second.endswith("token")
+    with pytest.raises(licbak.InvalidArgument, match=r"secret_access_key can't be '\*\*\*'"):
+        licbak.Restorer(backup=place, secret_access_key="")
 
 
 def test_a_backup_of_another_machine(store: Path, backup: Path, tmp_path: Path) -> None:
