@@ -26,7 +26,7 @@ import time
 
 import object_api
 from object_buckets import Bucket, Buckets, Refused
-from object_faults import Broken, Fault, act
+from object_mishaps import Broken, Fault, act
 
 ACTIONS = {
     "PutObject": "s3:PutObject",
@@ -87,24 +87,24 @@ class Request(http.server.BaseHTTPRequestHandler):
         self.raw_path, _, self.raw_query = self.requestline.split(" ")[1].partition("?")
         owner = self.owner
         self.entry = owner.begin(self)
-        self.body = self.read_body()
-        fault = owner.fault_of(self.entry)
-        self.entry["received"] += len(self.body)
         try:
+            fault = owner.fault_of(self.entry)
             if fault is None:
+                self.body = self.read_body()
                 self.send(self.answer())
             else:
                 self.entry["fault"] = fault.kind
                 act(fault, self)
         finally:
-            owner.end(self.entry)
+            owner.end()
 
-    def read_body(self):
+    def read_body(self, part=1):
+        """All of it, or as large a part."""
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit():
-            raise Broken
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
+        wanted = int(int(length) * part) if length.isdigit() else -1
+        body = self.rfile.read(max(wanted, 0))
+        self.entry["received"] += len(body)
+        if len(body) != wanted:
             self.entry["cut"] = True
             raise Broken
         return body
@@ -225,7 +225,7 @@ class ObjectServer:
             self.under_way += 1
         return entry
 
-    def end(self, entry):
+    def end(self):
         with self.changed:
             self.under_way -= 1
             self.changed.notify_all()

@@ -4,14 +4,19 @@ on standard input, an answer in JSON a line on standard output.
 LICBAK_SO names the library. A request has the operation, its properties and flags, and may have
 threads; for restore_license the key_id; with host it has a store of the host's own, empty, and the
 answer tells what was put into it; with fail_at the callback fails at that status, with cancel_at it
-cancels there, with hold_at it says "held" there, once, and goes on when it gets a line.
+cancels there, with hold_at it says "held" there, once, and goes on when it gets a line. With stop,
+which is cancel or destroy, that is called when a line comes. The answer also tells what the operation
+has left: threads, and files and sockets that are still open.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import pathlib
 import sys
+import threading
+import time
 
 os.environ["LICBAK_LIBRARY"] = os.environ["LICBAK_SO"]
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python/src"))
@@ -93,6 +98,14 @@ def host_store(answer):
     return c.Store(ctypes.sizeof(c.Store), None, c.Enumerate(), get, put)
 
 
+def informed(restorer, answer):
+    info = c.BackupInfo(struct_size=ctypes.sizeof(c.BackupInfo))
+    code = c.get_backup_info(restorer, ctypes.byref(info))
+    fields = ("generation", "licenses", "restricted", "content_bytes", "backup_bytes", "encrypted")
+    answer["info"] = {field: getattr(info, field) for field in fields} | {"id": info.id.decode()}
+    return code
+
+
 def listed(restorer, answer):
     @c.LicenseCallback
     def on_license(license, context):
@@ -132,15 +145,51 @@ def run(restorer, request, answer):
     return code
 
 
+def open_now():
+    """Threads, and files with what they are."""
+    open_files = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the list's own
+            open_files.append(f"{number}: {os.readlink(f'/proc/self/fd/{number}')}")
+    return {f"thread {number}" for number in os.listdir("/proc/self/task")} | set(open_files)
+
+
+def left_since(before):
+    """What has come and stays: the kernel shows a thread for some time after its end."""
+    for _ in range(500):
+        left = sorted(one for one in open_now() - before if not one.endswith(f"/proc/{os.getpid()}/fd"))
+        if not left:
+            return left
+        time.sleep(0.01)
+    return left
+
+
+def stop(restorer, request, answer):
+    """Cancels or destroys it when a line comes."""
+    sys.stdin.readline()
+    answer["stopped"] = time.monotonic()
+    answer["stop"] = name_of(getattr(c, request["stop"])(restorer))
+
+
 def answer_to(request):
-    answer = {"events": []}
+    answer, before = {"events": []}, open_now()
     restorer = new_restorer(request["properties"], request.get("threads"))
     if request.get("host"):
         store = host_store(answer)
         check(c.set_store(restorer, ctypes.byref(store)))
-    code = listed(restorer, answer) if request["operation"] == "list" else run(restorer, request, answer)
+    stopper = threading.Thread(target=stop, args=(restorer, request, answer))
+    if "stop" in request:
+        stopper.start()
+    tell = {"list": listed, "info": informed}.get(request["operation"])
+    code = run(restorer, request, answer) if tell is None else tell(restorer, answer)
+    ended = time.monotonic()
     answer["code"], answer["sentence"] = name_of(code), c.error_message(restorer)
-    check(c.destroy(restorer))
+    if "stop" in request:
+        stopper.join()
+        answer["seconds"] = ended - answer.pop("stopped")
+    answer["left"] = left_since(before)
+    if request.get("stop") != "destroy":
+        check(c.destroy(restorer))
     return answer
 
 

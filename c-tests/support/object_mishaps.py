@@ -39,6 +39,39 @@ class Fault:
         return True
 
 
+def until_gone(fault, request):
+    """Waits until the client has gone, which is not seen behind what it has sent, or the fault is over."""
+    request.entry["waits"] = True
+    request.owner.tell()
+    gone = select.poll()
+    gone.register(request.connection, select.POLLRDHUP)
+    while fault in request.owner.faults and not gone.poll(100):
+        pass
+    request.entry["waits"] = False
+
+
+# -- of what is sent to the server
+
+
+def deaf(fault, request):
+    """What is sent is not read, until the client has gone."""
+    until_gone(fault, request)
+    request.reset()
+
+
+def cut_upload(fault, request):
+    """The connection ends within what is sent."""
+    request.read_body(part=0.5)
+    request.reset()
+
+
+def early(fault, request):
+    """An error is answered before all has been sent, and the connection ends."""
+    request.read_body(part=0.1)
+    request.send(told(request, 503, "SlowDown"))
+    raise Broken
+
+
 # -- of the connection
 
 
@@ -92,10 +125,14 @@ def delay(fault, request):
 
 def stall(fault, request):
     """Nothing is answered until the client has gone."""
-    request.owner.tell()
-    begun = time.monotonic()
-    select.select([request.connection], [], [])
-    request.entry["stalled"] = time.monotonic() - begun
+    until_gone(fault, request)
+    raise Broken
+
+
+def do_and_stall(fault, request):
+    """It is done, and nothing is answered until the client has gone."""
+    request.entry["status"] = request.answer()[0]
+    until_gone(fault, request)
     raise Broken
 
 
@@ -248,13 +285,16 @@ def told(request, status, code):
     return object_api.refusal(request, Refused(status, code, "by command"))
 
 
-FUNCTIONS = [refuse, cut, reset, lose, cut_answer, cut_body, close_after, delay, stall, drip]
+UNREAD = [deaf, cut_upload, early]
+FUNCTIONS = [*UNREAD, refuse, cut, reset, lose, cut_answer, cut_body, close_after, delay, stall, do_and_stall, drip]
 FUNCTIONS += [fail_after, short_length, long_length, endless_body, endless_head, garbage, garbage_head, no_body]
 FUNCTIONS += [page, redirect, whole, other_range, flip, spaces, error_in_200, gone]
 KINDS = {function.__name__.replace("_", " "): function for function in FUNCTIONS}
 
 
 def act(fault, request):
+    if KINDS.get(fault.kind) not in UNREAD:
+        request.body = request.read_body()
     if fault.kind in ANSWERS:
         request.send(told(request, *ANSWERS[fault.kind]))
     else:
