@@ -1,10 +1,11 @@
 """The whole job on backups in object storage: back up, verify, list, restore, repeat, refuse, encrypt.
 
-LICBAK_SO names the library.
+LICBAK_SO names the library. `object_storage.py NAMES` does only these jobs.
 """
 
 import pathlib
 import sqlite3
+import sys
 import tempfile
 
 from checks import check, check_that, check_words, finish
@@ -148,6 +149,34 @@ def large_job(root):
     sent = sum(entry["received"] for entry in bench.server.log)
     check_that(sent < 12 * MIB, f"little is sent of what the server can copy: {sent}")
     check(all(entry["status"] < 300 for entry in bench.server.log), True, f"answers: {bench.server.log}")
+    bench.close()
+
+
+def equal_parts(root):
+    """A server that takes parts of one size alone: what is taken over is copied in such."""
+    bench = new_bench(root, "equal parts", large_store(count=6))
+    bench.server.store.equal_parts = True
+    check_ends(bench.back_up(), S_OK)
+    settle()
+    check_ends(bench.back_up(OVERWRITE), S_OK)
+    for name in "0 large.lic", "f1/1.lic", "f2/new.lic":
+        (bench.store / name).write_bytes(b"changed")
+        bench.server.forget()
+        check_ends(bench.back_up(OVERWRITE), S_OK)
+        check_backup(bench, files_below(bench.store))
+        check_that("UploadPartCopy" in bench.actions(), f"a copy by the server, among {bench.actions()}")
+    bench.close()
+
+
+def locked(root):
+    """A bucket that locks what is put asks for its digest."""
+    bench = new_bench(root, "locked", small_store())
+    bench.server.store.locks = True
+    check_ends(bench.back_up(), S_OK)
+    check_backup(bench, small_store())
+    write_store(bench.store, large_store())
+    check_ends(bench.back_up(OVERWRITE), S_OK)
+    check_backup(bench, files_below(bench.store))
     bench.close()
 
 
@@ -296,13 +325,17 @@ def accounts(root):
     bench.close()
 
 
-def main():
+JOBS = small_job, large_job, equal_parts, locked, leftovers, encrypted_job, odd_places, databases
+JOBS += stores_of_servers, accounts
+
+
+def main(names):
     with tempfile.TemporaryDirectory() as directory:
-        root = pathlib.Path(directory)
-        for job in (small_job, large_job, leftovers, encrypted_job, odd_places, databases, stores_of_servers, accounts):
-            job(root)
+        for job in JOBS:
+            if job.__name__ in names or not names:
+                job(pathlib.Path(directory))
     finish()
 
 
 if able():
-    main()
+    main(sys.argv[1:])

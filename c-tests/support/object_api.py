@@ -6,7 +6,7 @@ import xml.etree.ElementTree as tree
 from xml.sax.saxutils import escape
 
 import object_signature
-from object_buckets import Refused, check_digests, check_read
+from object_buckets import Refused, check_read
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -183,7 +183,7 @@ def create(request, store, bucket, key, query):
 
 
 def put_part(request, store, bucket, key, query):
-    check_digests(request.headers, request.body)
+    store.check_digests(request.headers, request.body)
     part = store.put_part(bucket, key, query["uploadId"], query["partNumber"], request.body)
     return 200, {"ETag": part.etag}, b""
 

@@ -14,6 +14,13 @@ MIB = 1 << 20
 PART_MIN, PART_MAX, PARTS_MAX = 5 * MIB, 5 << 30, 10000
 OBJECT_MAX_AT_ONCE = 5 << 30
 
+DIGESTS = {
+    "Content-MD5": lambda data: hashlib.md5(data).digest(),
+    "X-Amz-Checksum-Sha256": lambda data: hashlib.sha256(data).digest(),
+    "X-Amz-Checksum-Sha1": lambda data: hashlib.sha1(data).digest(),
+    "X-Amz-Checksum-Crc32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
+}
+
 Object = namedtuple("Object", "content etag modified metadata")
 Part = namedtuple("Part", "content etag modified")
 
@@ -42,23 +49,6 @@ def quoted_md5(data):
     return f'"{hashlib.md5(data).hexdigest()}"'
 
 
-def check_digests(headers, body):
-    """The digests that a writer sends along must be right."""
-    digests = {"Content-MD5": lambda data: hashlib.md5(data).digest()}
-    digests["X-Amz-Checksum-Sha256"] = lambda data: hashlib.sha256(data).digest()
-    digests["X-Amz-Checksum-Sha1"] = lambda data: hashlib.sha1(data).digest()
-    digests["X-Amz-Checksum-Crc32"] = lambda data: zlib.crc32(data).to_bytes(4, "big")
-    for name, digest in digests.items():
-        value = headers.get(name)
-        if value is None:
-            continue
-        right = base64.b64encode(digest(body)).decode()
-        if value != right and len(value) != len(right):
-            raise Refused(400, "InvalidDigest", f"The {name} you specified is not valid.")
-        if value != right:
-            raise Refused(400, "BadDigest", f"The {name} you specified did not match what we received.")
-
-
 def matches(wanted, etag):
     """Whether a list of ETags has this one; the quotation marks may lack."""
     return wanted.strip() == "*" or etag.strip('"') in {one.strip().strip('"') for one in wanted.split(",")}
@@ -77,11 +67,13 @@ def check_read(headers, found, prefix=""):
 class Buckets:
     """All of them. `now` gives the server's time; `conditions` says which conditions of writers are
     kept: all, those of a put only (else an upload that has any is refused), none (all are refused), or
-    ignored.
+    ignored. With `equal_parts` all but the last must be of one size, as R2 has it; with `locks` what is
+    put is locked, so that its digest must be sent along.
     """
 
     def __init__(self, now):
-        self.now, self.buckets, self.lock, self.conditions = now, {}, threading.Lock(), "kept"
+        self.now, self.buckets, self.lock = now, {}, threading.Lock()
+        self.conditions, self.equal_parts, self.locks = "kept", False, False
 
     def bucket(self, name):
         if name not in self.buckets:
@@ -102,6 +94,19 @@ class Buckets:
         return upload
 
     # -- writing
+
+    def check_digests(self, headers, body):
+        """The digests that a writer sends along must be right."""
+        given = [name for name in DIGESTS if name in headers]
+        if self.locks and not given:
+            message = "Content-MD5 OR x-amz-checksum- HTTP header is required for requests with Object Lock parameters"
+            raise Refused(400, "InvalidRequest", message)
+        for name in given:
+            right = base64.b64encode(DIGESTS[name](body)).decode()
+            if len(headers[name]) != len(right):
+                raise Refused(400, "InvalidDigest", f"The {name} you specified is not valid.")
+            if headers[name] != right:
+                raise Refused(400, "BadDigest", f"The {name} you specified did not match what we received.")
 
     def writes(self, bucket, key):
         """How many there have been: what `check_write` takes, to know whether another came in between."""
@@ -138,7 +143,7 @@ class Buckets:
     def put(self, bucket, key, headers, body, metadata, begun):
         if len(body) > OBJECT_MAX_AT_ONCE:
             raise Refused(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
-        check_digests(headers, body)
+        self.check_digests(headers, body)
         with self.lock:
             self.check_write(bucket, key, headers, begun, "PutObject")
             return self.keep(bucket, key, body, quoted_md5(body), metadata)
@@ -206,6 +211,9 @@ class Buckets:
                     more = {"ProposedSize": len(part.content), "MinSizeAllowed": PART_MIN, "PartNumber": number}
                     message = "Your proposed upload is smaller than the minimum allowed size"
                     raise Refused(400, "EntityTooSmall", message, more)
+            sizes = [len(part.content) for part in held]
+            if self.equal_parts and (len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]):
+                raise Refused(400, "InvalidPart", "All non-trailing parts must have the same length.")
             self.check_write(bucket, key, headers, begun, "CompleteMultipartUpload")
             digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in held)
             etag = f'"{hashlib.md5(digests).hexdigest()}-{len(held)}"'

@@ -263,7 +263,7 @@ def main():
     for line in iter(sys.stdin.readline, ""):
         command = json.loads(line)
         for name, value in command.get("set", {}).items():
-            setattr(server.store if name == "conditions" else server, name, value)
+            setattr(server.store if name in ("conditions", "equal_parts", "locks") else server, name, value)
         if "faults" in command:
             server.forget()
             server.faults = [Fault(**fault) for fault in command["faults"]]
