@@ -12,7 +12,19 @@ import sqlite3
 import tempfile
 
 from checks import check, check_that, finish, tell
-from object_bench import MIB, OVERWRITE, S_OK, WRITES, able, check_backup, files_below, large_store, new_bench, settle
+from object_bench import (
+    BUCKET,
+    MIB,
+    OVERWRITE,
+    S_OK,
+    WRITES,
+    able,
+    check_backup,
+    files_below,
+    large_store,
+    new_bench,
+    settle,
+)
 from object_bench import small_store
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/object-storage.md"
@@ -33,11 +45,18 @@ def cost(bench, what, answer):
     return len(log), kinds, sent, got
 
 
+def leave_upload(bench):
+    """One that a backup of two days ago has begun, and not ended."""
+    upload = bench.server.store.create_upload(BUCKET, bench.key(), {})
+    bench.bucket.uploads[upload].initiated -= 2 * 24 * 60 * 60
+
+
 def hosts(root):
     """A host with a dozen licences, and one with 27 MiB."""
     for what, licenses in ("a dozen licences", small_store()), ("27 MiB", large_store()):
         bench = new_bench(root, what, licenses)
         size = sum(len(content) for content in licenses.values())
+        leave_upload(bench)
         requests, kinds, sent, _ = cost(bench, f"first backup of {what}", bench.back_up())
         found = check_backup(bench, licenses)
         written = sum(number for action, number in kinds.items() if action in WRITES)

@@ -19,7 +19,7 @@ from checks import check, check_that, finish, skip, tell
 from object_bench import EXISTS, OVERWRITE, S_OK, Library, able, files_below, large_store, small_store
 from object_bench import write_store
 
-KEY, SECRET, BUCKET = "AKIDEXAMPLE", "a secret", "bucket"
+KEY, SECRET, BUCKET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "bucket"
 HOSTS, ROUNDS = 8, 10
 
 

@@ -33,7 +33,7 @@ WRITES = {
     "DeleteObject",
 }
 MIB = 1 << 20
-HUNG = 240  # seconds, which no operation needs: the library gives up after a minute
+HUNG = 180  # seconds, which no operation needs: the library gives up after a minute
 
 
 class Library:

@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import pathlib
+import select
 import sys
 import threading
 import time
@@ -164,11 +165,14 @@ def left_since(before):
     return left
 
 
-def stop(restorer, request, answer):
-    """Cancels or destroys it when a line comes."""
-    sys.stdin.readline()
-    answer["stopped"] = time.monotonic()
-    answer["stop"] = name_of(getattr(c, request["stop"])(restorer))
+def stop(restorer, request, answer, ended):
+    """Cancels or destroys it when a line comes before its end."""
+    while not ended.is_set():
+        if select.select([sys.stdin], [], [], 0.01)[0]:
+            sys.stdin.readline()
+            answer["stopped"] = time.monotonic()
+            answer["stop"] = name_of(getattr(c, request["stop"])(restorer))
+            return
 
 
 def answer_to(request):
@@ -177,22 +181,25 @@ def answer_to(request):
     if request.get("host"):
         store = host_store(answer)
         check(c.set_store(restorer, ctypes.byref(store)))
-    stopper = threading.Thread(target=stop, args=(restorer, request, answer))
+    ended = threading.Event()
+    stopper = threading.Thread(target=stop, args=(restorer, request, answer, ended))
     if "stop" in request:
         stopper.start()
     tell = {"list": listed, "info": informed}.get(request["operation"])
     code = run(restorer, request, answer) if tell is None else tell(restorer, answer)
-    ended = time.monotonic()
+    moment = time.monotonic()
+    ended.set()
     answer["code"], answer["sentence"] = name_of(code), c.error_message(restorer)
     if "stop" in request:
         stopper.join()
-        answer["seconds"] = ended - answer.pop("stopped")
+        answer["seconds"] = moment - answer.pop("stopped", moment)
     answer["left"] = left_since(before)
-    if request.get("stop") != "destroy":
+    if answer.get("stop") is None or request["stop"] != "destroy":
         check(c.destroy(restorer))
     return answer
 
 
 if __name__ == "__main__":
     for line in iter(sys.stdin.readline, ""):
-        say(answer_to(json.loads(line)))
+        if line != "\n":  # a word to stop came after the end
+            say(answer_to(json.loads(line)))
