@@ -21,12 +21,8 @@ from object_mishaps import ANSWERS, KINDS, Fault
 
 SAMPLE = 40  # of each scene
 MEMORY_MAX = 300 << 10  # KiB
-DENIED, NOT_SUPPORTED, NOT_FOUND, FULL = (
-    "E_ACCESSDENIED",
-    "ERROR_NOT_SUPPORTED",
-    "ERROR_FILE_NOT_FOUND",
-    "ERROR_DISK_FULL",
-)
+DENIED, NOT_SUPPORTED, FULL = "E_ACCESSDENIED", "ERROR_NOT_SUPPORTED", "ERROR_DISK_FULL"
+NOT_FOUND, CHANGED = "ERROR_FILE_NOT_FOUND", "ERROR_SHARING_VIOLATION"
 OTHER = "E_FAIL", "ERROR_HOST_UNREACHABLE"
 # What passes, so that the same again is right: a fault of this kind is not to be noticed.
 PASSES = {"refuse", "cut", "reset", "lose", "cut answer", "cut body", "close after", "delay", "drip", "fail after"}
@@ -37,28 +33,33 @@ WAITS = ["stall", "do and stall", "deaf"]
 SENSELESS = {"flip", "page", "no body", "error in 200", "short length", "redirect", "whole", "other range"}
 # Where an answer is of no use, the operation may go on: what it would have cleared away stays.
 OPTIONAL = {"ListMultipartUploads", "AbortMultipartUpload"}
-LOST_UPLOADS = {"lose", "cut answer", "cut body", "fail after", "flip", "short length", "long length"}
+# Likewise: a backup takes nothing over from one that can't be read or copied.
+OLD = {"GetObject", "UploadPartCopy"}
+LOST_UPLOADS = {"lose", "do and stall", "cut answer", "cut body", "fail after", "flip", "short length", "long length"}
 
 
 def allowed(kind, action, reads):
     """How an operation may end for which a request went wrong once; S_OK is judged by what it did."""
     if kind in PASSES or kind in WAITS:
         return {S_OK}
-    codes = {S_OK} if action in OPTIONAL or kind not in ("403", "501") else set()
+    goes_on = OPTIONAL if reads else OPTIONAL | OLD
+    codes = {S_OK} if action in goes_on or kind not in ("403", "501") else set()
     by_kind = {
         "403": {DENIED},
-        "404": {NOT_FOUND, EXISTS, *OTHER},
-        "404 upload": {EXISTS, NOT_FOUND, *OTHER},
+        "404": {NOT_FOUND, CHANGED if reads else EXISTS, *OTHER},
+        "404 upload": {NOT_FOUND, CHANGED if reads else EXISTS, *OTHER},
         "409": {EXISTS},
         "409 aborted": {EXISTS},
         "gone": {EXISTS},
-        "412": {EXISTS, *OTHER},
+        "412": {CHANGED if reads else EXISTS, *OTHER},
         "501": {NOT_SUPPORTED},
         "507": {FULL},
     }
     codes |= by_kind.get(kind, set(OTHER))
+    if kind == "gone" and action == "UploadPart":
+        codes |= set(OTHER)  # somebody has aborted the upload
     if kind in SENSELESS:  # as of a store that knows no ranges, no tags, or another bucket by this name
-        codes |= {NOT_SUPPORTED, "E_INVALIDARG", "ERROR_SHARING_VIOLATION"}
+        codes |= {NOT_SUPPORTED, "E_INVALIDARG", CHANGED}
         # What is read may be wrong in a way that only the reader's digests can tell.
         codes |= {CORRUPT} if reads else set()
     return codes

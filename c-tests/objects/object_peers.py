@@ -74,7 +74,6 @@ class Peer:
         self.check_ends(S_OK, "verify_backup", prefix)
         self.check_ends(S_OK, "restore_licenses", prefix, store=self.root / f"restored {self.number}")
         check(files_below(self.root / f"restored {self.number}"), files_below(store), "what is restored")
-        self.check_ends("ERROR_PATH_NOT_FOUND", "verify_backup", prefix, RestorePath="s3://nowhere/host")
 
     def race(self):
         """Backups at once to the same place: how many rounds had one winner."""
@@ -93,13 +92,15 @@ class Peer:
         return single
 
 
-def try_peer(name, endpoint, root, is_atomic):
+def try_peer(name, endpoint, root, is_strict, stores):
+    """One that is strict tells a bucket that is not there, and lets one of several win."""
     peer = Peer(root, endpoint)
-    for licenses in small_store(), large_store():
+    for licenses in stores:
         peer.whole_job(licenses)
     single = peer.race()
-    tell(name, f"the whole job, small and in parts; {HOSTS} hosts at once, {ROUNDS} rounds, won by one {single}")
-    if is_atomic:
+    tell(name, f"the whole job, {len(stores)} stores; {HOSTS} hosts at once, {ROUNDS} rounds, won by one {single}")
+    if is_strict:
+        peer.check_ends("ERROR_PATH_NOT_FOUND", "verify_backup", "host", RestorePath="s3://nowhere/host")
         check(single, ROUNDS, f"rounds that one has won, on {name}")
     peer.library.close()
 
@@ -112,7 +113,7 @@ def moto(root):
             host = f"127.0.0.1:{port}"
             one.sendall(f"PUT /{BUCKET} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
             check_that(b" 200 " in one.recv(1000), "a bucket")
-        try_peer("moto", endpoint, root, True)
+        try_peer("moto", endpoint, root, True, [small_store(), large_store()])
 
 
 def s3s_fs(root):
@@ -121,7 +122,10 @@ def s3s_fs(root):
     keys = ["--access-key", KEY, "--secret-key", SECRET]
     command = ["s3s-fs", *keys, "--host", "127.0.0.1", "--port", str(port), str(root / "objects")]
     with running(command, port) as endpoint:
-        try_peer("s3s-fs", endpoint, root, False)  # looks whether there is one, and then writes
+        # It fails where the last bytes of an object are asked for that has fewer, and looks whether there is
+        # one before it writes, so that several may win.
+        skip("s3s-fs: small backups", "InternalError for a suffix range that is longer than the object")
+        try_peer("s3s-fs", endpoint, root, False, [large_store()])
 
 
 def main():
