@@ -46,6 +46,7 @@ pub enum Outcome {
     FileNotFound,
     FileTooLarge,
     Handle,
+    #[cfg_attr(not(feature = "object-storage"), allow(dead_code))]
     HostUnreachable,
     IllegalCall,
     InvalidArgument,
@@ -64,6 +65,7 @@ pub enum Outcome {
     ReadFault,
     RevisionMismatch,
     SharingViolation,
+    #[cfg_attr(not(feature = "object-storage"), allow(dead_code))]
     Timeout,
     TooManyOpenFiles,
     Unexpected,
