@@ -57,7 +57,7 @@ impl Before {
     ) -> &'static CStr {
         // SAFETY: SQLite never frees the other interface, and both stay where they are.
         self.registered.call_once(|| unsafe {
-            let Some(other) = behind(self.name, prefix) else {
+            let Some(other) = behind(self.name, prefix).map(|other| &*other) else {
                 return;
             };
             let Some(size) = c_int::try_from(more)
@@ -81,11 +81,12 @@ impl Before {
 }
 
 /// Finds the interface that one with the name `name` stands before.
-fn behind(name: &CStr, prefix: &str) -> Option<&'static mut ffi::sqlite3_vfs> {
+fn behind(name: &CStr, prefix: &str) -> Option<*mut ffi::sqlite3_vfs> {
     let other = name.to_bytes_with_nul().get(prefix.len()..)?;
     let other = CStr::from_bytes_with_nul(other).ok()?;
-    // SAFETY: SQLite gives null or an interface, which it never frees.
-    unsafe { ffi::sqlite3_vfs_find(other.as_ptr()).as_mut() }
+    // SAFETY: the name ends with a NUL.
+    let other = unsafe { ffi::sqlite3_vfs_find(other.as_ptr()) };
+    (!other.is_null()).then_some(other)
 }
 
 /// Opens a file by the interface that `interface` stands before.
@@ -105,7 +106,7 @@ pub unsafe fn open_behind(
     // SAFETY: see above.
     unsafe {
         let other = behind(CStr::from_ptr((*interface).zName), prefix);
-        match other.map(|other| (other.xOpen, other)) {
+        match other.map(|other| ((*other).xOpen, other)) {
             Some((Some(open), other)) => open(other, name, file, flags, given),
             _ => ffi::SQLITE_CANTOPEN,
         }

@@ -35,7 +35,7 @@ pub fn interface(has_locks: bool, hides: bool) -> &'static CStr {
 }
 
 /// A hidden file as SQLite knows it. The system's file, which has the bytes, lies behind it.
-#[repr(C, align(16))]
+#[repr(C, align(8))] // as all memory that SQLite gives
 struct Hidden {
     base: ffi::sqlite3_file,
     /// Made when the file is opened, and dropped when it is closed.
@@ -90,15 +90,15 @@ unsafe extern "C" fn open(
         return ffi::SQLITE_IOERR;
     };
     let buffer = Vec::new();
-    // SAFETY: SQLite's own arguments, and room behind the file's own part for the system's file. A
-    // file that has functions is closed by SQLite, also if it could not be opened.
+    // SAFETY: SQLite's own arguments, and room behind the file's own part for the system's file. SQLite
+    // closes a file that has functions, and no other.
     unsafe {
         let hidden = file.cast::<Hidden>();
         let system = behind(file);
         (*hidden).base.pMethods = ptr::null();
         (*system).pMethods = ptr::null();
         let code = open_behind(interface, PREFIX, name, system, flags, given);
-        if !(*system).pMethods.is_null() {
+        if code == ffi::SQLITE_OK {
             (*hidden).hiding = Box::into_raw(Box::new(Hiding { key, buffer }));
             (*hidden).base.pMethods = ptr::from_ref(&METHODS);
         }
