@@ -127,6 +127,9 @@ impl Client {
             };
             may_be_done |= failure.may_be_done;
             failure.may_be_done = may_be_done;
+            if failure.is_stale {
+                continue; // as often as connections wait
+            }
             if !failure.may_pass() {
                 return Err(failure);
             }
@@ -151,7 +154,7 @@ impl Client {
         }
     }
 
-    /// Sends a request; again only where a connection that has waited proves closed.
+    /// Sends a request, on a connection that has waited or a new one.
     fn attempt(&self, call: &Call) -> Result<Answer, Broken> {
         let head = self.head(call).map_err(unsent)?;
         let leave = || (call.leave)().map_err(io::Error::other);
@@ -161,28 +164,24 @@ impl Client {
             leave: &leave,
             most: call.most,
         };
-        loop {
-            let waiting = self.idle.lock().pop();
-            let was_waiting = waiting.is_some();
-            let mut line = match waiting {
-                Some(line) => line,
-                None => {
-                    let connection =
-                        Connection::open(&self.endpoint, self.trust.as_ref(), &self.go_on);
-                    Line::new(connection.map_err(unsent)?)
-                }
-            };
-            match line.exchange(&message) {
-                Ok((answer, lasts)) => {
-                    if lasts {
-                        self.idle.lock().push(line);
-                    }
-                    return Ok(answer);
-                }
-                Err(broken) if was_waiting && broken.is_stale() && self.go_on().is_ok() => {}
-                Err(broken) => return Err(broken),
+        let waiting = self.idle.lock().pop();
+        let has_waited = waiting.is_some();
+        let mut line = match waiting {
+            Some(line) => line,
+            None => {
+                let connection = Connection::open(&self.endpoint, self.trust.as_ref(), &self.go_on);
+                Line::new(connection.map_err(unsent)?)
             }
+        };
+        let exchanged = line.exchange(&message).map_err(|broken| Broken {
+            is_stale: has_waited && broken.is_stale,
+            ..broken
+        });
+        let (answer, lasts) = exchanged?;
+        if lasts {
+            self.idle.lock().push(line);
         }
+        Ok(answer)
     }
 
     /// Makes the head of a request.
@@ -246,7 +245,7 @@ fn unsent(error: io::Error) -> Broken {
     Broken {
         error,
         was_sent: false,
-        is_unanswered: true,
+        is_stale: false,
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Failure {
     reason: Reason,
     /// The store may have done what was asked all the same.
     pub may_be_done: bool,
+    /// The connection had waited, and may have been closed before.
+    pub is_stale: bool,
 }
 
 enum Reason {
@@ -176,6 +178,7 @@ impl Failure {
             // A store may have failed behind its work.
             may_be_done: refusal.status >= 500 || refusal.status < 300,
             reason: Reason::Refused(refusal),
+            is_stale: false,
         }
     }
 
@@ -186,6 +189,7 @@ impl Failure {
             .and_then(|error| error.downcast_ref::<Error>());
         Failure {
             may_be_done: broken.was_sent,
+            is_stale: broken.is_stale,
             reason: match told {
                 Some(error) => Reason::Ended(error.clone()),
                 None => Reason::Broken(broken.error),
@@ -198,6 +202,7 @@ impl Failure {
         Failure {
             reason,
             may_be_done,
+            is_stale: false,
         }
     }
 
@@ -207,6 +212,7 @@ impl Failure {
         Failure {
             reason: Reason::Broken(io::Error::other(lacking)),
             may_be_done: true,
+            is_stale: false,
         }
     }
 
@@ -264,19 +270,6 @@ impl Failure {
             }
         };
         Error::new(outcome, format!("Cannot {doing}: {reason}. {advice}"))
-    }
-}
-
-impl Broken {
-    /// Tells whether a connection that has waited was closed meanwhile.
-    pub fn is_stale(&self) -> bool {
-        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        let kind = self.error.kind();
-        self.is_unanswered
-            && matches!(
-                kind,
-                BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
-            )
     }
 }
 
@@ -410,7 +403,7 @@ mod tests {
             let failure = Failure::of_broken(Broken {
                 error: kind.into(),
                 was_sent: true,
-                is_unanswered: true,
+                is_stale: false,
             });
             assert_eq!(failure.may_pass(), passes, "{kind}");
             assert!(failure.may_be_done);

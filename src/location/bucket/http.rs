@@ -56,8 +56,8 @@ pub struct Broken {
     pub error: io::Error,
     /// The whole request may have been read.
     pub was_sent: bool,
-    /// Nothing has come in answer.
-    pub is_unanswered: bool,
+    /// The connection was closed, and nothing has come in answer: perhaps while it waited.
+    pub is_stale: bool,
 }
 
 impl Line {
@@ -84,9 +84,9 @@ impl Line {
             Err(error) => Err(error),
         };
         answer.map_err(|error| Broken {
-            error,
             was_sent,
-            is_unanswered: !self.is_answered,
+            is_stale: !self.is_answered && is_closed(&error),
+            error,
         })
     }
 
@@ -262,10 +262,10 @@ impl Line {
 }
 
 fn is_closed(error: &io::Error) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(
         error.kind(),
-        BrokenPipe | ConnectionAborted | ConnectionReset
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
     )
 }
 
@@ -389,7 +389,7 @@ mod tests {
                 panic!("{start}")
             };
             assert!(broken.was_sent, "{start}");
-            assert_eq!(broken.is_unanswered, answer.is_empty(), "{start}");
+            assert_eq!(broken.is_stale, answer.is_empty(), "{start}");
         }
     }
 
