@@ -195,7 +195,7 @@ fn readers() {
     fs::remove_dir_all(&place).unwrap();
 }
 
-// -- databases as stores
+// -- databases as stores, and buckets as places for backups
 
 macro_rules! python_programs {
     ($($name:ident)*) => { $(
@@ -210,6 +210,7 @@ macro_rules! python_programs {
 python_programs! {
     sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
     sqlite_keep_going file_systems age
+    object_storage object_faults object_races object_errors object_costs object_tls object_peers
 }
 
 // -- the header

@@ -7,6 +7,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 export LICBAK_TORTURE=1
 [ $# -gt 0 ] || set -- moves faults kills powercut full cut_disk memory hostile composed \
+    object_faults object_races \
     inside::build_elsewhere_is_the_same sanitizers planted
 for suite in "$@"; do
     case $suite in

@@ -8,15 +8,18 @@ import sqlite3
 import sys
 import tempfile
 
-from checks import check, check_that, check_words, finish
+from checks import check, check_that, check_words, finish, skip
 from object_bench import BUCKET, CORRUPT, DRY_RUN, ENCRYPTED, EXISTS, MIB, OVERWRITE, OVERWRITE_STORE, PLAIN, S_OK
 from object_bench import (
     WRITES,
+    Library,
     able,
+    can_replace,
     check_backup,
     files_below,
     large_store,
     new_bench,
+    replacing,
     settle,
     small_store,
     write_store,
@@ -277,6 +280,24 @@ def odd_places(root):
     bench.close()
 
 
+def by_name(root):
+    """An endpoint that begins with the bucket's name has it in no path."""
+    if not can_replace():
+        return skip("buckets in names of hosts", "not root")
+    bench = new_bench(root, "by name", small_store())
+    hosts = root / "hosts"
+    hosts.write_text(f"127.0.0.1 {BUCKET}.store.example\n")
+    bench.library = Library(**replacing({"/etc/hosts": hosts}))
+    bench.account["Endpoint"] = f"http://{BUCKET}.store.example:{bench.server.port}"
+    bench.prefix = "a host/ü"
+    for flags, code in (0, S_OK), (0, EXISTS), (OVERWRITE, S_OK):
+        check_ends(bench.back_up(flags), code)
+    check_backup(bench, small_store())
+    check(list(bench.bucket.objects), [bench.key()], "the objects")
+    check_ends(bench.read("verify_backup"), S_OK)
+    bench.close()
+
+
 def databases(root):
     """Rows of a database go there, and come back."""
     licenses = small_store()
@@ -326,7 +347,7 @@ def accounts(root):
     bench.close()
 
 
-JOBS = small_job, large_job, equal_parts, locked, leftovers, encrypted_job, odd_places, databases
+JOBS = small_job, large_job, equal_parts, locked, leftovers, encrypted_job, odd_places, by_name, databases
 JOBS += stores_of_servers, accounts
 
 

@@ -5,7 +5,6 @@ LICBAK_SO names the library. The system's authorities are replaced in a mount na
 process alone.
 """
 
-import ctypes
 import os
 import pathlib
 import shutil
@@ -13,9 +12,9 @@ import subprocess
 import tempfile
 
 from checks import check, check_that, check_words, finish, skip
-from object_bench import OVERWRITE, S_OK, Library, able, check_backup, large_store, new_bench, small_store
+from object_bench import OVERWRITE, S_OK, Library, able, can_replace, check_backup, large_store, new_bench, replacing
+from object_bench import small_store
 
-CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 1 << 18
 # Where the systems that are known keep what they trust.
 BUNDLES = "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"
 
@@ -44,28 +43,15 @@ def make_certificate(authority, host):
 
 
 def trusting(authority):
-    """Options of a process for which the system trusts this authority alone; exits 77 where that can't be."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    found = [bundle for bundle in BUNDLES if os.path.exists(bundle)]
-
-    def replace():
-        mounts = [(b"none", b"/", MS_REC | MS_PRIVATE)]
-        mounts += [(os.fsencode(authority), os.fsencode(os.path.realpath(bundle)), MS_BIND) for bundle in found]
-        if libc.unshare(CLONE_NEWNS) != 0 or any(libc.mount(one, on, None, how, None) for one, on, how in mounts):
-            os._exit(77)
-
-    return {"preexec_fn": replace}
-
-
-def can_replace(authority):
-    return subprocess.run(["true"], check=False, **trusting(authority)).returncode == 0
+    """Options of a process for which the system trusts this authority alone."""
+    return replacing({bundle: authority for bundle in BUNDLES if os.path.exists(bundle)})
 
 
 def main():
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory)
         ours, theirs = make_authority(root, "ours"), make_authority(root, "theirs")
-        if not can_replace(ours):
+        if not can_replace():
             return skip("all", "not root")
         good = new_bench(root, "good", small_store(), tls=make_certificate(ours, "localhost"))
         good.library = Library(**trusting(ours))

@@ -39,7 +39,8 @@ def kind_of(request):
     """The action that a request asks for, and its bucket and key: by path, or by the host's name."""
     host = request.headers.get("Host", "").rpartition(":")[0]
     path = object_signature.decoded(request.raw_path)[1:].decode("utf-8", "replace")
-    bucket, _, key = (host[: -len(".localhost")], "", path) if host.endswith(".localhost") else path.partition("/")
+    named = [name for name in request.owner.store.buckets if host.startswith(f"{name}.")]
+    bucket, _, key = (named[0], "", path) if named else path.partition("/")
     words = {name for name, _ in object_signature.query_of(request.raw_query) if not QUERY_OF_SIGNATURE.match(name)}
     action = ROUTES.get((request.command, bool(key), tuple(sorted(words & CHOOSERS))))
     if not words <= CHOOSERS | OTHERS:
