@@ -19,7 +19,7 @@ from object_bench import BUCKET, CORRUPT, EXISTS, OVERWRITE, S_OK, Bench, able, 
 from object_bench import new_bench, settle, small_store
 from object_mishaps import ANSWERS, KINDS, Fault
 
-SAMPLE = 40  # of each scene
+SAMPLE = 32  # of each scene
 MEMORY_MAX = 300 << 10  # KiB
 DENIED, NOT_SUPPORTED, FULL = "E_ACCESSDENIED", "ERROR_NOT_SUPPORTED", "ERROR_DISK_FULL"
 NOT_FOUND, CHANGED = "ERROR_FILE_NOT_FOUND", "ERROR_SHARING_VIOLATION"
@@ -29,6 +29,8 @@ PASSES = {"refuse", "cut", "reset", "lose", "cut answer", "cut body", "close aft
 PASSES |= {"spaces", "400", "408", "429", "500", "502", "503", "504"}
 # What a client has to wait for, and then passes too: some of them, where not all is tried.
 WAITS = ["stall", "do and stall", "deaf"]
+COMMITS = {"PutObject", "CompleteMultipartUpload"}
+LOSSES = ["lose", "reset", "cut answer", "fail after", "cut upload", "409", "412", "gone", "no body", "error in 200"]
 # Answers that make no sense for what was asked.
 SENSELESS = {"flip", "page", "no body", "error in 200", "short length", "redirect", "whole", "other range"}
 # Where an answer is of no use, the operation may go on: what it would have cleared away stays.
@@ -56,8 +58,8 @@ def allowed(kind, action, reads):
         "507": {FULL},
     }
     codes |= by_kind.get(kind, set(OTHER))
-    if kind == "gone" and action == "UploadPart":
-        codes |= set(OTHER)  # somebody has aborted the upload
+    if kind == "gone":
+        codes |= {"E_FAIL"}  # somebody has aborted the upload
     if kind in SENSELESS:  # as of a store that knows no ranges, no tags, or another bucket by this name
         codes |= {NOT_SUPPORTED, "E_INVALIDARG", CHANGED}
         # What is read may be wrong in a way that only the reader's digests can tell.
@@ -145,7 +147,7 @@ class Scene:
         self.reset([])
         check(self.operate(bench)["code"], S_OK, f"{name}: without a fault")
         check(self.done(), True, f"{name}: what came of it")
-        self.requests = len(bench.server.log)
+        self.requests = bench.actions()
 
     def reset(self, faults):
         server = self.bench.server
@@ -178,10 +180,15 @@ class Scene:
         return self.bench.bucket.objects == self.before
 
     def cases(self):
-        for number in range(1, self.requests + 1):
+        for number in range(1, len(self.requests) + 1):
             for kind in [*KINDS, *ANSWERS]:
                 for times in (1, 2):
                     yield kind, number, times
+
+    def at_commit(self):
+        """What is always tried: an answer to the request that makes a backup visible is lost, or says no."""
+        commits = [number for number, action in enumerate(self.requests, 1) if action in COMMITS]
+        return [(kind, number, 1) for number in commits for kind in LOSSES]
 
     def try_one(self, kind, number, times, tells):
         bench, fault = self.bench, Fault(kind, number, times, seconds=0.1)
@@ -238,7 +245,7 @@ def try_scene(root, name, words):
         choose = random.Random(f"{name} {os.environ.get('LICBAK_SEED', '1')}")
         waits = [choose.choice([case for case in cases if case[0] in WAITS and case[2] == 1])]
         cases = [case for case in cases if case[0] not in WAITS]
-        cases = waits + choose.sample(cases, min(SAMPLE, len(cases)))
+        cases = waits + scene.at_commit() + choose.sample(cases, min(SAMPLE, len(cases)))
     for case in cases:
         scene.try_one(*case, bool(words))
     memory = memory_of(scene.bench)

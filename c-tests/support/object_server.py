@@ -172,14 +172,18 @@ class ObjectServer:
         self.store = Buckets(self.now)
         for name in buckets:
             self.store.buckets[name] = Bucket()
-        self.port = port
+        # Bound as long as the server is: nobody else gets the port while nobody listens.
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind(("127.0.0.1", port))
+        self.port, self.is_away = self.holder.getsockname()[1], False
         self.listen()
 
     # -- whether it is there
 
     def listen(self):
         self.listener = Listener(("127.0.0.1", self.port), Request)
-        self.listener.owner, self.port = self, self.listener.server_address[1]
+        self.listener.owner = self
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
 
     def hang_up(self):
@@ -199,10 +203,16 @@ class ObjectServer:
             self.hang_up()
             time.sleep(seconds)
             self.listen()
+            self.is_away = False
 
-        threading.Thread(target=away).start()
+        with self.lock:
+            was_away, self.is_away = self.is_away, True
+        if not was_away:
+            threading.Thread(target=away).start()
 
-    close = hang_up
+    def close(self):
+        self.hang_up()
+        self.holder.close()
 
     @property
     def address(self):
