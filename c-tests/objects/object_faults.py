@@ -255,11 +255,12 @@ def try_scene(root, name, words):
 
 def main(words):
     with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(len(SCENES)) as pool:
-        running = [pool.submit(try_scene, directory, name, words) for name in SCENES if name in words or not words]
+        names = [name for name in SCENES if name in words] or SCENES
+        running = [pool.submit(try_scene, directory, name, words) for name in names]
         ended = [future.result() for future in running]
     struck, wrong = (sum((one[at] for one in ended), collections.Counter()) for at in (0, 1))
-    names = "lost", "torn", "done", "hung", "a crash", "wrong code", "wrong sentence", "left open", "untidy"
-    figures = ", ".join(f"{name} {wrong[name]}" for name in names)
+    kinds = "lost", "torn", "done", "hung", "a crash", "wrong code", "wrong sentence", "left open", "untidy"
+    figures = ", ".join(f"{name} {wrong[name]}" for name in kinds)
     cases = struck["S_OK"] + struck["refused"]
     ends = f"S_OK {struck['S_OK']}, refused {struck['refused']}, left to the next day {struck['left to the next day']}"
     peak = max(memory for _, _, memory in ended)
