@@ -29,7 +29,7 @@ from object_bench import small_store
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/object-storage.md"
 LICENSES = 100_000
-USED = set()
+USED, REQUESTS = set(), {}
 
 
 def cost(bench, what, answer):
@@ -38,6 +38,7 @@ def cost(bench, what, answer):
     log = list(bench.server.log)
     bench.server.forget()
     USED.update(entry["right"] for entry in log)
+    REQUESTS[what] = len(log)
     kinds = collections.Counter(entry["action"] for entry in log)
     sent, got = sum(entry["received"] for entry in log), sum(entry["sent"] for entry in log)
     counted = ", ".join(f"{number} {action}" for action, number in sorted(kinds.items()))
@@ -56,7 +57,6 @@ def hosts(root):
     for what, licenses in ("a dozen licences", small_store()), ("27 MiB", large_store()):
         bench = new_bench(root, what, licenses)
         size = sum(len(content) for content in licenses.values())
-        leave_upload(bench)
         requests, kinds, sent, _ = cost(bench, f"first backup of {what}", bench.back_up())
         found = check_backup(bench, licenses)
         written = sum(number for action, number in kinds.items() if action in WRITES)
@@ -64,6 +64,7 @@ def hosts(root):
         check(written, 1 if parts == 1 else parts + 2, f"requests that write {what}")
         check_that(sent < len(found.content) + requests * 2000, f"bytes sent for {what}")
         settle()
+        leave_upload(bench)
         cost(bench, f"second backup of {what}", bench.back_up(OVERWRITE))
         _, kinds, sent, _ = cost(bench, f"repeat of {what}, unchanged", bench.back_up(OVERWRITE))
         check_that(not WRITES & set(kinds) and sent < 20_000, f"nothing is written, {sent} bytes sent")
@@ -97,6 +98,13 @@ def one_of_many(root):
     bench.close()
 
 
+def figures(root):
+    """What the page says of requests is what was counted."""
+    rows = re.findall(r"^\| ([^|]+) \| ([0-9]+) \|", PAGE.read_text(), re.MULTILINE)
+    check_that(len(rows) > 5, f"rows with figures: {rows}")
+    check({what: int(number) for what, number in rows}, {what: REQUESTS.get(what) for what, _ in rows}, "requests")
+
+
 def rights(root):
     """What the page says that a key needs is enough, even where the server tells nothing more, and no more
     than is used."""
@@ -118,7 +126,7 @@ def rights(root):
 
 def main():
     with tempfile.TemporaryDirectory() as directory:
-        for job in hosts, one_of_many, rights:
+        for job in hosts, one_of_many, figures, rights:
             job(directory)
     finish()
 
