@@ -104,6 +104,26 @@ fn list_in_columns() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// `list` shows no character that would turn the order of its row, wherever that stands.
+#[test]
+fn list_of_names_with_an_effect() {
+    let place = scratch();
+    let name = |before: usize, effect: &str| format!("{}{effect}é.lic", "a".repeat(before));
+    for before in 0..20 {
+        write(&place.join("store").join(name(before, "\u{202e}")), "1");
+    }
+    fs::create_dir(place.join("backups")).unwrap();
+    expect(&mut tool(&["backup", "store", "backups"], &place));
+    let shown = (0..20).rev().map(|before| name(before, "?"));
+    let rows = shown.map(|name| {
+        let key_id = name.trim_end_matches(".lic");
+        format!("opaque  unstated         1  {key_id:40}  {name}")
+    });
+    let text = expect(&mut tool(&["list", "backups"], &place));
+    assert_eq!(text.lines().collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// `info`: one fact a line, or one object, and the machine beside --machine-id.
 #[test]
 fn info() {
