@@ -132,9 +132,10 @@ impl Refusal {
                 "the store does not allow it".into(),
                 "Give the key the right to it: to get, put and list objects, and to list and abort uploads.".into(),
             ),
+            // As behind a conflict with another backup.
             (404, "NoSuchUpload") => (
-                Outcome::Fail,
-                "the upload was aborted meanwhile".into(),
+                Outcome::BackupExists,
+                "the upload was dropped meanwhile".into(),
                 "Back up again.".into(),
             ),
             (409, _) => (
