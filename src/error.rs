@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -81,7 +82,27 @@ pub enum Access {
     Write,
 }
 
+/// Gives the error that a place of backups has told itself, if it is one.
+pub fn told(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Tells whether that place has given up.
+pub fn has_given_up(error: &io::Error) -> bool {
+    told(error).is_some_and(Error::has_given_up)
+}
+
 impl Error {
+    /// Tells whether nothing else of the same place can be had now either, so that whoever can do
+    /// without one thing ends all the same.
+    pub fn has_given_up(&self) -> bool {
+        use Outcome::{Canceled, HostUnreachable, OutOfMemory, SharingViolation, Timeout};
+        matches!(
+            self.outcome,
+            Canceled | HostUnreachable | OutOfMemory | SharingViolation | Timeout
+        )
+    }
+
     /// Makes an error of the `sentence` as [`shown`].
     pub fn new(outcome: Outcome, sentence: impl Into<String>) -> Error {
         Error {
@@ -248,7 +269,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Gives the system's words for an error.
 pub fn words(errno: Errno) -> String {
-    let words = std::io::Error::from(errno);
+    let words = io::Error::from(errno);
     match errno {
         Errno::NOSYS => format!(
             "{words}: a system call that this needs is not in the kernel, or a sandbox denies it"

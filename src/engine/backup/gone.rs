@@ -14,7 +14,7 @@ use crate::archive::{Fault, SUMS};
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::{Backup, Source};
 use crate::engine::stop::Stop;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Result, has_given_up};
 use crate::random::{self, HashSet};
 
 /// Counts the licences of `before` that `writer` was not given; none where its names can't be read.
@@ -30,7 +30,10 @@ pub fn count<F: Write, S: Scratch>(
     match counted {
         Ok(counted) => Ok(counted),
         Err(Stop::Fault(Fault::OutOfMemory)) => Err(Error::out_of_memory()),
-        Err(Stop::Error(error)) if error.outcome == Outcome::OutOfMemory => Err(error),
+        Err(Stop::Error(error)) if error.has_given_up() => Err(error),
+        Err(Stop::Fault(Fault::System(error))) if has_given_up(&error) => {
+            Err(before.error(Fault::System(error)))
+        }
         Err(_) => operation.check().map(|()| None),
     }
 }

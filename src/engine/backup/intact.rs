@@ -4,13 +4,13 @@ use std::iter::{self, Peekable};
 use std::sync::Arc;
 
 use crate::archive::frames::Span;
-use crate::archive::{Digest, ReadAt, digests};
+use crate::archive::{Digest, Fault, ReadAt, digests};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::{Pool, Rest, Work, ordered};
 use crate::engine::operation::progress::{Counting, Phase};
 use crate::engine::reading::backup_file::{Backup, errno};
-use crate::error::Result;
+use crate::error::{Result, has_given_up};
 use crate::location::Existing;
 use crate::sys::files::Errno;
 
@@ -149,12 +149,18 @@ impl Work for Digesting {
         if !self.is_direct {
             source.forget(start, length);
         }
+        let is_read = match read {
+            Err(error) if has_given_up(&error) => {
+                return Err(self.backup.error(Fault::System(error)));
+            }
+            read => read.is_ok(),
+        };
         let messages = part.iter().map(|(span, _)| {
             let within = (span.start - start) as usize..(span.end() - start) as usize;
             bytes.get(within).unwrap_or_default()
         });
         let found = digests(part.len(), messages).map_err(|fault| self.backup.error(fault))?;
-        let is_right = read.is_ok() && part.iter().map(|(_, expected)| expected).eq(&found);
+        let is_right = is_read && part.iter().map(|(_, expected)| expected).eq(&found);
         Ok(Digested {
             verdict: if is_right {
                 Verdict::Right

@@ -82,8 +82,9 @@ pub fn plan(settings: &Settings, options: Options) -> Result<Plan> {
     {
         place.check_free()?;
     }
-    // A backup that appears from now on is not replaced.
+    // A backup that appears from now on is not replaced; to a dry run it matters only where it would.
     let place = request.backup.as_ref();
+    let place = place.filter(|_| options.overwrite || !options.dry_run);
     let look = place.map(|place| place.look(request.kind(), options.overwrite));
     // One thread more, to list the store.
     let threads = request.rules.workers + 1;

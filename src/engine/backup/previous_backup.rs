@@ -21,7 +21,7 @@ use crate::archive::{Digest, Fault, LICENSES, SUMS, digest};
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Backup;
 use crate::engine::stop::Stop;
-use crate::error::Result;
+use crate::error::{Result, has_given_up};
 use crate::license::{self, name};
 use crate::random::{self, HashMap};
 
@@ -165,6 +165,9 @@ impl PreviousBackup {
             Ok(old) => Ok(old.map(Arc::new)),
             Err(Stop::Error(error)) => Err(error),
             Err(Stop::Fault(fault @ Fault::OutOfMemory)) => Err(backup.error(fault)),
+            Err(Stop::Fault(Fault::System(error))) if has_given_up(&error) => {
+                Err(backup.error(Fault::System(error)))
+            }
             // A damaged backup is no help, but no hindrance either.
             Err(_) => Ok(None),
         }

@@ -20,9 +20,9 @@ use crate::encryption::lock::Lock;
 use crate::engine::machine;
 use crate::engine::operation::Operation;
 use crate::engine::operation::pool::Pool;
-use crate::engine::reading::backup_file::{Backup, Source, errno, told};
+use crate::engine::reading::backup_file::{Backup, Source, errno};
 use crate::engine::stop::Stop;
-use crate::error::{Access, Error, Outcome, Result};
+use crate::error::{Access, Error, Outcome, Result, told};
 use crate::location::{BackupKind, Destination, Location, Target};
 use crate::random;
 use crate::store::{Backups, Place};
@@ -115,7 +115,7 @@ impl Request {
     /// Makes the error of an operation that met `fault` while it wrote.
     pub fn error(&self, fault: Fault) -> Error {
         match fault {
-            Fault::System(error) => told(&error).unwrap_or_else(|| {
+            Fault::System(error) => told(&error).cloned().unwrap_or_else(|| {
                 let place = self.backup.as_ref();
                 let shown = place.map_or_else(String::new, |place| {
                     format!(" '{}'", place.name_of(self.kind()))
@@ -175,7 +175,8 @@ impl Request {
             .open_old()
             .and_then(|old| Backup::of(old, &self.keys))
         {
-            Err(error) if error.outcome == Outcome::OutOfMemory => Err(error),
+            // A backup that could not be asked for now is still one: the new one is its successor.
+            Err(error) if error.has_given_up() => Err(error),
             opened => Ok(opened.ok()),
         }
     }

@@ -17,7 +17,7 @@ use crate::buffer::sized;
 use crate::engine::operation::Operation;
 use crate::engine::reading::backup_file::Source;
 use crate::engine::stop::Stop;
-use crate::error::Result;
+use crate::error::{Result, has_given_up};
 use crate::license::name;
 use crate::random::HashSet;
 
@@ -279,7 +279,9 @@ fn next<'l>(lines: &'l mut reader::Lines<'_, Source>) -> Result<&'l [u8], Fault>
 /// Makes damage of an old backup of its part that the disk does not give any more.
 fn unreadable(fault: Fault) -> Fault {
     match fault {
-        Fault::System(error) => Fault::Damaged(format!("it can't be read: {error}")),
+        Fault::System(error) if !has_given_up(&error) => {
+            Fault::Damaged(format!("it can't be read: {error}"))
+        }
         fault => fault,
     }
 }
@@ -316,7 +318,10 @@ impl<'c> FrameCopy<'c> {
         }
         let read = self.old.read_exact_at(bytes, span.start);
         self.old.forget(span.start, span.length.into());
-        let is_right = read.is_ok() && is_right(bytes);
+        let is_right = match read {
+            Err(error) if has_given_up(&error) => return Err(error.into()),
+            read => read.is_ok() && is_right(bytes),
+        };
         if is_right {
             out.write_all(bytes)?;
         }

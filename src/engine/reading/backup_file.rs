@@ -15,7 +15,7 @@ use crate::encryption::MAGIC;
 use crate::encryption::keys::Keys;
 use crate::encryption::payload::{Payload, Refusal};
 use crate::engine::stop::Stop;
-use crate::error::{Access, Error, GoOn, Outcome, Result};
+use crate::error::{Access, Error, GoOn, Outcome, Result, told};
 use crate::location::{Existing, Location};
 use crate::sys::files::{Errno, File};
 
@@ -374,10 +374,7 @@ impl About {
 
 fn system_error(name: &str, error: &io::Error) -> Error {
     let doing = format_args!("read the backup '{name}'");
-    told(error).unwrap_or_else(|| Error::system(Access::Read, doing, errno(error)))
-}
-
-/// Gives the error that a place of backups has told itself, if it is one.
-pub fn told(error: &io::Error) -> Option<Error> {
-    error.get_ref()?.downcast_ref::<Error>().cloned()
+    told(error)
+        .cloned()
+        .unwrap_or_else(|| Error::system(Access::Read, doing, errno(error)))
 }

@@ -11,7 +11,7 @@ use super::object::{Object, TAIL};
 use super::parts::{Part, part_size};
 use super::place::{Place, already_exists, check_no_other, replaced_meanwhile};
 use super::upload::{Upload, says};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, has_given_up};
 
 /// The code of a store that knows no such upload.
 const NO_UPLOAD: &str = "NoSuchUpload";
@@ -111,12 +111,11 @@ impl Draft<'_> {
     /// generation and the digests of all the rest are.
     fn is_there(&self, written: &Written) -> bool {
         let there = Object::find(&self.place.client, &self.place.key);
-        let tail = || {
-            let mut tail = written.tail.clone();
-            keep_tail(&mut tail, &written.part.bytes).ok()?;
-            Some(tail)
-        };
-        let same = |there: Object| there.size == written.size && there.tail() == tail();
+        let mut tail = Vec::new();
+        let kept = keep_tail(&mut tail, &written.tail)
+            .and_then(|()| keep_tail(&mut tail, &written.part.bytes));
+        let same =
+            |there: Object| kept.is_ok() && there.size == written.size && there.ends_with(&tail);
         there.ok().flatten().is_some_and(same)
     }
 }
@@ -218,8 +217,10 @@ impl Sink for PartSink<'_> {
         buffer: &mut [u8],
         is_right: &dyn Fn(&[u8]) -> bool,
     ) -> io::Result<bool> {
-        if old.read_exact_at(buffer, start).is_err() || !is_right(buffer) {
-            return Ok(false);
+        match old.read_exact_at(buffer, start) {
+            Err(error) if has_given_up(&error) => return Err(error),
+            Ok(()) if is_right(buffer) => {}
+            _ => return Ok(false),
         }
         self.0.append(buffer, Some(start))?;
         Ok(true)

@@ -57,7 +57,7 @@ impl Refusal {
         Some(Refusal {
             status: answer.status,
             code: text("Code"),
-            message: text("Message").chars().take(WORDS_MAX).collect(),
+            message: text("Message"),
             region: region.filter(|region| !region.is_empty()),
         })
     }
@@ -74,6 +74,24 @@ impl Refusal {
             "Throttling",
         ];
         matches!(self.status, 408 | 429 | 500 | 502..=504) || LATER.contains(&self.code.as_str())
+    }
+
+    /// Drops words that have a secret, and then the ends of long ones.
+    fn make_tellable(&mut self, keys: &Keys) {
+        let secrets = || {
+            [Some(&keys.secret), keys.token.as_ref()]
+                .into_iter()
+                .flatten()
+        };
+        let words = [&mut self.code, &mut self.message];
+        for words in words.into_iter().chain(&mut self.region) {
+            if secrets().any(|secret| words.contains(secret.text())) {
+                words.clear();
+            }
+            if let Some((end, _)) = words.char_indices().nth(WORDS_MAX) {
+                words.truncate(end);
+            }
+        }
     }
 
     /// Gives the outcome, with the reason and the advice of its sentence.
@@ -250,17 +268,13 @@ impl Failure {
     /// Makes the error of it; `doing` completes "Cannot …". The store's own words are in the
     /// sentence, unless they have a secret.
     pub fn into_error(self, doing: &str, place: &Place) -> Error {
-        let has_secret = |words: &str| {
-            let secrets = [Some(&place.keys.secret), place.keys.token.as_ref()];
-            let mut secrets = secrets.iter().flatten();
-            secrets.any(|secret| words.contains(secret.text()))
-        };
         let (outcome, reason, advice) = match self.reason {
             Reason::Ended(error) => return error,
-            Reason::Refused(refusal) => {
+            Reason::Refused(mut refusal) => {
+                refusal.make_tellable(place.keys);
                 let (outcome, mut reason, advice) = refusal.told(place);
                 let words = refusal.message.trim_end_matches('.');
-                if !words.is_empty() && !has_secret(words) {
+                if !words.is_empty() {
                     reason = format!("{reason}: {words}");
                 }
                 (outcome, reason, advice)
@@ -323,7 +337,7 @@ mod tests {
             keys: &Keys {
                 id: "id".into(),
                 secret: Secret::new("hidden".into()).unwrap(),
-                token: None,
+                token: Some(Secret::new("t0ken".repeat(200)).unwrap()),
             },
         };
         failure.into_error("write", &place)
@@ -389,6 +403,16 @@ mod tests {
         assert!(with("You may not.").contains("(AccessDenied): You may not. "));
         let told = with("You said hidden.");
         assert!(!told.contains("hidden") && told.contains("AccessDenied"));
+        // A token is longer than what is told of a store's words.
+        let told = with(&format!("Wrong: {}", "t0ken".repeat(200)));
+        assert!(!told.contains("t0ken"), "{told}");
+        for body in [
+            "<Error><Code>hidden</Code></Error>",
+            "<Error><Code>PermanentRedirect</Code><Region>hidden</Region></Error>",
+        ] {
+            let told = error_of(refused(403, body));
+            assert!(!told.sentence().contains("hidden"), "{}", told.sentence());
+        }
         let long = with(&"word ".repeat(1000));
         assert!(long.len() < 700, "{}", long.len());
     }

@@ -55,7 +55,7 @@ impl Object {
             Err(failure) if failure.is_absence() => return Ok(None),
             // Nothing is in it, of which no end can be asked for.
             Err(failure) if failure.status() == 416 => client.call(&Call {
-                is_whole: &|answer| answer.header("etag").is_some(),
+                is_whole: &|answer| end_in(answer) == Some(0) && answer.header("etag").is_some(),
                 ..call("GET", key)
             })?,
             answer => answer?,
@@ -63,7 +63,7 @@ impl Object {
         let size = end_in(&answer).unwrap_or_default();
         let tag = answer.header("etag").unwrap_or_default().to_owned();
         let tail = Window {
-            part: size - answer.body.len() as u64..size,
+            part: size.saturating_sub(answer.body.len() as u64)..size,
             bytes: Mutex::new(answer.body),
         };
         Ok(Some(Object {
@@ -76,10 +76,10 @@ impl Object {
         }))
     }
 
-    /// Gives the end of it, if it is as it was read first.
-    pub fn tail(&self) -> Option<Vec<u8>> {
+    /// Tells whether it ends with these bytes, which are as many as were read first.
+    pub fn ends_with(&self, end: &[u8]) -> bool {
         let tail = self.windows.lock().front().cloned();
-        tail.map(|tail| tail.bytes.lock().clone())
+        tail.is_some_and(|tail| *tail.bytes.lock() == end)
     }
 
     /// Gives a second reader of the same version, with what is known of it.
@@ -151,7 +151,7 @@ impl Object {
         let before = known.position(|window| window.part.end == offset);
         let before = before.and_then(|place| windows.remove(place));
         let ahead = before.map_or(0, |before| 2 * (before.part.end - before.part.start));
-        let end = offset + length.max(ahead.min(AHEAD_MAX));
+        let end = offset.saturating_add(length.max(ahead.min(AHEAD_MAX)));
         let window = Arc::new(Window {
             part: offset..end.min(self.size),
             bytes: Mutex::default(),

@@ -1,7 +1,7 @@
 //! An upload in parts, of which some are under way while the next is written.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::answers;
@@ -156,17 +156,21 @@ impl Drop for Upload {
         if self.is_complete {
             return;
         }
-        let is_hasty = (self.go_on)().is_err();
         self.shared.fail(Error::canceled());
         let _ = self.wait();
-        let until = Instant::now() + if is_hasty { HASTY_CLEANING } else { CLEANING };
-        let client = self
-            .shared
-            .client
-            .that(Arc::new(move || match Instant::now() < until {
+        let (until, canceled) = (Instant::now() + CLEANING, OnceLock::new());
+        let go_on = Arc::clone(&self.go_on);
+        let client = self.shared.client.that(Arc::new(move || {
+            let now = Instant::now();
+            let until = match go_on() {
+                Ok(()) => until,
+                Err(_) => until.min(*canceled.get_or_init(|| now) + HASTY_CLEANING),
+            };
+            match now < until {
                 true => Ok(()),
                 false => Err(Error::canceled()),
-            }));
+            }
+        }));
         let query = [("uploadId", self.id.as_str())];
         let _ = client.call(&Call {
             query: &query,
