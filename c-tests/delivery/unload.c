@@ -75,7 +75,11 @@ int main(void)
            more_threads, more_mappings);
     CHECK_INT(more_descriptors, 0);
     CHECK_INT(more_threads, 0);
+#ifdef __GLIBC__
     CHECK_INT(more_mappings, 0);
+#else /* musl's allocator maps what it needs piece by piece */
+    CHECK(more_mappings < times / 10);
+#endif
     CHECK(resident_bytes() - had_bytes < 4 * 1024 * 1024);
     return finish();
 }

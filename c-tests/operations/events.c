@@ -70,14 +70,18 @@ static void progress_is_coalesced(void)
 
 /* -- answers --------------------------------------------------------------------------------------------- */
 
-/* A callback has as much stack as any thread of the host, and at least 1 MiB: it may put a large buffer there. */
+/* A callback has as much stack as any thread of the host, and where none of the host's waits at least 1 MiB: it may
+ * put a large buffer there. */
 static licbak_hresult use_the_stack(recorder *rec, const event *e)
 {
     pthread_attr_t thread;
     size_t stack;
     CHECK(pthread_attr_init(&thread) == 0 && pthread_attr_getstacksize(&thread, &stack) == 0);
     pthread_attr_destroy(&thread);
-    volatile char large[(stack > 1 << 20 ? stack : 1 << 20) / 2];
+    if (!waits && stack < 1 << 20) {
+        stack = 1 << 20;
+    }
+    volatile char large[stack / 2];
     (void)rec;
     for (size_t i = 0; i < sizeof large; i += 4096) {
         large[i] = (char)e->status;

@@ -54,9 +54,13 @@ static void check_told(const recorder *rec, const char *key_id, const char *name
     CHECK_INT(count_of(rec, LICBAK_WMT_RESTRICTED_LICENSE), restricted);
     CHECK_INT(count_of(rec, LICBAK_STATUS_LICENSE_LEFT_OUT), restricted);
     CHECK_INT(final_figures(rec).licenses_restricted, restricted);
-    for (size_t i = 0; i < rec->count; i++) { /* the name follows the key ID */
+    for (size_t i = 0; i < rec->count; i++) { /* the name follows the key ID, but for progress that is due just then */
         if (rec->events[i].status == LICBAK_WMT_RESTRICTED_LICENSE) {
-            CHECK_INT(rec->events[i + 1].status, LICBAK_STATUS_LICENSE_LEFT_OUT);
+            size_t next = i + 1;
+            while (rec->events[next].status == LICBAK_STATUS_PROGRESS) {
+                next++;
+            }
+            CHECK_INT(rec->events[next].status, LICBAK_STATUS_LICENSE_LEFT_OUT);
         }
     }
 }
