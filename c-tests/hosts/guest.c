@@ -159,7 +159,8 @@ static void small_stacks(void *unused)
 {
     (void)unused;
     pthread_attr_t small;
-    CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 64 * 1024) == 0);
+    const size_t least = 64 * 1024 < PTHREAD_STACK_MIN ? PTHREAD_STACK_MIN : 64 * 1024;
+    CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, least) == 0);
     CHECK(pthread_setattr_default_np(&small) == 0);
     back_up_with(use_stack);
 }

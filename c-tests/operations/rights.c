@@ -58,11 +58,7 @@ static void check_report(const recorder *rec, bool unstated_too)
         CHECK_INT(told(rec, LICBAK_WMT_RESTRICTED_LICENSE, licenses[i].key_id), stays_out(i, unstated_too));
         CHECK_INT(told(rec, LICBAK_STATUS_LICENSE_LEFT_OUT, start), stays_out(i, unstated_too));
     }
-    for (size_t i = 0; i < rec->count; i++) { /* the name follows the key ID */
-        if (rec->events[i].status == LICBAK_WMT_RESTRICTED_LICENSE) {
-            CHECK_INT(rec->events[i + 1].status, LICBAK_STATUS_LICENSE_LEFT_OUT);
-        }
-    }
+    check_names_follow(rec);
     CHECK_INT(final_figures(rec).licenses_restricted, out);
     CHECK_INT(final_figures(rec).licenses_done, LICENSES - out);
     CHECK_INT(final_figures(rec).licenses_total, LICENSES);

@@ -155,20 +155,29 @@ static inline long process_number(void)
 }
 
 /* Runs this program once more, in the working folder, with these arguments (ASCII without blanks;
- * NULL ends them). */
+ * NULL ends them); by the command in LICBAK_RUNNER, if the system can't run it by itself. */
 static inline bool start_self(process *started, const char *const *arguments)
 {
-    char self[PATH_MAX] = "", *list[16] = {self};
-    for (int i = 0; i < 14 && arguments[i] != NULL; i++) {
-        list[i + 1] = (char *)arguments[i];
+    char self[PATH_MAX] = "", runner[256] = "", *list[24];
+    int count = 0;
+    if (getenv("LICBAK_RUNNER") != NULL) {
+        snprintf(runner, sizeof runner, "%s", getenv("LICBAK_RUNNER"));
     }
+    for (char *word = strtok(runner, " "); word != NULL && count < 8; word = strtok(NULL, " ")) {
+        list[count++] = word;
+    }
+    list[count++] = self;
+    for (int i = 0; i < 14 && arguments[i] != NULL; i++) {
+        list[count++] = (char *)arguments[i];
+    }
+    list[count] = NULL;
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) {
         return false;
     }
     fflush(NULL);
     *started = fork();
     if (*started == 0) {
-        execv(self, list);
+        execvp(list[0], list);
         _exit(127);
     }
     return *started > 0;

@@ -54,15 +54,7 @@ static void check_told(const recorder *rec, const char *key_id, const char *name
     CHECK_INT(count_of(rec, LICBAK_WMT_RESTRICTED_LICENSE), restricted);
     CHECK_INT(count_of(rec, LICBAK_STATUS_LICENSE_LEFT_OUT), restricted);
     CHECK_INT(final_figures(rec).licenses_restricted, restricted);
-    for (size_t i = 0; i < rec->count; i++) { /* the name follows the key ID, but for progress that is due just then */
-        if (rec->events[i].status == LICBAK_WMT_RESTRICTED_LICENSE) {
-            size_t next = i + 1;
-            while (rec->events[next].status == LICBAK_STATUS_PROGRESS) {
-                next++;
-            }
-            CHECK_INT(rec->events[next].status, LICBAK_STATUS_LICENSE_LEFT_OUT);
-        }
-    }
+    check_names_follow(rec);
 }
 
 static const char *const first[] = {"f0/first.xml"}, *const both[] = {"f0/first.xml", "f3/second.xml"};

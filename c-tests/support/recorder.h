@@ -356,4 +356,18 @@ static inline licbak_hresult verify(const char *backups)
     return run_once(licbak_verify_backup, "unused", backups, 0);
 }
 
+/* The name of each licence that is denied follows its key ID, but for progress that is due just then. */
+static inline void check_names_follow(const recorder *rec)
+{
+    for (size_t i = 0; i < rec->count; i++) {
+        if (rec->events[i].status == LICBAK_WMT_RESTRICTED_LICENSE) {
+            size_t next = i + 1;
+            while (rec->events[next].status == LICBAK_STATUS_PROGRESS) {
+                next++;
+            }
+            CHECK_INT(rec->events[next].status, LICBAK_STATUS_LICENSE_LEFT_OUT);
+        }
+    }
+}
+
 #endif
