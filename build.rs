@@ -13,6 +13,8 @@ fn main() {
             // dlclose.
             link("-z,nodelete");
         }
+        // Programs look for the library in the folders that they were told of.
+        "macos" => link("-install_name,@rpath/liblicbak.dylib"),
         // Else the DLL would tell when it was built.
         "windows" if target("CARGO_CFG_TARGET_ENV") == "gnu" => link("--no-insert-timestamp"),
         _ => {}

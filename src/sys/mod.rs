@@ -4,6 +4,8 @@
 pub use platform::*;
 
 pub mod anchored_path;
+#[cfg(not(target_os = "linux"))]
+pub mod auxiliary;
 #[allow(unsafe_code)]
 pub mod database_copy;
 #[allow(unsafe_code)]
@@ -20,6 +22,8 @@ pub mod patience;
 #[cfg(feature = "standalone")]
 pub mod reserve;
 mod transfers;
+#[cfg(not(target_os = "linux"))]
+mod unknown_room;
 
 #[cfg(unix)]
 use unix as platform;

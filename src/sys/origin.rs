@@ -8,11 +8,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamps {
     /// Times are those of the kernel's tick, as a rule.
+    #[cfg_attr(
+        not(any(target_os = "linux", windows)),
+        expect(dead_code, reason = "it is not known of any file system there")
+    )]
     ByTick,
     /// Times are those of the tick, or exact where somebody has looked at the time before
     /// ("multigrain", since Linux 6.13): so a reader that looks sees the next change.
     #[cfg_attr(
-        windows,
+        not(target_os = "linux"),
         expect(dead_code, reason = "no file system there keeps them so")
     )]
     WhenLookedAt,

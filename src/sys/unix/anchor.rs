@@ -1,4 +1,4 @@
-//! The folder that a relative path leads from, and what Linux takes for a path.
+//! The folder that a relative path leads from, and what the system takes for a path.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::descriptors::open;
+use super::system::facts::HELD;
 
 #[derive(Clone, Debug)]
 pub struct Anchor {
@@ -23,7 +24,7 @@ pub struct Anchor {
 impl Anchor {
     /// Holds the current folder.
     pub fn now() -> Anchor {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let flags = HELD | OFlags::DIRECTORY;
         Anchor {
             folder: open(CWD, ".", flags, Mode::empty()).map(Arc::new),
             path: std::env::current_dir().ok(),

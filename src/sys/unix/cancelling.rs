@@ -10,6 +10,8 @@ unsafe extern "C" {
 
 #[cfg(target_os = "linux")]
 const DISABLE: c_int = 1;
+#[cfg(target_vendor = "apple")]
+const DISABLE: c_int = 0;
 
 /// Keeps the thread from being cancelled until this is dropped.
 pub struct Off {

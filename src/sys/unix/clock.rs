@@ -1,5 +1,7 @@
 //! The time of day, in nanoseconds since 1970 UTC, and the time that the machine runs.
 
+use super::system::process::{SINCE_BOOT, STAMPS};
+
 /// Gives the present moment.
 pub fn now() -> i64 {
     read(libc::CLOCK_REALTIME)
@@ -7,12 +9,12 @@ pub fn now() -> i64 {
 
 /// Gives the moment as the kernel stamps files with it: the beginning of its present tick.
 pub fn tick() -> i64 {
-    read(libc::CLOCK_REALTIME_COARSE)
+    read(STAMPS)
 }
 
 /// Gives the time since the machine started, which nobody sets.
 pub fn since_boot() -> i64 {
-    read(libc::CLOCK_BOOTTIME)
+    read(SINCE_BOOT)
 }
 
 fn read(clock: libc::clockid_t) -> i64 {

@@ -11,31 +11,11 @@ use rusqlite::ffi;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::fork::{HomeMark, home};
 use super::streams::{FIRST, Streams, lacks_any};
+use super::system::process::{self, set_errno};
 use crate::sys::patience::patiently;
-
-/// Closes a second descriptor of what is open: some file systems that keep their files elsewhere say
-/// only then whether they could.
-pub fn close_second(of: impl AsFd) -> Result<(), Errno> {
-    let second = match rustix::io::fcntl_dupfd_cloexec(of, FIRST) {
-        // A sandbox denies the call.
-        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return Ok(()),
-        second => second?,
-    };
-    // SAFETY: the descriptor is this function's own, and gone from here on.
-    let closed = unsafe { libc::close(second.into_raw_fd()) };
-    match std::io::Error::last_os_error() {
-        error if closed < 0 => match Errno::from_io_error(&error) {
-            // It is closed all the same.
-            Some(Errno::INTR) | None => Ok(()),
-            Some(errno) => Err(errno),
-        },
-        _ => Ok(()),
-    }
-}
 
 /// Opens `path`, which leads from `folder`, above the standard streams. The descriptor is closed
 /// when this process becomes another program.
@@ -51,14 +31,9 @@ pub fn open(
     })
 }
 
-/// Calls `open`, which opens a folder, so that its descriptor is above the standard streams.
-pub fn open_above(open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
-    above(false, open)
-}
-
 /// Calls `open` so that its descriptor is above the standard streams. A file that `writes` must not
 /// be below them for a moment, in which the process may write to it.
-fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+pub fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
     let _taken = may_lack_streams(writes).then(Taken::new);
     retry_on_intr(open).and_then(lift)
 }
@@ -80,7 +55,7 @@ pub fn beside_streams<T>(work: impl FnOnce() -> T) -> T {
 /// Makes a pipe above the standard streams, whose ends never wait, the one to read first.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     let _taken = may_lack_streams(true).then(Taken::new);
-    let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (reading, writing) = process::pipe()?;
     Ok((lift(reading)?, lift(writing)?))
 }
 
@@ -181,8 +156,7 @@ unsafe extern "C" fn open_for_sqlite(path: *const c_char, flags: c_int, mode: c_
     match opened.and_then(lift) {
         Ok(lifted) => lifted.into_raw_fd(),
         Err(errno) => {
-            // SAFETY: this thread's own, where SQLite looks for the reason.
-            unsafe { *libc::__errno_location() = errno.raw_os_error() };
+            set_errno(errno); // where SQLite looks for the reason
             -1
         }
     }

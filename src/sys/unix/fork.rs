@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::streams::Streams;
+use super::system::process::cleared_on_fork;
 
 /// A mark made in one process, and [gone](HomeMark::is_home) in each child forked from it.
 ///
 /// The mark is a page that the kernel clears in a child, so that looking is one load: `getpid` has
-/// been a system call since glibc 2.25. Kernels before Linux 4.14 have no such page; there the
-/// process ID is compared.
+/// been a system call since glibc 2.25. Where the kernel has no such page, the process ID is
+/// compared.
 pub struct HomeMark {
     page: Option<NonNull<AtomicU32>>,
     process: u32,
@@ -62,35 +63,6 @@ impl HomeMark {
             None => self.process == std::process::id(),
         }
     }
-}
-
-fn cleared_on_fork() -> Option<NonNull<AtomicU32>> {
-    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-    let length = 4096;
-    // SAFETY: a new private mapping at an address that the kernel chooses touches nothing that
-    // exists.
-    let page = unsafe {
-        mmap_anonymous(
-            std::ptr::null_mut(),
-            length,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    }
-    .ok()?;
-    // SAFETY: the range is the mapping just made, and clearing it in a child is what it is for.
-    let advise = |advice| unsafe { libc::madvise(page, length, advice) } == 0;
-    // The first advice does not exist: a kernel that takes it, as user-mode qemu does, takes any
-    // and obeys none.
-    if advise(-1) || !advise(libc::MADV_WIPEONFORK) {
-        // SAFETY: the mapping is ours and nobody else knows of it.
-        let _ = unsafe { munmap(page, length) };
-        return None;
-    }
-    let mark = NonNull::new(page.cast::<AtomicU32>())?;
-    // SAFETY: a page is aligned for a u32, and zeros are one.
-    unsafe { mark.as_ref() }.store(1, Ordering::Relaxed);
-    Some(mark)
 }
 
 /// Counts the uses of something that has locks of its own. A child that is forked while one of them

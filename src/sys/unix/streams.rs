@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::system::facts::{HELD, is_held};
+
 /// The first descriptor that is no standard stream.
 pub const FIRST: c_int = 3;
 
@@ -21,7 +23,7 @@ impl Streams {
     pub fn take(&mut self) {
         self.users += 1;
         while lacks_any() {
-            let opened = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            let opened = rustix::fs::open("/", HELD | OFlags::CLOEXEC, Mode::empty());
             let Some(taken) = opened.ok().filter(|taken| taken.as_raw_fd() < FIRST) else {
                 return;
             };
@@ -40,8 +42,7 @@ impl Streams {
             return;
         }
         for taken in self.taken.iter_mut().filter_map(Option::take) {
-            let is_ours = rustix::fs::fcntl_getfl(&taken);
-            if !is_ours.is_ok_and(|flags| flags.contains(OFlags::PATH)) {
+            if !is_held(&taken) {
                 // The process has put a stream of its own there.
                 let _ = taken.into_raw_fd();
             }

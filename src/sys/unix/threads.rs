@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::system::process::{end_thread, name_thread};
+
 /// The error that no memory or no thread is available.
 #[derive(Debug)]
 pub struct Refused;
@@ -45,7 +47,7 @@ const FAULTS: [libc::c_int; 7] = [
 impl Thread {
     /// Runs `task` on a new thread. A panic in the task ends only the thread.
     pub fn start(task: impl FnOnce() + Send + 'static) -> Result<Thread, Refused> {
-        super::static_tls::keep();
+        super::system::static_tls::keep();
         let task: *mut Task = Box::into_raw(Box::new(Box::new(task)));
         let created = with_signals_blocked(|| create(task));
         created.map(|id| Thread { id }).ok_or_else(|| {
@@ -99,10 +101,7 @@ thread_local! {
 /// thread of a forked child, which then ends with it.
 pub fn end_if_ours() {
     while IS_OURS.get() {
-        // The C library must not end the thread: it would unwind the stack, and at the last thread
-        // run the functions that the parent is to run at its own end.
-        // SAFETY: nothing of this thread is used any more.
-        unsafe { libc::syscall(libc::SYS_exit, libc::EXIT_FAILURE) };
+        end_thread(libc::EXIT_FAILURE);
     }
 }
 
@@ -110,8 +109,7 @@ pub fn end_if_ours() {
 const NAME: &CStr = c"licbak";
 
 extern "C" fn run(task: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: a text of at most 15 bytes, for this thread.
-    unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
+    name_thread(NAME);
     IS_OURS.set(true);
     let _uncancelled = super::cancelling::off();
     // SAFETY: `start` made the box and leaves it to this thread.

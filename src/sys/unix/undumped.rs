@@ -1,4 +1,4 @@
-//! Memory for secrets, which stands in no core file.
+//! Memory for secrets, which stands in no core file where the system can keep it out.
 
 use std::ffi::c_void;
 use std::ops::Deref;
@@ -6,8 +6,10 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use zeroize::Zeroize;
+
+use super::system::process::leave_out_of_dumps;
 
 /// Bytes in pages of their own, which are wiped when they are dropped.
 pub struct Undumped {
@@ -27,9 +29,8 @@ impl Undumped {
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: nothing else has an address that the system chooses.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), room, access, flags) }?;
-        // Not every system knows this, and without it all else works.
         // SAFETY: the pages are those that were just mapped.
-        let _ = unsafe { madvise(start, room, Advice::LinuxDontDump) };
+        unsafe { leave_out_of_dumps(start, room) };
         let start = NonNull::new(start).ok_or(Errno::NOMEM)?;
         let mut made = Undumped { start, length };
         made.bytes()

@@ -2,7 +2,6 @@
 //! native calls take.
 
 pub mod anchor;
-pub mod auxiliary;
 pub mod cancelling;
 #[allow(unsafe_code)]
 pub mod clock;

@@ -1,28 +1,23 @@
 //! Folders by descriptor.
 
-use std::ffi::CStr;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::fs::{
-    Access, AtFlags, CWD, IFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom,
-};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::attributes::drop_default_list;
-use super::facts::{
-    FOLDER, Facts, PRIVATE, READ, facts_at, facts_now, is_unavailable, lock, own_path,
-};
+use super::facts::{FOLDER, Facts, PRIVATE, READ, facts_at, is_unavailable, lock};
 use super::file::File;
 use super::owners::{PASSES_GROUP, give, set_owner, tolerated};
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::descriptors::{open, open_above};
-use crate::sys::kinds::{Inode, Kind, Lock};
+use crate::sys::descriptors::open;
+use crate::sys::kinds::Lock;
 use crate::sys::patience::patiently;
+use crate::sys::unix::system::attributes::drop_default_list;
+use crate::sys::unix::system::facts;
 
 /// An open folder.
 #[derive(Debug)]
@@ -72,11 +67,7 @@ impl Dir {
         if relative.is_empty() {
             return open(&self.0, ".", FOLDER, Mode::empty()).map(Dir);
         }
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let flags = FOLDER | OFlags::CLOEXEC;
-        let open_whole = || rustix::fs::openat2(&self.0, relative, flags, Mode::empty(), resolve);
-        match open_above(open_whole) {
+        match self.folder_at_once(relative) {
             // The call does not exist before Linux 5.6, and where a sandbox does not know it.
             Err(errno) if is_unavailable(errno) => {}
             // A folder was renamed while the kernel walked the path, and it asks to be called
@@ -132,29 +123,6 @@ impl Dir {
         open(&self.0, name, flags, PRIVATE).map(File::from)
     }
 
-    /// Makes a file without a name, for its owner alone; None where that is not possible. Other
-    /// systems hide it under the name that is given here.
-    pub fn create_unnamed(&self, _: &str) -> Result<Option<File>, Errno> {
-        match open(&self.0, ".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE) {
-            // The answers of kernels and file systems that do not know unnamed files.
-            Err(Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
-            Err(errno) if is_unavailable(errno) => Ok(None),
-            made => made.map(|made| Some(File::from(made))),
-        }
-    }
-
-    /// Gives the unnamed `file` the name `name`, which must not exist.
-    pub fn name_unnamed(&self, file: &File, name: &str) -> Result<(), Errno> {
-        // The kernel links by descriptor alone only for privileged users.
-        rustix::fs::linkat(CWD, own_path(file), &self.0, name, AtFlags::SYMLINK_FOLLOW)
-    }
-
-    /// Tells whether the file system is a program of a user (FUSE).
-    pub fn is_of_program(&self) -> bool {
-        const FUSE: i64 = 0x6573_5546; // linux/magic.h
-        rustix::fs::fstatfs(&self.0).is_ok_and(|facts| facts.f_type == FUSE)
-    }
-
     pub fn make_folder(&self, name: &str) -> Result<(), Errno> {
         rustix::fs::mkdirat(&self.0, name, Mode::RWXU)
     }
@@ -165,7 +133,7 @@ impl Dir {
 
     /// Gives the facts as they are where the folder is kept, whatever this machine has in its cache.
     pub fn facts_now(&self) -> Result<Facts, Errno> {
-        facts_now(&self.0)
+        facts::facts_now(&self.0)
     }
 
     /// Tells whether the folder belongs to the user of this process.
@@ -209,25 +177,6 @@ impl Dir {
     /// Gives the facts of the file `name`, of which the times tell each write at once.
     pub fn facts_at_rest(&self, name: &str) -> Result<Facts, Errno> {
         self.facts_of(name)
-    }
-
-    /// Calls `visit` with the name, the kind and the inode of everything in the folder except `.`
-    /// and `..`. Not every file system lists the inode that the file has.
-    pub fn entries<E: From<Errno>>(
-        &self,
-        mut visit: impl FnMut(&CStr, Kind, Inode) -> Result<(), E>,
-    ) -> Result<(), E> {
-        // The position belongs to the descriptor, which one thread lists by at a time.
-        rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
-        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
-        let mut entries = RawDir::new(&self.0, &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            if entry.file_name() != c"." && entry.file_name() != c".." {
-                visit(entry.file_name(), entry.file_type().into(), entry.ino())?;
-            }
-        }
-        Ok(())
     }
 
     pub fn link(&self, from: &str, into: &Dir, to: impl Arg) -> Result<(), Errno> {
@@ -297,13 +246,6 @@ impl Dir {
         }
     }
 
-    /// Tells whether the folder has the attribute by which its names are found in any case
-    /// (`chattr +F`).
-    pub fn folds_case(&self) -> bool {
-        const CASEFOLD: IFlags = IFlags::from_bits_retain(0x4000_0000);
-        rustix::fs::ioctl_getflags(&self.0).is_ok_and(|flags| flags.contains(CASEFOLD))
-    }
-
     /// Tells whether the file `name` has other names, too.
     pub fn has_links(&self, name: &str) -> bool {
         let facts = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -312,22 +254,12 @@ impl Dir {
 
     /// Brings the folder's names to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::fsync(&self.0))
-    }
-
-    /// Does nothing: [`Dir::sync_file_system`] finds all names.
-    pub fn hand_over(&self) -> Result<(), Errno> {
-        Ok(())
+        facts::sync(&self.0)
     }
 
     /// Brings the name of `file` in this folder to the disk.
     pub fn sync_name_of(&self, _: &File) -> Result<(), Errno> {
         self.sync()
-    }
-
-    /// Brings the whole file system that the folder is on to the disk.
-    pub fn sync_file_system(&self) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::syncfs(&self.0))
     }
 
     /// Locks the folder for this descriptor alone, unless another holds it.

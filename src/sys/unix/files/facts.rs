@@ -1,16 +1,15 @@
 //! What the system states about files, opened or not.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, Statx, StatxFlags, makedev, statx,
-};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::descriptors::open;
 use crate::sys::kinds::{Identity, Kind, Lock};
+use crate::sys::unix::system::facts::{HELD, HELD_LINK};
 
 impl From<FileType> for Kind {
     fn from(kind: FileType) -> Kind {
@@ -34,8 +33,8 @@ pub struct Facts {
     /// The time of modification in nanoseconds since 1970 UTC.
     pub modified: i64,
     pub changed: i64,
-    pub(super) mode: u32,
-    pub(super) owner: (u32, u32),
+    pub(in crate::sys::unix) mode: RawMode,
+    pub(in crate::sys::unix) owner: (u32, u32),
 }
 
 impl Facts {
@@ -56,13 +55,14 @@ impl Facts {
 }
 
 /// The rights of an owner.
-pub const OWNERS: u32 = 0o700;
+pub const OWNERS: RawMode = 0o700;
 
 impl From<Stat> for Facts {
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
     fn from(stat: Stat) -> Facts {
         Facts {
             identity: Identity {
-                device: stat.st_dev,
+                device: stat.st_dev as u64,
                 inode: stat.st_ino,
             },
             kind: FileType::from_raw_mode(stat.st_mode).into(),
@@ -75,58 +75,11 @@ impl From<Stat> for Facts {
     }
 }
 
-impl From<Statx> for Facts {
-    fn from(facts: Statx) -> Facts {
-        let mode = facts.stx_mode.into();
-        Facts {
-            identity: Identity {
-                device: makedev(facts.stx_dev_major, facts.stx_dev_minor),
-                inode: facts.stx_ino,
-            },
-            kind: FileType::from_raw_mode(mode).into(),
-            size: facts.stx_size,
-            modified: nanoseconds(facts.stx_mtime.tv_sec, facts.stx_mtime.tv_nsec.into()),
-            changed: nanoseconds(facts.stx_ctime.tv_sec, facts.stx_ctime.tv_nsec.into()),
-            mode: mode & 0o7777,
-            owner: (facts.stx_uid, facts.stx_gid),
-        }
-    }
-}
-
 /// Counts in nanoseconds. Times that 64 bits can't hold so, before 1678 and after 2261, are clamped.
-fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
+pub fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
     seconds
         .saturating_mul(1_000_000_000)
         .saturating_add(fraction)
-}
-
-/// Gives the facts of what is open as they are where it is kept, which may be another machine: what
-/// that has told before may be in this one's cache for a minute.
-pub fn facts_now(open: impl AsFd) -> Result<Facts, Errno> {
-    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
-    match statx(&open, "", how, StatxFlags::BASIC_STATS) {
-        Err(errno) if is_unavailable(errno) => rustix::fs::fstat(open).map(Facts::from),
-        facts => facts.map(Facts::from),
-    }
-}
-
-/// Gives the facts of the file or folder at `path` in the same way.
-pub fn facts_now_at(path: &AnchoredPath) -> Result<Facts, Errno> {
-    let (anchor, given) = (folder(path.anchor())?, path.as_given());
-    match statx(
-        anchor,
-        given,
-        AtFlags::STATX_FORCE_SYNC,
-        StatxFlags::BASIC_STATS,
-    ) {
-        Err(errno) if is_unavailable(errno) => facts_at(path),
-        facts => facts.map(Facts::from),
-    }
-}
-
-/// Gives the path under which the kernel shows this process what is `open`.
-pub fn own_path(open: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", open.as_fd().as_raw_fd())
 }
 
 pub fn lock(descriptor: &OwnedFd) -> Result<Lock, Errno> {
@@ -207,8 +160,7 @@ pub struct Held {
 impl Held {
     /// Holds the file, folder or link at `path`; a symbolic link is followed only if asked for.
     pub fn at(path: &AnchoredPath, follow: bool) -> Result<Held, Errno> {
-        let mut flags = OFlags::PATH;
-        flags.set(OFlags::NOFOLLOW, !follow);
+        let flags = if follow { HELD } else { HELD_LINK };
         let (anchor, path) = (folder(path.anchor())?, path.as_given());
         let descriptor = open(anchor, path, flags, Mode::empty())?;
         let facts = Facts::from(rustix::fs::fstat(&descriptor)?);

@@ -1,23 +1,21 @@
 //! Files by descriptor.
 
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{Mode, OFlags, RawMode, Timespec, Timestamps};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::attributes::{take_access_list, take_attributes};
-use super::facts::{Facts, OWNERS, PRIVATE, READ, facts_now, lock, own_path};
+use super::facts::{Facts, OWNERS, PRIVATE, READ, lock};
 use super::owners::{give, set_owner};
 use crate::sys::anchor::folder;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::descriptors::{close_second, open};
+use crate::sys::descriptors::open;
 use crate::sys::kinds::Lock;
 use crate::sys::patience::patiently;
 use crate::sys::transfers::{drain, fill};
-
-/// A block of the cache on most machines.
-const BLOCK: u64 = 4096;
+use crate::sys::unix::system::attributes::{take_access_list, take_attributes};
+use crate::sys::unix::system::facts;
+use crate::sys::unix::system::file::is_of_disk;
 
 /// An open file. Reads and writes at a position leave the descriptor's own alone, so that threads
 /// can share it.
@@ -37,7 +35,7 @@ impl AsFd for File {
 }
 
 /// The bits of a mode by which a program runs as its owner or its group.
-const RUNS_AS_OWNER: u32 = 0o6000;
+const RUNS_AS_OWNER: RawMode = 0o6000;
 
 impl File {
     /// Opens the file at `path` for reading, through a symbolic link too, as [`Dir::linked_file`]
@@ -53,7 +51,7 @@ impl File {
 
     /// Gives the facts as they are where the file is kept, whatever this machine has in its cache.
     pub fn facts_now(&self) -> Result<Facts, Errno> {
-        facts_now(&self.0)
+        facts::facts_now(&self.0)
     }
 
     /// Reads until `buffer` is full or the file ends; returns how much was read.
@@ -100,26 +98,6 @@ impl File {
         drain(bytes, |rest| self.write(rest))
     }
 
-    /// Gives this file the content of `from`, in blocks that both share. Not every file system can
-    /// do this; after an error this file may have any content.
-    pub fn share(&self, from: &File) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.0, &from.0))
-    }
-
-    /// Frees the blocks in these bytes, which are zero from then on. Not every file system can do
-    /// this.
-    pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        retry_on_intr(|| rustix::fs::fallocate(&self.0, hole, start, length))
-    }
-
-    /// Lets the system's cache drop these bytes, and those before them in their first block.
-    pub fn forget(&self, start: u64, length: u64) {
-        let first = start / BLOCK * BLOCK;
-        let all = NonZeroU64::new(start + length - first);
-        let _ = all.map(|all| rustix::fs::fadvise(&self.0, first, Some(all), Advice::DontNeed));
-    }
-
     /// Cuts the file to `size` bytes, behind which the next write goes.
     pub fn cut(&self, size: u64) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?;
@@ -151,39 +129,21 @@ impl File {
         match written {
             // The disk's blocks are larger, or the file system can't do it after all.
             Err(Errno::INVAL | Errno::NOTSUP) => Ok(0),
-            // The disk's own words for an error that every other write to it calls an I/O error.
-            Err(
-                Errno::NODATA
-                | Errno::NOLINK
-                | Errno::REMOTEIO
-                | Errno::TIMEDOUT
-                | Errno::ILSEQ
-                | Errno::BADE,
-            ) => Err(Errno::IO),
+            Err(errno) if is_of_disk(errno) => Err(Errno::IO),
             written => written,
         }
     }
 
-    /// Makes every read and write from now on, by whatever thread, go past the system's cache, or no
-    /// longer: only whole blocks can go so, from and to addresses that begin one.
-    pub fn set_direct(&self, direct: bool) -> Result<(), Errno> {
-        let mut flags = rustix::fs::fcntl_getfl(&self.0)?;
-        flags.set(OFlags::DIRECT, direct);
-        retry_on_intr(|| rustix::fs::fcntl_setfl(&self.0, flags))
-    }
-
     /// Brings content and attributes to the disk.
     pub fn sync(&self) -> Result<(), Errno> {
-        // A failed call is not repeated: the kernel forgets what it could not write. A signal is no
-        // failure.
-        let synced = retry_on_intr(|| rustix::fs::fsync(&self.0));
-        synced.map_err(|errno| self.reason_of(errno))?;
+        // A failed call is not repeated: the kernel forgets what it could not write.
+        facts::sync(&self.0).map_err(|errno| self.reason_of(errno))?;
         self.hand_over()
     }
 
     /// Hands what was written to the file system, where [`Dir::sync_file_system`] finds it.
     pub fn hand_over(&self) -> Result<(), Errno> {
-        close_second(&self.0).map_err(|errno| self.reason_of(errno))
+        facts::hand_over(&self.0).map_err(|errno| self.reason_of(errno))
     }
 
     /// Sets the time of modification, in nanoseconds since 1970 UTC.
@@ -210,7 +170,7 @@ impl File {
         self.facts().is_ok_and(|facts| facts.is_own())
     }
 
-    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+    fn set_mode(&self, mode: RawMode) -> Result<(), Errno> {
         rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))
     }
 
@@ -239,7 +199,7 @@ impl File {
             return Ok(());
         }
         give(self, &own, folder)?;
-        match open(CWD, own_path(self).as_str(), READ, Mode::empty()) {
+        match facts::open_again(self) {
             Err(Errno::ACCESS) => set_owner(self, own.owner),
             _ => Ok(()),
         }

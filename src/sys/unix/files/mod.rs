@@ -3,21 +3,18 @@
 
 #![forbid(unsafe_code)]
 
-mod attributes;
 mod dir;
-mod facts;
+pub(super) mod facts;
 mod file;
 mod owners;
-mod protection;
-mod room;
 
 pub use rustix::io::Errno;
 
 pub use self::dir::Dir;
 pub use self::facts::{
-    Facts, Held, check_name, check_writable, facts_at, facts_now_at, is_taken, is_unavailable,
-    kind_at,
+    Facts, Held, check_name, check_writable, facts_at, is_taken, is_unavailable, kind_at,
 };
 pub use self::file::File;
-pub use self::room::Room;
+pub use super::system::Room;
+pub use super::system::facts::facts_now_at;
 pub use crate::sys::kinds::{Identity, Inode, Kind, Lock, Protection};

@@ -28,10 +28,10 @@ use super::super::opening::{
 use super::super::rights;
 use super::facts::{Facts, facts, is_unavailable, kind};
 use super::file::File;
-use super::room::Room;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::kinds::{Inode, Kind, Lock, Protection};
 use crate::sys::patience::patiently;
+use crate::sys::unknown_room::Room;
 
 /// An open folder.
 #[derive(Debug)]

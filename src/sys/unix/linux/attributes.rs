@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
-use super::facts::is_unavailable;
+use crate::sys::files::is_unavailable;
 
 /// The attribute that holds a file's access list, where it is longer than the file's mode.
 const ACCESS_LIST: &str = "system.posix_acl_access";

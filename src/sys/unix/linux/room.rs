@@ -3,7 +3,7 @@
 use rustix::fs::{FallocateFlags, IFlags, fallocate, fstatfs, fstatvfs, ioctl_getflags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::dir::Dir;
+use crate::sys::files::Dir;
 
 /// The file systems that neither compress nor share what is written, and how they keep small
 /// contents. Sources: linux/magic.h.

@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::retry_on_intr;
 
-use super::descriptors::open;
-use super::files::Dir;
+use crate::sys::descriptors::open;
+use crate::sys::files::Dir;
 use crate::sys::origin::{Origin, Stamps};
 
 /// The file systems of this machine's disks that keep inode numbers, and show each change in a

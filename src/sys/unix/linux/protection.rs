@@ -4,8 +4,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, IFlags, StatxAttributes, StatxFlags, ioctl_getflags, statx};
 
-use super::dir::Dir;
-use super::file::File;
+use crate::sys::files::{Dir, File};
 use crate::sys::kinds::Protection;
 
 impl Dir {
