@@ -580,7 +580,7 @@ fn account() {
             while !request.ends_with(b"\r\n\r\n") {
                 let mut part = [0; 4096];
                 let read = stream.read(&mut part).unwrap();
-                request.extend_from_slice(&part[..read]);
+                request.extend(part.iter().take(read));
             }
             stream.write_all(answer).unwrap();
             String::from_utf8(request).unwrap()
