@@ -191,9 +191,12 @@ def test_an_account_of_an_object_store(monkeypatch: pytest.MonkeyPatch, store: P
     with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
-        with licbak.Restorer(
-            store=store, backup=place, endpoint=endpoint, region="one-1", access_key_id="mine"
-        ) as restorer, pytest.raises(licbak.AccessDenied, match=place):
+        with (
+            licbak.Restorer(
+                store=store, backup=place, endpoint=endpoint, region="one-1", access_key_id="mine"
+            ) as restorer,
+            pytest.raises(licbak.AccessDenied, match=place),
+        ):
             restorer.backup()
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
         monkeypatch.setenv("AWS_REGION", "two-2")
