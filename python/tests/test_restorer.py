@@ -454,8 +454,8 @@ def test_what_is_wrong_with_a_setting_is_told(store: Path, backup: Path) -> None
         licbak.Restorer(compression_level=1000)
     with pytest.raises(ValueError, match=r"threads can't be 4294967296.*0 to 256"):
         licbak.Restorer(threads=2**32)
-    with pytest.raises(licbak.InvalidArgument, match="backup can't be 's3://bucket'"):
-        licbak.Restorer(backup="s3://bucket")
+    with pytest.raises(licbak.InvalidArgument, match="backup can't be 'gs://bucket'"):
+        licbak.Restorer(backup="gs://bucket")
     wrong: Any
     for wrong, words in (
         ({"threads": "4"}, "threads must be a number"),
