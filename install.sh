@@ -321,14 +321,19 @@ enclose_linux() {
 }
 
 # MinGW's linker makes no such object: it looks for parts of a whole program. So what would be hidden
-# gets names that nobody else has.
+# gets names that nobody else has. Rustup's standard library has its debug information in members of
+# its own, some of which are empty, and binutils take an empty one for a failure. Where a plugin of
+# LLVM's is installed, they list no symbols of what has bitcode: so that goes first.
 enclose_windows() {
-    # shellcheck disable=SC2086 # a list of words
-    "$($CC -print-prog-name=nm)" --extern-only --defined-only "$1" >"$work/symbols" &&
+    debug=$("$AR" t "$1" | grep '\.dwo$') || debug=''
+    # shellcheck disable=SC2086 # lists of words
+    cp "$1" "$work/all.a" && { [ -z "$debug" ] || "$AR" dD "$work/all.a" $debug; } &&
+        "$OBJCOPY" --enable-deterministic-archives --strip-debug --remove-section=.llvmbc \
+            --remove-section=.llvmcmd "$work/all.a" "$work/plain.a" &&
+        "$($CC -print-prog-name=nm)" --extern-only --defined-only "$work/plain.a" >"$work/symbols" &&
         awk 'NF == 3 && $3 !~ /^licbak_/ { print $3, "licbak_inside_" $3 }' "$work/symbols" |
         sort -u >"$work/names" &&
-        "$OBJCOPY" --enable-deterministic-archives --redefine-syms="$work/names" --strip-debug \
-            --remove-section=.llvmbc --remove-section=.llvmcmd "$1" "$2"
+        "$OBJCOPY" --enable-deterministic-archives --redefine-syms="$work/names" "$work/plain.a" "$2"
 }
 
 # ---- Installing -------------------------------------------------------------------------

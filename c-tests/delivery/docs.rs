@@ -206,13 +206,15 @@ fn pages() -> Vec<String> {
 /// Each snippet of each page has a test that runs it.
 #[test]
 fn every_snippet_is_run() {
-    // In this file, but for those of languages.rs and of python/tests/test_readme.py.
+    // In this file, but for those of languages.rs, of python/tests/test_readme.py, and of object
+    // storage, in object_storage.py and (rights) object_costs.py.
     let run_by_tests = [
         ("README.md", "c python cmake cpp sql".to_owned()),
         (
             "docs/languages.md",
             "c c cpp python js go java csharp ruby ruby perl php lua".to_owned(),
         ),
+        ("docs/object-storage.md", "c python json".to_owned()),
         ("docs/windows-media-format-sdk.md", "cpp c".to_owned()),
         ("docs/windows.md", "pascal".to_owned()),
         (

@@ -43,6 +43,7 @@ DENIED = {  # see examples-c/README.md
 }
 # What every Windows has. bcryptprimitives.dll has been there since Windows 7.
 SYSTEM = {"kernel32.dll", "ntdll.dll", "msvcrt.dll", "userenv.dll", "ws2_32.dll", "advapi32.dll"}
+SYSTEM |= {"crypt32.dll", "ncrypt.dll", "secur32.dll"}  # of the store of those whom Windows trusts
 SYSTEM |= {"shell32.dll", "bcrypt.dll", "bcryptprimitives.dll", "dbghelp.dll"}
 SYSTEM |= {"api-ms-win-core-synch-l1-2-0.dll"}
 
@@ -224,8 +225,11 @@ def check_static_libs(place: Path) -> None:
     source.write_text("extern crate licbak;\n", encoding="utf-8")
     options = ["--target", "x86_64-pc-windows-gnu", "--crate-type", "staticlib"]
     options += ["--print", "native-static-libs", "--extern", f"licbak={built}/liblicbak.rlib"]
+    own = run(rustc, "--print", "target-libdir", *options[:2]).stdout.strip()
     for name in ["std", "core", "alloc", "compiler_builtins", "panic_unwind"]:
         # Those that were built with the crate, where the compiler has none of its own.
+        if os.path.isdir(own) and os.listdir(own):
+            break
         found = sorted((built / "deps").glob(f"lib{name}-*.rlib"), key=os.path.getmtime)
         options += ["--extern", f"noprelude:{name}={found[-1]}"] if found else []
     for folder in [built, built.parents[1] / "release"]:  # the latter has macros, which run here

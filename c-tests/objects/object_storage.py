@@ -3,14 +3,18 @@
 LICBAK_SO names the library. `object_storage.py NAMES` does only these jobs.
 """
 
+import os
 import pathlib
+import re
 import sqlite3
+import subprocess
 import sys
 import tempfile
 
 from checks import check, check_that, check_words, finish, skip
 from object_bench import BUCKET, CORRUPT, DRY_RUN, ENCRYPTED, EXISTS, MIB, OVERWRITE, OVERWRITE_STORE, PLAIN, S_OK
 from object_bench import (
+    REGION,
     WRITES,
     Library,
     able,
@@ -347,8 +351,64 @@ def accounts(root):
     bench.close()
 
 
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = """
+#include <licbak.h>
+static licbak_hresult LICBAK_CALL ignore(licbak_status status, licbak_hresult hr, licbak_datatype type,
+                                         const uint8_t *value, size_t size, void *context)
+{
+    (void)status, (void)hr, (void)type, (void)value, (void)size, (void)context;
+    return LICBAK_S_OK;
+}
+int main(int count, char **words)
+{
+    licbak_restorer *restorer;
+    licbak_hresult outcome = LICBAK_E_FAIL;
+    const char *key_id = words[1], *secret = words[count - 1];
+    licbak_create(&restorer);
+    licbak_set_prop_string(restorer, "StorePath", "licenses");
+    %s
+    if (licbak_backup_licenses(restorer, 0, ignore, NULL) != LICBAK_S_OK)
+        return 2;
+    licbak_wait(restorer, 60000, &outcome);
+    licbak_destroy(restorer);
+    return outcome != LICBAK_S_OK;
+}
+"""
+
+
+def page(root):
+    """What docs/object-storage.md says of C and Python does it, as it stands there but for the place."""
+    bench = new_bench(root, "host17", {})
+    text = (PROJECT / "docs/object-storage.md").read_text()
+    text = text.replace("s3://backups/host17", bench.place)
+    snippets = dict(re.findall(r"```(c|python)\n(.*?)```", text, re.DOTALL))
+    account, place = bench.account, root / "page"
+    licenses = small_store()
+    write_store(place / "licenses", licenses)
+    known = snippets["c"].replace("https://minio.example:9000", account["Endpoint"]).replace("us-east-1", REGION)
+    (place / "program.c").write_text(PROGRAM % known)
+    library = pathlib.Path(os.environ["LICBAK_SO"])
+    links = ["-I", PROJECT / "include", library, f"-Wl,-rpath,{library.parent}"]
+    subprocess.run(["cc", "-o", "program", "program.c", *links], check=True, cwd=place)
+    key_id, secret = account["AccessKeyId"], account["SecretAccessKey"]
+    subprocess.run(["./program", key_id, secret], check=True, cwd=place)
+    check_backup(bench, licenses)
+    first = bench.object()
+
+    licenses["new.lic"] = b"new"
+    write_store(place / "licenses", licenses)
+    variables = {"AWS_ENDPOINT_URL": account["Endpoint"], "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": key_id}
+    variables |= {"AWS_SECRET_ACCESS_KEY": secret, "PYTHONPATH": PROJECT / "python/src", "LICBAK_LIBRARY": library}
+    script = [sys.executable, "-B", "-c", "import licbak\n" + snippets["python"]]
+    subprocess.run(script, check=True, cwd=place, env={**os.environ, **variables})
+    check_backup(bench, licenses)
+    check_that(bench.object() != first, "the backup is another")
+    bench.close()
+
+
 JOBS = small_job, large_job, equal_parts, locked, leftovers, encrypted_job, odd_places, by_name, databases
-JOBS += stores_of_servers, accounts
+JOBS += stores_of_servers, accounts, page
 
 
 def main(names):
