@@ -46,14 +46,16 @@ def allowed(kind, action, reads):
         return {S_OK}
     goes_on = OPTIONAL if reads else OPTIONAL | OLD
     codes = {S_OK} if action in goes_on or kind not in ("403", "501") else set()
+    # A repeat reads, too, what is gone meanwhile.
+    lost = {CHANGED} if reads else {CHANGED, EXISTS}
     by_kind = {
         "403": {DENIED},
-        "404": {NOT_FOUND, CHANGED if reads else EXISTS, *OTHER},
-        "404 upload": {NOT_FOUND, CHANGED if reads else EXISTS, *OTHER},
+        "404": {NOT_FOUND, *lost, *OTHER},
+        "404 upload": {NOT_FOUND, *lost, *OTHER},
         "409": {EXISTS},
         "409 aborted": {EXISTS},
         "gone": {EXISTS},
-        "412": {CHANGED if reads else EXISTS, *OTHER},
+        "412": {*lost, *OTHER},
         "501": {NOT_SUPPORTED},
         "507": {FULL},
     }
