@@ -9,6 +9,7 @@ pub mod address;
 mod bucket;
 pub mod directory;
 pub mod places;
+mod refusals;
 mod temporary;
 #[cfg(not(feature = "object-storage"))]
 mod unsupported;

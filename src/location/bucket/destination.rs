@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::refusals::replaced_meanwhile;
 use super::super::temporary::temporary_file;
 use super::super::{self as location, BackupKind, Existing, Target};
 use super::answers;
@@ -9,7 +10,7 @@ use super::client::{Call, Client, call};
 use super::draft::Draft;
 use super::lookup::{exists, tag_of};
 use super::object::Object;
-use super::place::{Place, already_exists, check_no_other, replaced_meanwhile};
+use super::place::{Place, already_exists, check_no_other};
 use crate::error::{Error, Result};
 use crate::sys::files::{Errno, File};
 
@@ -107,7 +108,7 @@ impl location::Destination for Place {
         };
         match tag_of(&self.client, &self.key) {
             Ok(Some(tag)) if tag == old.tag => Ok(true),
-            Ok(Some(_)) => Err(replaced_meanwhile(&self.client)),
+            Ok(Some(_)) => Err(replaced_meanwhile(&self.client.address)),
             Ok(None) => Ok(false),
             Err(failure) => {
                 let doing = format!("keep the backup '{}'", self.name());

@@ -4,12 +4,13 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
+use super::super::refusals::replaced_meanwhile;
 use super::super::{self as location, Existing, Sink};
 use super::client::{Call, call};
 use super::failure::Failure;
 use super::object::{Object, TAIL};
 use super::parts::{Part, part_size};
-use super::place::{Place, already_exists, check_no_other, replaced_meanwhile};
+use super::place::{Place, already_exists, check_no_other};
 use super::upload::{Upload, says};
 use crate::error::{Error, Result, has_given_up};
 
@@ -101,7 +102,7 @@ impl Draft<'_> {
             return Ok(());
         }
         Err(match (failure.status(), old) {
-            (412, Some(_)) => replaced_meanwhile(client),
+            (412, Some(_)) => replaced_meanwhile(&client.address),
             (412, None) => already_exists(client),
             _ => self.failed(failure),
         })

@@ -28,8 +28,8 @@ use self::destination::look;
 use self::lookup::exists;
 use self::object::Object;
 use super::address::{Access, Address};
-use super::{BackupKind, Existing, Location, Look};
-use crate::error::{Error, GoOn, Outcome, Result};
+use super::{BackupKind, Existing, Location, Look, refusals};
+use crate::error::{GoOn, Result};
 use crate::sys::files::Held;
 
 /// A bucket that backups are in, each prefix having one; for readers the prefix may be the key of a
@@ -70,16 +70,11 @@ impl Location for Bucket {
                 client.error(&format!("look for a backup in '{shown}'"), failure)
             })
         };
-        let [plain, encrypted] = BackupKind::ALL.map(BackupKind::file);
         if let Some(found) = find(&self.address.key(BackupKind::Plain))? {
             if !exists(&client, BackupKind::Encrypted)? {
                 return Ok(Box::new(found));
             }
-            let sentence = format!(
-                "There are two backups in '{shown}', {plain} and {encrypted}. Name the one that counts, or move the \
-                 other away."
-            );
-            return Err(Error::new(Outcome::AlreadyExists, sentence));
+            return Err(refusals::two_backups(shown));
         }
         if let Some(found) = find(&self.address.key(BackupKind::Encrypted))? {
             return Ok(Box::new(found));
@@ -90,9 +85,6 @@ impl Location for Bucket {
         {
             return Ok(Box::new(found));
         }
-        let sentence = format!(
-            "There is no backup ({plain}, or {encrypted}) in '{shown}'. Name the prefix that has one."
-        );
-        Err(Error::new(Outcome::FileNotFound, sentence))
+        Err(refusals::no_backup(shown, "prefix"))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::BackupKind;
+use super::super::{BackupKind, refusals};
 use super::client::Client;
 use super::lookup::exists;
 use super::object::Object;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Result};
 
 /// The place of a new backup, as it was looked at.
 pub struct Place {
@@ -27,36 +27,13 @@ impl Place {
 
 /// Refuses a backup beside one of the other kind.
 pub fn check_no_other(client: &Client, kind: BackupKind) -> Result<()> {
-    if !exists(client, kind.other())? {
-        return Ok(());
+    match exists(client, kind.other())? {
+        true => Err(refusals::is_of_other_kind(&client.address, "prefix", kind)),
+        false => Ok(()),
     }
-    let (own, theirs) = match kind {
-        BackupKind::Plain => ("One that is not encrypted", "is encrypted"),
-        BackupKind::Encrypted => ("An encrypted one", "is not encrypted"),
-    };
-    let sentence = format!(
-        "The backup in '{}', {}, {theirs}, and it is kept. {own} does not take its place. Move it away, or name \
-         another prefix.",
-        client.address,
-        kind.other().file()
-    );
-    Err(Error::new(Outcome::BackupExists, sentence))
 }
 
 /// Makes the error of a backup that would have to replace another.
 pub fn already_exists(client: &Client) -> Error {
-    let sentence = format!(
-        "There is a backup in '{}' already, and it is kept. Ask for it to be replaced, or name another prefix.",
-        client.address
-    );
-    Error::new(Outcome::BackupExists, sentence)
-}
-
-/// Makes the error of a backup that would have to replace another than the one that was there.
-pub fn replaced_meanwhile(client: &Client) -> Error {
-    let sentence = format!(
-        "Another backup has come to '{}' while this one was made, and it is kept. Back up again to replace it.",
-        client.address
-    );
-    Error::new(Outcome::BackupExists, sentence)
+    refusals::already_exists(&client.address, "prefix")
 }

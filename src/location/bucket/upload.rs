@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::super::refusals::replaced_meanwhile;
 use super::answers;
 use super::client::{Call, Client, call};
 use super::failure::Failure;
 use super::http::Answer;
 use super::parts::{PARTS_MAX, Part};
-use super::place::{Place, replaced_meanwhile};
+use super::place::Place;
 use super::sign::encoded;
 use crate::error::{Error, GoOn, Outcome, Result, caught};
 use crate::sync::channel::{Receiver, Sender, bounded};
@@ -225,7 +226,7 @@ impl Shared {
             match self.copy(&query, start, part.bytes.len(), tag) {
                 Ok(tag) => return Ok(tag),
                 Err(failure) if failure.status() == 412 || failure.is("NoSuchKey") => {
-                    return Err(replaced_meanwhile(&self.client));
+                    return Err(replaced_meanwhile(&self.client.address));
                 }
                 // Whoever does not copy may take the bytes.
                 Err(failure) if failure.status() / 100 == 4 || failure.status() == 501 => {}

@@ -194,15 +194,6 @@ impl Destination {
     }
 }
 
-/// Makes the error of a backup that would have to replace another than the one that was there.
-pub(super) fn replaced_meanwhile(path: &AnchoredPath) -> Error {
-    let sentence = format!(
-        "Another backup has come to '{}' while this one was made, and it is kept. Back up again to replace it.",
-        path.display()
-    );
-    Error::new(Outcome::BackupExists, sentence)
-}
-
 /// Accepts that some file systems have no sync for folders; there its effect is not promised.
 pub(super) fn unsupported_is_fine(errno: Errno) -> Result<(), Errno> {
     match errno {

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::super::refusals::replaced_meanwhile;
 use super::super::{self as location, Sink};
-use super::destination::{Destination, HIDDEN, Replaces, replaced_meanwhile, unsupported_is_fine};
+use super::destination::{Destination, HIDDEN, Replaces, unsupported_is_fine};
 use super::existing::{already_exists, check_no_other};
 use super::sink::FileSink;
 use crate::error::{Error, Outcome, Result};
@@ -207,7 +208,7 @@ impl location::Draft for Draft<'_> {
         };
         let has_replaced = has_replaced.map_err(|errno| match (errno, &target.replaces) {
             (Errno::EXIST, Replaces::None) => already_exists(&target.path),
-            (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(&target.path),
+            (Errno::EXIST, Replaces::Seen(_)) => replaced_meanwhile(target.path.display()),
             (errno, _) => failed(errno),
         })?;
         self.has.name = Name::None;

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use super::super::Existing;
+use super::super::{BackupKind, Existing, refusals};
 use crate::error::{Access, Error, Outcome, Result};
-use crate::location::BackupKind;
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::files::{Dir, Errno, File, Held, Kind, facts_at};
 
@@ -26,11 +25,7 @@ pub fn already_exists(path: &AnchoredPath) -> Error {
             return error;
         }
     }
-    let path = path.display();
-    let sentence = format!(
-        "There is a backup in '{path}' already, and it is kept. Ask for it to be replaced, or name another directory."
-    );
-    Error::new(Outcome::BackupExists, sentence)
+    refusals::already_exists(path.display(), "directory")
 }
 
 /// Holds the backup in the directory at `path` that a new one of that kind is to replace, if there
@@ -48,20 +43,14 @@ pub fn hold_to_replace(path: &AnchoredPath, kind: BackupKind) -> Result<Option<H
 
 /// Refuses a backup beside one of the other kind.
 pub(super) fn check_no_other(directory: &Dir, path: &AnchoredPath, kind: BackupKind) -> Result<()> {
-    let other = kind.other().file();
-    if directory.facts_of(other).is_err() {
-        return Ok(());
+    match directory.facts_of(kind.other().file()) {
+        Ok(_) => Err(refusals::is_of_other_kind(
+            path.display(),
+            "directory",
+            kind,
+        )),
+        Err(_) => Ok(()),
     }
-    let (own, theirs) = match kind {
-        BackupKind::Plain => ("One that is not encrypted", "is encrypted"),
-        BackupKind::Encrypted => ("An encrypted one", "is not encrypted"),
-    };
-    let sentence = format!(
-        "The backup in '{}', {other}, {theirs}, and it is kept. {own} does not take its place. Move it away, or name \
-         another directory.",
-        path.display()
-    );
-    Err(Error::new(Outcome::BackupExists, sentence))
 }
 
 /// Refuses to replace what is no file: it is somebody else's.
@@ -173,29 +162,17 @@ fn open(path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
     }
 }
 
-/// Opens the only backup in the directory. Of two kinds nobody could tell which one counts.
+/// Opens the only backup in the directory.
 fn open_in(directory: &Dir, path: &AnchoredPath) -> Result<(File, AnchoredPath)> {
     let [plain, encrypted] = BackupKind::ALL.map(BackupKind::file);
-    let shown = path.display();
     let is_there = |name| directory.facts_of(name).is_ok();
     let name = match (is_there(plain), is_there(encrypted)) {
-        (true, true) => {
-            let sentence = format!(
-                "There are two backups in '{shown}', {plain} and {encrypted}. Name the one that counts, or move the \
-                 other away."
-            );
-            return Err(Error::new(Outcome::AlreadyExists, sentence));
-        }
+        (true, true) => return Err(refusals::two_backups(path.display())),
         (false, true) => encrypted,
         _ => plain,
     };
     let file = directory.linked_file(name).map_err(|errno| match errno {
-        Errno::NOENT => Error::new(
-            Outcome::FileNotFound,
-            format!(
-                "There is no backup ({plain}, or {encrypted}) in '{shown}'. Name the directory that has one."
-            ),
-        ),
+        Errno::NOENT => refusals::no_backup(path.display(), "directory"),
         _ => unopened(&path.join(name), errno),
     })?;
     Ok((file, path.join(name)))

@@ -1,8 +1,9 @@
 //! The directory of a new backup: as it was looked at, and when it is ready.
 
+use super::super::refusals::replaced_meanwhile;
 use super::super::temporary::temporary_file;
 use super::super::{self as location, BackupKind, Existing, Target};
-use super::destination::{Destination, HIDDEN, Replaces, replaced_meanwhile, unsupported_is_fine};
+use super::destination::{Destination, HIDDEN, Replaces, unsupported_is_fine};
 use super::draft::Draft;
 use super::existing::open_file;
 use crate::error::Result;
@@ -66,7 +67,7 @@ impl location::Destination for Destination {
         let there = match (locked.facts_of(self.kind.file()), &self.replaces) {
             (Err(Errno::NOENT), _) => return Ok(false),
             (Ok(there), Replaces::Seen(Some(seen))) if seen.is(&there) => there,
-            (Ok(_), _) => return Err(replaced_meanwhile(&self.path)),
+            (Ok(_), _) => return Err(replaced_meanwhile(self.path.display())),
             (Err(errno), _) => return Err(failed(errno)),
         };
         if there.identity != file.facts().map_err(failed)?.identity {
