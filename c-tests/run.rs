@@ -30,6 +30,8 @@ mod platform;
 mod python;
 #[path = "delivery/tool.rs"]
 mod tool;
+#[path = "delivery/tool_keys.rs"]
+mod tool_keys;
 #[path = "delivery/tool_output.rs"]
 mod tool_output;
 
