@@ -122,62 +122,6 @@ static void search_disks(void *unused)
 /* More than is sorted in memory. */
 enum { SMALL_LICENSES = 12000, SMALL_SIZE = 380 };
 
-static void make_database(const char *database, const char *store)
-{
-    make_dir("made");
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        CHECK_HR(backup(store, "made", 0), LICBAK_S_OK);
-        CHECK_HR(restore(database, "made", 0), LICBAK_S_OK);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
-    remove_tree("made");
-}
-
-/* A database is copied then, so that its writers need not wait. */
-static void leave_wal_mode(const char *database)
-{
-    static const uint8_t rollback[2] = {1, 1};
-    FILE *file = fopen(database, "r+b");
-    CHECK(file != NULL && fseek(file, 18, SEEK_SET) == 0 && fwrite(rollback, 1, 2, file) == 2 && fclose(file) == 0);
-}
-
-/* Gives the places after a backup of the database, which is made of the store. */
-static size_t search_after(const char *database, const char *store, bool encrypts)
-{
-    CHECK(umount("disk") == 0);
-    mount_new();
-    /* What is written goes to the disk at once, and does not wait in the kernel until its file has gone. */
-    CHECK(mount(NULL, "disk", NULL, MS_REMOUNT | MS_SYNCHRONOUS, NULL) == 0);
-    make_dir("backups");
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        setenv("TMPDIR", "disk", 1);
-        licbak_restorer *r = restorer_for(database, "backups");
-        recorder rec = {0};
-        if (encrypts) {
-            CHECK_HR(licbak_set_prop_string(r, "Recipients", RECIPIENT), LICBAK_S_OK);
-            CHECK_HR(licbak_set_prop_string(r, "Identities", IDENTITY), LICBAK_S_OK);
-        }
-        CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
-        CHECK_HR(licbak_set_prop_string(r, "StorePath", "again"), LICBAK_S_OK);
-        CHECK_HR(licbak_set_prop_string(r, "RestorePath", "backups"), LICBAK_S_OK);
-        CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
-        CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
-    CHECK_SAME_CONTENTS("again", store);
-    remove_tree("again");
-    remove_tree("backups");
-    return search();
-}
-
 typedef struct database {
     const char *folder, *path, *store;
     bool is_read_only; /* then it is copied with its log */
@@ -188,6 +132,63 @@ static const database databases[] = {
     {"unlocked", "unlocked/licences.db", "store", true},
     {"sorted", "sorted/licences.db", "small", false},
 };
+
+static void make_database(void *of)
+{
+    const database *d = of;
+    CHECK_HR(backup(d->store, "made", 0), LICBAK_S_OK);
+    CHECK_HR(restore(d->path, "made", 0), LICBAK_S_OK);
+}
+
+/* A database is copied then, so that its writers need not wait. */
+static void leave_wal_mode(const char *database)
+{
+    static const uint8_t rollback[2] = {1, 1};
+    FILE *file = fopen(database, "r+b");
+    CHECK(file != NULL && fseek(file, 18, SEEK_SET) == 0 && fwrite(rollback, 1, 2, file) == 2 && fclose(file) == 0);
+}
+
+/* Backs the database up, and restores what is in the backup. */
+static void back_up_and_restore(const database *d, bool encrypts)
+{
+    setenv("TMPDIR", "disk", 1);
+    licbak_restorer *r = restorer_for(d->path, "backups");
+    recorder rec = {0};
+    if (encrypts) {
+        CHECK_HR(licbak_set_prop_string(r, "Recipients", RECIPIENT), LICBAK_S_OK);
+        CHECK_HR(licbak_set_prop_string(r, "Identities", IDENTITY), LICBAK_S_OK);
+    }
+    CHECK_HR(run(licbak_backup_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_set_prop_string(r, "StorePath", "again"), LICBAK_S_OK);
+    CHECK_HR(licbak_set_prop_string(r, "RestorePath", "backups"), LICBAK_S_OK);
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+}
+
+static void back_up_plain(void *of)
+{
+    back_up_and_restore(of, false);
+}
+
+static void back_up_encrypted(void *of)
+{
+    back_up_and_restore(of, true);
+}
+
+/* Gives the places after a backup of the database, which is made of the store. */
+static size_t search_after(void (*work)(void *), const database *d)
+{
+    CHECK(umount("disk") == 0);
+    mount_new();
+    /* What is written goes to the disk at once, and does not wait in the kernel until its file has gone. */
+    CHECK(mount(NULL, "disk", NULL, MS_REMOUNT | MS_SYNCHRONOUS, NULL) == 0);
+    make_dir("backups");
+    in_child(work, (void *)d);
+    CHECK_SAME_CONTENTS("again", d->store);
+    remove_tree("again");
+    remove_tree("backups");
+    return search();
+}
 
 static void make_databases(void)
 {
@@ -204,7 +205,9 @@ static void make_databases(void)
     }
     for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
         make_dir(databases[i].folder);
-        make_database(databases[i].path, databases[i].store);
+        make_dir("made");
+        in_child(make_database, (void *)&databases[i]);
+        remove_tree("made");
     }
     leave_wal_mode("copied/licences.db");
 }
@@ -219,9 +222,9 @@ static void search_temporary_files(void *of)
         CHECK(mount(d->folder, d->folder, NULL, MS_BIND, NULL) == 0);
         CHECK(mount(NULL, d->folder, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0);
     }
-    size_t plain = search_after(d->path, d->store, false);
+    size_t plain = search_after(back_up_plain, d);
     CHECK(plain > 0); /* so the search finds what is there */
-    CHECK_INT(search_after(d->path, d->store, true), 0);
+    CHECK_INT(search_after(back_up_encrypted, d), 0);
     figure("places with a licence's bytes: %zu of the database '%s' for a plain backup, 0 for an encrypted one", plain,
            d->folder);
 }

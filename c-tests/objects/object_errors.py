@@ -157,7 +157,7 @@ OPERATIONS = {
 def stop_at(bench, what, fault, kept):
     """Stops an operation while it waits at a request; the seconds that took, None where there was none."""
     name, flags, how, code = OPERATIONS[what]
-    server, library = bench.server, bench.library
+    server, library = bench.server, bench.licbak
     server.forget()
     server.faults = [fault]
     bench.bucket.objects[bench.key()] = kept

@@ -231,7 +231,7 @@ class Scene:
 
 
 def memory_of(bench):
-    process = bench.library.process
+    process = bench.licbak.process
     if process is None:
         return 0
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()

@@ -47,13 +47,13 @@ def running(command, port, **options):
 
 class Peer:
     def __init__(self, root, endpoint):
-        self.root, self.library, self.number = root, Library(), 0
+        self.root, self.licbak, self.number = root, Library(), 0
         self.account = {"Endpoint": endpoint, "Region": "us-east-1", "AccessKeyId": KEY, "SecretAccessKey": SECRET}
 
     def run(self, operation, prefix, flags=0, store=None, request=None, **more):
         paths = {name: f"s3://{BUCKET}/{prefix}" for name in ("BackupPath", "RestorePath")}
-        self.library.start(operation, flags, request, **{**self.account, **paths, "StorePath": store, **more})
-        answer = self.library.answer()
+        self.licbak.start(operation, flags, request, **{**self.account, **paths, "StorePath": store, **more})
+        answer = self.licbak.answer()
         check(answer["left"], [], f"what {operation} leaves open")
         return answer
 
@@ -102,7 +102,7 @@ def try_peer(name, endpoint, root, is_strict, stores):
     if is_strict:
         peer.check_ends("ERROR_PATH_NOT_FOUND", "verify_backup", "host", RestorePath="s3://nowhere/host")
         check(single, ROUNDS, f"rounds that one has won, on {name}")
-    peer.library.close()
+    peer.licbak.close()
 
 
 def moto(root):

@@ -20,7 +20,7 @@ class Host:
     """One of several that use the same place, with a store that is new in each round."""
 
     def __init__(self, bench, number):
-        self.bench, self.number, self.library = bench, number, Library()
+        self.bench, self.number, self.licbak = bench, number, Library()
         self.store = bench.root / f"host {number}"
         write_store(self.store, bench.licenses)
 
@@ -31,8 +31,8 @@ class Host:
 
     def back_up(self, flags):
         place = {"StorePath": self.store, "BackupPath": self.bench.place}
-        self.library.start("backup_licenses", flags, **(self.bench.account | place))
-        answer = self.library.answer()
+        self.licbak.start("backup_licenses", flags, **(self.bench.account | place))
+        answer = self.licbak.answer()
         check(answer["left"], [], "what a backup leaves open")
         check_that(answer["code"] in (S_OK, EXISTS), f"{answer['code']}: {answer['sentence']}")
         return answer["code"] == S_OK
@@ -78,7 +78,7 @@ def run_rounds(root, what, licenses, rounds):
     tell(what, f"{rounds} of {HOSTS} hosts; won by one {single}; with OVERWRITE won {steps}, lost update {lost}")
     check((single, lost), (rounds, 0), f"{what}: won by one, lost update")
     for host in hosts:
-        host.library.close()
+        host.licbak.close()
     bench.close()
 
 

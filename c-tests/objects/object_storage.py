@@ -291,7 +291,7 @@ def by_name(root):
     bench = new_bench(root, "by name", small_store())
     hosts = root / "hosts"
     hosts.write_text(f"127.0.0.1 {BUCKET}.store.example\n")
-    bench.library = Library(**replacing({"/etc/hosts": hosts}))
+    bench.licbak = Library(**replacing({"/etc/hosts": hosts}))
     bench.account["Endpoint"] = f"http://{BUCKET}.store.example:{bench.server.port}"
     bench.prefix = "a host/ü"
     for flags, code in (0, S_OK), (0, EXISTS), (OVERWRITE, S_OK):

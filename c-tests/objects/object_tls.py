@@ -54,7 +54,7 @@ def main():
         if not can_replace():
             return skip("all", "not root")
         good = new_bench(root, "good", small_store(), tls=make_certificate(ours, "localhost"))
-        good.library = Library(**trusting(ours))
+        good.licbak = Library(**trusting(ours))
         check(good.back_up()["code"], S_OK, "a backup by TLS")
         check_backup(good, small_store())
         for name, content in large_store().items():
@@ -67,7 +67,7 @@ def main():
             ("of another host", make_certificate(ours, "elsewhere")),
         ):
             bench = new_bench(root, what, small_store(), tls=certificate)
-            bench.library = Library(**trusting(ours))
+            bench.licbak = Library(**trusting(ours))
             answer = bench.back_up()
             check_that(answer["code"] not in (S_OK, "hung"), f"a backup to a server {what}: {answer}")
             check_words(answer["sentence"], "certificate", bench.server.address)

@@ -104,7 +104,7 @@ class Bench:
     def __init__(self, root, where="host", **server):
         self.root, self.prefix = pathlib.Path(root), where
         self.server = ObjectServer((BUCKET,), region=REGION, **server)
-        self.library = Library()
+        self.licbak = Library()
         self.store, self.number = self.root / "store", 0
         key_id, (secret, token) = next(iter(self.server.keys.items()))
         self.account = {"Endpoint": self.server.address, "Region": REGION, "AccessKeyId": key_id}
@@ -112,7 +112,7 @@ class Bench:
         self.secrets = {one for one in (secret, token) if one}
 
     def close(self):
-        self.library.close()
+        self.licbak.close()
         self.server.close()
 
     # -- operations
@@ -122,12 +122,12 @@ class Bench:
         return f"s3://{BUCKET}/{self.prefix}" if self.prefix else f"s3://{BUCKET}"
 
     def run(self, operation, flags=0, request=None, **properties):
-        self.library.start(operation, flags, request, **(self.account | properties))
+        self.licbak.start(operation, flags, request, **(self.account | properties))
         return self.ended(operation)
 
     def ended(self, operation, seconds=HUNG):
         """The answer, which tells no secret, of an operation that leaves nothing open."""
-        answer = self.library.answer(seconds)
+        answer = self.licbak.answer(seconds)
         if any(json.dumps(one)[1:-1] in json.dumps(answer) for one in self.secrets):
             self.untidy(f"{operation} tells a secret: {answer}")
         if answer["left"]:

@@ -225,29 +225,27 @@ static inline void tree_below(growing_text *text, const char *directory, size_t 
     free_names(&names);
 }
 
+static inline char *tree_text(const char *directory, bool has_times)
+{
+    growing_text text = empty_text();
+    tree_below(&text, directory, strlen(directory) + 1, has_times);
+    return text.bytes;
+}
+
 /* Everything below a directory, a line each: name, size, time to the nanosecond, digest. The caller
  * frees it. Equal texts mean equal trees; modes are not part of it, as a restore does not bring
  * them back. */
 static inline char *tree(const char *directory)
 {
-    growing_text text = empty_text();
-    tree_below(&text, directory, strlen(directory) + 1, true);
-    return text.bytes;
-}
-
-/* The same without the times, which a database does not keep. */
-static inline char *tree_without_times(const char *directory)
-{
-    growing_text text = empty_text();
-    tree_below(&text, directory, strlen(directory) + 1, false);
-    return text.bytes;
+    return tree_text(directory, true);
 }
 
 #define CHECK_SAME_TREE(directory, expected) \
     check_same_text(tree(directory), tree(expected), __FILE__, __LINE__, #directory)
 
+/* Without the times, which a database does not keep. */
 #define CHECK_SAME_CONTENTS(directory, expected) \
-    check_same_text(tree_without_times(directory), tree_without_times(expected), __FILE__, __LINE__, #directory)
+    check_same_text(tree_text(directory, false), tree_text(expected, false), __FILE__, __LINE__, #directory)
 
 /* Frees both. */
 static inline void check_same_text(char *left, char *right, const char *file, int line, const char *expression)
