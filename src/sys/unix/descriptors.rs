@@ -10,6 +10,8 @@ use std::sync::{MutexGuard, PoisonError};
 use rusqlite::ffi;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
+#[cfg(feature = "object-storage")]
+use rustix::net::AddressFamily;
 use rustix::path::Arg;
 
 use super::fork::{HomeMark, home};
@@ -38,10 +40,10 @@ pub fn above(writes: bool, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Resu
     retry_on_intr(open).and_then(lift)
 }
 
-/// Calls `open`, which opens a socket, so that its descriptor is above the standard streams.
+/// Makes a socket for TCP above the standard streams, which never waits.
 #[cfg(feature = "object-storage")]
-pub fn socket(open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
-    above(true, open)
+pub fn socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    above(true, || process::socket(family))
 }
 
 /// Calls `work`, which opens and closes sockets and files of its own, none of which may be in the

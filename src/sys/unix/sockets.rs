@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect as begin, ipproto, socket_with};
+use rustix::net::{AddressFamily, connect as begin};
 
 use super::descriptors;
 
@@ -35,9 +35,7 @@ pub fn connect(
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket =
-        descriptors::socket(|| socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)))?;
+    let socket = descriptors::socket(family)?;
     match begin(&socket, &address) {
         Ok(()) => {}
         Err(Errno::INPROGRESS | Errno::INTR) => loop {

@@ -6,6 +6,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+#[cfg(feature = "object-storage")]
+use rustix::net::{AddressFamily, SocketType, ipproto};
 
 /// The clock from which the kernel takes the times of files.
 pub const STAMPS: libc::clockid_t = libc::CLOCK_REALTIME;
@@ -16,11 +18,22 @@ pub const SINCE_BOOT: libc::clockid_t = libc::CLOCK_MONOTONIC;
 /// the same moment may get its ends.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     let ends = rustix::pipe::pipe()?;
-    for end in [&ends.0, &ends.1] {
-        fcntl_setfd(end, FdFlags::CLOEXEC)?;
-        ioctl_fionbio(end, true)?;
-    }
+    never_wait(&ends.0)?;
+    never_wait(&ends.1)?;
     Ok(ends)
+}
+
+/// Makes a socket for TCP that never waits, as a pipe is made.
+#[cfg(feature = "object-storage")]
+pub fn socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(family, SocketType::STREAM, Some(ipproto::TCP))?;
+    never_wait(&socket)?;
+    Ok(socket)
+}
+
+fn never_wait(open: &OwnedFd) -> Result<(), Errno> {
+    fcntl_setfd(open, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(open, true)
 }
 
 /// Sets what this thread's last failed call says.

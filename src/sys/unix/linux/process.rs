@@ -6,6 +6,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
+#[cfg(feature = "object-storage")]
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::sys::unix::streams::FIRST;
@@ -18,6 +20,13 @@ pub const SINCE_BOOT: libc::clockid_t = libc::CLOCK_BOOTTIME;
 /// Makes a pipe whose ends never wait, the one to read first.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+}
+
+/// Makes a socket for TCP that never waits.
+#[cfg(feature = "object-storage")]
+pub fn socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
 }
 
 /// Closes a second descriptor of what is open: some file systems that keep their files elsewhere say
