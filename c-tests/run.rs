@@ -336,6 +336,23 @@ fn static_thread_local_storage() {
     );
 }
 
+/// What a thread has to destroy when it ends is remembered by the library: glibc would end the
+/// process where there is no memory for that.
+#[test]
+fn thread_ends_are_its_own() {
+    let machine = expect(Command::new("uname").arg("-m"));
+    if !["x86_64", "aarch64"].contains(&machine.trim()) || !cfg!(target_env = "gnu") {
+        return skip("ends of threads", "not on this machine");
+    }
+    let asked_for = expect(
+        Command::new("nm")
+            .args(["-D", "--undefined-only"])
+            .arg(library()),
+    );
+    assert!(asked_for.contains("pthread_key_create"), "{asked_for}");
+    assert!(!asked_for.contains("thread_atexit"), "{asked_for}");
+}
+
 /// liblicbak.so, for the linker, leads to liblicbak.so.0, for the loader, and that to the file of
 /// this version.
 #[test]

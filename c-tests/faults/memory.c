@@ -3,8 +3,8 @@
  * left behind and nothing lost.
  *
  * A sample of the allocations, unless LICBAK_TORTURE is set: then each of them, and more
- * operations. With the numbers of a scene and of an allocation only that one fails; with "on"
- * behind them all that follow do too.
+ * operations. With the number of a scene, each allocation of that one; with the number of an
+ * allocation behind it only that one fails, and with "on" behind both all that follow do too.
  */
 #include "../support/memory_scenes.h"
 #include "../support/process.h"
@@ -277,6 +277,9 @@ int main(int argc, char **argv)
         way w = {&scenes[atoi(argv[1]) % SCENES], 1, argc > 3, false};
         in_child(rehearse, &w);
         try_all(&w, atol(argv[2]), LONG_MAX / 2);
+    }
+    if (argc == 2) {
+        play(&scenes[atoi(argv[1]) % SCENES], 1, false, 0);
     }
     for (size_t i = 0; argc == 1 && i < SCENES; i++) {
         if (scenes[i].full_form && !all) {
