@@ -38,15 +38,6 @@ static const char *right_word(uint32_t right)
     }
 }
 
-/* A list may have millions of rows, so a file or a pipe gets many at a time. To be called before
- * anything is printed. */
-static void gather_rows(void)
-{
-    static char rows[1 << 16];
-    if (!is_terminal(stdout))
-        setvbuf(stdout, rows, _IOFBF, sizeof rows);
-}
-
 /* ---- Times ---------------------------------------------------------------------------- */
 
 struct moment {
@@ -87,10 +78,14 @@ static char *put_word(char *to, const char *word, ptrdiff_t width)
 
 static char *put_text(char *to, const char *text, ptrdiff_t width)
 {
+    const size_t length = strlen(text);
+    if (behind_plain(text, length) == text + length) {
+        memcpy(to, text, length);
+        return end_column(to + length, width - (ptrdiff_t)length);
+    }
     char *end = copy_safely(to, text);
     /* The width on a terminal is about one column for each character of UTF-8. */
-    const char *at = behind_plain(to, (size_t)(end - to));
-    for (width -= at - to; at < end; at++)
+    for (const char *at = to; at < end; at++)
         width -= ((unsigned char)*at & 0xC0) != 0x80;
     return end_column(end, width);
 }
@@ -109,28 +104,46 @@ static char *put_size(char *to, size_t size)
     return end_column(to + (most - first), 0);
 }
 
-/* A row is put together before it is printed: a list may have millions. */
-static licbak_hresult LICBAK_CALL print_row(const licbak_license *license, void *context)
+/* Rows that are not printed yet: a list may have millions, and a call for each is dear. A terminal
+ * gets each as it comes. */
+struct rows {
+    bool at_once;
+    size_t size;
+    char bytes[1 << 16];
+};
+
+static void print_rows(struct rows *rows)
 {
-    char row[row_max], *end = row;
-    (void)context;
+    fwrite(rows->bytes, 1, rows->size, stdout);
+    rows->size = 0;
+}
+
+static licbak_hresult LICBAK_CALL put_row(const licbak_license *license, void *context)
+{
+    struct rows *rows = context;
+    char *end = rows->bytes + rows->size;
     end = put_word(end, format_word(license->format), 6);
     end = put_word(end, right_word(license->backup_right), 8);
     end = put_size(end, license->content_size);
     end = put_text(end, license->key_id, key_id_width);
     end = copy_safely(end, license->name);
     *end++ = '\n';
-    fwrite(row, 1, (size_t)(end - row), stdout);
+    rows->size = (size_t)(end - rows->bytes);
+    if (rows->at_once || sizeof rows->bytes - rows->size < row_max)
+        print_rows(rows);
     return LICBAK_S_OK;
 }
 
 licbak_hresult list_columns(licbak_restorer *restorer)
 {
-    gather_rows();
-    if (is_terminal(stdout)) /* a pipe gets only licences */
+    static struct rows rows;
+    rows.at_once = is_terminal(stdout);
+    if (rows.at_once) /* a pipe gets only licences */
         printf("%-6s  %-8s  %8s  %-*s  %s\n", "FORMAT", "RIGHT", "SIZE", key_id_width, "KEY ID",
                "NAME");
-    return licbak_list_backup(restorer, print_row, NULL);
+    const licbak_hresult hr = licbak_list_backup(restorer, put_row, &rows);
+    print_rows(&rows);
+    return hr;
 }
 
 /* ---- JSON ----------------------------------------------------------------------------- */
@@ -164,7 +177,9 @@ static licbak_hresult LICBAK_CALL print_object(const licbak_license *license, vo
 
 licbak_hresult list_json(licbak_restorer *restorer)
 {
-    gather_rows();
+    static char objects[1 << 16];
+    if (!is_terminal(stdout)) /* a pipe gets many at a time */
+        setvbuf(stdout, objects, _IOFBF, sizeof objects);
     return licbak_list_backup(restorer, print_object, NULL);
 }
 

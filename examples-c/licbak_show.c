@@ -34,16 +34,25 @@ static size_t effect_length(const unsigned char *at)
     }
 }
 
-const char *behind_plain(const char *text, size_t length)
+/* Whether all bytes of a word are from a space to a tilde. */
+static bool is_plain(const char *text)
 {
     const uint64_t each = UINT64_MAX / 0xFF;
-    for (uint64_t word; length >= sizeof word; length -= sizeof word, text += sizeof word) {
-        memcpy(&word, text, sizeof word);
-        /* This sets the highest bit of the first byte that is not from a space to a tilde. */
-        if (((word | (word - each * ' ') | (word + each)) & each * 0x80) != 0)
-            break;
-    }
-    return text;
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    /* This sets the highest bit of the first byte that is not. */
+    return ((word | (word - each * ' ') | (word + each)) & each * 0x80) == 0;
+}
+
+const char *behind_plain(const char *text, size_t length)
+{
+    const char *const end = text + length;
+    if (length < sizeof(uint64_t))
+        return text;
+    for (; end - text >= (ptrdiff_t)sizeof(uint64_t); text += sizeof(uint64_t))
+        if (!is_plain(text))
+            return text;
+    return is_plain(end - sizeof(uint64_t)) ? end : text;
 }
 
 /* Gives how much of the text can be shown as it is; the NUL at its end has an effect, too. */

@@ -27,8 +27,8 @@ licbak_hresult LICBAK_CALL show_status(licbak_status status, licbak_hresult hr,
 const char *event_name(licbak_status status);
 
 /* Prints "Restored 30 licences"; `done` is the first word. For a whole backup it also prints the
- * size. Of a dry run it says what the restore would need. If the backup has replaced another one, a second line says how many licences of that one
- * are not in the store any more. */
+ * size. Of a dry run it says what the restore would need. If the backup has replaced another one, a
+ * second line says how many licences of that one are not in the store any more. */
 void tell_summary(const struct show *show, const char *done, bool is_whole);
 
 /* Prints a text that may have any characters, with ? for those that would control a terminal

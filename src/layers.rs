@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     (
         "abi",
         &["engine", "store", "license", "sync", "sys", "error"],
@@ -39,15 +39,16 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ),
     (
         "archive",
-        &["license", "buffer", "random", "json", "digest"],
+        &["license", "buffer", "bytes", "random", "json", "digest"],
     ),
     (
         "location",
         &["buffer", "random", "secret", "sync", "sys", "error"],
     ),
-    ("license", &["random", "json", "error"]),
+    ("license", &["bytes", "random", "json", "error"]),
     ("error.rs", &["sys"]),
     ("buffer.rs", &[]),
+    ("bytes.rs", &[]),
     ("json.rs", &[]),
     ("cipher.rs", &[]),
     ("random.rs", &["sys"]),

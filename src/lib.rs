@@ -26,6 +26,7 @@
 pub mod abi;
 mod archive;
 mod buffer;
+mod bytes;
 mod cipher;
 mod digest;
 mod encryption;

@@ -8,12 +8,11 @@ use std::io::Write;
 use memchr::memchr;
 
 use super::records::LicenseLine;
+use crate::bytes;
 
 /// Reads a line of `licenses.jsonl`, if it is written as this library does and without an escape.
 pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
-    // This has no branch for each byte.
-    let is_special = |byte: &u8| (*byte == b'\\') | (*byte < b' ');
-    if line.iter().fold(false, |any, byte| any | is_special(byte)) {
+    if !bytes::all(line, |byte| (byte != b'\\') & (byte >= b' ')) {
         return None;
     }
     let mut text = Text(std::str::from_utf8(line).ok()?);
@@ -36,9 +35,8 @@ pub fn license(line: &[u8]) -> Option<LicenseLine<'_>> {
 pub fn push_license(lines: &mut Vec<u8>, line: &LicenseLine) -> bool {
     let texts: [&[u8]; 4] =
         [&line.name, &line.key_id, &line.format, &line.right].map(|text| text.as_bytes());
-    let is_special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < b' ');
-    let is_plain = |text: &&[u8]| !text.iter().fold(false, |any, byte| any | is_special(byte));
-    if !texts.iter().all(is_plain) || !line.other_key_ids.is_empty() {
+    let is_plain = |byte| (byte != b'"') & (byte != b'\\') & (byte >= b' ');
+    if !texts.iter().all(|text| bytes::all(text, is_plain)) || !line.other_key_ids.is_empty() {
         return false;
     }
     let keys = [

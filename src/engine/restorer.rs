@@ -4,6 +4,7 @@
 //! touched or a thread waited for. `message` is taken alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::authorizer::Authorizer;
@@ -23,6 +24,8 @@ use crate::sys::wait_descriptor::WaitDescriptor;
 #[derive(Default)]
 pub struct Restorer {
     inner: Mutex<Inner>,
+    /// It is set under that lock, and read without it for every licence of a list.
+    closed: AtomicBool,
     /// The signal that something has ended for which a destroying host waits.
     idle: Condvar,
     message: Mutex<String>,
@@ -39,7 +42,6 @@ struct Inner {
     last: Option<Arc<Operation>>,
     /// The number of readings that run on threads of the host.
     readings: usize,
-    closed: bool,
 }
 
 /// The settings of a host: an operation takes them as they are when it starts.
@@ -75,10 +77,6 @@ fn busy() -> Error {
     )
 }
 
-fn closed() -> Error {
-    Error::new(Outcome::Handle, "The restorer has been destroyed.")
-}
-
 impl Restorer {
     /// Runs a host's request; the sentence of a failure replaces the one before. In a child that
     /// was forked meanwhile a lock of the parent may be held for ever.
@@ -90,6 +88,17 @@ impl Restorer {
                 self.set_message(error);
             }
         })
+    }
+
+    /// Fails once the restorer is closed.
+    fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(Error::new(
+                Outcome::Handle,
+                "The restorer has been destroyed.",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Begins an operation; `plan` is made from the settings as they are now.
@@ -109,9 +118,7 @@ impl Restorer {
     /// Makes the restorer busy.
     fn begin(self: &Arc<Self>) -> Result<(Starting, Settings)> {
         let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(closed());
-        }
+        self.check_open()?;
         if inner.starting || inner.running.is_some() {
             return Err(busy());
         }
@@ -130,18 +137,16 @@ impl Restorer {
         reading: impl FnOnce(&Properties, &GoOn) -> Result<T>,
     ) -> Result<T> {
         let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(closed());
-        }
+        self.check_open()?;
         inner.readings += 1;
         let properties = inner.settings.properties.clone();
         drop(inner);
         let _running = RunningReading(self, home());
         let memory = Memory::now();
         let restorer = Arc::clone(self);
-        let go_on: GoOn = Arc::new(move || match restorer.inner.lock().closed {
-            true => Err(closed()),
-            false => memory.check(),
+        let go_on: GoOn = Arc::new(move || {
+            restorer.check_open()?;
+            memory.check()
         });
         reading(&properties, &go_on).map_err(|error| match error.outcome {
             Outcome::Handle => error,
@@ -176,19 +181,16 @@ impl Restorer {
         };
         let outcome =
             operation.map_or(Ok(Some(Ok(Done::All))), |operation| operation.wait(timeout))?;
-        if self.inner.lock().closed {
-            Err(closed())
-        } else {
-            Ok(outcome)
-        }
+        self.check_open()?;
+        Ok(outcome)
     }
 
     /// Cancels the running operation and lets no more begin. Returns when the last function of the
     /// host has returned and no thread is left; at once, where the caller is such a function
     /// itself.
     pub fn close(&self, inside_host: bool) {
-        let mut inner = self.inner.lock();
-        inner.closed = true;
+        let inner = self.inner.lock();
+        self.closed.store(true, Ordering::Release);
         let running = inner.running.clone();
         drop(inner);
         if let Some(running) = running {
@@ -286,9 +288,7 @@ impl Starting {
     fn run(mut self, operation: Arc<Operation>, plan: Plan, listening: Listening) -> Result<()> {
         let restorer = Arc::clone(&self.restorer);
         let mut inner = restorer.inner.lock();
-        if inner.closed {
-            return Err(closed());
-        }
+        restorer.check_open()?;
         inner.running = Some(Arc::clone(&operation));
         inner.starting = false;
         drop(inner);

@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 use std::collections::TryReserveError;
 use std::hash::{BuildHasher, Hasher};
 
+use memchr::memchr_iter;
+
+use crate::bytes;
 use crate::random::{self, HashSet};
 
 /// Bytes of a whole name, and of a part of it between slashes.
@@ -64,28 +67,21 @@ fn check_slowly(name: &[u8]) -> Result<&str, BadName> {
 /// Tells of most names that they keep the rule: every name is checked again and again, so no loop
 /// here has a branch for each byte.
 fn is_plain(name: &[u8]) -> bool {
-    let characters = name.iter().fold(true, |all, byte| {
-        all & (b' '..0x7F).contains(byte) & (*byte != b'\\')
-    });
-    // A name without its first byte, beside it, shows what follows each byte.
-    let following = name.iter().zip(name.iter().skip(1));
-    let parts = following.fold(true, |all, (byte, next)| {
-        all & ((*byte != b'/') | (*next != b'/') & (*next != b'.'))
-    });
+    let is_seen = |byte| (b' '..0x7F).contains(&byte) & (byte != b'\\');
+    let begins_part = |slash: usize| !matches!(name.get(slash + 1), Some(b'/' | b'.'));
     let ends = match name {
         [first, .., last] => !matches!(first, b'/' | b'.') && *last != b'/',
         [only] => !matches!(only, b'/' | b'.'),
         [] => false,
     };
-    characters && parts && ends && name.len() <= PART_MAX
+    let is_short = name.len() <= PART_MAX;
+    is_short && ends && bytes::all(name, is_seen) && memchr_iter(b'/', name).all(begins_part)
 }
 
 /// Tells whether there is a control character in `text`. Most text is ASCII, and quick to search.
 fn has_control(text: &str) -> bool {
     match text.is_ascii() {
-        true => text
-            .bytes()
-            .fold(false, |any, byte| any | byte.is_ascii_control()),
+        true => !bytes::all(text.as_bytes(), |byte| !byte.is_ascii_control()),
         false => text.contains(char::is_control),
     }
 }
