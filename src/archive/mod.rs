@@ -22,6 +22,7 @@ mod parameters;
 pub mod reader;
 pub mod records;
 mod salvage;
+pub mod seek_table;
 pub mod spool;
 pub mod state;
 pub mod tally;

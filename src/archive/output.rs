@@ -4,7 +4,8 @@ use std::io::Write;
 
 use sha2::{Digest as _, Sha256};
 
-use super::frames::{Compressor, Frame, SeekTable};
+use super::frames::{Compressor, Frame};
+use super::seek_table::SeekTable;
 use super::trailer::{Entry, Trailer};
 use super::{Digest, FRAMES, Fault, Result, TRAILER, limits, lines, members};
 

@@ -9,8 +9,9 @@ use std::ops::Range;
 use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
-use super::frames::{self, FrameReader, SeekTable, Span, Tail, Unpacked};
+use super::frames::{FrameReader, Unpacked};
 use super::index::{COUNT, RECORD};
+use super::seek_table::{self, SeekTable, Span, Tail};
 use super::trailer::{Entry, Trailer};
 use super::{
     Digest, FOLDER, FRAMES, Fault, INDEX, LICENSES, RESTRICTED, ReadAt, Result, SUMS, TRAILER,
@@ -191,7 +192,7 @@ impl<R: ReadAt> Reader<R> {
 
 /// Tells whether `source` is a backup, of any version: one ends with a backup's trailer.
 pub fn is_backup(source: &impl ReadAt) -> Result<bool> {
-    if !frames::ends_as_table(source)? {
+    if !seek_table::ends_as_table(source)? {
         return Ok(false);
     }
     let read = || {

@@ -6,8 +6,9 @@
 use memchr::memmem::Finder;
 
 use super::catalog_in_step::Expected;
-use super::frames::{FrameReader, SeekTable, Span, Tail};
+use super::frames::FrameReader;
 use super::reader::{Found, Reader, licenses_in};
+use super::seek_table::{SeekTable, Span, Tail};
 use super::trailer::Trailer;
 use super::{Fault, ReadAt, Result, digest, limits};
 use crate::buffer::sized;

@@ -6,12 +6,13 @@ use std::io::Write;
 use std::{iter, mem};
 
 use super::builder::{FrameLists, LicenseFrame};
-use super::frames::{Compressor, Frame, Span};
+use super::frames::{Compressor, Frame};
 use super::index::{COUNT, RECORD, Record};
 use super::index_writer::IndexWriter;
 use super::list_writer::{ListWalk, ListWriter};
 use super::output::Output;
 use super::records::RestrictedLine;
+use super::seek_table::Span;
 use super::spool::{Scratch, Spool};
 use super::state::{self, Noted, OlderVersion};
 use super::tally::Tally;

@@ -2,11 +2,12 @@
 //! part (digests, checksums, offsets, sizes) is made to fit, so that a reader gets as far as the
 //! lie.
 
-use crate::archive::frames::{Compressor, FrameReader, SeekTable};
+use crate::archive::frames::{Compressor, FrameReader};
 use crate::archive::index::{self, COUNT, RECORD, Record};
 use crate::archive::index_frame;
 use crate::archive::lines;
 use crate::archive::reader::Reader;
+use crate::archive::seek_table::SeekTable;
 use crate::archive::trailer::{Entry, Trailer};
 use crate::archive::{
     FRAMES, INDEX, LICENSES, RESTRICTED, ReadAt, Result, STATE, SUMS, TRAILER, digest, members,

@@ -7,8 +7,9 @@ use super::forge::{Part, Parts};
 use super::{new_writer, noted, stamp};
 use crate::archive::builder::FrameBuilder;
 use crate::archive::catalog_in_step::{Agreement, Expected};
-use crate::archive::frames::{Compressor, FrameReader, SeekTable, Tail};
+use crate::archive::frames::{Compressor, FrameReader};
 use crate::archive::reader::{Reader, licenses_in};
+use crate::archive::seek_table::{SeekTable, Tail};
 use crate::archive::{Fault, RESTRICTED, Result, digest, members};
 #[cfg(test)]
 use crate::license::parsers::Parser;

@@ -3,7 +3,7 @@
 use std::iter::{self, Peekable};
 use std::sync::Arc;
 
-use crate::archive::frames::Span;
+use crate::archive::seek_table::Span;
 use crate::archive::{Digest, Fault, ReadAt, digests};
 use crate::buffer::sized;
 use crate::engine::operation::Operation;
