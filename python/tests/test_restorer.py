@@ -203,8 +203,23 @@ def test_an_account_of_an_object_store(monkeypatch: pytest.MonkeyPatch, store: P
         monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
         with pytest.raises(licbak.AccessDenied, match=place):
             licbak.info(place)
+        second = asked[-1]
+        # The token of another key is none of this one.
+        for key, secret, token in ("mine", None, None), (None, "s", None), ("mine", "s", "my own"):
+            with (
+                licbak.Restorer(
+                    store=store,
+                    backup=place,
+                    access_key_id=key,
+                    secret_access_key=secret,
+                    session_token=token,
+                ) as restorer,
+                pytest.raises(licbak.AccessDenied, match=place),
+            ):
+                restorer.backup()
+            assert asked[-1].endswith(str(token))
         server.shutdown()
-    first, second = asked[0], asked[-1]
+    first = asked[0]
     assert "Credential=mine/" in first and "/one-1/s3/" in first and first.endswith("None")
     assert "Credential=AKIDEXAMPLE/" in second and "/two-2/s3/" in second
     assert second.endswith("token")

@@ -118,7 +118,8 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
             region: The region of the bucket; None: what AWS_REGION or AWS_DEFAULT_REGION say.
             access_key_id: The key to the object store; None: what AWS_ACCESS_KEY_ID says.
             secret_access_key: Its secret; None: what AWS_SECRET_ACCESS_KEY says.
-            session_token: The token of a key for a while; None: what AWS_SESSION_TOKEN says.
+            session_token: The token of a key for a while; None: what AWS_SESSION_TOKEN says, if the
+                key and its secret are not given either.
             authorizer: A function that is given the `Info` of each backup to be restored, and
                 raises an exception to refuse it. None: restores are free.
 
@@ -202,9 +203,12 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
         check_call(self._handle, _c.set_authorizer(self._handle, AUTHORIZE, None))
 
     def _set_account(self, given: tuple[Optional[str], ...]) -> None:
-        """Sets the account of an object store; what is not given the environment may say."""
+        """Sets the account of an object store; what is not given the environment may say. Its token
+        is that of its own key, and goes with no other."""
+        _, _, key_id, secret, _ = given
+        has_key = key_id is not None or secret is not None
         for value, (name, *variables) in zip(given, _ACCOUNT):
-            for variable in variables:
+            for variable in () if has_key and name == "SessionToken" else variables:
                 if value is None:
                     value = os.environ.get(variable) or None
             if value is not None:
