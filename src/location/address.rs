@@ -83,6 +83,12 @@ fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Tells whether a bucket's name can be the first part of a host's.
+fn is_label(bucket: &str) -> bool {
+    let is_own = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    bucket.bytes().all(is_own)
+}
+
 /// The server of an object store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -164,13 +170,14 @@ impl Endpoint {
     }
 
     /// Gives the endpoint of a bucket, and the path of the bucket there. AWS has a name for each
-    /// bucket, but no certificate for those with a dot; of other stores the endpoint's own name
+    /// bucket, but no certificate for those with a dot, and old buckets have letters and marks that
+    /// no name of a host has; of other stores the endpoint's own name
     /// tells whether it is the bucket's, and else the bucket stands in the path.
     pub fn of_bucket(mut self, bucket: &str) -> (Endpoint, String) {
         let is_address = self.host.parse::<IpAddr>().is_ok();
-        let own = format!("{}.", bucket.to_ascii_lowercase());
+        let own = format!("{bucket}.");
         let is_own = !is_address && self.host.starts_with(&own);
-        if !is_own && self.is_of_aws() && !bucket.contains('.') {
+        if !is_own && self.is_of_aws() && is_label(bucket) {
             self.host.insert_str(0, &own);
             return self.with_path("");
         }
@@ -290,6 +297,24 @@ mod tests {
                 "a.c",
                 "https://s3.eu-west-1.amazonaws.com",
                 "/a.c",
+            ),
+            (
+                Endpoint::of_aws("us-east-1"),
+                "Old_Bucket",
+                "https://s3.us-east-1.amazonaws.com",
+                "/Old_Bucket",
+            ),
+            (
+                given("https://minio.example"),
+                "MinIO",
+                "https://minio.example",
+                "/MinIO",
+            ),
+            (
+                given("https://[::1]:9000"),
+                "abc",
+                "https://[::1]:9000",
+                "/abc",
             ),
             (
                 Endpoint::of_aws("cn-north-1"),
