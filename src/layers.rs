@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers that it may use. All may use `error`, and `error` only `sys`.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     (
         "abi",
         &["engine", "store", "license", "sync", "sys", "error"],
@@ -43,9 +43,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ),
     (
         "location",
-        &["buffer", "random", "secret", "sync", "sys", "error"],
+        &["buffer", "random", "secret", "xml", "sync", "sys", "error"],
     ),
-    ("license", &["bytes", "random", "json", "error"]),
+    ("license", &["bytes", "random", "json", "xml", "error"]),
     ("error.rs", &["sys"]),
     ("buffer.rs", &[]),
     ("bytes.rs", &[]),
@@ -53,6 +53,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("cipher.rs", &[]),
     ("random.rs", &["sys"]),
     ("secret.rs", &["sys"]),
+    ("xml.rs", &[]),
     ("digest", &[]),
     ("sync", &["sys"]),
     ("sys", &["buffer", "cipher"]),

@@ -48,3 +48,4 @@ pub mod parsers {
 mod store;
 mod sync;
 mod sys;
+mod xml;

@@ -11,6 +11,8 @@ import tempfile
 
 from checks import check, check_that, check_words, finish, tell
 from object_bench import (
+    BUCKET,
+    DRY_RUN,
     OVERWRITE,
     S_OK,
     able,
@@ -18,6 +20,7 @@ from object_bench import (
     large_store,
     licenses_in,
     new_bench,
+    settle,
     small_store,
 )
 from object_mishaps import Fault
@@ -119,6 +122,38 @@ def persistent(root, name, fault, codes, operation):
     return f"{name} {answer['code']}" + (f" after {asked} requests" if asked else "")
 
 
+def dead_during_a_repeat(root, changes):
+    """The network dies when the old backup is read: that ends the repeat as a whole, not frame by frame, and
+    what succeeds the old backup is its successor."""
+    bench = new_bench(root, f"dead {changes}", large_store())
+    check_ends(bench.back_up(), S_OK)
+    settle()
+    check_ends(bench.back_up(OVERWRITE), S_OK)
+    kept, info = bench.object(), bench.read("info")["info"]
+    if changes:
+        (bench.store / "new.lic").write_bytes(b"new")
+    bench.server.forget()
+    check_ends(bench.back_up(OVERWRITE | DRY_RUN), S_OK)
+    looked = len(bench.server.log)
+    bench.server.forget()
+    fault = Fault("cut", looked + 2, FOREVER)  # behind the list of what was left
+    bench.server.faults = [fault]
+    check_ends(bench.back_up(OVERWRITE), UNREACHABLE, bench.place)
+    dead = [entry["action"] for entry in bench.server.log if entry["fault"]]
+    asked = [action for action in dead if action != "AbortMultipartUpload"]
+    check(set(asked), {"GetObject"}, "what was asked of a network that is dead")
+    check_that(len(asked) < 40, f"the patience of two readers at most: {len(asked)} requests")
+    bench.server.forget()
+    bench.bucket.uploads.clear()  # which nobody could abort
+    check(bench.object(), kept, "the backup")
+    (bench.store / "new.lic").write_bytes(b"newer")
+    check_ends(bench.back_up(OVERWRITE), S_OK)
+    later = bench.read("info")["info"]
+    check((later["id"], later["generation"]), (info["id"], info["generation"] + 1), "the successor")
+    bench.close()
+    return f"a repeat {'with' if changes else 'without'} changes after {len(asked)} requests"
+
+
 def closed_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -127,18 +162,19 @@ def closed_port():
 
 def servers_that_do_not_answer(root):
     cases = [("no name", None, (UNREACHABLE,)), ("no port", None, (UNREACHABLE,))]
-    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall",)]
+    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall", "no end")]
     cases += [
         (kind, Fault(kind, count=FOREVER), (UNREACHABLE, TIMEOUT)) for kind in ("cut", "503", "500", "429", "garbage")
     ]
     given = [(*case, operation) for case in cases for operation in ("backup", "verify")]
-    with concurrent.futures.ThreadPoolExecutor(len(given)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(given) + 2) as pool:
         running = []
         for name, fault, codes, operation in given:
             own = fault and Fault(fault.kind, count=FOREVER)
             running.append(pool.submit(persistent, root, name, own, codes, operation))
+        repeats = [pool.submit(dead_during_a_repeat, root, changes) for changes in (False, True)]
         told = [future.result() for future in running]
-    tell("given up", ", ".join(told[::2]))
+        tell("given up", ", ".join(told[::2] + [future.result() for future in repeats]))
 
 
 # -- stopping
@@ -162,6 +198,8 @@ def stop_at(bench, what, fault, kept):
     server.faults = [fault]
     bench.bucket.objects[bench.key()] = kept
     bench.bucket.uploads.clear()
+    if name == "backup_licenses":
+        leave(bench, 2)
     paths = {"StorePath": bench.store, "BackupPath": bench.place}
     if name != "backup_licenses":
         paths = {"StorePath": bench.root / "restored", "RestorePath": bench.place}
@@ -188,6 +226,13 @@ def stop_at(bench, what, fault, kept):
     return answer["seconds"]
 
 
+def leave(bench, count):
+    """Uploads of two days before."""
+    for _ in range(count):
+        upload = bench.server.store.create_upload(BUCKET, bench.key(), {})
+        bench.bucket.uploads[upload].initiated -= 48 * HOUR
+
+
 def stops(root, what, licenses):
     """At each request, while it is not answered, not read, or is to be tried again.
 
@@ -205,7 +250,7 @@ def stops(root, what, licenses):
             if took is None:
                 break
             seconds.append(took)
-            left += len(bench.bucket.uploads)
+            left += sum(upload.initiated > bench.server.now() - HOUR for upload in bench.bucket.uploads.values())
         check_that(number > 1, f"{what}: requests to be stopped at")
     bench.close()
     return seconds, left

@@ -8,7 +8,6 @@ all. `object_faults.py WORDS` tries all whose description has the words, and say
 import collections
 import concurrent.futures
 import os
-import pathlib
 import random
 import shutil
 import sys
@@ -16,7 +15,7 @@ import tempfile
 
 from checks import check, check_that, count, finish, tell
 from object_bench import BUCKET, CORRUPT, EXISTS, OVERWRITE, S_OK, Bench, able, files_below, large_store, licenses_in
-from object_bench import new_bench, settle, small_store
+from object_bench import memory_of, new_bench, settle, small_store
 from object_mishaps import ANSWERS, KINDS, Fault
 
 SAMPLE = 32  # of each scene
@@ -26,13 +25,14 @@ NOT_FOUND, CHANGED = "ERROR_FILE_NOT_FOUND", "ERROR_SHARING_VIOLATION"
 OTHER = "E_FAIL", "ERROR_HOST_UNREACHABLE"
 # What passes, so that the same again is right: a fault of this kind is not to be noticed.
 PASSES = {"refuse", "cut", "reset", "lose", "cut answer", "cut body", "close after", "delay", "drip", "fail after"}
-PASSES |= {"spaces", "400", "408", "429", "500", "502", "503", "504"}
+PASSES |= {"spaces", "long tag", "400", "408", "429", "500", "502", "503", "504"}
 # What a client has to wait for, and then passes too: some of them, where not all is tried.
 WAITS = ["stall", "do and stall", "deaf"]
 COMMITS = {"PutObject", "CompleteMultipartUpload"}
 LOSSES = ["lose", "reset", "cut answer", "fail after", "cut upload", "409", "412", "gone", "no body", "error in 200"]
 # Answers that make no sense for what was asked.
-SENSELESS = {"flip", "page", "no body", "error in 200", "short length", "redirect", "whole", "other range"}
+SENSELESS = {"flip", "page", "no body", "error in 200", "short length", "redirect", "whole", "other range", "416"}
+SENSELESS |= {"endless body", "endless xml", "long length"}
 # Where an answer is of no use, the operation may go on: what it would have cleared away stays.
 OPTIONAL = {"ListMultipartUploads", "AbortMultipartUpload"}
 # Likewise: a backup takes nothing over from one that can't be read or copied.
@@ -51,21 +51,21 @@ def allowed(kind, action, reads):
     by_kind = {
         "403": {DENIED},
         "404": {NOT_FOUND, *lost, *OTHER},
-        "404 upload": {NOT_FOUND, *lost, *OTHER},
+        "404 upload": {NOT_FOUND, CHANGED, *lost, *OTHER},
         "409": {EXISTS},
         "409 aborted": {EXISTS},
-        "gone": {EXISTS},
+        "gone": {CHANGED},  # nobody's backup has come in its place
         "412": {*lost, *OTHER},
         "501": {NOT_SUPPORTED},
         "507": {FULL},
     }
     codes |= by_kind.get(kind, set(OTHER))
-    if kind == "gone":
-        codes |= {"E_FAIL"}  # somebody has aborted the upload
     if kind in SENSELESS:  # as of a store that knows no ranges, no tags, or another bucket by this name
         codes |= {NOT_SUPPORTED, "E_INVALIDARG", CHANGED}
         # What is read may be wrong in a way that only the reader's digests can tell.
         codes |= {CORRUPT} if reads else set()
+    if kind == "416":  # there is an object, which is shorter than what is asked for
+        codes |= {"ERROR_ALREADY_EXISTS" if reads else EXISTS}
     return codes
 
 
@@ -228,14 +228,6 @@ class Scene:
         if left > owed and not OPTIONAL & set(struck):
             bench.report("left open", f"{code}: {left} uploads")
         bench.struck["left to the next day"] += left
-
-
-def memory_of(bench):
-    process = bench.licbak.process
-    if process is None:
-        return 0
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
 
 
 def try_scene(root, name, words):

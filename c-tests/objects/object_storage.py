@@ -79,6 +79,11 @@ def check_whole_job(bench, licenses):
     check(held, {}, "what a dry run restores")
 
     check_ends(bench.back_up(), EXISTS, bench.place)
+    bench.server.forget()
+    for flags in DRY_RUN, DRY_RUN | OVERWRITE:
+        answer = check_ends(bench.back_up(flags), S_OK)
+        check(answer["figures"]["done"], len(licenses), "licences done of a dry run over a backup")
+    check(sequential(bench.actions()), [], "a dry run's requests that write")
     check(bench.object(), first, "the backup that is there")
     return first, info
 
@@ -173,6 +178,18 @@ def equal_parts(root):
         check_ends(bench.back_up(OVERWRITE), S_OK)
         check_backup(bench, files_below(bench.store))
         check_that("UploadPartCopy" in bench.actions(), f"a copy by the server, among {bench.actions()}")
+    bench.close()
+
+
+def by_address(root):
+    """An endpoint may be an address of IPv6."""
+    try:
+        bench = new_bench(root, "by address", small_store(), host="::1")
+    except OSError as error:
+        return skip("an endpoint of IPv6", error.strerror)
+    check_ends(bench.back_up(), S_OK)
+    check_backup(bench, small_store())
+    check_ends(bench.read("verify_backup"), S_OK)
     bench.close()
 
 
@@ -408,7 +425,7 @@ def page(root):
 
 
 JOBS = small_job, large_job, equal_parts, locked, leftovers, encrypted_job, odd_places, by_name, databases
-JOBS += stores_of_servers, accounts, page
+JOBS += by_address, stores_of_servers, accounts, page
 
 
 def main(names):

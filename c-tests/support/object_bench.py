@@ -167,6 +167,15 @@ class Bench:
         return [entry["action"] for entry in self.server.log if not wanted or entry["action"] in wanted]
 
 
+def memory_of(bench):
+    """The most memory that the library's process has had, in KiB."""
+    process = bench.licbak.process
+    if process is None:
+        return 0
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+
+
 def new_bench(root, name, licenses, kind=Bench, **more):
     """In a directory of its own, with these licences."""
     place = pathlib.Path(root) / name

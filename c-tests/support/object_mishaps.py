@@ -7,9 +7,11 @@ import select
 import time
 
 import object_api
+import object_signature
 from object_buckets import Refused
 
 PAGE = b"<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>"
+LIST_MAX = 2 << 20  # bytes of a list that a client reads
 ENDLESS = 1 << 30  # a client that has not given up after so much never does
 
 
@@ -24,7 +26,7 @@ class Fault:
     """
 
     def __init__(self, kind, first=1, count=1, action=None, seconds=0.2):
-        if kind not in KINDS and kind not in ANSWERS:
+        if kind not in STRIKES and kind not in ANSWERS:
             raise ValueError(kind)
         self.kind, self.first, self.count, self.action, self.seconds = kind, first, count, action, seconds
         self.seen = self.struck = 0
@@ -181,6 +183,37 @@ def endless_body(fault, request):
     raise Broken
 
 
+def endless_xml(fault, request):
+    """A list that is as it should be, but for its end."""
+    request.write(request.head(200, {"Content-Type": "application/xml", "Transfer-Encoding": "chunked"}), 200)
+    opening, upload = f"{object_api.DECLARATION}<ListMultipartUploadsResult>".encode(), upload_of(request) * 500
+    for part in itertools.chain([opening], itertools.repeat(upload, ENDLESS // len(upload))):
+        request.write(b"%x\r\n%s\r\n" % (len(part), part))
+    raise Broken
+
+
+def many_uploads(fault, request):
+    """A list of more uploads than any store has in one, all of the day before."""
+    opening, upload = f"{object_api.DECLARATION}<ListMultipartUploadsResult>".encode(), upload_of(request)
+    body = opening + upload * ((LIST_MAX - 100) // len(upload)) + b"</ListMultipartUploadsResult>"
+    request.send((200, {"Content-Type": "application/xml"}, body))
+
+
+def upload_of(request):
+    key = dict(object_signature.query_of(request.raw_query)).get("prefix", "")
+    content = {"Key": key, "UploadId": "none", "Initiated": "2020-01-01T00:00:00.000Z"}
+    return object_api.elements({"Upload": content}).encode()
+
+
+def no_end(fault, request):
+    """The answer says nothing of its end, and none comes until the client has gone."""
+    status, headers, body = request.answer()
+    headers.pop("Content-Length", None)
+    request.write(request.head(status, headers) + body, status)
+    until_gone(fault, request)
+    raise Broken
+
+
 def endless_head(fault, request):
     request.write(b"HTTP/1.1 200 OK\r\n", 200)
     for number in range(ENDLESS >> 6):
@@ -206,6 +239,13 @@ def no_body(fault, request):
 def page(fault, request):
     """Somebody between answers in the server's place."""
     request.send((200, {"Content-Type": "text/html"}, PAGE))
+
+
+def long_tag(fault, request):
+    """All is well, but for a tag as no store has one."""
+    status, headers, body = request.answer()
+    longer = {"ETag": '"' + "x" * 2000 + '"'} if "ETag" in headers else {}
+    request.send((status, headers | longer, body))
 
 
 def redirect(fault, request):
@@ -271,6 +311,7 @@ ANSWERS = {
     "409": (409, "ConditionalRequestConflict"),
     "409 aborted": (409, "OperationAborted"),
     "412": (412, "PreconditionFailed"),
+    "416": (416, "InvalidRange"),
     "429": (429, "TooManyRequests"),
     "500": (500, "InternalError"),
     "501": (501, "NotImplemented"),
@@ -287,15 +328,17 @@ def told(request, status, code):
 
 UNREAD = [deaf, cut_upload, early]
 FUNCTIONS = [*UNREAD, refuse, cut, reset, lose, cut_answer, cut_body, close_after, delay, stall, do_and_stall, drip]
-FUNCTIONS += [fail_after, short_length, long_length, endless_body, endless_head, garbage, garbage_head, no_body]
-FUNCTIONS += [page, redirect, whole, other_range, flip, spaces, error_in_200, gone]
+FUNCTIONS += [fail_after, short_length, long_length, endless_body, endless_xml, endless_head, garbage, garbage_head]
+FUNCTIONS += [no_body, long_tag, page, redirect, whole, other_range, flip, spaces, error_in_200, gone]
+ALONE = [many_uploads, no_end]  # not for each request
 KINDS = {function.__name__.replace("_", " "): function for function in FUNCTIONS}
+STRIKES = KINDS | {function.__name__.replace("_", " "): function for function in ALONE}
 
 
 def act(fault, request):
-    if KINDS.get(fault.kind) not in UNREAD:
+    if STRIKES.get(fault.kind) not in UNREAD:
         request.body = request.read_body()
     if fault.kind in ANSWERS:
         request.send(told(request, *ANSWERS[fault.kind]))
     else:
-        KINDS[fault.kind](fault, request)
+        STRIKES[fault.kind](fault, request)

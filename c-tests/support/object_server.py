@@ -161,7 +161,7 @@ class ObjectServer:
     ahead of the machine's.
     """
 
-    def __init__(self, buckets=("bucket",), keys=None, region="us-east-1", tls=None, port=0):
+    def __init__(self, buckets=("bucket",), keys=None, region="us-east-1", tls=None, port=0, host="localhost"):
         self.keys = keys or {"AKIDEXAMPLE": ("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "")}
         self.region, self.clock, self.rights, self.tls = region, 0, None, None
         if tls is not None:
@@ -173,16 +173,23 @@ class ObjectServer:
         for name in buckets:
             self.store.buckets[name] = Bucket()
         # Bound as long as the server is: nobody else gets the port while nobody listens.
-        self.holder = socket.socket()
+        self.host, self.family = host, socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.holder = socket.socket(self.family)
         self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.holder.bind(("127.0.0.1", port))
+        self.holder.bind((self.place, port))
         self.port, self.is_away = self.holder.getsockname()[1], False
         self.listen()
 
     # -- whether it is there
 
+    @property
+    def place(self):
+        """The address that it listens at."""
+        return self.host if self.family == socket.AF_INET6 else "127.0.0.1"
+
     def listen(self):
-        self.listener = Listener(("127.0.0.1", self.port), Request)
+        listener = type("Listener", (Listener,), {"address_family": self.family})
+        self.listener = listener((self.place, self.port), Request)
         self.listener.owner = self
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -216,7 +223,8 @@ class ObjectServer:
 
     @property
     def address(self):
-        return f"{'http' if self.tls is None else 'https'}://localhost:{self.port}"
+        host = f"[{self.host}]" if self.family == socket.AF_INET6 else self.host
+        return f"{'http' if self.tls is None else 'https'}://{host}:{self.port}"
 
     def now(self):
         return time.time() + self.clock

@@ -17,7 +17,6 @@ mod wbxml;
 mod windows_media;
 mod wmdrm;
 mod wmdrm1;
-mod xml;
 mod xmr;
 
 use self::name::stem;
@@ -25,6 +24,7 @@ use self::statement::Said;
 pub use self::statement::{BackupRight, Format, Statement};
 
 use crate::error::{Error, Outcome, Result};
+use crate::xml;
 
 /// Bytes of the largest licence; a larger file is no licence.
 pub const SIZE_MAX: u64 = 16 << 20;

@@ -8,7 +8,8 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use super::name::KEY_ID_MAX;
 use super::statement::{BackupRight, Format, KeyIds, Said};
-use super::{wbxml, xml};
+use super::wbxml;
+use crate::xml;
 
 const ROOT: &str = "ex:rights";
 const NAMESPACES: [xml::Namespace; 4] = [

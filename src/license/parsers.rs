@@ -2,8 +2,9 @@
 //! that a key ID keeps the rule, and that a content which is recognised as a whole says the same.
 
 use super::statement::Said;
-use super::xml::{Next, Node};
-use super::{Result, name, plain_xml, read, text, xml};
+use super::{Result, name, plain_xml, read, text};
+use crate::xml;
+use crate::xml::{Next, Node};
 
 #[cfg(test)]
 pub type Parser = fn(&[u8]);

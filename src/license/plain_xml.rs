@@ -1,13 +1,13 @@
 //! Walks over plain XML, which nearly every licence is: elements with ASCII names, texts without
 //! references, and CDATA sections.
 //!
-//! It tells what [`xml::walk`](super::xml::walk) tells, in a third of the instructions. Where a
+//! It tells what [`xml::walk`](crate::xml::walk) tells, in a third of the instructions. Where a
 //! document has anything else, it gives up, and says nothing about that document.
 
 use memchr::{memchr, memchr_iter, memchr2};
 use quick_xml::events::BytesStart;
 
-use super::xml::{Next, Node};
+use crate::xml::{Next, Node};
 
 /// The limits of the depth of elements, and of the bytes of a name. Those of [`super::xml`] are
 /// higher, of the length of a path too.

@@ -1,4 +1,4 @@
-//! Walks over a document of WBXML, the binary form of XML, as [`xml::walk`](super::xml::walk) does
+//! Walks over a document of WBXML, the binary form of XML, as [`xml::walk`](crate::xml::walk) does
 //! over its text.
 //!
 //! Source: WAP-192-WBXML 1.3, 5 (encoding) and 7 (tokens). Attributes are passed over. What is
@@ -7,7 +7,7 @@
 use memchr::memchr;
 use quick_xml::events::BytesStart;
 
-use super::xml::{Namespace, Next, Node};
+use crate::xml::{Namespace, Next, Node};
 
 /// The limits of the depth of elements, of the bytes of a name, and of those of a text that many
 /// may share: several times what a licence has.

@@ -5,8 +5,9 @@
 //! that may differ. Those of version 7 are encrypted on their way; a client keeps them decrypted.
 
 use super::statement::{BackupRight, Said};
-use super::{wmdrm, wmdrm1, xml, xmr};
+use super::{wmdrm, wmdrm1, xmr};
 use crate::error::Result;
+use crate::xml;
 
 pub const LICENSE: &str = "LICENSE";
 pub const RESPONSE: &str = "LICENSERESPONSE";

@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 
 use super::name::KEY_ID_MAX;
+use super::plain_xml;
 use super::statement::{BackupRight, Format, KeyIds, Said};
-use super::{plain_xml, xml};
+use crate::xml;
 
 pub const VERSION: &str = "2.0.0.0";
 /// The beginning of a licence as nearly all are written.

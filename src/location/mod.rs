@@ -10,14 +10,15 @@ mod bucket;
 pub mod directory;
 pub mod places;
 mod refusals;
-mod temporary;
+pub mod temporary;
 #[cfg(not(feature = "object-storage"))]
 mod unsupported;
 
 use std::io::{self, Write};
 
+use self::temporary::Temporary;
 use crate::error::{GoOn, Result};
-use crate::sys::files::{Errno, File, Held};
+use crate::sys::files::{File, Held};
 
 /// The kinds of backups. One never takes the place of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,8 @@ pub trait Target {
 
 /// A place that is ready for a new backup.
 pub trait Destination {
-    /// Makes a file for what waits, which leaves nothing behind.
-    fn scratch(&self) -> Result<File, Errno>;
+    /// Makes a file for what waits.
+    fn scratch(&self) -> io::Result<Temporary>;
 
     /// Begins a backup.
     fn draft(&self) -> Result<Box<dyn Draft + '_>>;

@@ -129,7 +129,7 @@ fn back_up(
         true => None,
         false => Some(target.draft()?),
     };
-    let scratch: MakeScratch = Box::new(|| target.scratch());
+    let scratch: MakeScratch = Box::new(|| Some(target.scratch().ok()?.file));
     let mut reader = request.reader(operation, pool, backups, Some(scratch))?;
     let mut noted = reader.is_of_files().then(|| request.noted(reader.origin()));
     let old = request.old(before.as_ref(), noted.as_ref(), operation)?;

@@ -8,6 +8,7 @@ use crate::encryption::Encrypted;
 use crate::encryption::lock::Lock;
 use crate::encryption::waiting::Waiting;
 use crate::engine::reading::backup_file::Stored;
+use crate::location::temporary::Temporary;
 use crate::location::{Draft, Sink};
 use crate::sys::files::File;
 
@@ -53,14 +54,14 @@ impl Write for Output<'_> {
 
 /// A file for what waits until its turn.
 pub enum ScratchFile {
-    Plain(Stored<File>),
-    Encrypted(Waiting<Stored<File>>),
+    Plain(Kept),
+    Encrypted(Waiting<Kept>),
 }
 
 impl ScratchFile {
     /// Takes an empty file, and hides what will be in it if the backup is encrypted.
-    pub fn new(file: File, is_encrypted: bool) -> io::Result<ScratchFile> {
-        let file = Stored(file);
+    pub fn new(file: Temporary, is_encrypted: bool) -> io::Result<ScratchFile> {
+        let file = Kept(file);
         Ok(match is_encrypted {
             false => ScratchFile::Plain(file),
             true => ScratchFile::Encrypted(Waiting::new(file)?),
@@ -103,5 +104,43 @@ impl Scratch for ScratchFile {
             ScratchFile::Plain(file) => file.release(start, length),
             ScratchFile::Encrypted(file) => file.release(start, length),
         }
+    }
+}
+
+/// The bytes of such a file.
+pub struct Kept(Temporary);
+
+impl Kept {
+    fn stored(&self) -> Stored<&File> {
+        Stored(&self.0.file)
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stored().write(bytes);
+        written.map_err(|error| self.0.failed(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for Kept {
+    fn size(&self) -> io::Result<u64> {
+        let size = self.stored().size();
+        size.map_err(|error| self.0.failed(error))
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let read = self.stored().read_exact_at(buffer, offset);
+        read.map_err(|error| self.0.failed(error))
+    }
+}
+
+impl Scratch for Kept {
+    fn release(&self, start: u64, length: u64) {
+        self.stored().release(start, length);
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use crate::archive::Fault;
 use crate::buffer::sized;
 use crate::random::{self, HashMap, HashSet};
-use crate::sys::files::{Errno, File, Identity};
+use crate::sys::files::{File, Identity};
 
 /// A name and the file that was read under it, by their hashes.
 #[derive(Clone, Copy)]
@@ -64,8 +64,8 @@ impl Reading {
     }
 }
 
-/// Makes an empty file.
-pub type MakeScratch<'s> = Box<dyn FnOnce() -> Result<File, Errno> + 's>;
+/// Makes an empty file, where one can be made.
+pub type MakeScratch<'s> = Box<dyn FnOnce() -> Option<File> + 's>;
 
 /// All readings of a backup. They wait on the disk where that is possible, since most stores do not
 /// move. Only where a store has moved are they in memory, in a table.
@@ -98,9 +98,8 @@ impl<'s> Readings<'s> {
     }
 
     /// Gives the file away that readings would wait in, for a store that has none.
-    pub fn scratch(&mut self) -> Result<Option<File>, Fault> {
-        let made = self.spool.take().map(|make| make());
-        Ok(made.transpose().map_err(io::Error::from)?)
+    pub fn scratch(&mut self) -> Option<File> {
+        self.spool.take()?()
     }
 
     /// Takes in new readings; the last reading of a name counts.
@@ -121,7 +120,7 @@ impl<'s> Readings<'s> {
     /// Moves the latest readings to the file. Where there is no room for it they stay in memory.
     fn spill(&mut self) -> Result<(), Fault> {
         if let Some(make) = self.spool.take() {
-            self.file = make().ok();
+            self.file = make();
         }
         let Some(file) = self.file.as_ref().filter(|_| !self.is_full) else {
             return Ok(());
@@ -221,7 +220,7 @@ mod tests {
         let folder = Dir::open(&AnchoredPath::now(&path)).unwrap();
         let count = 3 * KEPT as u64 / 2;
         for spool in [false, true] {
-            let make: MakeScratch = Box::new(|| folder.create("spool"));
+            let make: MakeScratch = Box::new(|| folder.create("spool").ok());
             let mut readings = Readings::new(spool.then_some(make));
             for inode in 0..count {
                 let reading = readings.keys.reading(&format!("{inode}"), file(inode));

@@ -1,6 +1,5 @@
 //! What a backup was asked for, and what follows from that.
 
-use std::io;
 use std::sync::Arc;
 
 use super::intact::is_intact;
@@ -107,8 +106,7 @@ impl Request {
     ) -> Spool<'t, ScratchFile> {
         let is_encrypted = self.is_encrypted();
         Spool::new(in_memory, move || {
-            let file = target.scratch().map_err(io::Error::from)?;
-            Ok(ScratchFile::new(file, is_encrypted)?)
+            Ok(ScratchFile::new(target.scratch()?, is_encrypted)?)
         })
     }
 

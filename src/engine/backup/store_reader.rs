@@ -267,7 +267,7 @@ impl<'g> StoreReader<'g> {
         });
         let scratch = match self.store.is_of_files() {
             true => None,
-            false => self.readings.scratch()?,
+            false => self.readings.scratch(),
         };
         let batches = self.start_listing(look, old.is_some(), scratch)?;
         let (mut fault, mut lost) = (None, HashSet::default());

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use md5::Md5;
@@ -61,7 +61,7 @@ pub fn call<'c>(method: &'c str, key: &'c str) -> Call<'c> {
 }
 
 /// The way to a bucket, for as long as somebody needs it. Connections that nobody uses wait for the
-/// next request, and end with it.
+/// next request, and end with the last of the ways that were made of one.
 pub struct Client {
     pub address: Address,
     pub endpoint: Endpoint,
@@ -70,7 +70,7 @@ pub struct Client {
     access: Access,
     pub go_on: GoOn,
     trust: Option<Arc<ClientConfig>>,
-    idle: Mutex<Vec<Line>>,
+    idle: Arc<Mutex<Vec<Line>>>,
 }
 
 impl Client {
@@ -84,7 +84,7 @@ impl Client {
             access: access.clone(),
             go_on: Arc::clone(go_on),
             trust,
-            idle: Mutex::default(),
+            idle: Arc::default(),
         })
     }
 
@@ -97,8 +97,20 @@ impl Client {
             access: self.access.clone(),
             go_on,
             trust: self.trust.clone(),
-            idle: Mutex::default(),
+            idle: Arc::clone(&self.idle),
         }
+    }
+
+    /// Gives this way to the bucket for no longer than `time`.
+    pub fn within(&self, time: Duration) -> Client {
+        let (go_on, until) = (Arc::clone(&self.go_on), Instant::now() + time);
+        self.that(Arc::new(move || {
+            go_on()?;
+            match Instant::now() < until {
+                true => Ok(()),
+                false => Err(Error::canceled()),
+            }
+        }))
     }
 
     pub fn go_on(&self) -> Result<()> {
@@ -167,7 +179,10 @@ impl Client {
         let waiting = self.idle.lock().pop();
         let has_waited = waiting.is_some();
         let mut line = match waiting {
-            Some(line) => line,
+            Some(mut line) => {
+                line.obey(&self.go_on);
+                line
+            }
             None => {
                 let connection = Connection::open(&self.endpoint, self.trust.as_ref(), &self.go_on);
                 Line::new(connection.map_err(unsent)?)

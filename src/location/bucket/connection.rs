@@ -41,6 +41,15 @@ impl Connection {
         stream.conn.complete_io(&mut stream.sock)?;
         Ok(Connection::Secret(Box::new(stream)))
     }
+
+    /// Goes on from now on as long as `go_on` says.
+    pub fn obey(&mut self, go_on: &GoOn) {
+        let wire = match self {
+            Connection::Plain(wire) => wire,
+            Connection::Secret(stream) => &mut stream.sock,
+        };
+        wire.go_on = Arc::clone(go_on);
+    }
 }
 
 impl Read for Connection {

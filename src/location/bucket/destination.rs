@@ -1,9 +1,10 @@
 //! How a place in a bucket is looked at, and made ready for a new backup.
 
+use std::io;
 use std::sync::Arc;
 
 use super::super::refusals::replaced_meanwhile;
-use super::super::temporary::temporary_file;
+use super::super::temporary::Temporary;
 use super::super::{self as location, BackupKind, Existing, Target};
 use super::answers;
 use super::client::{Call, Client, call};
@@ -11,8 +12,8 @@ use super::draft::Draft;
 use super::lookup::{exists, tag_of};
 use super::object::Object;
 use super::place::{Place, already_exists, check_no_other};
+use super::upload::CLEANING;
 use crate::error::{Error, Result};
-use crate::sys::files::{Errno, File};
 
 /// The time after which an upload that was not completed counts as left behind.
 const STALE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
@@ -41,11 +42,12 @@ pub fn look(client: Arc<Client>, kind: BackupKind, overwrite: bool) -> Result<Pl
 }
 
 impl Place {
-    /// Aborts uploads to this key that were begun long ago. One that can't be aborted is no reason
-    /// not to back up: the next backup tries again.
+    /// Aborts uploads to this key that were begun long ago. Those that can't be aborted, or not in a
+    /// short time, are no reason not to back up: the next backup tries again.
     fn remove_stale(&self) {
         let query = [("uploads", ""), ("prefix", self.key.as_str())];
-        let listed = self.client.call(&Call {
+        let client = self.client.within(CLEANING);
+        let listed = client.call(&Call {
             query: &query,
             ..call("GET", "")
         });
@@ -59,11 +61,14 @@ impl Place {
             let since: Option<jiff::Timestamp> = since.parse().ok();
             since.is_some_and(|since| now.duration_since(since) > STALE)
         };
-        let begun = answers::uploads(&listed.body).unwrap_or_default();
-        for upload in begun {
-            if upload.key == self.key && is_stale(&upload.since) {
-                let query = [("uploadId", upload.id.as_str())];
-                let _ = self.client.call(&Call {
+        for upload in answers::uploads(&listed.body).unwrap_or_default() {
+            let is_own = upload.key.get() == Some(&self.key);
+            if let Some(id) = upload.id.get()
+                && is_own
+                && upload.since.get().is_some_and(is_stale)
+            {
+                let query = [("uploadId", id)];
+                let _ = client.call(&Call {
                     query: &query,
                     ..call("DELETE", &self.key)
                 });
@@ -93,8 +98,8 @@ impl Target for Place {
 }
 
 impl location::Destination for Place {
-    fn scratch(&self) -> Result<File, Errno> {
-        temporary_file()
+    fn scratch(&self) -> io::Result<Temporary> {
+        Temporary::new()
     }
 
     fn draft(&self) -> Result<Box<dyn location::Draft + '_>> {

@@ -8,6 +8,7 @@ use super::super::refusals::replaced_meanwhile;
 use super::super::{self as location, Existing, Sink};
 use super::client::{Call, call};
 use super::failure::Failure;
+use super::lookup::tag_of;
 use super::object::{Object, TAIL};
 use super::parts::{Part, part_size};
 use super::place::{Place, already_exists, check_no_other};
@@ -101,11 +102,20 @@ impl Draft<'_> {
         if failure.may_be_done && self.is_there(written) {
             return Ok(());
         }
-        Err(match (failure.status(), old) {
-            (412, Some(_)) => replaced_meanwhile(&client.address),
-            (412, None) => already_exists(client),
+        // Who wins a conflict may have the uploads of the others dropped.
+        let has_lost = failure.status() == 412 || (failure.is(NO_UPLOAD) && self.is_replaced());
+        Err(match old {
+            Some(_) if has_lost => replaced_meanwhile(&client.address),
+            None if has_lost => already_exists(client),
             _ => self.failed(failure),
         })
+    }
+
+    /// Tells whether there is an object now that was not there at the start.
+    fn is_replaced(&self) -> bool {
+        let old = self.place.old.as_ref();
+        let now = tag_of(&self.place.client, &self.place.key);
+        matches!(now, Ok(Some(tag)) if old.is_none_or(|old| old.tag != tag))
     }
 
     /// Tells whether the object is this backup: it is as large and ends alike, where its ID, its
@@ -167,7 +177,7 @@ impl location::Draft for Draft<'_> {
                 &written,
                 Call {
                     body: &written.part.bytes,
-                    is_whole: &|answer| answer.header("etag").is_some(),
+                    is_whole: &|answer| answer.tag().is_some(),
                     leave: commit,
                     ..call("PUT", key)
                 },

@@ -107,7 +107,8 @@ impl Refusal {
                 | "PermanentRedirect"
         );
         let (outcome, reason, advice) = match (self.status, self.code.as_str()) {
-            _ if is_elsewhere || (self.status < 400 && self.region.is_some()) => (
+            // The signature is one for this endpoint alone.
+            _ if is_elsewhere || matches!(self.status, 300..400) => (
                 Outcome::InvalidArgument,
                 format!("the bucket is not in the region '{}', or not at this endpoint", place.region),
                 match &self.region {
@@ -150,10 +151,9 @@ impl Refusal {
                 "the store does not allow it".into(),
                 "Give the key the right to it: to get, put and list objects, and to list and abort uploads.".into(),
             ),
-            // As behind a conflict with another backup.
             (404, "NoSuchUpload") => (
-                Outcome::BackupExists,
-                "the upload was dropped meanwhile".into(),
+                Outcome::SharingViolation,
+                "the upload was dropped meanwhile, by somebody else or by a rule of the bucket".into(),
                 "Back up again.".into(),
             ),
             (409, _) => (
@@ -242,7 +242,10 @@ impl Failure {
             Reason::Refused(refusal) => refusal.may_pass(),
             Reason::Broken(error) => !matches!(
                 error.kind(),
-                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::OutOfMemory
+                ErrorKind::InvalidData
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::OutOfMemory
+                    | ErrorKind::Unsupported
             ),
         }
     }
@@ -307,6 +310,16 @@ fn told(error: &io::Error, endpoint: &Endpoint) -> (Outcome, String, &'static st
             format!("{endpoint} does not answer as a store that is trusted here: {error}"),
             "Set Endpoint right, or have this system trust the authority of its certificate.",
         ),
+        ErrorKind::Unsupported => (
+            Outcome::NotSupported,
+            format!("{endpoint} does not answer as a store of S3 does: {error}"),
+            "Name one that gives parts of objects.",
+        ),
+        ErrorKind::Other => (
+            Outcome::HostUnreachable,
+            format!("{endpoint} does not answer as a store of S3 does: {error}"),
+            again,
+        ),
         _ => (
             Outcome::HostUnreachable,
             format!("{endpoint} can't be reached: {error}"),
@@ -363,7 +376,9 @@ mod tests {
                 Outcome::InvalidArgument,
                 false,
             ),
-            (307, String::new(), Outcome::Fail, false),
+            (307, String::new(), Outcome::InvalidArgument, false),
+            (308, "no XML".into(), Outcome::InvalidArgument, false),
+            (404, code("NoSuchUpload"), Outcome::SharingViolation, false),
             (
                 400,
                 code("AuthorizationHeaderMalformed"),
@@ -424,6 +439,8 @@ mod tests {
             (ErrorKind::UnexpectedEof, Outcome::HostUnreachable, true),
             (ErrorKind::TimedOut, Outcome::Timeout, true),
             (ErrorKind::InvalidData, Outcome::Fail, false),
+            (ErrorKind::Unsupported, Outcome::NotSupported, false),
+            (ErrorKind::OutOfMemory, Outcome::OutOfMemory, false),
         ] {
             let failure = Failure::of_broken(Broken {
                 error: kind.into(),

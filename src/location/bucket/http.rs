@@ -6,12 +6,15 @@ use std::io::{self, ErrorKind, Read, Write};
 use zeroize::Zeroizing;
 
 use super::connection::Connection;
+use crate::error::GoOn;
 
 /// The most bytes of the head of an answer, and of headers in it.
 const HEAD_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 128;
 /// The most bytes of the body of an answer that says why there is no other.
 const REFUSAL_MAX: usize = 64 << 10;
+/// The most bytes of a tag: several times what a store gives.
+const TAG_MAX: usize = 512;
 /// Bytes that are read at once.
 const PART: usize = 64 << 10;
 
@@ -41,6 +44,11 @@ impl Answer {
             .find(|(own, _)| own == name)
             .map(|(_, value)| value.as_str())
     }
+
+    /// Gives the tag of the version that the answer is about.
+    pub fn tag(&self) -> Option<&str> {
+        self.header("etag").filter(|tag| tag.len() <= TAG_MAX)
+    }
 }
 
 /// A connection, and what came on it beyond the last answer.
@@ -67,6 +75,11 @@ impl Line {
             input: Vec::new(),
             is_answered: false,
         }
+    }
+
+    /// Goes on from now on as long as `go_on` says.
+    pub fn obey(&mut self, go_on: &GoOn) {
+        self.connection.obey(go_on);
     }
 
     /// Sends a request and reads the answer; tells whether another may follow.
@@ -117,6 +130,22 @@ impl Line {
             300.. => REFUSAL_MAX,
             _ => message.most,
         };
+        match self.body(&mut answer, most) {
+            // What is said beside a refusal is not needed.
+            Err(error) if error.kind() == ErrorKind::Unsupported && answer.status >= 300 => {
+                answer.body.clear();
+                Ok((answer, false))
+            }
+            // What comes behind an answer is not one to the next request.
+            ends => {
+                let lasts = ends? && lasts && self.input.is_empty();
+                Ok((answer, lasts))
+            }
+        }
+    }
+
+    /// Reads the body of an answer; tells whether another answer may follow.
+    fn body(&mut self, answer: &mut Answer, most: usize) -> io::Result<bool> {
         let codings = answer
             .header("transfer-encoding")
             .map(str::to_ascii_lowercase);
@@ -132,12 +161,11 @@ impl Line {
                 let length = self.input.len() as u64;
                 self.take(&mut answer.body, length, most)?;
                 if !self.fill()? {
-                    return Ok((answer, false));
+                    return Ok(false);
                 }
             },
         }
-        // What comes behind an answer is not one to the next request.
-        Ok((answer, lasts && self.input.is_empty()))
+        Ok(true)
     }
 
     /// Reads the head of an answer; tells whether the connection lasts beyond it.
@@ -233,7 +261,9 @@ impl Line {
         let length = usize::try_from(length)
             .ok()
             .filter(|length| *length <= left);
-        let length = length.ok_or_else(|| bad("it is longer than what was asked for"))?;
+        let too_long =
+            || io::Error::new(ErrorKind::Unsupported, "it gives more than was asked for");
+        let length = length.ok_or_else(too_long)?;
         body.try_reserve(length)
             .map_err(|_| ErrorKind::OutOfMemory)?;
         let had = length.min(self.input.len());

@@ -18,11 +18,11 @@ pub fn exists(client: &Client, kind: BackupKind) -> Result<bool> {
 pub fn tag_of(client: &Client, key: &str) -> Result<Option<String>, Failure> {
     let asked = client.call(&Call {
         headers: &[("range", "bytes=0-0")],
-        is_whole: &|answer| answer.header("etag").is_some(),
+        is_whole: &|answer| answer.tag().is_some(),
         ..call("GET", key)
     });
     match asked {
-        Ok(answer) => Ok(answer.header("etag").map(str::to_owned)),
+        Ok(answer) => Ok(answer.tag().map(str::to_owned)),
         Err(failure) if failure.status() == 416 => Ok(Some(String::new())),
         Err(failure) if failure.is_absence() => Ok(None),
         Err(failure) => Err(failure),

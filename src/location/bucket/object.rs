@@ -48,20 +48,21 @@ impl Object {
         let asked = client.call(&Call {
             headers: &headers,
             most: TAIL as usize,
-            is_whole: &|answer| end_in(answer).is_some() && answer.header("etag").is_some(),
+            is_whole: &|answer| end_in(answer).is_some() && answer.tag().is_some(),
             ..call("GET", key)
         });
         let answer = match asked {
             Err(failure) if failure.is_absence() => return Ok(None),
-            // Nothing is in it, of which no end can be asked for.
+            // Nothing is in it, of which no end can be asked for; or less than that.
             Err(failure) if failure.status() == 416 => client.call(&Call {
-                is_whole: &|answer| end_in(answer) == Some(0) && answer.header("etag").is_some(),
+                most: TAIL as usize,
+                is_whole: &|answer| end_in(answer).is_some() && answer.tag().is_some(),
                 ..call("GET", key)
             })?,
             answer => answer?,
         };
         let size = end_in(&answer).unwrap_or_default();
-        let tag = answer.header("etag").unwrap_or_default().to_owned();
+        let tag = answer.tag().unwrap_or_default().to_owned();
         let tail = Window {
             part: size.saturating_sub(answer.body.len() as u64)..size,
             bytes: Mutex::new(answer.body),
@@ -99,7 +100,7 @@ impl Object {
         let range = format!("bytes={}-{}", part.start, part.end - 1);
         let headers = [("range", range.as_str()), ("if-match", self.tag.as_str())];
         let length = part.end - part.start;
-        let is_whole = |answer: &Answer| match answer.header("etag") {
+        let is_whole = |answer: &Answer| match answer.tag() {
             Some(tag) if tag == self.tag => {
                 let stated = answer.header("content-range").and_then(part_of);
                 let is_all = answer.status == 200 && length == self.size;
@@ -115,7 +116,7 @@ impl Object {
             ..call("GET", &self.key)
         });
         let answer = asked.map_err(|failure| io::Error::other(self.error(failure)))?;
-        match answer.header("etag") == Some(&self.tag) {
+        match answer.tag() == Some(&self.tag) {
             true => Ok(answer.body),
             // The store has not kept the condition.
             false => Err(io::Error::other(self.replaced())),
@@ -123,7 +124,8 @@ impl Object {
     }
 
     fn error(&self, failure: Failure) -> Error {
-        match failure.status() == 412 || failure.is_absence() {
+        // Every part that is asked for was in the version that was found.
+        match matches!(failure.status(), 412 | 416) || failure.is_absence() {
             true => self.replaced(),
             false => self
                 .client

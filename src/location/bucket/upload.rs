@@ -21,7 +21,7 @@ use crate::sys::threads::Thread;
 const UNDER_WAY_MAX: usize = 8;
 /// The time in which uploads that have failed are taken back; less after a cancel, which is not to
 /// wait for it.
-const CLEANING: Duration = Duration::from_secs(10);
+pub const CLEANING: Duration = Duration::from_secs(10);
 const HASTY_CLEANING: Duration = Duration::from_millis(700);
 
 /// An upload in parts, with the threads that send them.
@@ -147,7 +147,7 @@ impl Upload {
     pub fn list(&mut self) -> Result<String> {
         self.wait()?;
         let state = self.shared.state.lock();
-        Ok(answers::parts(state.tags.iter().map(String::as_str)))
+        Ok(answers::parts(state.tags.iter().map(String::as_str))?)
     }
 }
 
@@ -199,7 +199,13 @@ impl Shared {
                     let Part { mut bytes, .. } = part;
                     bytes.clear();
                     let mut state = self.state.lock();
-                    if state.tags.len() <= number {
+                    let lacks = (number + 1).saturating_sub(state.tags.len());
+                    if let Err(error) = state.tags.try_reserve(lacks) {
+                        drop(state);
+                        self.fail(error.into());
+                        continue;
+                    }
+                    if lacks > 0 {
                         state.tags.resize(number + 1, String::new());
                     }
                     if let Some(own) = state.tags.get_mut(number) {
@@ -237,11 +243,11 @@ impl Shared {
         let sent = self.client.call(&Call {
             query: &query,
             body: &part.bytes,
-            is_whole: &|answer| answer.header("etag").is_some(),
+            is_whole: &|answer| answer.tag().is_some(),
             ..call("PUT", &self.key)
         });
         let answer = sent.map_err(|failure| self.client.error(&doing, failure))?;
-        Ok(answer.header("etag").unwrap_or_default().to_owned())
+        Ok(answer.tag().unwrap_or_default().to_owned())
     }
 
     /// Has the store copy a part of the old version.

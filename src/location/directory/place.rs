@@ -1,7 +1,9 @@
 //! The directory of a new backup: as it was looked at, and when it is ready.
 
+use std::io;
+
 use super::super::refusals::replaced_meanwhile;
-use super::super::temporary::temporary_file;
+use super::super::temporary::Temporary;
 use super::super::{self as location, BackupKind, Existing, Target};
 use super::destination::{Destination, HIDDEN, Replaces, unsupported_is_fine};
 use super::draft::Draft;
@@ -9,7 +11,7 @@ use super::existing::open_file;
 use crate::error::Result;
 use crate::random::hidden_name;
 use crate::sys::anchored_path::AnchoredPath;
-use crate::sys::files::{Errno, File};
+use crate::sys::files::Errno;
 
 /// The directory of a new backup, as it was looked at.
 pub struct Place {
@@ -36,18 +38,18 @@ impl Target for Place {
 impl location::Destination for Destination {
     /// Makes a second file. Where the file system reads no file that is being written, as some do that
     /// are served from elsewhere, it is one for temporary files.
-    fn scratch(&self) -> Result<File, Errno> {
+    fn scratch(&self) -> io::Result<Temporary> {
         if let Some(file) = self.directory.create_unnamed(&hidden_name(HIDDEN))? {
-            return Ok(file);
+            return Ok(Temporary::beside(file));
         }
         let (file, name) = self.create_hidden()?;
         if file.reads_what_it_writes() {
             self.directory.remove_file(&name)?;
-            return Ok(file);
+            return Ok(Temporary::beside(file));
         }
         drop(file);
         let _ = self.directory.remove_late(&name);
-        temporary_file()
+        Temporary::new()
     }
 
     fn draft(&self) -> Result<Box<dyn location::Draft + '_>> {

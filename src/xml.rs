@@ -5,6 +5,8 @@
 //! entity that nothing declares is no document. Documents one behind the other are walked over as
 //! one.
 
+#![forbid(unsafe_code)]
+
 use std::borrow::Cow;
 
 use quick_xml::events::{BytesStart, Event};
@@ -12,7 +14,7 @@ use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Reader, XmlVersion};
 
 /// The limits of the depth of elements, and of the length of a path of names: several times what a
-/// licence has.
+/// licence or an answer of a store has.
 const DEPTH_MAX: usize = 64;
 const PATH_MAX: usize = 4096;
 /// The limits for the bytes of a name, of the value of an attribute that is read, and of the
