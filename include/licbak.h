@@ -999,13 +999,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  * version that was there at the start, so that two hosts never overwrite each other unnoticed.
  * That needs a store that keeps the conditions If-None-Match and If-Match: one that refuses them
  * is LICBAK_HRESULT_ERROR_NOT_SUPPORTED, and one that ignores them gives no such protection. What
- * may pass is tried again for up to a minute. Then LICBAK_E_ACCESSDENIED says that the store does
- * not allow it, LICBAK_HRESULT_ERROR_PATH_NOT_FOUND that there is no such bucket,
- * LICBAK_E_INVALIDARG that it is in another region, LICBAK_HRESULT_ERROR_HOST_UNREACHABLE and
- * _TIMEOUT that the store can't be reached or does not answer, and
- * LICBAK_HRESULT_ERROR_SHARING_VIOLATION that a backup was replaced while it was read. A store of
- * AWS, and one whose Endpoint begins with the bucket's name, is asked by that name; others have
- * the bucket in the path. Servers must have a certificate that the system trusts; http:// is
+ * may pass is tried again for up to a minute; licbak_backup_licenses and licbak_restore_licenses
+ * name the outcomes. A cancel, and licbak_destroy of a list, take effect within a second, unless
+ * the system is looking the store's name up. A store of AWS, and one whose Endpoint begins with
+ * the bucket's name, is asked by that name; others have the bucket in the path. Servers must have a certificate that the system trusts; http:// is
  * neither encrypted nor proof of who answers. The library reads no AWS_* of the environment.
  *
  * An encrypted backup is the file licenses.tar.zst.age, which the program age opens:
@@ -1183,8 +1180,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * LICBAK_KEEP_GOING with LICBAK_WM_BACKUP_OVERWRITE, or a NULL callback without
  * LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
  * property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
- * LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
- * LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
+ * LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup in a directory and neither
+ * LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
  *
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
  * LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
@@ -1206,6 +1203,18 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_remove_all_props(licbak_restorer *r
  * LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own
  * also: LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name comes twice; LICBAK_E_POINTER,
  * LICBAK_E_INVALIDARG: what was emitted is no licence; and the failures of its functions.
+ *
+ * To object storage also: LICBAK_NS_E_DRM_BACKUP_EXISTS: there is a backup, which shows only when
+ * the store is asked, or another host was faster; LICBAK_E_ACCESSDENIED: the store does not allow
+ * it or does not know the key, or its clock is another; LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: there
+ * is no such bucket; LICBAK_E_INVALIDARG: the bucket is in another region or not at this endpoint;
+ * LICBAK_HRESULT_ERROR_HOST_UNREACHABLE, _TIMEOUT: the store can't be reached or does not work, or
+ * does not answer, for a minute; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store refuses the
+ * conditions, or gives no parts of objects; LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the old backup
+ * was replaced while it was read, or somebody has dropped the upload;
+ * LICBAK_HRESULT_ERROR_DISK_FULL, _FILE_TOO_LARGE: the store has no room, or takes nothing as
+ * large. What waits lies in the system's folder for temporary files then, whose failures come with
+ * their codes and its name.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -1293,6 +1302,13 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_backup_licenses(licbak_restorer *re
  * store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _READ_FAULT,
  * _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
  * LICBAK_E_FAIL.
+ *
+ * From object storage also: LICBAK_E_ACCESSDENIED: the store does not allow it or does not know
+ * the key, or its clock is another; LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: there is no such bucket;
+ * LICBAK_E_INVALIDARG: the bucket is in another region or not at this endpoint;
+ * LICBAK_HRESULT_ERROR_HOST_UNREACHABLE, _TIMEOUT: the store can't be reached or does not work, or
+ * does not answer, for a minute; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store gives no parts of
+ * objects; LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the backup was replaced while it was read.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_restore_licenses(licbak_restorer *restorer,
         uint32_t flags,
@@ -1366,8 +1382,8 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_set_authorizer(licbak_restorer *res
  * Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
  * failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
  * LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
- * _TOO_MANY_OPEN_FILES; of an object store also those that licbak_set_prop names;
- * LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+ * _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+ * LICBAK_E_FAIL; from object storage also those that licbak_restore_licenses names.
  */
 LICBAK_API licbak_hresult LICBAK_CALL licbak_verify_backup(licbak_restorer *restorer,
         uint32_t flags,

@@ -5,8 +5,10 @@ LICBAK_SO names the library.
 """
 
 import concurrent.futures
+import contextlib
 import pathlib
 import socket
+import sqlite3
 import tempfile
 
 from checks import check, check_that, check_words, finish, tell
@@ -30,6 +32,7 @@ UNREACHABLE, TIMEOUT, CANCELED = "ERROR_HOST_UNREACHABLE", "ERROR_TIMEOUT", "NS_
 HANDLE = "E_HANDLE"
 FOREVER = 10**9
 HOUR = 60 * 60
+MANY = 100_000  # licences, whose lists are more than what is read first of a backup
 # Seconds, which nothing needs that is stopped: a second is promised, and a server is waited for much longer.
 LATE, SOON = 8, 60
 
@@ -154,6 +157,34 @@ def dead_during_a_repeat(root, changes):
     return f"a repeat {'with' if changes else 'without'} changes after {len(asked)} requests"
 
 
+def silent_old_backup(root):
+    """The old backup can't be asked for its ID and generation, and a minute later it could: who goes on would
+    begin a new succession."""
+    bench = new_bench(root, "silent", {})
+    bench.store = bench.root / "store.db"
+    with contextlib.closing(sqlite3.connect(bench.store)) as connection, connection:
+        connection.execute("CREATE TABLE license(name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+        rows = ((f"{number}.lic", b"%d" % number) for number in range(MANY))
+        connection.executemany("INSERT INTO license VALUES (?, ?)", rows)
+    check_ends(bench.back_up(), S_OK)
+    kept, info = bench.object(), bench.read("info")["info"]
+    with contextlib.closing(sqlite3.connect(bench.store)) as connection, connection:
+        connection.execute("INSERT INTO license VALUES ('new.lic', 'new')")
+    bench.server.forget()
+    # Two requests look what is there; no minute has time for so many attempts of one.
+    fault = Fault("cut", 3, 25, action="GetObject")
+    bench.server.faults = [fault]
+    check_ends(bench.back_up(OVERWRITE), UNREACHABLE, bench.place)
+    check((bench.object(), bench.actions()[-1]), (kept, "GetObject"), "the backup, and the last request")
+    untouched(bench, kept)
+    bench.server.forget()
+    check_ends(bench.back_up(OVERWRITE), S_OK)
+    later = bench.read("info")["info"]
+    check((later["id"], later["generation"]), (info["id"], info["generation"] + 1), "the successor")
+    bench.close()
+    return f"a backup over one that is silent after {fault.struck} requests"
+
+
 def closed_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -167,12 +198,13 @@ def servers_that_do_not_answer(root):
         (kind, Fault(kind, count=FOREVER), (UNREACHABLE, TIMEOUT)) for kind in ("cut", "503", "500", "429", "garbage")
     ]
     given = [(*case, operation) for case in cases for operation in ("backup", "verify")]
-    with concurrent.futures.ThreadPoolExecutor(len(given) + 2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(given) + 3) as pool:
         running = []
         for name, fault, codes, operation in given:
             own = fault and Fault(fault.kind, count=FOREVER)
             running.append(pool.submit(persistent, root, name, own, codes, operation))
         repeats = [pool.submit(dead_during_a_repeat, root, changes) for changes in (False, True)]
+        repeats.append(pool.submit(silent_old_backup, root))
         told = [future.result() for future in running]
         tell("given up", ", ".join(told[::2] + [future.result() for future in repeats]))
 

@@ -48,8 +48,8 @@ use crate::error::Result;
 /// LICBAK_KEEP_GOING with LICBAK_WM_BACKUP_OVERWRITE, or a NULL callback without
 /// LICBAK_CALL_IN_WAIT; LICBAK_NS_E_DRM_BACKUPRESTORE_BUSY; LICBAK_NS_E_DRM_INVALID_PROPERTY if a
 /// property is missing or empty; LICBAK_E_NOTIMPL if the host's store has no enumerate;
-/// LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup and neither LICBAK_WM_BACKUP_OVERWRITE nor
-/// LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
+/// LICBAK_NS_E_DRM_BACKUP_EXISTS if there is a backup in a directory and neither
+/// LICBAK_WM_BACKUP_OVERWRITE nor LICBAK_DRY_RUN; LICBAK_E_OUTOFMEMORY.
 ///
 /// Outcomes, told by the end: LICBAK_S_OK; LICBAK_S_FALSE: licences were passed over, as
 /// LICBAK_KEEP_GOING asks; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
@@ -71,6 +71,18 @@ use crate::error::Result;
 /// LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a view has a name twice. From a store of the host's own
 /// also: LICBAK_HRESULT_ERROR_ALREADY_EXISTS: a name comes twice; LICBAK_E_POINTER,
 /// LICBAK_E_INVALIDARG: what was emitted is no licence; and the failures of its functions.
+///
+/// To object storage also: LICBAK_NS_E_DRM_BACKUP_EXISTS: there is a backup, which shows only when
+/// the store is asked, or another host was faster; LICBAK_E_ACCESSDENIED: the store does not allow
+/// it or does not know the key, or its clock is another; LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: there
+/// is no such bucket; LICBAK_E_INVALIDARG: the bucket is in another region or not at this endpoint;
+/// LICBAK_HRESULT_ERROR_HOST_UNREACHABLE, _TIMEOUT: the store can't be reached or does not work, or
+/// does not answer, for a minute; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store refuses the
+/// conditions, or gives no parts of objects; LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the old backup
+/// was replaced while it was read, or somebody has dropped the upload;
+/// LICBAK_HRESULT_ERROR_DISK_FULL, _FILE_TOO_LARGE: the store has no room, or takes nothing as
+/// large. What waits lies in the system's folder for temporary files then, whose failures come with
+/// their codes and its name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_backup_licenses(
     restorer: *mut licbak_restorer,

@@ -48,13 +48,10 @@ use crate::error::{Error, Outcome, Result};
 /// version that was there at the start, so that two hosts never overwrite each other unnoticed.
 /// That needs a store that keeps the conditions If-None-Match and If-Match: one that refuses them
 /// is LICBAK_HRESULT_ERROR_NOT_SUPPORTED, and one that ignores them gives no such protection. What
-/// may pass is tried again for up to a minute. Then LICBAK_E_ACCESSDENIED says that the store does
-/// not allow it, LICBAK_HRESULT_ERROR_PATH_NOT_FOUND that there is no such bucket,
-/// LICBAK_E_INVALIDARG that it is in another region, LICBAK_HRESULT_ERROR_HOST_UNREACHABLE and
-/// _TIMEOUT that the store can't be reached or does not answer, and
-/// LICBAK_HRESULT_ERROR_SHARING_VIOLATION that a backup was replaced while it was read. A store of
-/// AWS, and one whose Endpoint begins with the bucket's name, is asked by that name; others have
-/// the bucket in the path. Servers must have a certificate that the system trusts; http:// is
+/// may pass is tried again for up to a minute; licbak_backup_licenses and licbak_restore_licenses
+/// name the outcomes. A cancel, and licbak_destroy of a list, take effect within a second, unless
+/// the system is looking the store's name up. A store of AWS, and one whose Endpoint begins with
+/// the bucket's name, is asked by that name; others have the bucket in the path. Servers must have a certificate that the system trusts; http:// is
 /// neither encrypted nor proof of who answers. The library reads no AWS_* of the environment.
 ///
 /// An encrypted backup is the file licenses.tar.zst.age, which the program age opens:

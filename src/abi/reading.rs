@@ -27,8 +27,8 @@ use crate::engine::reading::verify::plan;
 /// Outcomes, told by the end: LICBAK_S_OK; LICBAK_NS_E_DRM_OPERATION_CANCELED; the callback's own
 /// failure; LICBAK_NS_E_DRM_BACKUP_CORRUPT; LICBAK_HRESULT_ERROR_REVISION_MISMATCH;
 /// LICBAK_HRESULT_ERROR_FILE_NOT_FOUND, _PATH_NOT_FOUND, _DIRECTORY, _READ_FAULT,
-/// _TOO_MANY_OPEN_FILES; of an object store also those that licbak_set_prop names;
-/// LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED; LICBAK_E_FAIL.
+/// _TOO_MANY_OPEN_FILES; LICBAK_E_ACCESSDENIED; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
+/// LICBAK_E_FAIL; from object storage also those that licbak_restore_licenses names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_verify_backup(
     restorer: *mut licbak_restorer,

@@ -84,6 +84,13 @@ use crate::license::name::is_key_id;
 /// store; LICBAK_E_ACCESSDENIED; LICBAK_HRESULT_ERROR_WRITE_PROTECT, _READ_FAULT,
 /// _WRITE_FAULT, _TOO_MANY_OPEN_FILES, _FILE_TOO_LARGE; LICBAK_E_OUTOFMEMORY; LICBAK_E_UNEXPECTED;
 /// LICBAK_E_FAIL.
+///
+/// From object storage also: LICBAK_E_ACCESSDENIED: the store does not allow it or does not know
+/// the key, or its clock is another; LICBAK_HRESULT_ERROR_PATH_NOT_FOUND: there is no such bucket;
+/// LICBAK_E_INVALIDARG: the bucket is in another region or not at this endpoint;
+/// LICBAK_HRESULT_ERROR_HOST_UNREACHABLE, _TIMEOUT: the store can't be reached or does not work, or
+/// does not answer, for a minute; LICBAK_HRESULT_ERROR_NOT_SUPPORTED: the store gives no parts of
+/// objects; LICBAK_HRESULT_ERROR_SHARING_VIOLATION: the backup was replaced while it was read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn licbak_restore_licenses(
     restorer: *mut licbak_restorer,

@@ -311,6 +311,12 @@ mod tests {
                 "/MinIO",
             ),
             (
+                given("https://abc.example/abc"),
+                "abc",
+                "https://abc.example/abc",
+                "/abc",
+            ),
+            (
                 given("https://[::1]:9000"),
                 "abc",
                 "https://[::1]:9000",
