@@ -14,6 +14,7 @@ import tempfile
 from checks import check, check_that, finish, tell
 from object_bench import (
     BUCKET,
+    FULL,
     MIB,
     OVERWRITE,
     S_OK,
@@ -24,8 +25,8 @@ from object_bench import (
     large_store,
     new_bench,
     settle,
+    small_store,
 )
-from object_bench import small_store
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/object-storage.md"
 LICENSES = 100_000
@@ -72,6 +73,8 @@ def hosts(root):
         _, _, sent, _ = cost(bench, f"repeat of {what}, one licence new", bench.back_up(OVERWRITE))
         check_backup(bench, files_below(bench.store))
         check_that(sent < max(size * 2, 12 * MIB), f"{sent} bytes sent for one licence")
+        _, _, _, got = cost(bench, f"full backup over {what}", bench.back_up(OVERWRITE | FULL))
+        check_that(got < MIB, f"{got} bytes read of what nothing is taken over from")
         _, _, _, got = cost(bench, f"verification of {what}", bench.read("verify_backup"))
         check_that(got < len(bench.object().content) * 1.5 + MIB, f"{got} bytes read to verify")
         bench.close()

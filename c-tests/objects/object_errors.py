@@ -169,7 +169,7 @@ def silent_old_backup(root):
     check_ends(bench.back_up(), S_OK)
     kept, info = bench.object(), bench.read("info")["info"]
     with contextlib.closing(sqlite3.connect(bench.store)) as connection, connection:
-        connection.execute("INSERT INTO license VALUES ('new.lic', 'new')")
+        connection.execute("INSERT INTO license VALUES ('new.lic', x'6E6577')")
     bench.server.forget()
     # Two requests look what is there; no minute has time for so many attempts of one.
     fault = Fault("cut", 3, 25, action="GetObject")

@@ -79,11 +79,11 @@ def check_whole_job(bench, licenses):
     check(held, {}, "what a dry run restores")
 
     check_ends(bench.back_up(), EXISTS, bench.place)
-    bench.server.forget()
+    asked = len(bench.server.log)
     for flags in DRY_RUN, DRY_RUN | OVERWRITE:
         answer = check_ends(bench.back_up(flags), S_OK)
         check(answer["figures"]["done"], len(licenses), "licences done of a dry run over a backup")
-    check(sequential(bench.actions()), [], "a dry run's requests that write")
+    check(sequential(bench.actions()[asked:]), [], "a dry run's requests that write")
     check(bench.object(), first, "the backup that is there")
     return first, info
 
@@ -276,6 +276,7 @@ def odd_places(root):
         "q?x=1&y=2#z",
         "~'()!*;,:@$=[]{}|^`<>\"",
         "a//b",
+        "/a",
         "d/../e",
         "x" * 900,
     ]

@@ -64,8 +64,10 @@ impl Refusal {
 
     /// Tells whether the store may say yes later.
     fn may_pass(&self) -> bool {
-        const LATER: [&str; 7] = [
+        const LATER: [&str; 9] = [
+            "BadDigest", // what came there is not what was sent
             "ConditionalRequestConflict",
+            "IncompleteBody",
             "InternalError",
             "OperationAborted",
             "RequestTimeout",
@@ -73,7 +75,9 @@ impl Refusal {
             "SlowDown",
             "Throttling",
         ];
-        matches!(self.status, 408 | 429 | 500 | 502..=504) || LATER.contains(&self.code.as_str())
+        // Those above 519 are of Cloudflare, for servers behind it.
+        matches!(self.status, 408 | 429 | 500 | 502..=504 | 520..=524)
+            || LATER.contains(&self.code.as_str())
     }
 
     /// Drops words that have a secret, and then the ends of long ones.
@@ -145,6 +149,11 @@ impl Refusal {
                 Outcome::DiskFull,
                 "the store has no room left".into(),
                 "Make room there, or have the quota raised.".into(),
+            ),
+            (_, "InvalidObjectState") => (
+                Outcome::AccessDenied,
+                "it is in an archive of the store, from which nothing is read at once".into(),
+                "Have the store bring it back from there, and try again.".into(),
             ),
             (401 | 403, _) => (
                 Outcome::AccessDenied,
@@ -398,6 +407,8 @@ mod tests {
             (502, String::new(), Outcome::HostUnreachable, true),
             (200, code("InternalError"), Outcome::HostUnreachable, true),
             (429, String::new(), Outcome::HostUnreachable, true),
+            (522, "a page".into(), Outcome::HostUnreachable, true),
+            (400, code("BadDigest"), Outcome::HostUnreachable, true),
             (400, code("RequestTimeout"), Outcome::Timeout, true),
             (507, code("XMinioStorageFull"), Outcome::DiskFull, false),
             (400, code("InvalidRequest"), Outcome::Fail, false),
@@ -416,6 +427,12 @@ mod tests {
             error_of(refused(403, &body)).sentence().to_owned()
         };
         assert!(with("You may not.").contains("(AccessDenied): You may not. "));
+        let archived = "<Error><Code>InvalidObjectState</Code></Error>";
+        assert!(
+            error_of(refused(403, archived))
+                .sentence()
+                .contains("archive")
+        );
         let told = with("You said hidden.");
         assert!(!told.contains("hidden") && told.contains("AccessDenied"));
         // A token is longer than what is told of a store's words.

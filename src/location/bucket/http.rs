@@ -11,6 +11,8 @@ use crate::error::GoOn;
 /// The most bytes of the head of an answer, and of headers in it.
 const HEAD_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 128;
+/// The most heads of an answer, of which all but the last announce it.
+const HEADS_MAX: usize = 16;
 /// The most bytes of the body of an answer that says why there is no other.
 const REFUSAL_MAX: usize = 64 << 10;
 /// The most bytes of a tag: several times what a store gives.
@@ -116,11 +118,14 @@ impl Line {
     }
 
     fn receive(&mut self, message: &Message) -> io::Result<(Answer, bool)> {
+        let mut heads = 1;
         let (mut answer, lasts) = loop {
             let (answer, lasts) = self.head()?;
             // Those before 200 announce another.
-            if answer.status >= 200 {
-                break (answer, lasts);
+            match answer.status {
+                200.. => break (answer, lasts),
+                _ if heads == HEADS_MAX => return Err(bad("it only announces an answer")),
+                _ => heads += 1,
             }
         };
         if matches!(answer.status, 204 | 304) {
@@ -398,7 +403,8 @@ mod tests {
             vec![b'x'; 200_000].as_slice(),
         ]
         .concat();
-        let answers: [&[u8]; 13] = [
+        let announced = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(HEADS_MAX);
+        let answers: [&[u8]; 14] = [
             b"",
             b"HTTP/1.1 200 OK\r\nContent-",
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
@@ -412,6 +418,7 @@ mod tests {
             &long,
             many.as_bytes(),
             &end,
+            &announced,
         ];
         for answer in answers {
             let start = String::from_utf8_lossy(&answer[..answer.len().min(60)]);
