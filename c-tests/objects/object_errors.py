@@ -145,7 +145,8 @@ def dead_during_a_repeat(root, changes):
     dead = [entry["action"] for entry in bench.server.log if entry["fault"]]
     asked = [action for action in dead if action != "AbortMultipartUpload"]
     check(set(asked), {"GetObject"}, "what was asked of a network that is dead")
-    check_that(len(asked) < 40, f"the patience of two readers at most: {len(asked)} requests")
+    # That of two readers, one of which may have begun another read before the first failure is seen.
+    check_that(len(asked) < 60, f"no minute for each frame: {len(asked)} requests")
     bench.server.forget()
     bench.bucket.uploads.clear()  # which nobody could abort
     check(bench.object(), kept, "the backup")
