@@ -5,15 +5,16 @@ use std::num::NonZeroU64;
 use rustix::fs::{Advice, FallocateFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::sys::files::File;
+use crate::sys::files::{Dir, File};
 
 /// A block of the cache on most machines.
 const BLOCK: u64 = 4096;
 
 impl File {
     /// Gives this file the content of `from`, in blocks that both share. Not every file system can
-    /// do this; after an error this file may have any content.
-    pub fn share(&self, from: &File) -> Result<(), Errno> {
+    /// do this; after an error this file may have any content. Other systems make a file for it,
+    /// under the name that is given here in its folder.
+    pub fn share(&self, from: &File, _: &Dir, _: &str) -> Result<(), Errno> {
         retry_on_intr(|| rustix::fs::ioctl_ficlone(self, from))
     }
 

@@ -14,6 +14,7 @@ use super::super::errno::Errno;
 use super::super::handles;
 use super::super::opening::{READ, open, reopen};
 use super::super::rights;
+use super::dir::Dir;
 use super::facts::{Facts, facts, is_unavailable};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::kinds::{Lock, Protection};
@@ -110,7 +111,7 @@ impl File {
     }
 
     /// Shares no blocks: only ReFS could.
-    pub fn share(&self, _: &File) -> Result<(), Errno> {
+    pub fn share(&self, _: &File, _: &Dir, _: &str) -> Result<(), Errno> {
         Err(Errno::NOTSUP)
     }
 
