@@ -338,7 +338,9 @@ static void mounted_in_the_store(void *unused)
     make_dir("bound/music");
     make_dir("elsewhere");
     CHECK(mount("elsewhere", "bound/music", NULL, MS_BIND, NULL) == 0);
-    CHECK_HR(restore("bound", "backups", LICBAK_DRY_RUN), LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
+    /* It is told ahead where mounts are told apart, and by the move elsewhere. */
+    CHECK_HR(restore("bound", "backups", LICBAK_DRY_RUN),
+             emulated() ? LICBAK_S_OK : LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
     check_restore("bound", "backups", LICBAK_HRESULT_ERROR_NOT_SUPPORTED, "bound/music");
     CHECK_TEXT(entries("bound"), "music");
 }

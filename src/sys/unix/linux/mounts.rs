@@ -67,7 +67,8 @@ impl Dir {
 
 fn mount(folder: &Dir, by: StatxFlags) -> Option<u64> {
     let facts = rustix::fs::statx(folder.as_fd(), "", AtFlags::EMPTY_PATH, by).ok()?;
-    (facts.stx_mask & by.bits() != 0).then_some(facts.stx_mnt_id)
+    // User-mode qemu says that the number is there, and gives 0 for each mount.
+    (facts.stx_mask & by.bits() != 0 && facts.stx_mnt_id != 0).then_some(facts.stx_mnt_id)
 }
 
 fn boot() -> Option<String> {
