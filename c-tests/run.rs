@@ -383,6 +383,7 @@ fn closing_line() {
     let said = "test props ... ok\n\
                 stick: skipped: vfat (no such kernel)\n\
                 test outcomes ... sanitized outcomes: skipped: full disk (not root)\n\
+                stick: skipped: vfat (no such kernel)\n\
                 skipped: C++ programs (no c++)\n\
                 test result: ok. 40 passed; 0 failed; 0 ignored\n";
     let skipped = "stick: vfat (no such kernel), sanitized outcomes: full disk (not root), C++ programs (no c++)";

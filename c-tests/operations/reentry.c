@@ -376,7 +376,7 @@ static void run_case(const struct place *place, enum state state, int function)
     CHECK(sem_init(&c->self.ended, 0, 0) == 0 && sem_init(&c->other.ended, 0, 0) == 0);
     CHECK(sem_init(&c->started.ended, 0, 0) == 0 && sem_init(&c->progress_told, 0, 0) == 0);
     snprintf(now, sizeof now, "%s on %s, inside %s", function_name(function), state_names[state], place->name);
-    alarm(30); /* the watchdog's */
+    alarm(emulated() ? 240 : 30); /* the watchdog's */
 
     c->other.r = restorer_for("store", "backups");
     c->started.r = state < IDLE ? NULL : c->other.r;

@@ -1,6 +1,6 @@
-# Sums up in a line what the tests have printed: how many passed, and all that was skipped. The last
-# line that it reads is "exit status" with that of the tests, which becomes its own. `platform` may be
-# the name of one, which the line then begins with.
+# Sums up in a line what the tests have printed: how many passed, and all that was skipped, once even
+# if a test says it of each of its places. The last line that it reads is "exit status" with that of
+# the tests, which becomes its own. `platform` may be the name of one, which the line then begins with.
 
 BEGIN {
     status = 1 # of a log that was cut
@@ -27,7 +27,7 @@ function skip(count, what) {
     what = $0
     sub(/^test [^ ]+ [.][.][.] /, "", what) # of the test that is running, where they run one by one
     sub(/skipped: /, "", what)
-    skip(1, what)
+    if (!told[what]++) skip(1, what)
 }
 
 END {
