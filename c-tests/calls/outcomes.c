@@ -335,12 +335,14 @@ static void mounted_in_the_store(void *unused)
     CHECK_SAME_TREE("from-mounted", "mounted");
 
     /* Nor can it be where the folder is shown twice. */
+    if (emulated()) {
+        skip("a folder that is shown twice", "the emulator tells no mount");
+        return;
+    }
     make_dir("bound/music");
     make_dir("elsewhere");
     CHECK(mount("elsewhere", "bound/music", NULL, MS_BIND, NULL) == 0);
-    /* It is told ahead where mounts are told apart, and by the move elsewhere. */
-    CHECK_HR(restore("bound", "backups", LICBAK_DRY_RUN),
-             emulated() ? LICBAK_S_OK : LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
+    CHECK_HR(restore("bound", "backups", LICBAK_DRY_RUN), LICBAK_HRESULT_ERROR_NOT_SUPPORTED);
     check_restore("bound", "backups", LICBAK_HRESULT_ERROR_NOT_SUPPORTED, "bound/music");
     CHECK_TEXT(entries("bound"), "music");
 }

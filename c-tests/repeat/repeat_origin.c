@@ -25,11 +25,11 @@ static size_t read_at_level(const char *store, const char *backups, uint32_t lev
     return count;
 }
 
-/* How many of `all` licences a backup reads though their states are known: none; but all where an emulator does not
+/* How many licences a backup reads though their states are known: none; but all where an emulator does not
  * tell one mount from another. */
-static size_t known(size_t all)
+static size_t known(void)
 {
-    return emulated() ? all : 0;
+    return emulated() ? MANY : 0;
 }
 
 /* How many of the backup's frames are those of the old one, byte for byte and in the same place. */
@@ -95,7 +95,7 @@ static void altered_disk(void)
     struct stat before, after;
     const int altered = MANY / 2;
     CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), MANY);
-    CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), known(MANY));
+    CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), known());
     frames old = read_frames(BACKUP);
     CHECK(old.count > 3);
     char *unaltered = store_text(STORE, true, true);
@@ -113,7 +113,7 @@ static void altered_disk(void)
     CHECK_INT(read_at_level(STORE, "backups", NEW_LEVEL), MANY);
     check_backup("backups", STORE);
     CHECK_INT(frames_kept(&old), 3);
-    CHECK_INT(read_at_level(STORE, "backups", NEW_LEVEL), known(MANY)); /* it was noted anew */
+    CHECK_INT(read_at_level(STORE, "backups", NEW_LEVEL), known()); /* it was noted anew */
     check_whole("backups", STORE);
     free_frames(&old);
 
@@ -123,7 +123,7 @@ static void altered_disk(void)
     old = read_frames(BACKUP);
     CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), MANY);
     CHECK(frames_kept(&old) >= 4);
-    CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), known(MANY));
+    CHECK_INT(read_at_level(STORE, "backups", OLD_LEVEL), known());
     check_backup("backups", STORE);
     free_frames(&old);
 }
@@ -152,7 +152,7 @@ static void partly_gone(void)
     CHECK_INT(read_at_level(STORE, "backups", NEW_LEVEL), MANY - 2);
     check_backup("backups", STORE);
     CHECK_INT(frames_kept(&old), 2);
-    CHECK(read_at_level(STORE, "backups", NEW_LEVEL) <= 4 + known(MANY)); /* what was renamed and touched just now */
+    CHECK(read_at_level(STORE, "backups", NEW_LEVEL) <= 4 + known()); /* what was renamed and touched just now */
     free_frames(&old);
 }
 
@@ -257,7 +257,7 @@ static void of_a_run(void *unused)
     (void)unused;
     make_dir("backups");
     CHECK_HR(backup("store", "backups", 0), LICBAK_S_OK);
-    CHECK_INT(read_at_level("store", "backups", OLD_LEVEL), known(MANY));
+    CHECK_INT(read_at_level("store", "backups", OLD_LEVEL), 0);
     if (geteuid() != 0 || !own_mounts() || !name_run("another run\n")) {
         skip("another run of the system", "it takes root");
         return;
@@ -266,7 +266,7 @@ static void of_a_run(void *unused)
     CHECK_INT(read_at_level("store", "backups", NEW_LEVEL), MANY);
     CHECK_INT(frames_kept(&old), 3);
     check_backup("backups", "store");
-    CHECK_INT(read_at_level("store", "backups", NEW_LEVEL), known(MANY));
+    CHECK_INT(read_at_level("store", "backups", NEW_LEVEL), 0);
     CHECK(umount(BOOT) == 0);
     CHECK_INT(read_at_level("store", "backups", NEW_LEVEL), MANY);
 
@@ -294,9 +294,10 @@ int main(void)
     make_many("store", LARGE);
     in_child(of_a_disk, NULL);
     in_child(of_layers, NULL);
-    in_child(of_a_run, NULL);
     if (emulated()) {
-        skip("that nothing is read again", "the emulator tells no mount");
+        skip("what is not read again, and another run of the system", "the emulator tells no mount");
+    } else {
+        in_child(of_a_run, NULL);
     }
     leave_memory(memory);
     return finish();
