@@ -42,7 +42,11 @@ static licbak_hresult LICBAK_CALL authorize(const licbak_backup_info *info, char
     atomic_fetch_add(&s->calls, 1);
     if (s->rec != NULL) { /* the host has heard of it, and listens to nothing else */
         CHECK(!atomic_load(&s->rec->inside));
-        CHECK_INT(s->rec->events[s->rec->count - 1].status, LICBAK_WMT_BACKUPRESTORE_CONNECTING);
+        size_t last = s->rec->count - 1;
+        while (last > 0 && s->rec->events[last].status == LICBAK_STATUS_PROGRESS) {
+            last--; /* it is told by the clock */
+        }
+        CHECK_INT(s->rec->events[last].status, LICBAK_WMT_BACKUPRESTORE_CONNECTING);
         CHECK(!pthread_equal(s->rec->thread, pthread_self()));
     }
     if (s->inside != NULL) {
