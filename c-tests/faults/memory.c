@@ -46,7 +46,7 @@ static licbak_hresult settings(licbak_restorer *r, const scene *s, uint32_t work
     licbak_store own = {sizeof own, h, host_enumerate, host_get, shelve, h->merge != NULL ? host_merge : NULL};
     licbak_hresult hr = licbak_set_prop_string(r, "BackupPath", s->backups);
     hr = hr < 0 ? hr : licbak_set_prop_string(r, "RestorePath", s->backups);
-    hr = hr < 0 || strncmp(s->backups, "sealed", strlen("sealed")) != 0 ? hr : set_keys(r);
+    hr = hr < 0 || !is_sealed(s->backups) ? hr : set_keys(r);
     hr = hr < 0 ? hr : licbak_set_prop(r, "Threads", LICBAK_WMT_TYPE_DWORD, (const uint8_t *)&workers, 4);
     if ((s->flags & CONSENT) != 0 && s->start == RESTORE) {
         hr = hr < 0 ? hr : licbak_set_prop_string(r, "MachineId", "seat 8");

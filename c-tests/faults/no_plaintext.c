@@ -5,9 +5,6 @@
 #include "../support/disk.h"
 #include "../support/recorder.h"
 
-#define RECIPIENT "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
-#define IDENTITY "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"
-
 /* Content that no compressor changes; each licence begins with the same bytes, for which the disk is
  * searched, and is else like no other. */
 enum { LICENSES = 60, SIZE = 300000, MARKER = 48 };

@@ -43,6 +43,9 @@ static const job all_jobs[] = {
      false},
     {"restore of many", RESTORE(A_DIRECTORY), "target", "many-source", 0, false, NULL, false},
     {"restore_license", A_DIRECTORY, NULL, "target", "source", LICBAK_RESTORE_OVERWRITE, false, "some", false},
+    {"repeated encrypted backup", A_BACKUP, licbak_backup_licenses, "store", "sealed", OVER, false, "sealed-old", false},
+    {"restore of an encrypted backup", RESTORE(A_DIRECTORY), "target", "sealed-source", LICBAK_RESTORE_OVERWRITE, false,
+     "some", false},
     {"verify", NOTHING, licbak_verify_backup, "unused", "source", 0, false, NULL, false},
     {"list", NOTHING, NULL, NULL, "source", 0, false, NULL, false},
     {"database backup", A_BACKUP, licbak_backup_licenses, "store.db", "backups", OVER, false, "old", false},
@@ -208,6 +211,8 @@ static void make_world(void)
         {"some", A_BACKUP, licbak_backup_licenses, "some", "some-source", 0, false, NULL, false},
         {"many", A_BACKUP, licbak_backup_licenses, "many", "many-source", 0, false, NULL, false},
         {"some.db", RESTORE(A_DATABASE), "some.db", "some-source", 0, false, NULL, false},
+        {"sealed-old", A_BACKUP, licbak_backup_licenses, "store", "sealed-old", 0, false, NULL, false},
+        {"sealed-source", A_BACKUP, licbak_backup_licenses, "store", "sealed-source", 0, false, NULL, false},
     };
     CHECK(setenv("SOURCE_DATE_EPOCH", "1700000000", 1) == 0); /* so that equal backups have equal bytes */
     CHECK(setenv("TMPDIR", "temporary", 1) == 0);             /* so that SQLite's temporary files are seen */
@@ -216,16 +221,21 @@ static void make_world(void)
     make_dir("old");
     make_dir("source");
     make_dir("some-source");
+    make_dir("sealed-old");
+    make_dir("sealed-source");
+    make_dir("sealed");
     make_dir("backups");
     make_dir("db");
     make_dir("temporary");
     settle();
     run_unhindered(&jobs[0]);
+    run_unhindered(&jobs[7]);
     write_text("store/music/key-0001.lic", "licence 1 in another version");
     write_text("store/new/key-0007.lic", "licence 7, a new one");
     copy_tree("store", "moved");
     settle();
     run_unhindered(&jobs[1]);
+    run_unhindered(&jobs[8]);
     run_unhindered(&jobs[2]);
     run_unhindered(&jobs[3]);
     put_in_rollback_mode("rollback.db");
@@ -248,7 +258,17 @@ static void make_world(void)
 /* The directory in which a job changes something. */
 static const char *where(const job *j)
 {
-    return j->changes == A_BACKUP ? "backups" : j->changes == A_DATABASE ? "db" : "target";
+    return j->changes == A_BACKUP ? j->backups : j->changes == A_DATABASE ? "db" : "target";
+}
+
+/* The backup in a folder; the path lasts until the next but one. */
+static const char *backup_in(const char *folder)
+{
+    static char paths[2][64];
+    static int turn;
+    char *path = paths[turn++ % 2];
+    snprintf(path, sizeof paths[0], "%s/licenses.tar.zst%s", folder, is_sealed(folder) ? ".age" : "");
+    return path;
 }
 
 /* As it is before each run of the job. */
@@ -256,9 +276,9 @@ static void prepare(const job *j)
 {
     switch (j->changes) {
     case A_BACKUP:
-        empty_folder("backups");
+        empty_folder(j->backups);
         if (j->before != NULL) {
-            copy_file("old/licenses.tar.zst", BACKUP);
+            copy_file(backup_in(j->before), backup_in(j->backups));
         }
         break;
     case A_DIRECTORY:
@@ -347,13 +367,13 @@ static expected expect_of(const job *j)
     expected e = {0};
     prepare(j);
     if (j->changes == A_BACKUP) {
-        e.old = j->before != NULL ? digest(BACKUP) : 0;
+        e.old = j->before != NULL ? digest(backup_in(j->backups)) : 0;
         run_unhindered(j);
         bool rows_only = strstr(j->store, ".db") != NULL;
-        char *found = restored_text("backups", 0, !rows_only, LICBAK_S_OK);
+        char *found = restored_text(j->backups, 0, !rows_only, LICBAK_S_OK);
         CHECK_SAME_LINES(strdup(found), store_text("store", !rows_only, true));
         e.after = found;
-        e.good = digest(BACKUP);
+        e.good = digest(backup_in(j->backups));
     } else {
         e.before = text_now(j);
         run_unhindered(j);
@@ -371,17 +391,17 @@ static void free_expected(expected *e)
 
 static state state_of_backup(const job *j, const expected *e)
 {
-    if (!exists(BACKUP)) {
+    if (!exists(backup_in(j->backups))) {
         return j->before != NULL ? LOST : OLD;
     }
-    uint64_t found = digest(BACKUP);
+    uint64_t found = digest(backup_in(j->backups));
     if (found == e->old || found == e->good) {
         return found == e->good ? NEW : OLD;
     }
-    if (verify("backups") != LICBAK_S_OK) {
+    if (verify(j->backups) != LICBAK_S_OK) {
         return TORN;
     }
-    char *text = restored_text("backups", 0, strstr(j->store, ".db") == NULL, LICBAK_S_OK);
+    char *text = restored_text(j->backups, 0, strstr(j->store, ".db") == NULL, LICBAK_S_OK);
     bool whole = strcmp(text, e->after) == 0;
     free(text);
     return whole ? NEW : TORN;

@@ -321,10 +321,28 @@ static inline licbak_hresult run(operation op, licbak_restorer *r, uint32_t flag
     return end(r, rec);
 }
 
+/* -- encrypted backups, whose folders have names that begin with "sealed" -- */
+
+/* Of the tests of the crate `age`, and of the pages of the program `rage`. */
+#define RECIPIENT "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+#define IDENTITY "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"
+
+static inline bool is_sealed(const char *backups)
+{
+    return strncmp(backups, "sealed", strlen("sealed")) == 0;
+}
+
+static inline licbak_hresult set_keys(licbak_restorer *r)
+{
+    licbak_hresult hr = licbak_set_prop_string(r, "Recipients", RECIPIENT);
+    return hr < 0 ? hr : licbak_set_prop_string(r, "Identities", IDENTITY);
+}
+
 static inline licbak_restorer *restorer_for(const char *store, const char *backups)
 {
     licbak_restorer *r = NULL;
     CHECK_HR(licbak_create(&r), LICBAK_S_OK);
+    CHECK_HR(is_sealed(backups) ? set_keys(r) : LICBAK_S_OK, LICBAK_S_OK);
     CHECK_HR(licbak_set_prop_string(r, "StorePath", store), LICBAK_S_OK);
     CHECK_HR(licbak_set_prop_string(r, "BackupPath", backups), LICBAK_S_OK);
     CHECK_HR(licbak_set_prop_string(r, "RestorePath", backups), LICBAK_S_OK);
