@@ -6,20 +6,40 @@ key ID and salvaged, and backed up over. Of what is refused a store gets nothing
 salvaged, only licences with names that keep the rule; nothing is ever written elsewhere; memory
 stays bounded.
 
-LICBAK_SO names the library. Every fifth is backed up over; with LICBAK_TORTURE set each is.
+Behind age, too, a lie is what it is: some of them are then tried as encrypted backups.
+
+LICBAK_SO names the library. Every fifth is backed up over, and every ninth encrypted; with
+LICBAK_TORTURE set each is.
 `hostile.py WORDS` tries only the cases whose description has the words.
 """
 
+import itertools
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 
 import forge
 import hostile_cases
 import hostile_judge
-from checks import check, finish
+from checks import check, finish, skip
 from hostile_judge import GOOD, LATER, REFUSED
+
+
+def try_encrypted(hostile, parts, words):
+    """Gives how many were tried."""
+    before, step = hostile.tried, 1 if hostile.repeats_all else 9
+    hostile.seal()
+    hostile.try_one("encrypted", parts.build(), GOOD, hostile.licenses)
+    for cases, expected in (hostile_cases.refused, REFUSED), (hostile_cases.later, LATER):
+        for what, data in itertools.islice(cases(parts), 0, None, step):
+            if words in what:
+                hostile.try_one(f"encrypted, {what}", data, expected)
+    for what, data, licenses in itertools.islice(hostile_cases.odd(parts), 0, None, step):
+        if words in what:
+            hostile.try_one(f"encrypted, {what}", data, GOOD, hostile.licenses | licenses)
+    return hostile.tried - before
 
 
 def main(words):
@@ -38,7 +58,12 @@ def main(words):
         for what, data, licenses in hostile_cases.odd(parts):
             if words in what:
                 hostile.try_one(what, data, GOOD, hostile.licenses | licenses)
-        hostile_judge.close(hostile, "hostile", "backups")
+        encrypted = 0
+        if shutil.which("age") is None:
+            skip("encrypted backups", "age is not installed")
+        else:
+            encrypted = try_encrypted(hostile, parts, words)
+        hostile_judge.close(hostile, "hostile", "backups", f", encrypted {encrypted}")
     finish()
 
 

@@ -22,6 +22,9 @@ from checks import check, count
 OVERWRITE, OVERWRITE_STORE, SALVAGE, FULL = 0x1, 0x200, 0x400, 0x800
 REFUSED, LATER, GOOD = "NS_E_DRM_BACKUP_CORRUPT", "ERROR_REVISION_MISMATCH", "S_OK"
 LICENSES = 12
+# Of the tests of the crate `age`.
+IDENTITY = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"
+RECIPIENT = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
 MEMORY_MAX = 256  # MiB
 SECONDS_MAX = 20  # of a processor, for one operation
 
@@ -121,12 +124,29 @@ class Hostile:
         time.sleep(3.1)  # what is younger a repeated backup does not rely on
         self.backups = root / "backups"
         self.backups.mkdir()
+        self.file, self.keys = self.backups / "licenses.tar.zst", {}
         check(self.back_up()["code"], GOOD, "a backup")
-        self.file = self.backups / "licenses.tar.zst"
+
+    def seal(self):
+        """From now on every backup is an encrypted one, whose payload is what would have been there."""
+        self.file.unlink()
+        self.file, self.keys = self.backups / "licenses.tar.zst.age", {"Recipients": RECIPIENT, "Identities": IDENTITY}
+
+    def write(self, data):
+        if self.keys:
+            data = subprocess.run(["age", "-r", RECIPIENT], input=data, stdout=subprocess.PIPE, check=True).stdout
+        self.file.write_bytes(data)
+
+    def read(self):
+        """The backup as it is when nothing is encrypted."""
+        if not self.keys:
+            return self.file.read_bytes()
+        command = ["age", "-d", "-i", "-", self.file]
+        return subprocess.run(command, input=IDENTITY.encode(), stdout=subprocess.PIPE, check=True).stdout
 
     def back_up(self, flags=0):
         flags |= OVERWRITE
-        return self.operations.run("backup_licenses", flags, StorePath=self.store, BackupPath=self.backups)
+        return self.operations.run("backup_licenses", flags, StorePath=self.store, BackupPath=self.backups, **self.keys)
 
     def into(self, what, expected, operation, flags=0, host=False, key_id=None):
         """Restores, and gives the outcome with what the store holds then."""
@@ -134,7 +154,7 @@ class Hostile:
         target.mkdir()
         (target / "own.lic").write_bytes(b"own")
         answer = self.operations.run(
-            operation, flags, host=host, key_id=key_id, RestorePath=self.backups, StorePath=target
+            operation, flags, host=host, key_id=key_id, RestorePath=self.backups, StorePath=target, **self.keys
         )
         held = {name: content for name, content in tree(target).items() if isinstance(content, bytes)}
         if host:
@@ -155,12 +175,12 @@ class Hostile:
             self.report(what, f"{code}, expected {allowed}")
 
     def verify(self):
-        return self.operations.run("verify_backup", RestorePath=self.backups)
+        return self.operations.run("verify_backup", RestorePath=self.backups, **self.keys)
 
     def put(self, data):
         """Puts the backup there, and gives what is outside the store."""
         self.tried += 1
-        self.file.write_bytes(data)
+        self.write(data)
         return self.outside_store()
 
     def outside_store(self):
@@ -173,7 +193,7 @@ class Hostile:
             self.report(what, f"something was written outside the store: {sorted(after.keys() ^ before.keys())}")
 
     def check_list(self, what, *allowed):
-        listed = self.operations.run("list", RestorePath=self.backups)
+        listed = self.operations.run("list", RestorePath=self.backups, **self.keys)
         self.check_code(f"{what}: list", listed["code"], *allowed)
         for name, key_id, *_ in listed["licenses"]:
             if not keeps_rule(name):
@@ -226,11 +246,11 @@ class Hostile:
                 self.report(what, f"a restore of {key_id} gives {sorted(held)!r:.200}")
             self.check_contents(f"{what}: restore of {key_id}", held, contents)
         for cut in 0, 9:  # the whole of it, and one whose end is lost
-            self.file.write_bytes(data[: len(data) - cut])
+            self.write(data[: len(data) - cut])
             code, held = self.into(what, GOOD, "restore_licenses", SALVAGE)
             self.check_code(f"{what}: salvage", code, *((expected,) if cut == 0 else (GOOD, *refused)))
             self.check_contents(f"{what}: salvage", held, contents)
-        self.file.write_bytes(data)
+        self.write(data)
         self.check_outside(what, before)
         if self.repeats_all or self.tried % 5 == 0:
             self.repeat(what, licenses if is_right else None)
@@ -271,7 +291,7 @@ class Hostile:
 
     def held(self):
         """What the backup holds."""
-        with tarfile.open(fileobj=io.BytesIO(forge.decompress(self.file.read_bytes()))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(forge.decompress(self.read()))) as tar:
             members = {entry.name: tar.extractfile(entry).read() for entry in tar if "/" in entry.name}
         return {name.removeprefix("licenses/"): content for name, content in members.items()}
 
