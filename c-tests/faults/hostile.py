@@ -8,7 +8,7 @@ stays bounded.
 
 Behind age, too, a lie is what it is: some of them are then tried as encrypted backups.
 
-LICBAK_SO names the library. Every fifth is backed up over, and every ninth encrypted; with
+LICBAK_SO names the library. Every fifth is backed up over, and every 25th encrypted; with
 LICBAK_TORTURE set each is.
 `hostile.py WORDS` tries only the cases whose description has the words.
 """
@@ -29,7 +29,7 @@ from hostile_judge import GOOD, LATER, REFUSED
 
 def try_encrypted(hostile, parts, words):
     """Gives how many were tried."""
-    before, step = hostile.tried, 1 if hostile.repeats_all else 9
+    before, step = hostile.tried, 1 if hostile.repeats_all else 25
     hostile.seal()
     hostile.try_one("encrypted", parts.build(), GOOD, hostile.licenses)
     for cases, expected in (hostile_cases.refused, REFUSED), (hostile_cases.later, LATER):
