@@ -53,7 +53,9 @@ impl Keys {
 
 /// Fails where the system gives no random bytes: without them age would panic.
 pub(super) fn check_randomness() -> io::Result<()> {
-    Ok(getrandom::getrandom(&mut [0])?)
+    // The reason may look like one that has to do with the backup's folder.
+    let gives_none = |_| io::Error::other("the system gives no random bytes");
+    getrandom::getrandom(&mut [0]).map_err(gives_none)
 }
 
 /// Fails where there is no memory for the work of a passphrase: without it the process would end.

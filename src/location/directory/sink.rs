@@ -43,7 +43,7 @@ impl Sink for FileSink<'_> {
         let (Some(old), 1..) = (old.file(), first) else {
             return Ok(());
         };
-        let shared = self.file.share(old, self.folder, &hidden_name(HIDDEN));
+        let shared = self.folder.share(self.file, old, &hidden_name(HIDDEN));
         self.shared = shared.map_or(0, |()| first);
         Ok(self.file.cut(self.shared)?)
     }

@@ -8,32 +8,34 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd, retry_on_intr};
 
 use crate::sys::files::{Dir, File};
 
-impl File {
-    /// Gives this file, which has a name in `folder`, the content of `from`, in blocks that both
-    /// share. Not every file system can do this; after an error this file is as it was, or has no
-    /// name any more. The system makes new files alone that share blocks: so one that is called
-    /// `aside` takes this one's name and descriptor.
-    pub fn share(&self, from: &File, folder: &Dir, aside: &str) -> Result<(), Errno> {
-        let path = getpath(self)?;
+impl Dir {
+    /// Gives `file`, which has a name here, the content of `from`, in blocks that both share. Not
+    /// every file system can do this; after an error the file is as it was, or has no name any more.
+    /// The system makes new files alone that share blocks: so one that is called `aside` takes the
+    /// file's name and descriptor.
+    pub fn share(&self, file: &File, from: &File, aside: &str) -> Result<(), Errno> {
+        let path = getpath(file)?;
         let name = path.to_bytes().rsplit(|byte| *byte == b'/').next();
         let name = name.ok_or(Errno::NOENT)?;
         let flags = CloneFlags::NOFOLLOW | CloneFlags::NOOWNERCOPY;
-        retry_on_intr(|| fclonefileat(from, folder, aside, flags))?;
-        let cloned = folder.own_file(aside).and_then(|clone| {
+        retry_on_intr(|| fclonefileat(from, self, aside, flags))?;
+        let cloned = self.own_file(aside).and_then(|clone| {
             clone.make_private()?;
             // Another process may take it for left behind until it is locked: then it has no name.
             clone.try_lock()?;
-            folder.rename(aside, folder, name)?;
-            self.become_file(&clone).inspect_err(|_| {
+            self.rename(aside, self, name)?;
+            file.become_file(&clone).inspect_err(|_| {
                 // What is written next would not be in the file of this name.
-                let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+                let _ = rustix::fs::unlinkat(self, name, AtFlags::empty());
             })
         });
         cloned.inspect_err(|_| {
-            let _ = folder.remove_file(aside);
+            let _ = self.remove_file(aside);
         })
     }
+}
 
+impl File {
     /// Opens `other` under the number of this file's descriptor, whichever threads know it. A program
     /// that another thread starts in the same moment may get it.
     fn become_file(&self, other: &File) -> Result<(), Errno> {

@@ -10,14 +10,16 @@ use crate::sys::files::{Dir, File};
 /// A block of the cache on most machines.
 const BLOCK: u64 = 4096;
 
-impl File {
-    /// Gives this file the content of `from`, in blocks that both share. Not every file system can
-    /// do this; after an error this file may have any content. Other systems make a file for it,
-    /// under the name that is given here in its folder.
-    pub fn share(&self, from: &File, _: &Dir, _: &str) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::ioctl_ficlone(self, from))
+impl Dir {
+    /// Gives `file` the content of `from`, in blocks that both share. Not every file system can do
+    /// this; after an error the file may have any content. Other systems make a file for it, under
+    /// the name that is given here.
+    pub fn share(&self, file: &File, from: &File, _: &str) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::ioctl_ficlone(file, from))
     }
+}
 
+impl File {
     /// Frees the blocks in these bytes, which are zero from then on. Not every file system can do
     /// this.
     pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {

@@ -14,7 +14,6 @@ use super::super::errno::Errno;
 use super::super::handles;
 use super::super::opening::{READ, open, reopen};
 use super::super::rights;
-use super::dir::Dir;
 use super::facts::{Facts, facts, is_unavailable};
 use crate::sys::anchored_path::AnchoredPath;
 use crate::sys::kinds::{Lock, Protection};
@@ -108,11 +107,6 @@ impl File {
             Errno::NOSPC if is_too_large() => Errno::FBIG,
             errno => errno,
         }
-    }
-
-    /// Shares no blocks: only ReFS could.
-    pub fn share(&self, _: &File, _: &Dir, _: &str) -> Result<(), Errno> {
-        Err(Errno::NOTSUP)
     }
 
     /// Frees no blocks.
