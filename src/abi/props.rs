@@ -51,8 +51,9 @@ use crate::error::{Error, Outcome, Result};
 /// may pass is tried again for up to a minute; licbak_backup_licenses and licbak_restore_licenses
 /// name the outcomes. A cancel, and licbak_destroy of a list, take effect within a second, unless
 /// the system is looking the store's name up. A store of AWS, and one whose Endpoint begins with
-/// the bucket's name, is asked by that name; others have the bucket in the path. Servers must have a certificate that the system trusts; http:// is
-/// neither encrypted nor proof of who answers. The library reads no AWS_* of the environment.
+/// the bucket's name, is asked by that name; others have the bucket in the path. Servers must have
+/// a certificate that the system trusts; http:// is neither encrypted nor proof of who answers.
+/// The library reads no AWS_* of the environment.
 ///
 /// An encrypted backup is the file licenses.tar.zst.age, which the program age opens:
 /// age -d -i key licenses.tar.zst.age | tar --zstd -x. A backup of one kind never takes the place of

@@ -203,8 +203,8 @@ class BaseRestorer(Generic[StoreType, AuthorizerType]):
         check_call(self._handle, _c.set_authorizer(self._handle, AUTHORIZE, None))
 
     def _set_account(self, given: tuple[Optional[str], ...]) -> None:
-        """Sets the account of an object store; what is not given the environment may say. Its token
-        is that of its own key, and goes with no other."""
+        """Sets the account of an object store; what is not given the environment may say."""
+        # The environment's token is that of its own key, and goes with no other.
         _, _, key_id, secret, _ = given
         has_key = key_id is not None or secret is not None
         for value, (name, *variables) in zip(given, _ACCOUNT):
