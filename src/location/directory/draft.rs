@@ -171,7 +171,7 @@ impl Draft<'_> {
 
 impl location::Draft for Draft<'_> {
     fn begin(&self) -> io::Result<Box<dyn Sink + '_>> {
-        Ok(Box::new(FileSink::begin(&self.file, self.has.directory)?))
+        Ok(Box::new(FileSink::begin(&self.file)?))
     }
 
     fn clear(&self) -> io::Result<()> {

@@ -3,25 +3,21 @@
 use std::io::{self, Write};
 
 use super::super::{Existing, Sink};
-use super::destination::HIDDEN;
-use crate::random::hidden_name;
 use crate::sys::direct_io::Uncached;
-use crate::sys::files::{Dir, File};
+use crate::sys::files::File;
 
 pub struct FileSink<'f> {
     file: &'f File,
-    folder: &'f Dir,
     out: Uncached<'f>,
     /// Bytes that the file and the old backup have in the same place, in blocks that they share.
     shared: u64,
 }
 
 impl FileSink<'_> {
-    /// Begins at the place in the file that is reached, which is in `folder` if it has a name.
-    pub fn begin<'f>(file: &'f File, folder: &'f Dir) -> io::Result<FileSink<'f>> {
+    /// Begins at the place in the file that is reached.
+    pub fn begin(file: &File) -> io::Result<FileSink<'_>> {
         Ok(FileSink {
             file,
-            folder,
             out: Uncached::new(file).map_err(|_| io::ErrorKind::OutOfMemory)?,
             shared: 0,
         })
@@ -43,8 +39,7 @@ impl Sink for FileSink<'_> {
         let (Some(old), 1..) = (old.file(), first) else {
             return Ok(());
         };
-        let shared = self.folder.share(self.file, old, &hidden_name(HIDDEN));
-        self.shared = shared.map_or(0, |()| first);
+        self.shared = self.file.share(old).map_or(0, |()| first);
         Ok(self.file.cut(self.shared)?)
     }
 

@@ -5,7 +5,6 @@ pub mod attributes;
 #[allow(unsafe_code)]
 mod dir;
 pub mod facts;
-#[allow(unsafe_code)]
 pub mod file;
 mod mounts;
 #[allow(unsafe_code)]

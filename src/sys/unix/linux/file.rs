@@ -5,21 +5,18 @@ use std::num::NonZeroU64;
 use rustix::fs::{Advice, FallocateFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::sys::files::{Dir, File};
+use crate::sys::files::File;
 
 /// A block of the cache on most machines.
 const BLOCK: u64 = 4096;
 
-impl Dir {
-    /// Gives `file` the content of `from`, in blocks that both share. Not every file system can do
-    /// this; after an error the file may have any content. Other systems make a file for it, under
-    /// the name that is given here.
-    pub fn share(&self, file: &File, from: &File, _: &str) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::ioctl_ficlone(file, from))
-    }
-}
-
 impl File {
+    /// Gives this file the content of `from`, in blocks that both share. Not every file system can
+    /// do this; after an error this file may have any content.
+    pub fn share(&self, from: &File) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::ioctl_ficlone(self, from))
+    }
+
     /// Frees the blocks in these bytes, which are zero from then on. Not every file system can do
     /// this.
     pub fn make_hole(&self, start: u64, length: u64) -> Result<(), Errno> {

@@ -55,11 +55,6 @@ impl AsHandle for Dir {
 }
 
 impl Dir {
-    /// Shares no blocks: only ReFS could.
-    pub fn share(&self, _: &File, _: &File, _: &str) -> Result<(), Errno> {
-        Err(Errno::NOTSUP)
-    }
-
     /// Opens the folder at `path`, through a symbolic link too: the host names its own folders as
     /// it likes.
     pub fn open(path: &AnchoredPath) -> Result<Dir, Errno> {

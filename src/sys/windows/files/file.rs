@@ -109,6 +109,11 @@ impl File {
         }
     }
 
+    /// Shares no blocks: only ReFS could.
+    pub fn share(&self, _: &File) -> Result<(), Errno> {
+        Err(Errno::NOTSUP)
+    }
+
     /// Frees no blocks.
     pub fn make_hole(&self, _: u64, _: u64) -> Result<(), Errno> {
         Err(Errno::NOTSUP)
