@@ -9,13 +9,20 @@ use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use zeroize::Zeroizing;
 
+/// Fills `bytes` with random ones.
+pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    // The reason may look like one that has to do with the file.
+    let gives_none = |_| io::Error::other("the system gives no random bytes");
+    getrandom::getrandom(bytes).map_err(gives_none)
+}
+
 /// The key of one file, wiped when it is dropped.
 pub struct PassingKey(Zeroizing<[u8; 32]>);
 
 impl PassingKey {
     pub fn new() -> io::Result<PassingKey> {
         let mut key = Zeroizing::new([0; 32]);
-        getrandom::getrandom(key.as_mut())?;
+        fill(key.as_mut())?;
         Ok(PassingKey(key))
     }
 

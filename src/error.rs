@@ -96,10 +96,19 @@ impl Error {
     /// Tells whether nothing else of the same place can be had now either, so that whoever can do
     /// without one thing ends all the same.
     pub fn has_given_up(&self) -> bool {
-        use Outcome::{Canceled, HostUnreachable, OutOfMemory, SharingViolation, Timeout};
+        use Outcome::{
+            Canceled, HostUnreachable, InvalidArgument, NotSupported, OutOfMemory,
+            SharingViolation, Timeout,
+        };
         matches!(
             self.outcome,
-            Canceled | HostUnreachable | OutOfMemory | SharingViolation | Timeout
+            Canceled
+                | HostUnreachable
+                | InvalidArgument
+                | NotSupported
+                | OutOfMemory
+                | SharingViolation
+                | Timeout
         )
     }
 

@@ -291,5 +291,6 @@ int main(int argc, char **argv)
     figure("faults: %d%s; ended well %d, lost %d, torn %d, wrong code %d, left behind %d, hung %d", all.faults,
            torture() ? "" : ", a sample", all.well, all.lost, all.torn, all.wrong, all.left, all.hung);
     CHECK_INT(all.lost + all.torn + all.wrong + all.left + all.hung, 0);
+    CHECK(all.well > 0);
     return finish();
 }

@@ -488,8 +488,9 @@ int main(int argc, char **argv)
             cut(j, &random);
         }
     }
-    figure("power cuts: states %d%s, of which %d differ; completed by the next %d, violations %d", all.states, torture() ? "" : ", a sample",
-           all.distinct, all.completed, all.violations);
+    figure("power cuts: states %d%s, of which %d differ; completed by the next %d, violations %d", all.states,
+           torture() ? "" : ", a sample", all.distinct, all.completed, all.violations);
     CHECK_INT(all.violations, 0);
+    CHECK(all.completed > 0);
     return finish();
 }

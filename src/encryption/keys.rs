@@ -9,6 +9,7 @@ use age::x25519::Identity;
 use age::{DecryptError, scrypt};
 use age_core::format::{FileKey, Stanza};
 
+use crate::cipher;
 use crate::secret::Secret;
 
 /// The work of a passphrase, as a power of two: about a second.
@@ -53,9 +54,7 @@ impl Keys {
 
 /// Fails where the system gives no random bytes: without them age would panic.
 pub(super) fn check_randomness() -> io::Result<()> {
-    // The reason may look like one that has to do with the backup's folder.
-    let gives_none = |_| io::Error::other("the system gives no random bytes");
-    getrandom::getrandom(&mut [0]).map_err(gives_none)
+    cipher::fill(&mut [0])
 }
 
 /// Fails where there is no memory for the work of a passphrase: without it the process would end.

@@ -9,7 +9,7 @@ use quick_xml::events::BytesStart;
 
 use crate::xml::{Next, Node};
 
-/// The limits of the depth of elements, and of the bytes of a name. Those of [`super::xml`] are
+/// The limits of the depth of elements, and of the bytes of a name. Those of [`crate::xml`] are
 /// higher, of the length of a path too.
 const DEPTH_MAX: usize = 16;
 const NAME_MAX: usize = 64;

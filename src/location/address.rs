@@ -171,8 +171,8 @@ impl Endpoint {
 
     /// Gives the endpoint of a bucket, and the path of the bucket there. AWS has a name for each
     /// bucket, but no certificate for those with a dot, and old buckets have letters and marks that
-    /// no name of a host has; of other stores the endpoint's own name
-    /// tells whether it is the bucket's, and else the bucket stands in the path.
+    /// no name of a host has; of other stores the endpoint's own name tells whether it is the
+    /// bucket's, and else the bucket stands in the path.
     pub fn of_bucket(mut self, bucket: &str) -> (Endpoint, String) {
         let is_address = self.host.parse::<IpAddr>().is_ok();
         let own = format!("{bucket}.");

@@ -64,7 +64,7 @@ impl Refusal {
 
     /// Tells whether the store may say yes later.
     fn may_pass(&self) -> bool {
-        const LATER: [&str; 9] = [
+        const LATER: [&str; 10] = [
             "BadDigest", // what came there is not what was sent
             "ConditionalRequestConflict",
             "IncompleteBody",
@@ -74,9 +74,13 @@ impl Refusal {
             "ServiceUnavailable",
             "SlowDown",
             "Throttling",
+            "XAmzContentSHA256Mismatch", // the same of other stores
         ];
+        // An answer that was cut may be that of a success with a failure in it.
+        let is_cut = self.status < 300 && self.code.is_empty();
         // Those above 519 are of Cloudflare, for servers behind it.
         matches!(self.status, 408 | 429 | 500 | 502..=504 | 520..=524)
+            || is_cut
             || LATER.contains(&self.code.as_str())
     }
 
@@ -164,6 +168,11 @@ impl Refusal {
                 Outcome::SharingViolation,
                 "the upload was dropped meanwhile, by somebody else or by a rule of the bucket".into(),
                 "Back up again.".into(),
+            ),
+            (416, code) => (
+                Outcome::NotSupported,
+                format!("the store gives no parts of objects ({code})"),
+                "Name one that does.".into(),
             ),
             (409, _) => (
                 Outcome::BackupExists,
@@ -322,7 +331,7 @@ fn told(error: &io::Error, endpoint: &Endpoint) -> (Outcome, String, &'static st
         ErrorKind::Unsupported => (
             Outcome::NotSupported,
             format!("{endpoint} does not answer as a store of S3 does: {error}"),
-            "Name one that gives parts of objects.",
+            "Set Endpoint to that of a store of S3, which gives parts of objects.",
         ),
         ErrorKind::Other => (
             Outcome::HostUnreachable,
@@ -409,6 +418,8 @@ mod tests {
             (429, String::new(), Outcome::HostUnreachable, true),
             (522, "a page".into(), Outcome::HostUnreachable, true),
             (400, code("BadDigest"), Outcome::HostUnreachable, true),
+            (416, code("InvalidRange"), Outcome::NotSupported, false),
+            (200, "<Error>".into(), Outcome::HostUnreachable, true),
             (400, code("RequestTimeout"), Outcome::Timeout, true),
             (507, code("XMinioStorageFull"), Outcome::DiskFull, false),
             (400, code("InvalidRequest"), Outcome::Fail, false),
