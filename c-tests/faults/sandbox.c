@@ -269,12 +269,12 @@ int main(int argc, char **argv)
         if (j->no_unnamed) {
             continue; /* that is what is denied here */
         }
-        if (is_sealed(j->backups)) {
-            continue; /* what is encrypted can't do without getrandom, and may keep /dev/urandom open */
-        }
         expected e = expect_of(j);
         for (int k = 0; k < DENIALS * ERRORS; k++) {
             const struct denied *denied = &denials[k / ERRORS];
+            if (is_sealed(j->backups) && strcmp(denied->name, "getrandom") == 0) {
+                continue; /* what is encrypted can't do without, and may keep /dev/urandom open */
+            }
             bool is_sampled = denied->needed == NEVER || torture() || (i + k / ERRORS + k % ERRORS) % ERRORS == 0;
             if (is_sampled && (argc < 2 || strstr(denied->name, argv[1]) != NULL)) {
                 run_boxed(j, &e, denied, errors[k % ERRORS], o);
