@@ -27,18 +27,28 @@ from checks import check, finish, skip
 from hostile_judge import GOOD, LATER, REFUSED
 
 
-def try_encrypted(hostile, parts, words):
-    """Gives how many were tried."""
-    before, step = hostile.tried, 1 if hostile.repeats_all else 25
-    hostile.seal()
-    hostile.try_one("encrypted", parts.build(), GOOD, hostile.licenses)
+def try_cases(hostile, parts, words, step=1, kind=""):
+    """Tries every so many of them that have the words."""
+    good = parts.build()
     for cases, expected in (hostile_cases.refused, REFUSED), (hostile_cases.later, LATER):
         for what, data in itertools.islice(cases(parts), 0, None, step):
+            check(data != good, True, f"a lie: {what}")
             if words in what:
-                hostile.try_one(f"encrypted, {what}", data, expected)
+                hostile.try_one(kind + what, data, expected)
     for what, data, licenses in itertools.islice(hostile_cases.odd(parts), 0, None, step):
         if words in what:
-            hostile.try_one(f"encrypted, {what}", data, GOOD, hostile.licenses | licenses)
+            hostile.try_one(kind + what, data, GOOD, hostile.licenses | licenses)
+
+
+def try_encrypted(hostile, parts, words):
+    """Gives how many were tried."""
+    if shutil.which("age") is None:
+        skip("encrypted backups", "age is not installed")
+        return 0
+    before = hostile.tried
+    hostile.seal()
+    hostile.try_one("encrypted", parts.build(), GOOD, hostile.licenses)
+    try_cases(hostile, parts, words, 1 if hostile.repeats_all else 25, "encrypted, ")
     return hostile.tried - before
 
 
@@ -49,20 +59,8 @@ def main(words):
         parts = forge.Parts(hostile.file.read_bytes()).split(4)
         hostile.try_one("put together again", parts.build(), GOOD, hostile.licenses)
         check(hostile.wrong, 0, "what is wrong with a good backup")
-        good = parts.build()
-        for cases, expected in (hostile_cases.refused, REFUSED), (hostile_cases.later, LATER):
-            for what, data in cases(parts):
-                check(data != good, True, f"a lie: {what}")
-                if words in what:
-                    hostile.try_one(what, data, expected)
-        for what, data, licenses in hostile_cases.odd(parts):
-            if words in what:
-                hostile.try_one(what, data, GOOD, hostile.licenses | licenses)
-        encrypted = 0
-        if shutil.which("age") is None:
-            skip("encrypted backups", "age is not installed")
-        else:
-            encrypted = try_encrypted(hostile, parts, words)
+        try_cases(hostile, parts, words)
+        encrypted = try_encrypted(hostile, parts, words)
         hostile_judge.close(hostile, "hostile", "backups", f", encrypted {encrypted}")
     finish()
 
