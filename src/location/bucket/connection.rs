@@ -15,6 +15,8 @@ use crate::sys::{sockets, trust};
 
 /// The time that a store has for each answer, and for each piece of it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of such a piece: whoever sends one byte after the other would never end else.
+const PIECE: usize = 16 << 10;
 /// The time between two questions whether to go on.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -85,6 +87,45 @@ impl Write for Connection {
 pub struct Wire {
     stream: TcpStream,
     go_on: GoOn,
+    pace: Pace,
+}
+
+/// The piece that is being sent or read, and the time that was waited for it.
+#[derive(Default)]
+struct Pace {
+    is_read: bool,
+    moved: usize,
+    waited: Duration,
+}
+
+impl Pace {
+    /// Turns from sending to reading, or back, if that is not what went on.
+    fn turn(&mut self, is_read: bool) {
+        if self.is_read != is_read {
+            *self = Pace {
+                is_read,
+                ..Pace::default()
+            };
+        }
+    }
+
+    /// Counts bytes that have moved. The time of a piece begins with its first byte, before which a
+    /// store may think.
+    fn count(&mut self, bytes: usize) {
+        if self.moved == 0 {
+            self.waited = Duration::ZERO;
+        }
+        self.moved += bytes;
+        if self.moved >= PIECE {
+            self.moved = 0;
+        }
+    }
+
+    /// Counts a wait; tells whether another may follow.
+    fn wait(&mut self, time: Duration) -> bool {
+        self.waited += time;
+        self.waited < PATIENCE
+    }
 }
 
 impl Wire {
@@ -102,7 +143,12 @@ impl Wire {
                     stream.set_read_timeout(Some(TICK))?;
                     stream.set_write_timeout(Some(TICK))?;
                     let go_on = Arc::clone(go_on);
-                    return Ok(Wire { stream, go_on });
+                    let pace = Pace::default();
+                    return Ok(Wire {
+                        stream,
+                        go_on,
+                        pace,
+                    });
                 }
                 Err(error) => failed = error,
             }
@@ -113,17 +159,26 @@ impl Wire {
 
     /// Repeats an attempt that waits for a tick at most, until it is done.
     fn patiently(
-        &self,
+        &mut self,
+        is_read: bool,
         mut attempt: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let until = Instant::now() + PATIENCE;
+        self.pace.turn(is_read);
         loop {
             (self.go_on)().map_err(io::Error::other)?;
+            let start = Instant::now();
             match attempt(&self.stream) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_wait(&error) && Instant::now() < until => {}
-                Err(error) if is_wait(&error) => return Err(ErrorKind::TimedOut.into()),
-                done => return done,
+                Err(error) if is_wait(&error) => {
+                    if !self.pace.wait(start.elapsed()) {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                }
+                Ok(moved) => {
+                    self.pace.count(moved);
+                    return Ok(moved);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -135,13 +190,13 @@ fn is_wait(error: &io::Error) -> bool {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.patiently(|mut stream| stream.read(buffer))
+        self.patiently(true, |mut stream| stream.read(buffer))
     }
 }
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.patiently(|mut stream| stream.write(bytes))
+        self.patiently(false, |mut stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -164,4 +219,42 @@ pub fn trusting() -> Result<Arc<ClientConfig>> {
     let config = config.map_err(|error| Error::new(Outcome::Fail, error.to_string()))?;
     let config = config.with_root_certificates(roots);
     Ok(Arc::new(config.with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives the bytes that come before no wait may follow, `bytes` at once after each wait.
+    fn moved(bytes: usize, wait: Duration) -> usize {
+        let mut pace = Pace::default();
+        pace.turn(true);
+        let mut moved = 0;
+        while moved < 10 * PIECE && pace.wait(wait) {
+            pace.count(bytes);
+            moved += bytes;
+        }
+        moved
+    }
+
+    #[test]
+    fn whoever_brings_a_byte_at_a_time_is_not_waited_for_and_whoever_is_slow_is() {
+        let wait = PATIENCE - Duration::from_secs(1);
+        assert_eq!(moved(1, wait), 2);
+        assert_eq!(moved(1, PATIENCE / 10), 10);
+        assert_eq!(moved(PIECE / 2, wait / 2), 10 * PIECE);
+        assert_eq!(moved(PIECE, wait), 10 * PIECE);
+        assert_eq!(moved(1, PATIENCE), 0);
+    }
+
+    #[test]
+    fn the_time_of_an_answer_begins_when_all_is_sent() {
+        let mut pace = Pace::default();
+        pace.count(1);
+        assert!(pace.wait(PATIENCE - TICK));
+        pace.turn(true);
+        assert!(pace.wait(PATIENCE - TICK));
+        pace.turn(true);
+        assert!(!pace.wait(TICK));
+    }
 }

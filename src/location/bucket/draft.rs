@@ -99,11 +99,14 @@ impl Draft<'_> {
         }
         let Err(failure) = done else { return Ok(()) };
         // Nobody knows whether an earlier attempt is what stands in the way of the last one.
-        if failure.may_be_done && self.is_there(written) {
+        if failure.may_be_done && self.is_there(written).map_err(|error| self.failed(error))? {
             return Ok(());
         }
         // Who wins a conflict may have the uploads of the others dropped.
-        let has_lost = failure.status() == 412 || (failure.is(NO_UPLOAD) && self.is_replaced());
+        let has_lost = match failure.is(NO_UPLOAD) {
+            true => self.is_replaced().map_err(|error| self.failed(error))?,
+            false => failure.status() == 412,
+        };
         Err(match old {
             Some(_) if has_lost => replaced_meanwhile(&client.address),
             None if has_lost => already_exists(client),
@@ -112,22 +115,21 @@ impl Draft<'_> {
     }
 
     /// Tells whether there is an object now that was not there at the start.
-    fn is_replaced(&self) -> bool {
+    fn is_replaced(&self) -> Result<bool, Failure> {
         let old = self.place.old.as_ref();
-        let now = tag_of(&self.place.client, &self.place.key);
-        matches!(now, Ok(Some(tag)) if old.is_none_or(|old| old.tag != tag))
+        let now = tag_of(&self.place.client, &self.place.key)?;
+        Ok(now.is_some_and(|tag| old.is_none_or(|old| old.tag != tag)))
     }
 
     /// Tells whether the object is this backup: it is as large and ends alike, where its ID, its
     /// generation and the digests of all the rest are.
-    fn is_there(&self, written: &Written) -> bool {
-        let there = Object::find(&self.place.client, &self.place.key);
+    fn is_there(&self, written: &Written) -> Result<bool, Failure> {
         let mut tail = Vec::new();
         let kept = keep_tail(&mut tail, &written.tail)
             .and_then(|()| keep_tail(&mut tail, &written.part.bytes));
-        let same =
-            |there: Object| kept.is_ok() && there.size == written.size && there.ends_with(&tail);
-        there.ok().flatten().is_some_and(same)
+        kept.map_err(|error| Failure::ended(error, true))?;
+        let there = Object::find(&self.place.client, &self.place.key)?;
+        Ok(there.is_some_and(|there| there.size == written.size && there.ends_with(&tail)))
     }
 }
 
