@@ -186,6 +186,23 @@ def silent_old_backup(root):
     return f"a backup over one that is silent after {fault.struck} requests"
 
 
+def lost_and_dead(root):
+    """The answer to the last request is lost, and then the network: nobody knows whose backup is there."""
+    bench = new_bench(root, "lost", small_store())
+    check_ends(bench.back_up(), S_OK)
+    looked = bench.actions().count("GetObject")
+    del bench.bucket.objects[bench.key()]
+    bench.server.forget()
+    fault = Fault("cut", looked + 1, FOREVER, action="GetObject")
+    bench.server.faults = [Fault("lose", action="PutObject"), fault]
+    check_ends(bench.back_up(), UNREACHABLE, bench.place)
+    check_that(fault.struck, "somebody asks whose backup is there")
+    bench.server.forget()
+    check(licenses_in(bench.object().content), files_below(bench.store), "the backup, which is there")
+    bench.close()
+    return f"a lost answer before a dead network after {fault.struck} requests"
+
+
 def closed_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -194,18 +211,18 @@ def closed_port():
 
 def servers_that_do_not_answer(root):
     cases = [("no name", None, (UNREACHABLE,)), ("no port", None, (UNREACHABLE,))]
-    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall", "no end")]
+    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall", "no end", "trickle")]
     cases += [
         (kind, Fault(kind, count=FOREVER), (UNREACHABLE, TIMEOUT)) for kind in ("cut", "503", "500", "429", "garbage")
     ]
     given = [(*case, operation) for case in cases for operation in ("backup", "verify")]
-    with concurrent.futures.ThreadPoolExecutor(len(given) + 3) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(given) + 4) as pool:
         running = []
         for name, fault, codes, operation in given:
             own = fault and Fault(fault.kind, count=FOREVER)
             running.append(pool.submit(persistent, root, name, own, codes, operation))
         repeats = [pool.submit(dead_during_a_repeat, root, changes) for changes in (False, True)]
-        repeats.append(pool.submit(silent_old_backup, root))
+        repeats += [pool.submit(job, root) for job in (silent_old_backup, lost_and_dead)]
         told = [future.result() for future in running]
         tell("given up", ", ".join(told[::2] + [future.result() for future in repeats]))
 
