@@ -484,6 +484,73 @@ static void secrets_are_wiped(void)
     CHECK_INT(copies(&dumped), 0);
 }
 
+static char letter_at(size_t place)
+{
+    return IDENTITY[place];
+}
+
+/* A byte of the key that the letters of the identity stand for, five bits each. */
+static char key_at(size_t place)
+{
+    static const char letters[] = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L";
+    const char *data = IDENTITY + strlen("AGE-SECRET-KEY-1");
+    unsigned byte = 0;
+    for (size_t bit = 8 * place; bit < 8 * place + 8; bit++) {
+        size_t value = (size_t)(strchr(letters, data[bit / 5]) - letters);
+        byte = byte << 1 | (value >> (4 - bit % 5) & 1);
+    }
+    return (char)byte;
+}
+
+/* When a backup has been opened, its key is in no memory but the property's. */
+static void check_core(const char *when)
+{
+    const secret text = {strlen(IDENTITY), letter_at}, key = {32, key_at};
+    size_t dumped = 0, keys = copies_of(key, &dumped), texts = copies_of(text, &dumped);
+    char told[100], expected[100];
+    snprintf(told, sizeof told, "%s: texts %zu, in a core %zu, keys %zu", when, texts, dumped, keys);
+    snprintf(expected, sizeof expected, "%s: texts 1, in a core 0, keys 0", when);
+    CHECK_TEXT(told, expected);
+}
+
+static licbak_hresult look_meanwhile(const licbak_license *license, void *context)
+{
+    (void)license;
+    if ((*(int *)context)++ == 0) {
+        check_core("a list");
+    }
+    return LICBAK_S_OK;
+}
+
+static licbak_hresult look_at_end(recorder *rec, const event *e)
+{
+    if (e->status == LICBAK_WMT_BACKUPRESTORE_END) {
+        check_core(rec->other);
+    }
+    return LICBAK_S_OK;
+}
+
+static void identities_are_wiped(void)
+{
+    begin_again();
+    size_t dumped = 0;
+    CHECK_HR(back_up("store", 0, TO_RECIPIENT), LICBAK_S_OK);
+    CHECK_INT(copies_of((secret){strlen(IDENTITY), letter_at}, &dumped), 0);
+    licbak_restorer *r = restorer_with("store", BY_BOTH);
+    int listed = 0;
+    CHECK_HR(licbak_list_backup(r, look_meanwhile, &listed), LICBAK_S_OK);
+    CHECK_INT(listed, 30);
+    recorder rec = {.react = look_at_end, .other = "a verification"};
+    CHECK_HR(run(licbak_verify_backup, r, 0, &rec), LICBAK_S_OK);
+    rec.other = "a repeat";
+    CHECK_HR(run(licbak_backup_licenses, r, OVERWRITE, &rec), LICBAK_S_OK);
+    rec.other = "a restore";
+    CHECK_HR(run(licbak_restore_licenses, r, 0, &rec), LICBAK_S_OK);
+    forget(&rec);
+    CHECK_HR(licbak_destroy(r), LICBAK_S_OK);
+    CHECK_INT(copies_of((secret){strlen(IDENTITY), letter_at}, &dumped), 0);
+}
+
 int main(void)
 {
     begin("encryption");
@@ -498,5 +565,6 @@ int main(void)
     damage();
     salvage();
     secrets_are_wiped();
+    identities_are_wiped();
     return finish();
 }

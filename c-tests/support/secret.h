@@ -12,7 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A secret that stands nowhere as a whole, so that each copy of it is one of the library's. */
+/* A secret that stands as a whole nowhere where memory can be written, so that each copy of it is one of
+ * the library's. */
+typedef struct {
+    size_t length;
+    char (*at)(size_t place);
+} secret;
+
 enum { SECRET = 40 };
 
 static char secret_at(size_t place)
@@ -20,8 +26,8 @@ static char secret_at(size_t place)
     return (char)('a' + place * 11 % 26);
 }
 
-/* The copies of the secret in memory that can be written; `dumped` of them would be in a core file. */
-static size_t copies(size_t *dumped)
+/* The copies of a secret in memory that can be written; `dumped` of them would be in a core file. */
+static size_t copies_of(secret sought, size_t *dumped)
 {
     static bool told;
     if (emulated() && !told) {
@@ -40,16 +46,16 @@ static size_t copies(size_t *dumped)
         char access[8];
         if (sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 && strchr(line, '-') < strchr(line, ' ')) {
             here = 0;
-            for (unsigned long at = start; access[1] == 'w' && at < end; at += sizeof part - SECRET) {
+            for (unsigned long at = start; access[1] == 'w' && at < end; at += sizeof part - sought.length) {
                 size_t room = end - at < sizeof part ? end - at : sizeof part;
                 ssize_t got = pread(memory, part, room, (off_t)at);
-                for (ssize_t i = 0; i + SECRET <= got; i++) {
+                for (ssize_t i = 0; i + (ssize_t)sought.length <= got; i++) {
                     size_t same = 0;
-                    while (same < SECRET && part[i + (ssize_t)same] == (uint8_t)secret_at(same)) {
+                    while (same < sought.length && part[i + (ssize_t)same] == (uint8_t)sought.at(same)) {
                         same++;
                     }
                     bool is_own = (uint8_t *)at + i >= part && (uint8_t *)at + i < part + sizeof part;
-                    here += same == SECRET && !is_own;
+                    here += same == sought.length && !is_own;
                 }
             }
             count += here;
@@ -61,6 +67,11 @@ static size_t copies(size_t *dumped)
     fclose(maps);
     close(memory);
     return count;
+}
+
+static size_t copies(size_t *dumped)
+{
+    return copies_of((secret){SECRET, secret_at}, dumped);
 }
 
 /* Sets the property to the secret, of which only the library has a copy then. */
