@@ -9,7 +9,7 @@ use rusqlite::ffi;
 
 use super::database_interface::{Before, WITH_LOCKS, WITHOUT_LOCKS, open_behind};
 use crate::buffer::sized;
-use crate::cipher::PassingKey;
+use crate::cipher::RewritingKey;
 
 const PREFIX: &str = "licbak-hiding-";
 
@@ -43,7 +43,7 @@ struct Hidden {
 }
 
 struct Hiding {
-    key: PassingKey,
+    key: RewritingKey,
     /// What SQLite writes is its own, so that it is encrypted here.
     buffer: Vec<u8>,
 }
@@ -86,7 +86,7 @@ unsafe extern "C" fn open(
         // SAFETY: SQLite's own arguments for this very call.
         return unsafe { open_behind(interface, PREFIX, name, file, flags, given) };
     }
-    let Ok(key) = PassingKey::new() else {
+    let Ok(key) = RewritingKey::new() else {
         return ffi::SQLITE_IOERR;
     };
     let buffer = Vec::new();
@@ -160,7 +160,7 @@ unsafe extern "C" fn read(
     // SAFETY: the place has this length and has just been filled; the file is open.
     let hidden = unsafe {
         let bytes = slice::from_raw_parts_mut(place.cast::<u8>(), read);
-        (*(*file.cast::<Hidden>()).hiding).key.apply(bytes, start)
+        (*(*file.cast::<Hidden>()).hiding).key.decrypt(bytes, start)
     };
     match hidden {
         Ok(()) => code,
@@ -186,7 +186,7 @@ unsafe extern "C" fn write(
         return ffi::SQLITE_IOERR_NOMEM;
     };
     hidden.copy_from_slice(bytes);
-    match hiding.key.apply(hidden, start) {
+    match hiding.key.encrypt(hidden, start) {
         Ok(()) => behind!(file, xWrite, hidden.as_ptr().cast(), length, offset),
         Err(_) => ffi::SQLITE_IOERR_WRITE,
     }
