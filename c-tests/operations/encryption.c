@@ -384,6 +384,19 @@ static void check_told(const char *what, size_t at, size_t header)
     }
 }
 
+/* Demands that a backup over the damaged one has all, whatever was taken over from that. */
+static void check_mended(const char *what, size_t at)
+{
+    licbak_hresult made = back_up("store", OVERWRITE, BY_BOTH);
+    licbak_hresult restored = do_with(licbak_restore_licenses, "again", 0, BY_IDENTITY);
+    if (made != LICBAK_S_OK || restored != LICBAK_S_OK) {
+        check_fail(__FILE__, __LINE__, "%s at %zu: a backup over it %s, a restore %s", what, at, hresult_name(made),
+                   hresult_name(restored));
+    }
+    CHECK_SAME_TREE("again", "store");
+    remove_tree("again");
+}
+
 static void damage(void)
 {
     begin_again();
@@ -391,23 +404,32 @@ static void damage(void)
     size_t size;
     uint8_t *bytes = read_file(ENCRYPTED, &size);
     const size_t header = (size_t)(strstr((char *)bytes, "\n--- ") - (char *)bytes) + 5 + 43 + 1;
-    size_t tried = 0;
+    const size_t each = 16; /* of so many is backed up over */
+    size_t tried = 0, mended = 0;
     for (size_t bit = 0; bit < size * 8; bit += torture() ? 1 : bit < header * 8 ? 7 : 211) {
         bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         write_file(ENCRYPTED, bytes, size);
         check_told("a bit", bit / 8, header);
+        if (tried % each == 0) {
+            check_mended("a bit", bit / 8);
+            mended++;
+        }
         bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         tried++;
     }
     for (size_t length = 0; length < size; length += torture() ? 1 : length < header + 40 ? 5 : 53) {
         write_file(ENCRYPTED, bytes, length);
         check_told("a cut", length, 0);
+        if (tried % each == 0) {
+            check_mended("a cut", length);
+            mended++;
+        }
         tried++;
     }
     write_file(ENCRYPTED, bytes, size);
     CHECK_HR(do_with(licbak_verify_backup, "store", 0, BY_IDENTITY), LICBAK_S_OK);
     free(bytes);
-    figure("damaged backups: %zu, accepted: 0", tried);
+    figure("damaged backups: %zu, accepted: 0; made anew: %zu, lost 0", tried, mended);
 }
 
 /* Of a backup of several chunks one is lost, then all behind one: the rest is salvaged. */
