@@ -309,6 +309,8 @@ impl Outcome {
             Errno::MFILE | Errno::NFILE => Outcome::TooManyOpenFiles,
             Errno::NOMEM => Outcome::OutOfMemory,
             Errno::TXTBSY | Errno::WOULDBLOCK => Outcome::SharingViolation,
+            // Where no mount is told from another, a move tells it.
+            Errno::XDEV => Outcome::NotSupported,
             Errno::IO | Errno::STALE | Errno::NXIO | Errno::NODEV if access == Access::Read => {
                 Outcome::ReadFault
             }

@@ -43,9 +43,20 @@ mod secret;
 #[cfg(fuzzing)]
 pub mod parsers {
     pub use crate::archive::testing::parsers::{backup, index, members, ruin, table, trailer};
+    pub use crate::encryption::parsers::encrypted;
     pub use crate::license::parsers::*;
+    pub use crate::location::bucket::parsers::answer;
 }
 mod store;
 mod sync;
 mod sys;
 mod xml;
+
+#[cfg(all(test, feature = "object-storage"))]
+#[test]
+fn the_corpora_of_encrypted_files_and_of_answers_are_read() {
+    license::parsers::check_corpora(&[
+        ("encrypted", encryption::parsers::encrypted),
+        ("answer", location::bucket::parsers::answer),
+    ]);
+}

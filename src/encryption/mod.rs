@@ -9,8 +9,9 @@
 
 pub mod keys;
 pub mod lock;
+#[cfg(any(test, fuzzing))]
+pub mod parsers;
 pub mod payload;
-
 pub mod waiting;
 mod window;
 

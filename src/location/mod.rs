@@ -6,7 +6,7 @@
 #[cfg_attr(not(feature = "object-storage"), allow(dead_code))]
 pub mod address;
 #[cfg(feature = "object-storage")]
-mod bucket;
+pub mod bucket;
 pub mod directory;
 pub mod places;
 mod refusals;

@@ -14,7 +14,7 @@ const HEADERS_MAX: usize = 128;
 /// The most heads of an answer, of which all but the last announce it.
 const HEADS_MAX: usize = 16;
 /// The most bytes of the body of an answer that says why there is no other.
-const REFUSAL_MAX: usize = 64 << 10;
+pub const REFUSAL_MAX: usize = 64 << 10;
 /// The most bytes of a tag: several times what a store gives.
 const TAG_MAX: usize = 512;
 /// Bytes that are read at once.
@@ -54,8 +54,8 @@ impl Answer {
 }
 
 /// A connection, and what came on it beyond the last answer.
-pub struct Line {
-    connection: Connection,
+pub struct Line<C = Connection> {
+    connection: C,
     input: Vec<u8>,
     /// Something has come in answer to the last request.
     is_answered: bool,
@@ -71,17 +71,19 @@ pub struct Broken {
 }
 
 impl Line {
-    pub fn new(connection: Connection) -> Line {
+    /// Goes on from now on as long as `go_on` says.
+    pub fn obey(&mut self, go_on: &GoOn) {
+        self.connection.obey(go_on);
+    }
+}
+
+impl<C: Read + Write> Line<C> {
+    pub fn new(connection: C) -> Line<C> {
         Line {
             connection,
             input: Vec::new(),
             is_answered: false,
         }
-    }
-
-    /// Goes on from now on as long as `go_on` says.
-    pub fn obey(&mut self, go_on: &GoOn) {
-        self.connection.obey(go_on);
     }
 
     /// Sends a request and reads the answer; tells whether another may follow.

@@ -16,6 +16,8 @@ mod failure;
 mod http;
 mod lookup;
 mod object;
+#[cfg(any(test, fuzzing))]
+pub mod parsers;
 mod parts;
 mod place;
 mod sign;

@@ -182,7 +182,7 @@ impl Object {
 }
 
 /// Gives the size of an object of which the answer has the end; none where it has something else.
-fn end_in(answer: &Answer) -> Option<u64> {
+pub fn end_in(answer: &Answer) -> Option<u64> {
     let length = answer.body.len() as u64;
     let (part, size) = match answer.header("content-range") {
         Some(range) => part_of(range)?,
