@@ -9,6 +9,8 @@ pub mod auxiliary;
 #[allow(unsafe_code)]
 pub mod database_copy;
 #[allow(unsafe_code)]
+pub mod database_functions;
+#[allow(unsafe_code)]
 mod database_interface;
 #[allow(unsafe_code)]
 pub mod database_memory;

@@ -4,11 +4,14 @@
 //! The file may come from anybody: the schema is not trusted, sizes are bounded, and SQLite is told
 //! to look closely at what it reads.
 
+mod characters;
 mod connection;
 mod copy;
 mod damage;
 mod failure;
+mod functions;
 mod new;
+mod patterns;
 pub mod restore;
 pub mod snapshot;
 mod sorting;
@@ -33,13 +36,13 @@ use crate::sys::files::{self, Errno, Facts, Identity, Kind};
 use crate::sys::fork::{Use, Uses};
 use crate::sys::{database_copy, database_memory, descriptors};
 
-/// The number of SQLite's own steps after which it is asked whether to go on; one that moves a value
-/// of many MiB takes milliseconds.
-const STEPS: i32 = 200;
+/// The number of SQLite's own steps after which it is asked whether to go on; one that goes through a
+/// value of many MiB takes up to a tenth of a second.
+const STEPS: i32 = 20;
 /// Bytes of a row or a value that is made: a licence that is too large is named, if not by far.
 const VALUE_MAX: i32 = 2 * SIZE_MAX as i32;
-/// Bytes of a pattern of LIKE or GLOB: SQLite needs stack for each of its wildcards.
-const PATTERN_MAX: i32 = 1000;
+/// Arguments of a function of SQLite's, which may go through a value of many MiB for each.
+const ARGUMENTS_MAX: i32 = 100;
 /// SQLite's own size of its cache, in KiB and negative as it counts these.
 const CACHE: i32 = -2000;
 /// The endings of the files that SQLite has beside a database.
@@ -177,7 +180,8 @@ impl Database {
         }
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, ARGUMENTS_MAX)?;
+        functions::install(connection, &self.go_on)?;
         let go_on = Arc::clone(&self.go_on);
         connection.progress_handler(STEPS, Some(move || go_on().is_err()))?;
         let (go_on, mut since) = (Arc::clone(&self.go_on), Instant::now());
