@@ -550,6 +550,18 @@ def harm():
             " VALUES (new.name || 'x', x''); END",
         )
         check(restore(root / "backups", recursive).code, "S_OK", "a trigger that would go on for ever")
+        for what, trigger in {
+            "others": "DELETE FROM license WHERE name <> new.name",
+            "one": "DELETE FROM license WHERE name = '007'",
+        }.items():
+            removing = make(root / f"removing {what}.db", ROWS)
+            with opened(removing) as connection:
+                connection.execute(f"CREATE TRIGGER t AFTER INSERT ON license BEGIN {trigger}; END")
+            before = licenses_of(removing)
+            run = restore(root / "backups", removing)
+            check(run.code, STORE_ERROR, f"{trigger}: {run.text}")
+            check_words(run.text, "removes licences")
+            check(licenses_of(removing), before, trigger)
         schema = "INSERT INTO sqlite_schema VALUES ('table', 'evil', 'evil', 0, 'CREATE TABLE evil(a)')"
         store = make(root / "schema.db", [], "CREATE TABLE t(a)")
         with opened(store) as connection:

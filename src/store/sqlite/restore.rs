@@ -33,6 +33,8 @@ pub struct Restore {
     /// The identity of its file.
     identity: Option<Identity>,
     table: Option<Table>,
+    /// The rows that the table must have in the end, where triggers may remove some of them.
+    rows: Option<u64>,
     /// The last folder that was found to be no licence; neither are the folders that it is in.
     folder: String,
     /// The new database, where there was none. It goes after the database is closed.
@@ -65,6 +67,7 @@ impl Restore {
             database: None,
             identity: None,
             table: None,
+            rows: None,
             folder: String::new(),
             new: None,
         };
@@ -130,6 +133,9 @@ impl Restore {
                               key_id TEXT, backup_right INTEGER)";
                 database.connection.execute_batch(create).map_err(failed)?;
                 self.table = database.table()?;
+            }
+            Some(_) if !self.dry_run && database.has_triggers()? => {
+                self.rows = Some(database.count()?);
             }
             _ => {}
         }
@@ -233,6 +239,9 @@ impl Restore {
             (false, false) => put()?,
             (false, true) => database.undoing(put)?,
         }
+        if is_same.is_none() {
+            self.rows = self.rows.map(|rows| rows + 1);
+        }
         Ok(Placed::Written)
     }
 
@@ -265,6 +274,8 @@ impl Restore {
             return Ok(true);
         };
         self.check_place()?;
+        let go_on = Arc::clone(&self.go_on);
+        bounded(&go_on, || database.check_rows(self.rows))?;
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
         self.check_place()?;
@@ -326,6 +337,26 @@ impl Database {
         let mut steps = enter.query([])?;
         while steps.next()?.is_some() {}
         Ok(())
+    }
+
+    fn has_triggers(&self) -> Result<bool> {
+        let triggers = "SELECT count(1) > 0 FROM sqlite_schema WHERE type = 'trigger' \
+                        AND lower(tbl_name) = 'license'";
+        let triggers = self.connection.query_row(triggers, [], |row| row.get(0));
+        triggers.map_err(|error| self.failure("read the schema of", &error))
+    }
+
+    /// Refuses a table that does not have all of its `rows` any more.
+    fn check_rows(&self, rows: Option<u64>) -> Result<()> {
+        let Some(rows) = rows else {
+            return Ok(());
+        };
+        match self.count()? {
+            count if count >= rows => Ok(()),
+            count => Err(self.unfit(format_args!(
+                "a trigger removes licences that it has: of {rows} rows {count} would be left"
+            ))),
+        }
     }
 
     /// Does `work`, and undoes what a failure has left of it. A failure that has undone the whole
