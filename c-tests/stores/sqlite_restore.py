@@ -222,6 +222,34 @@ def virtual_tables():
             check_words(run.text, f"'{store}'", "virtual")
 
 
+def indexes_of_hosts():
+    """Virtual tables beside the licences: nobody asks what they are, and those of words are kept by
+    triggers."""
+    with place() as root:
+        backups, tables = backed_up(root), []
+        for module in "rtree(id, a, b)", "fts5(body)", "fts4(body)":
+            try:
+                make(root / "one.db", [], f"CREATE VIRTUAL TABLE v USING {module}").unlink()
+            except sqlite3.OperationalError as error:
+                skip(f"a virtual table of {module}", error)
+                continue
+            name = module.split("(")[0]
+            tables.append(f"CREATE VIRTUAL TABLE {name}_table USING {module}")
+            if name != "rtree":
+                insert = f"INSERT INTO {name}_table(body) VALUES (new.name)"
+                tables.append(f"CREATE TRIGGER {name}_insert AFTER INSERT ON license BEGIN {insert}; END")
+        for mode in "DELETE", "WAL":
+            store = make(root / f"{mode}.db", [], f"PRAGMA journal_mode = {mode}", *tables)
+            run = restore(backups, store)
+            check(run.code, "S_OK", run.text)
+            check(licenses_of(store), {name: content for name, content, *_ in ROWS})
+            if any("fts5" in table for table in tables):
+                check(query(store, "SELECT count(*) FROM fts5_table"), [(len(ROWS),)], "the index")
+            (root / mode).mkdir()
+            run = back_up(store, root / mode)
+            check(run.code, "S_OK", run.text)
+
+
 def an_empty_one():
     """What SQLite has where nothing was written yet; and a new one whatever the umask."""
     with place() as root:
@@ -370,7 +398,7 @@ def moved_away():
 def main():
     for test in [
         licence_by_licence, one_licence, a_new_one, an_empty_one, refused, folders, as_they_are, virtual_tables,
-        damaged_backup, damaged_database, canceled, moved_away,
+        indexes_of_hosts, damaged_backup, damaged_database, canceled, moved_away,
     ]:
         test()
     finish()

@@ -93,10 +93,17 @@ pub fn count_by_rows(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Takes the kinds of virtual tables away, but for those of JSON: others search indexes of their
-/// own without asking whether to go on.
-pub fn keep_only_json_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let mut kept = [c"json_each".as_ptr(), c"json_tree".as_ptr(), ptr::null()];
+/// Takes the kinds of virtual tables away, but for those of JSON and those of words, which hosts keep
+/// by triggers: others may be led in circles without asking whether to go on.
+pub fn keep_common_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let mut kept = [
+        c"json_each".as_ptr(),
+        c"json_tree".as_ptr(),
+        c"fts3".as_ptr(),
+        c"fts4".as_ptr(),
+        c"fts5".as_ptr(),
+        ptr::null(),
+    ];
     // SAFETY: the connection is open, and the list ends with null.
     done(unsafe { ffi::sqlite3_drop_modules(connection.handle(), kept.as_mut_ptr()) })
 }

@@ -50,7 +50,7 @@ pub fn install(connection: &Connection, go_on: &GoOn) -> rusqlite::Result<()> {
     let stops: Stops = Arc::new(move || go_on().is_err());
     functions::install(connection, &FUNCTIONS, &stops)?;
     functions::count_by_rows(connection)?;
-    functions::keep_only_json_tables(connection)
+    functions::keep_common_tables(connection)
 }
 
 /// Finds the number of the first character, or byte of a blob, where the second argument is in the
