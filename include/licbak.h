@@ -1017,7 +1017,10 @@ LICBAK_API licbak_hresult LICBAK_CALL licbak_get_error_message(licbak_restorer *
  *
  * Passphrase, Identities, SecretAccessKey and SessionToken are secrets. The library wipes them from
  * its memory when they are replaced or removed, or the restorer is destroyed; an operation wipes
- * its copies when it ends. Nobody gets them back: see licbak_get_prop_by_name.
+ * its copies when it ends. They stand in no core file where the system can keep memory out of one
+ * (Linux), but for the moment in which a backup is opened or begun, or a request is signed: then
+ * there are copies in ordinary memory, which are wiped at its end. Nobody gets secrets back: see
+ * licbak_get_prop_by_name.
  *
  * A database has the licences in a table named license, which for a backup may also be a view. Its
  * columns are name TEXT PRIMARY KEY, content BLOB NOT NULL, and optionally key_id TEXT and
