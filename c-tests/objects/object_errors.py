@@ -211,7 +211,7 @@ def closed_port():
 
 def servers_that_do_not_answer(root):
     cases = [("no name", None, (UNREACHABLE,)), ("no port", None, (UNREACHABLE,))]
-    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall", "no end", "trickle")]
+    cases += [(kind, Fault(kind, count=FOREVER), (TIMEOUT,)) for kind in ("stall", "no end")]
     cases += [
         (kind, Fault(kind, count=FOREVER), (UNREACHABLE, TIMEOUT)) for kind in ("cut", "503", "500", "429", "garbage")
     ]

@@ -238,6 +238,9 @@ def indexes_of_hosts():
             if name != "rtree":
                 insert = f"INSERT INTO {name}_table(body) VALUES (new.name)"
                 tables.append(f"CREATE TRIGGER {name}_insert AFTER INSERT ON license BEGIN {insert}; END")
+        pairs = ", ".join(f"'key {number}', NEW.name" for number in range(60))
+        tables += ["CREATE TABLE log(what)", "CREATE TABLE noted(name)"]
+        tables.append(f"CREATE TRIGGER noting AFTER INSERT ON noted BEGIN INSERT INTO log VALUES (json_object({pairs})); END")
         for mode in "DELETE", "WAL":
             store = make(root / f"{mode}.db", [], f"PRAGMA journal_mode = {mode}", *tables)
             run = restore(backups, store)

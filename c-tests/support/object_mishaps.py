@@ -140,25 +140,16 @@ def do_and_stall(fault, request):
 
 def drip(fault, request):
     """The answer comes by the byte, until the client has gone, or the time is over."""
-    by_the_byte(request, 0.05, fault.seconds)
-
-
-def trickle(fault, request):
-    """The answer comes by a byte a second, and goes on as long as the client does."""
-    by_the_byte(request, 1, ENDLESS)
-
-
-def by_the_byte(request, pause, seconds):
     status, headers, body = request.answer()
     data = request.head(status, {"Content-Length": len(body)} | headers) + body
-    end = time.monotonic() + seconds
+    end = time.monotonic() + fault.seconds
     request.owner.tell()
     for number in itertools.count():
         if time.monotonic() > end:
             request.write(data[number:], status)
             return
         request.write(data[number : number + 1], status)
-        if select.select([request.connection], [], [], pause)[0]:
+        if select.select([request.connection], [], [], 0.05)[0]:
             raise Broken
 
 
@@ -339,7 +330,7 @@ UNREAD = [deaf, cut_upload, early]
 FUNCTIONS = [*UNREAD, refuse, cut, reset, lose, cut_answer, cut_body, close_after, delay, stall, do_and_stall, drip]
 FUNCTIONS += [fail_after, short_length, long_length, endless_body, endless_xml, endless_head, garbage, garbage_head]
 FUNCTIONS += [no_body, long_tag, page, redirect, whole, other_range, flip, spaces, error_in_200, gone]
-ALONE = [many_uploads, no_end, trickle]  # not for each request
+ALONE = [many_uploads, no_end]  # not for each request
 KINDS = {function.__name__.replace("_", " "): function for function in FUNCTIONS}
 STRIKES = KINDS | {function.__name__.replace("_", " "): function for function in ALONE}
 

@@ -93,19 +93,13 @@ pub fn count_by_rows(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Takes the kinds of virtual tables away, but for those of JSON and those of words, which hosts keep
-/// by triggers: others may be led in circles without asking whether to go on.
-pub fn keep_common_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let mut kept = [
-        c"json_each".as_ptr(),
-        c"json_tree".as_ptr(),
-        c"fts3".as_ptr(),
-        c"fts4".as_ptr(),
-        c"fts5".as_ptr(),
-        ptr::null(),
-    ];
+/// Takes the kinds of virtual tables away, but for those that are `kept`: some search indexes of
+/// their own without asking whether to go on.
+pub fn keep_tables(connection: &Connection, kept: &[&'static CStr]) -> rusqlite::Result<()> {
+    let names = kept.iter().map(|name| name.as_ptr());
+    let mut names: Vec<_> = names.chain([ptr::null()]).collect();
     // SAFETY: the connection is open, and the list ends with null.
-    done(unsafe { ffi::sqlite3_drop_modules(connection.handle(), kept.as_mut_ptr()) })
+    done(unsafe { ffi::sqlite3_drop_modules(connection.handle(), names.as_mut_ptr()) })
 }
 
 fn done(code: c_int) -> rusqlite::Result<()> {
@@ -202,12 +196,18 @@ impl Call<'_> {
                 }
                 value = copy.get();
             }
-            // It has no text where there is no memory for it.
-            let text = ffi::sqlite3_value_text(value);
-            match bytes_at(text, ffi::sqlite3_value_bytes(value)) {
-                None if kind != ffi::SQLITE_NULL => Err(Refusal::OutOfMemory),
-                text => Ok(text),
+            if kind == ffi::SQLITE_NULL {
+                return Ok(None);
             }
+            // There is no copy where memory lacks or the operation is to end, and no text then.
+            let text = match value.is_null() {
+                true => ptr::null(),
+                false => ffi::sqlite3_value_text(value),
+            };
+            if text.is_null() {
+                return Err(Refusal::OutOfMemory);
+            }
+            Ok(bytes_at(text, ffi::sqlite3_value_bytes(value)))
         }
     }
 

@@ -2,6 +2,7 @@
 //! copies stands on no disk as it is.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::io;
 use std::ptr;
 use std::slice;
 
@@ -188,6 +189,7 @@ unsafe extern "C" fn write(
     hidden.copy_from_slice(bytes);
     match hiding.key.encrypt(hidden, start) {
         Ok(()) => behind!(file, xWrite, hidden.as_ptr().cast(), length, offset),
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => ffi::SQLITE_NOMEM,
         Err(_) => ffi::SQLITE_IOERR_WRITE,
     }
 }

@@ -13,10 +13,12 @@ use super::super::address::Endpoint;
 use crate::error::{Error, GoOn, Outcome, Result};
 use crate::sys::{sockets, trust};
 
-/// The time that a store has for each answer, and for each piece of it.
+/// The time for which a store may be silent.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of such a piece: whoever sends one byte after the other would never end else.
-const PIECE: usize = 16 << 10;
+/// Bytes, and the time in which they must come or end, whatever is said meanwhile: a store that puts a
+/// large object together sends blanks for minutes, and an enemy a byte now and then for ever.
+const PIECE: usize = 1 << 20;
+const PIECE_PATIENCE: Duration = Duration::from_secs(600);
 /// The time between two questions whether to go on.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -90,12 +92,13 @@ pub struct Wire {
     pace: Pace,
 }
 
-/// The piece that is being sent or read, and the time that was waited for it.
+/// The piece that is being sent or read, the time that was waited for it, and that for its next byte.
 #[derive(Default)]
 struct Pace {
     is_read: bool,
     moved: usize,
     waited: Duration,
+    silent: Duration,
 }
 
 impl Pace {
@@ -109,22 +112,20 @@ impl Pace {
         }
     }
 
-    /// Counts bytes that have moved. The time of a piece begins with its first byte, before which a
-    /// store may think.
+    /// Counts bytes that have moved.
     fn count(&mut self, bytes: usize) {
-        if self.moved == 0 {
-            self.waited = Duration::ZERO;
-        }
+        self.silent = Duration::ZERO;
         self.moved += bytes;
         if self.moved >= PIECE {
-            self.moved = 0;
+            (self.moved, self.waited) = (0, Duration::ZERO);
         }
     }
 
     /// Counts a wait; tells whether another may follow.
     fn wait(&mut self, time: Duration) -> bool {
+        self.silent += time;
         self.waited += time;
-        self.waited < PATIENCE
+        self.silent < PATIENCE && self.waited < PIECE_PATIENCE
     }
 }
 
@@ -225,10 +226,9 @@ pub fn trusting() -> Result<Arc<ClientConfig>> {
 mod tests {
     use super::*;
 
-    /// Gives the bytes that come before no wait may follow, `bytes` at once after each wait.
+    /// Gives the bytes that come until no wait may follow, so many at once after each wait.
     fn moved(bytes: usize, wait: Duration) -> usize {
         let mut pace = Pace::default();
-        pace.turn(true);
         let mut moved = 0;
         while moved < 10 * PIECE && pace.wait(wait) {
             pace.count(bytes);
@@ -238,19 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn whoever_brings_a_byte_at_a_time_is_not_waited_for_and_whoever_is_slow_is() {
-        let wait = PATIENCE - Duration::from_secs(1);
-        assert_eq!(moved(1, wait), 2);
-        assert_eq!(moved(1, PATIENCE / 10), 10);
-        assert_eq!(moved(PIECE / 2, wait / 2), 10 * PIECE);
-        assert_eq!(moved(PIECE, wait), 10 * PIECE);
+    fn whoever_is_silent_or_never_ends_is_not_waited_for_and_whoever_is_slow_is() {
+        let seconds = Duration::from_secs;
         assert_eq!(moved(1, PATIENCE), 0);
+        // Blanks every ten seconds, for minutes.
+        assert!(moved(1, seconds(10)) > 5 * 60 / 10);
+        assert!(moved(1, seconds(1)) < 10 * 60);
+        // A piece that took long, and then a silence.
+        assert_eq!(moved(PIECE, seconds(29)), 10 * PIECE);
+        assert_eq!(moved(PIECE / 16, seconds(29)), 10 * PIECE);
+        assert!(moved(PIECE / 64, seconds(29)) < PIECE);
     }
 
     #[test]
     fn the_time_of_an_answer_begins_when_all_is_sent() {
         let mut pace = Pace::default();
-        pace.count(1);
         assert!(pace.wait(PATIENCE - TICK));
         pace.turn(true);
         assert!(pace.wait(PATIENCE - TICK));

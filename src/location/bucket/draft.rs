@@ -48,6 +48,15 @@ impl Draft<'_> {
         self.place.client.error(&doing, failure)
     }
 
+    /// Makes the error of a question what has become of the backup.
+    fn unknown(&self, failure: Failure) -> Error {
+        let doing = format!(
+            "tell whether the backup '{}' was written",
+            self.place.name()
+        );
+        self.place.client.error(&doing, failure)
+    }
+
     /// Appends bytes; `old` is their place in the old backup.
     fn append(&self, mut bytes: &[u8], mut old: Option<u64>) -> io::Result<()> {
         let mut written = self.written.borrow_mut();
@@ -99,12 +108,16 @@ impl Draft<'_> {
         }
         let Err(failure) = done else { return Ok(()) };
         // Nobody knows whether an earlier attempt is what stands in the way of the last one.
-        if failure.may_be_done && self.is_there(written).map_err(|error| self.failed(error))? {
+        if failure.may_be_done
+            && self
+                .is_there(written)
+                .map_err(|error| self.unknown(error))?
+        {
             return Ok(());
         }
         // Who wins a conflict may have the uploads of the others dropped.
         let has_lost = match failure.is(NO_UPLOAD) {
-            true => self.is_replaced().map_err(|error| self.failed(error))?,
+            true => self.is_replaced().map_err(|error| self.unknown(error))?,
             false => failure.status() == 412,
         };
         Err(match old {

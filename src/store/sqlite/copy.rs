@@ -42,7 +42,10 @@ impl Database {
         } = self;
         drop(connection);
         let mut copy = Database::new(copy, held, &path, &file, go_on)?;
-        (copy.is_read, copy.hides) = (is_read, hides);
+        copy.hides = hides;
+        if is_read {
+            copy.only_read()?;
+        }
         copy.begin_to_read()?;
         Ok(copy)
     }

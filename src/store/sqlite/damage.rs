@@ -48,22 +48,17 @@ impl Database {
     /// Refuses a database whose table `license` does not have as many rows as were `read` by an
     /// index: SQLite does not check the indexes of a table that needs what only its host has.
     pub fn check_count(&self, read: u64) -> Result<()> {
-        match self.count()? {
-            count if count == read => Ok(()),
-            count => Err(self.unfit(format_args!(
-                "it is damaged (of {count} rows its indexes lead to {read})"
-            ))),
-        }
-    }
-
-    /// Counts the rows of the table `license`.
-    pub fn count(&self) -> Result<u64> {
         let count = "SELECT count(*) FROM license NOT INDEXED";
         let count = self
             .connection
             .query_row(count, [], |row| row.get::<_, i64>(0));
         let count = count.map_err(|error| self.failure("count the rows of", &error))?;
-        Ok(count.cast_unsigned())
+        match u64::try_from(count) == Ok(read) {
+            true => Ok(()),
+            false => Err(self.unfit(format_args!(
+                "it is damaged (of {count} rows its indexes lead to {read})"
+            ))),
+        }
     }
 
     /// Gives the tables that `query` reads, also through views.

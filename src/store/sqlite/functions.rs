@@ -50,7 +50,16 @@ pub fn install(connection: &Connection, go_on: &GoOn) -> rusqlite::Result<()> {
     let stops: Stops = Arc::new(move || go_on().is_err());
     functions::install(connection, &FUNCTIONS, &stops)?;
     functions::count_by_rows(connection)?;
-    functions::keep_common_tables(connection)
+    // Hosts keep indexes of words by triggers, in which a restore writes.
+    functions::keep_tables(
+        connection,
+        &[c"json_each", c"json_tree", c"fts3", c"fts4", c"fts5"],
+    )
+}
+
+/// Has `connection`, which only reads, use no index of words: its search can't be stopped.
+pub fn only_read(connection: &Connection) -> rusqlite::Result<()> {
+    functions::keep_tables(connection, &[c"json_each", c"json_tree"])
 }
 
 /// Finds the number of the first character, or byte of a blob, where the second argument is in the
@@ -234,8 +243,8 @@ mod tests {
                 .collect()
         }
 
-        /// A value of any type; many are text, and some of that is no UTF-8. A blob of an odd size would
-        /// be no text in UTF-16, and SQLite finds that behind the last character.
+        /// A value of any type; many are text, and some of that is no UTF-8. A blob of an odd size
+        /// would be no text in UTF-16, and SQLite finds that behind the last character.
         fn value(&mut self) -> (Value, &'static str) {
             let few: &[&[u8]] = &[b"a", b"a", b"b"];
             let text: &[&[u8]] = &[

@@ -41,8 +41,6 @@ use crate::sys::{database_copy, database_memory, descriptors};
 const STEPS: i32 = 20;
 /// Bytes of a row or a value that is made: a licence that is too large is named, if not by far.
 const VALUE_MAX: i32 = 2 * SIZE_MAX as i32;
-/// Arguments of a function of SQLite's, which may go through a value of many MiB for each.
-const ARGUMENTS_MAX: i32 = 100;
 /// SQLite's own size of its cache, in KiB and negative as it counts these.
 const CACHE: i32 = -2000;
 /// The endings of the files that SQLite has beside a database.
@@ -121,8 +119,14 @@ impl Database {
         go_on: GoOn,
     ) -> Result<Database> {
         let mut database = Database::open(path, path, sharing, hides, go_on)?;
-        database.is_read = true;
+        database.only_read()?;
         Ok(database)
+    }
+
+    /// Reads and no more, from now on.
+    fn only_read(&mut self) -> Result<()> {
+        self.is_read = true;
+        functions::only_read(&self.connection).map_err(|error| self.failure("open", &error))
     }
 
     /// Opens the database `path`, which is in `file`.
@@ -180,7 +184,6 @@ impl Database {
         }
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        connection.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, ARGUMENTS_MAX)?;
         functions::install(connection, &self.go_on)?;
         let go_on = Arc::clone(&self.go_on);
         connection.progress_handler(STEPS, Some(move || go_on().is_err()))?;

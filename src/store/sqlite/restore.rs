@@ -33,8 +33,8 @@ pub struct Restore {
     /// The identity of its file.
     identity: Option<Identity>,
     table: Option<Table>,
-    /// The rows that the table must have in the end, where triggers may remove some of them.
-    rows: Option<u64>,
+    /// The table has triggers, which are kept from other licences.
+    has_triggers: bool,
     /// The last folder that was found to be no licence; neither are the folders that it is in.
     folder: String,
     /// The new database, where there was none. It goes after the database is closed.
@@ -67,7 +67,7 @@ impl Restore {
             database: None,
             identity: None,
             table: None,
-            rows: None,
+            has_triggers: false,
             folder: String::new(),
             new: None,
         };
@@ -135,7 +135,8 @@ impl Restore {
                 self.table = database.table()?;
             }
             Some(_) if !self.dry_run && database.has_triggers()? => {
-                self.rows = Some(database.count()?);
+                database.guard()?;
+                self.has_triggers = true;
             }
             _ => {}
         }
@@ -196,6 +197,10 @@ impl Restore {
             return Err(Error::new(Outcome::LicenseStoreError, sentence));
         }
         let put = || -> Result<()> {
+            if self.has_triggers {
+                let own = "UPDATE temp.licbak_own SET name = ?1";
+                connection.execute(own, [name]).map_err(failed)?;
+            }
             let (key_id, right) = unsaid(name, content, stated)?;
             let mut write = connection.prepare_cached(&write).map_err(failed)?;
             let mut values: Vec<&dyn ToSql> = vec![&name, &content];
@@ -239,9 +244,6 @@ impl Restore {
             (false, false) => put()?,
             (false, true) => database.undoing(put)?,
         }
-        if is_same.is_none() {
-            self.rows = self.rows.map(|rows| rows + 1);
-        }
         Ok(Placed::Written)
     }
 
@@ -274,8 +276,6 @@ impl Restore {
             return Ok(true);
         };
         self.check_place()?;
-        let go_on = Arc::clone(&self.go_on);
-        bounded(&go_on, || database.check_rows(self.rows))?;
         let committed = database.connection.execute_batch("COMMIT");
         committed.map_err(|error| database.failure("commit what was restored into", &error))?;
         self.check_place()?;
@@ -346,17 +346,18 @@ impl Database {
         triggers.map_err(|error| self.failure("read the schema of", &error))
     }
 
-    /// Refuses a table that does not have all of its `rows` any more.
-    fn check_rows(&self, rows: Option<u64>) -> Result<()> {
-        let Some(rows) = rows else {
-            return Ok(());
-        };
-        match self.count()? {
-            count if count >= rows => Ok(()),
-            count => Err(self.unfit(format_args!(
-                "a trigger removes licences that it has: of {rows} rows {count} would be left"
-            ))),
-        }
+    /// Keeps the table's triggers from licences other than the one that is being written.
+    fn guard(&self) -> Result<()> {
+        let guard = "CREATE TEMP TABLE licbak_own(name); \
+            INSERT INTO temp.licbak_own VALUES (NULL); \
+            CREATE TEMP TRIGGER licbak_keeps BEFORE DELETE ON main.license \
+            BEGIN SELECT RAISE(ABORT, 'a trigger removes licences'); END; \
+            CREATE TEMP TRIGGER licbak_keeps_as_they_are \
+            BEFORE UPDATE OF name, content ON main.license \
+            WHEN OLD.name IS NOT (SELECT name FROM temp.licbak_own) COLLATE BINARY \
+            BEGIN SELECT RAISE(ABORT, 'a trigger changes other licences'); END";
+        let guarded = self.connection.execute_batch(guard);
+        guarded.map_err(|error| self.failure("restore into", &error))
     }
 
     /// Does `work`, and undoes what a failure has left of it. A failure that has undone the whole
