@@ -211,7 +211,7 @@ macro_rules! python_programs {
 
 python_programs! {
     sqlite_store sqlite_errors sqlite_restore sqlite_new sqlite_writers sqlite_copy sqlite_places sqlite_hostile sqlite_fork
-    sqlite_keep_going file_systems age
+    sqlite_keep_going sqlite_endless file_systems age
     object_storage object_faults object_races object_errors object_costs object_tls object_hostile object_peers
 }
 

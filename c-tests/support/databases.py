@@ -33,6 +33,7 @@ BACKUP_FULL = 0x800
 KEEP_GOING = 0x2000
 
 LIMIT = 120  # seconds after which a process of the library hangs
+MEMORY = 400 << 10  # KiB that a process may take, whatever it is given
 
 # It is ignored where a shell has started the tests in the background, and so it would be in the
 # processes of the tool.
@@ -229,6 +230,16 @@ def make(path, rows=(), *statements, table=TABLE, before=(), **options):
             marks = ", ".join("?" * len(rows[0]))
             connection.executemany(f"INSERT INTO license VALUES ({marks})", rows)
     return path
+
+
+ENDLESS = (
+    "CREATE VIEW license AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n{})"
+    " SELECT 'n' || i AS name, {} AS content FROM n{}"
+)
+
+
+def viewing(path, view, *statements):
+    return make(path, [], *statements, view, table="CREATE TABLE t(a)")
 
 
 def query(path, question, *values):
