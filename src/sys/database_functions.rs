@@ -294,7 +294,7 @@ unsafe fn bytes_at<'b>(start: *const u8, bytes: c_int) -> Option<&'b [u8]> {
     if start.is_null() {
         return None;
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's promise, passed on.
     Some(unsafe { slice::from_raw_parts(start, usize::try_from(bytes).unwrap_or(0)) })
 }
 
@@ -393,14 +393,14 @@ unsafe extern "C" fn uncount_row(
     _: c_int,
     _: *mut *mut ffi::sqlite3_value,
 ) {
-    // SAFETY: as above.
+    // SAFETY: SQLite's own context.
     if let Some(count) = unsafe { counted(context) } {
         *count -= 1;
     }
 }
 
 unsafe extern "C" fn tell_count(context: *mut ffi::sqlite3_context) {
-    // SAFETY: as above.
+    // SAFETY: SQLite's own context, which gets the answer.
     unsafe {
         let count = counted(context).map_or(0, |count| *count);
         ffi::sqlite3_result_int64(context, count);

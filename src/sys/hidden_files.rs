@@ -189,7 +189,7 @@ unsafe extern "C" fn write(
     hidden.copy_from_slice(bytes);
     match hiding.key.encrypt(hidden, start) {
         Ok(()) => behind!(file, xWrite, hidden.as_ptr().cast(), length, offset),
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => ffi::SQLITE_NOMEM,
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => ffi::SQLITE_IOERR_NOMEM,
         Err(_) => ffi::SQLITE_IOERR_WRITE,
     }
 }

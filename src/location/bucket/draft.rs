@@ -108,16 +108,12 @@ impl Draft<'_> {
         }
         let Err(failure) = done else { return Ok(()) };
         // Nobody knows whether an earlier attempt is what stands in the way of the last one.
-        if failure.may_be_done
-            && self
-                .is_there(written)
-                .map_err(|error| self.unknown(error))?
-        {
+        if failure.may_be_done && self.is_there(written)? {
             return Ok(());
         }
         // Who wins a conflict may have the uploads of the others dropped.
         let has_lost = match failure.is(NO_UPLOAD) {
-            true => self.is_replaced().map_err(|error| self.unknown(error))?,
+            true => self.is_replaced()?,
             false => failure.status() == 412,
         };
         Err(match old {
@@ -128,20 +124,21 @@ impl Draft<'_> {
     }
 
     /// Tells whether there is an object now that was not there at the start.
-    fn is_replaced(&self) -> Result<bool, Failure> {
+    fn is_replaced(&self) -> Result<bool> {
         let old = self.place.old.as_ref();
-        let now = tag_of(&self.place.client, &self.place.key)?;
+        let now = tag_of(&self.place.client, &self.place.key);
+        let now = now.map_err(|failure| self.unknown(failure))?;
         Ok(now.is_some_and(|tag| old.is_none_or(|old| old.tag != tag)))
     }
 
     /// Tells whether the object is this backup: it is as large and ends alike, where its ID, its
     /// generation and the digests of all the rest are.
-    fn is_there(&self, written: &Written) -> Result<bool, Failure> {
+    fn is_there(&self, written: &Written) -> Result<bool> {
         let mut tail = Vec::new();
-        let kept = keep_tail(&mut tail, &written.tail)
-            .and_then(|()| keep_tail(&mut tail, &written.part.bytes));
-        kept.map_err(|error| Failure::ended(error, true))?;
-        let there = Object::find(&self.place.client, &self.place.key)?;
+        keep_tail(&mut tail, &written.tail)?;
+        keep_tail(&mut tail, &written.part.bytes)?;
+        let there = Object::find(&self.place.client, &self.place.key);
+        let there = there.map_err(|failure| self.unknown(failure))?;
         Ok(there.is_some_and(|there| there.size == written.size && there.ends_with(&tail)))
     }
 }

@@ -198,8 +198,9 @@ impl Restore {
         }
         let put = || -> Result<()> {
             if self.has_triggers {
-                let own = "UPDATE temp.licbak_own SET name = ?1";
-                connection.execute(own, [name]).map_err(failed)?;
+                let own = connection.prepare_cached("UPDATE temp.licbak_own SET name = ?1");
+                own.and_then(|mut own| own.execute([name]))
+                    .map_err(failed)?;
             }
             let (key_id, right) = unsaid(name, content, stated)?;
             let mut write = connection.prepare_cached(&write).map_err(failed)?;
