@@ -34,6 +34,8 @@ mod tool;
 mod tool_keys;
 #[path = "delivery/tool_output.rs"]
 mod tool_output;
+#[path = "delivery/tool_restore.rs"]
+mod tool_restore;
 
 use std::fs;
 use std::path::Path;
